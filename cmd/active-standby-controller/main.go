@@ -1,0 +1,108 @@
+// The program active-standby-controller gives all traffic of an annotated
+// Service to one of its pods.
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/component-base/cli"
+	cliflag "k8s.io/component-base/cli/flag"
+	logsapi "k8s.io/component-base/logs/api/v1"
+	// The JSON format of logs.
+	_ "k8s.io/component-base/logs/json/register"
+	"k8s.io/component-base/metrics/legacyregistry"
+	"k8s.io/component-base/term"
+	"k8s.io/component-base/version"
+	"k8s.io/klog/v2"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/controller"
+	"qoqo.dev/active-standby-controller/pkg/server"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(cli.Run(newCommand(ctx)))
+}
+
+func newCommand(ctx context.Context) *cobra.Command {
+	o := newOptions()
+	cmd := &cobra.Command{
+		Use: api.ManagedBy,
+		Long: `Gives all traffic of a Service to one of the pods that it selects, the master,
+and moves it to another one when the master fails. Annotate a Service with
+` + api.AnnotationServiceMode + `: ` + api.ModeActiveStandby + ` and look at its Lease, which names the master.
+
+Several replicas may run at once; they need no leader.`,
+		Version: version.Get().GitVersion,
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if err := logsapi.ValidateAndApply(o.logs, nil); err != nil {
+				return err
+			}
+			if err := o.validate(); err != nil {
+				return err
+			}
+			return run(ctx, o)
+		},
+	}
+	sets := o.flags(cmd.Name())
+	for _, set := range sets.FlagSets {
+		cmd.Flags().AddFlagSet(set)
+	}
+	columns, _, _ := term.TerminalSize(cmd.OutOrStdout())
+	cliflag.SetUsageAndHelpFunc(cmd, sets, columns)
+	return cmd
+}
+
+// run works until ctx is done. What it starts it ends in the opposite order.
+func run(ctx context.Context, o *options) error {
+	logger := klog.FromContext(ctx)
+	config, err := o.restConfig()
+	if err != nil {
+		return err
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("making a client: %w", err)
+	}
+	logger.Info("Starting", "version", version.Get().GitVersion, "server", config.Host, "namespaces", o.namespaces)
+
+	broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: client.EventsV1()})
+	defer broadcaster.Shutdown()
+	if err := broadcaster.StartRecordingToSinkWithContext(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("recording events: %w", err)
+	}
+	c, err := controller.New(client, broadcaster.NewRecorder(scheme.Scheme, eventsv1.GroupName+"/"+api.ManagedBy), o.namespaces)
+	if err != nil {
+		return err
+	}
+	legacyregistry.MustRegister(c.Metrics()...)
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if o.httpEndpoint != "" {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.httpEndpoint)
+		if err != nil {
+			return fmt.Errorf("--http-endpoint %q: %w", o.httpEndpoint, err)
+		}
+		logger.Info("Serving /livez, /readyz and /metrics", "address", listener.Addr().String())
+		go func() { cancel(server.Serve(ctx, listener, server.Handler(c.Alive, c.Ready))) }()
+	}
+	c.Run(ctx)
+	if cause := context.Cause(ctx); cause != nil && cause != context.Canceled {
+		return cause
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+// Package api is the contract with users: the keys that they and the
+// controller write on Services, pods and Leases, and what the values mean.
+// It imports nothing of this project; every other package may import it.
+package api
+
+// Domain is the prefix of every key.
+const Domain = "qoqo.dev"
+
+// Annotations that users set on a Service.
+const (
+	// AnnotationServiceMode opts a Service in; ModeActiveStandby is its only value.
+	AnnotationServiceMode = Domain + "/service-mode"
+	// AnnotationRouting says how traffic follows the holder; see Routing.
+	AnnotationRouting = Domain + "/routing"
+	// AnnotationLeaseName names the Lease, by default the Service's name.
+	// Services that name the same Lease share one election.
+	AnnotationLeaseName = Domain + "/lease-name"
+	// AnnotationPrefer is a label selector of the pods to be preferred when a
+	// master is elected.
+	AnnotationPrefer = Domain + "/prefer"
+)
+
+// ModeActiveStandby is the value of AnnotationServiceMode that opts in.
+const ModeActiveStandby = "active-standby"
+
+// Labels and annotations that the controller writes.
+const (
+	// LabelPodUID is the identity label: on a pod its own UID, in a Service's
+	// selector the master's UID, or NoPod. No two pods can match one value.
+	LabelPodUID = Domain + "/pod-uid"
+	// LabelDesignation is DesignationActive on the master and
+	// DesignationStandby on every other candidate.
+	LabelDesignation = Domain + "/pod-designation"
+	// AnnotationLeaseTransitions is the stamp: the epoch (the Lease's
+	// spec.leaseTransitions) that the object was last written for. A standby
+	// keeps the stamp of the epoch in which it became one.
+	AnnotationLeaseTransitions = Domain + "/lease-transitions"
+	// AnnotationHolderUID, on the Lease, tells incarnations of a pod apart.
+	AnnotationHolderUID = Domain + "/holder-uid"
+	// AnnotationReason, on the Lease, is the election's reason for its last
+	// change.
+	AnnotationReason = Domain + "/reason"
+	// AnnotationDeletionCost is Kubernetes' own: a ReplicaSet that scales down
+	// deletes the pods of the lowest cost first.
+	AnnotationDeletionCost = "controller.kubernetes.io/pod-deletion-cost"
+)
+
+// Values of the keys above.
+const (
+	// NoPod is the selector's value before there is a first master: it matches
+	// no pod, since a UID it is not.
+	NoPod = "none"
+
+	DesignationActive  = "active"
+	DesignationStandby = "standby"
+
+	// MasterDeletionCost is an unlikely number (2^30 of an int32), so that it
+	// is told apart from a cost that a user has set, which is left alone.
+	MasterDeletionCost = "1073741824"
+)
+
+// ManagedBy is the value of the label app.kubernetes.io/managed-by on Leases
+// that are the controller's, and the field manager of its writes.
+const (
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	ManagedBy      = "active-standby-controller"
+)
+
+// Routing is a way of making traffic follow the holder.
+type Routing string
+
+const (
+	// RoutingSelector puts the master's UID into the Service's selector.
+	RoutingSelector Routing = "selector"
+	// RoutingLabel is chosen by a Service whose selector holds
+	// LabelDesignation=active: only the pods' labels move.
+	RoutingLabel Routing = "label"
+)

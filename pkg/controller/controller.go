@@ -1,0 +1,191 @@
+// Package controller keeps elections: it observes Services, pods and Leases,
+// lets package election decide and package routing plan, and writes. All I/O
+// with the API server is here. Several replicas run it at once without a
+// leader: the API server arbitrates between their writes.
+package controller
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+)
+
+const (
+	// workers is how many elections are looked at concurrently. When a node
+	// with hundreds of masters dies this many fail over at a time; each waits
+	// for the API server nearly all the time.
+	workers = 32
+	// Keys are retried for ever: dropping one would leave a Service without
+	// its failover until something else happens to it.
+	retryMin, retryMax = 5 * time.Millisecond, 5 * time.Second
+	// syncTimeout bounds one look at an election, retried like any error.
+	syncTimeout = 15 * time.Second
+	// stuckAfter is when Alive gives up on a sync, which syncTimeout should
+	// have ended long before.
+	stuckAfter = time.Minute
+)
+
+// key names the Lease of an election; with an empty Name, the pods of a
+// namespace that no election has any more.
+type key = types.NamespacedName
+
+// Controller is one replica. Its methods may be called from any goroutine; its
+// event handlers only put keys into the queue and never block.
+type Controller struct {
+	client   kubernetes.Interface
+	recorder events.EventRecorder
+	metrics  *metrics
+	queue    workqueue.TypedRateLimitingInterface[key]
+
+	services scoped[*corev1.Service]
+	leases   scoped[*coordinationv1.Lease]
+	// nodes are the cordoned ones alone.
+	nodes    store[*corev1.Node]
+	pods     *podStores
+	warnings *warnings
+
+	synced chan struct{}
+	lock   sync.Mutex
+	// busy is when the sync of a key began that is going on.
+	busy map[key]time.Time
+}
+
+// New returns a controller of the Services in namespaces, or in all of them
+// when there are none. It does nothing before Run.
+func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces []string) (*Controller, error) {
+	c := &Controller{
+		client:   client,
+		recorder: recorder,
+		metrics:  newMetrics(),
+		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
+			workqueue.NewTypedItemExponentialFailureRateLimiter[key](retryMin, retryMax),
+			workqueue.TypedRateLimitingQueueConfig[key]{Name: "elections"},
+		),
+		warnings: newWarnings(),
+		synced:   make(chan struct{}),
+		busy:     map[key]time.Time{},
+	}
+	c.pods = newPodStores(client, c.podHandler())
+	return c, c.addInformers(namespaces)
+}
+
+// Run works until ctx is done, and then finishes what it has begun. It is
+// called once.
+func (c *Controller) Run(ctx context.Context) {
+	logger := klog.FromContext(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer c.queue.ShutDown()
+
+	informing, stop := context.WithCancel(ctx)
+	defer stop()
+	c.pods.start(informing, &running)
+	var checkers []cache.DoneChecker
+	for _, informer := range c.informers() {
+		checkers = append(checkers, informer.HasSyncedChecker())
+		running.Go(func() { informer.RunWithContext(informing) })
+	}
+	if !cache.WaitFor(ctx, "Services, Leases and Nodes", checkers...) {
+		return
+	}
+	close(c.synced)
+	logger.Info("Started", "workers", workers)
+
+	running.Go(func() { c.findLeftovers(ctx) })
+	// A sync that is going on when ctx ends is not cut short: that would
+	// leave a switch half done for another replica to find.
+	syncing := context.WithoutCancel(ctx)
+	for range workers {
+		running.Go(func() {
+			for c.next(syncing) {
+			}
+		})
+	}
+	<-ctx.Done()
+	logger.Info("Stopping")
+}
+
+// Ready says why the controller does not work yet; nil once it does.
+func (c *Controller) Ready() error {
+	select {
+	case <-c.synced:
+		return nil
+	default:
+		return fmt.Errorf("the caches of Services, Leases and Nodes are not yet synced")
+	}
+}
+
+// Alive says which key a worker is stuck at, nil if there is none.
+func (c *Controller) Alive() error {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	for k, since := range c.busy {
+		if took := time.Since(since); took > stuckAfter {
+			return fmt.Errorf("the sync of %s has taken %s so far", k, took.Round(time.Second))
+		}
+	}
+	return nil
+}
+
+func (c *Controller) next(ctx context.Context) bool {
+	k, shutdown := c.queue.Get()
+	if shutdown {
+		return false
+	}
+	defer c.queue.Done(k)
+	c.setBusy(k, true)
+	defer c.setBusy(k, false)
+
+	logger := klog.FromContext(ctx).WithValues("lease", klog.KRef(k.Namespace, k.Name))
+	ctx, cancel := context.WithTimeout(klog.NewContext(ctx, logger), syncTimeout)
+	defer cancel()
+	again, err := c.sync(ctx, k)
+	switch {
+	case err == nil:
+		c.queue.Forget(k)
+		if again > 0 {
+			c.queue.AddAfter(k, again)
+		}
+	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err):
+		// Another replica was first, or the cache is behind: look again.
+		logger.V(4).Info("Looking again", "reason", err)
+		c.queue.AddRateLimited(k)
+	default:
+		logger.Error(err, "Sync failed, will be retried", "failures", c.queue.NumRequeues(k)+1)
+		c.queue.AddRateLimited(k)
+	}
+	return true
+}
+
+func (c *Controller) setBusy(k key, busy bool) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	if busy {
+		c.busy[k] = time.Now()
+	} else {
+		delete(c.busy, k)
+	}
+}
+
+// sync looks at one key and does what is to be done. It returns after how long
+// to look again although nothing changes, if not 0.
+func (c *Controller) sync(ctx context.Context, k key) (again time.Duration, err error) {
+	if k.Name == "" {
+		return 0, c.releasePods(ctx, k.Namespace)
+	}
+	if len(c.services.in(k.Namespace).by(byLease, k.String())) == 0 {
+		return 0, c.release(ctx, k)
+	}
+	return c.syncElection(ctx, k)
+}

@@ -1,0 +1,172 @@
+package controller
+
+import (
+	"fmt"
+	"slices"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	coordinationinformers "k8s.io/client-go/informers/coordination/v1"
+	coreinformers "k8s.io/client-go/informers/core/v1"
+	"k8s.io/client-go/informers/internalinterfaces"
+	"k8s.io/client-go/tools/cache"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/routing"
+)
+
+// Indexes of the annotated Services.
+const (
+	// byLease files them under the key of their election's Lease.
+	byLease = "lease"
+	// byNamespace files them under their namespace.
+	byNamespace = "annotated"
+)
+
+// addInformers watches, in the namespaces, all Services (an annotation cannot
+// be selected) and the Leases that are the controller's; and the cordoned nodes.
+func (c *Controller) addInformers(namespaces []string) (err error) {
+	if len(namespaces) == 0 {
+		namespaces = []string{metav1.NamespaceAll}
+	}
+	c.services, c.leases = scoped[*corev1.Service]{}, scoped[*coordinationv1.Lease]{}
+	for _, namespace := range namespaces {
+		services := coreinformers.NewTypedServiceInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{Indexers: serviceIndexers})
+		if c.services[namespace], err = newStore(services, trimService, c.serviceHandler()); err != nil {
+			return fmt.Errorf("watching Services: %w", err)
+		}
+		leases := coordinationinformers.NewTypedLeaseInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{
+			TweakListOptions: func(o *metav1.ListOptions) {
+				o.LabelSelector = labels.SelectorFromSet(labels.Set{api.LabelManagedBy: api.ManagedBy}).String()
+			},
+		})
+		if c.leases[namespace], err = newStore(leases, trimLease, c.leaseHandler()); err != nil {
+			return fmt.Errorf("watching Leases: %w", err)
+		}
+	}
+	nodes := coreinformers.NewTypedNodeInformerWithOptions(c.client, internalinterfaces.InformerOptions{
+		TweakListOptions: func(o *metav1.ListOptions) {
+			o.FieldSelector = fields.OneTermEqualSelector("spec.unschedulable", "true").String()
+		},
+	})
+	if c.nodes, err = newStore(nodes, trimNode, nil); err != nil {
+		return fmt.Errorf("watching Nodes: %w", err)
+	}
+	return nil
+}
+
+// informers are those that run as long as the controller does.
+func (c *Controller) informers() []cache.SharedIndexInformer {
+	all := []cache.SharedIndexInformer{c.nodes.informer}
+	for _, s := range c.services {
+		all = append(all, s.informer)
+	}
+	for _, s := range c.leases {
+		all = append(all, s.informer)
+	}
+	return all
+}
+
+var serviceIndexers = cache.TypedIndexersToIndexers(cache.TypedIndexers[*corev1.Service]{
+	byLease: func(s *corev1.Service) ([]string, error) {
+		if !api.Annotated(s) {
+			return nil, nil
+		}
+		return []string{leaseKey(s).String()}, nil
+	},
+	byNamespace: func(s *corev1.Service) ([]string, error) {
+		if !api.Annotated(s) {
+			return nil, nil
+		}
+		return []string{s.Namespace}, nil
+	},
+})
+
+func leaseKey(s *corev1.Service) key { return key{Namespace: s.Namespace, Name: api.LeaseName(s)} }
+
+func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Service] {
+	enqueue := func(s *corev1.Service) {
+		if api.Annotated(s) {
+			c.queue.Add(leaseKey(s))
+		} else if routing.MarkedService(s) {
+			// What is left of an election is released under the Service's name.
+			c.queue.Add(key{Namespace: s.Namespace, Name: s.Name})
+		}
+	}
+	return cache.TypedResourceEventHandlerFuncs[*corev1.Service]{
+		AddFunc: enqueue,
+		UpdateFunc: func(before, now *corev1.Service) {
+			enqueue(before)
+			enqueue(now)
+		},
+		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Service]) {
+			if deleted.OptionalObj != nil {
+				enqueue(deleted.OptionalObj)
+			}
+		},
+	}
+}
+
+func (c *Controller) leaseHandler() cache.TypedResourceEventHandler[*coordinationv1.Lease] {
+	enqueue := func(l *coordinationv1.Lease) { c.queue.Add(key{Namespace: l.Namespace, Name: l.Name}) }
+	return cache.TypedResourceEventHandlerFuncs[*coordinationv1.Lease]{
+		AddFunc:    enqueue,
+		UpdateFunc: func(_, now *coordinationv1.Lease) { enqueue(now) },
+		DeleteFunc: func(deleted cache.DeletedObject[*coordinationv1.Lease]) {
+			if deleted.OptionalObj != nil {
+				enqueue(deleted.OptionalObj)
+			}
+		},
+	}
+}
+
+// podHandler looks at every election that selects the pod or did so.
+func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
+	enqueue := func(versions ...*corev1.Pod) {
+		for _, s := range c.annotatedServices(versions[0].Namespace) {
+			if slices.ContainsFunc(versions, func(p *corev1.Pod) bool { return api.Selects(s, p.Labels) }) {
+				c.queue.Add(leaseKey(s))
+			}
+		}
+	}
+	return cache.TypedResourceEventHandlerFuncs[*corev1.Pod]{
+		AddFunc:    func(p *corev1.Pod) { enqueue(p) },
+		UpdateFunc: func(before, now *corev1.Pod) { enqueue(before, now) },
+		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Pod]) {
+			if deleted.OptionalObj != nil {
+				enqueue(deleted.OptionalObj)
+			}
+		},
+	}
+}
+
+func (c *Controller) annotatedServices(namespace string) []*corev1.Service {
+	return c.services.in(namespace).by(byNamespace, namespace)
+}
+
+// The trim functions drop what nobody here reads, for the sake of memory.
+
+func trimService(s *corev1.Service) {
+	if !api.Annotated(s) && !routing.MarkedService(s) {
+		s.ObjectMeta = metav1.ObjectMeta{Namespace: s.Namespace, Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion}
+		s.Spec = corev1.ServiceSpec{}
+	}
+	s.Status = corev1.ServiceStatus{}
+}
+
+func trimLease(l *coordinationv1.Lease) { l.ManagedFields = nil }
+
+func trimNode(n *corev1.Node) {
+	n.ManagedFields, n.Labels, n.Annotations = nil, nil, nil
+	n.Spec = corev1.NodeSpec{Unschedulable: n.Spec.Unschedulable}
+	n.Status = corev1.NodeStatus{}
+}
+
+func trimPod(p *corev1.Pod) {
+	p.ManagedFields, p.OwnerReferences = nil, nil
+	p.Spec = corev1.PodSpec{NodeName: p.Spec.NodeName}
+	p.Status = corev1.PodStatus{Phase: p.Status.Phase, Conditions: p.Status.Conditions}
+}

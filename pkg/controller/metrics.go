@@ -1,0 +1,95 @@
+package controller
+
+import (
+	"sync"
+	"time"
+
+	kmetrics "k8s.io/component-base/metrics"
+	// These register what client-go and the queue measure of themselves: API
+	// requests by code, their latency, the queue's depth and retries.
+	_ "k8s.io/component-base/metrics/prometheus/restclient"
+	_ "k8s.io/component-base/metrics/prometheus/workqueue"
+
+	"qoqo.dev/active-standby-controller/pkg/election"
+)
+
+const subsystem = "active_standby"
+
+// Phases of a transition, each counted from the decision on.
+const (
+	phaseLease  = "lease"
+	phaseRouted = "routed"
+)
+
+type metrics struct {
+	transitions *kmetrics.CounterVec
+	duration    *kmetrics.HistogramVec
+	elections   *kmetrics.Gauge
+	masterless  *kmetrics.Gauge
+
+	lock sync.Mutex
+	// served says of each election whether it has a master that is eligible.
+	served map[key]bool
+}
+
+func newMetrics() *metrics {
+	return &metrics{
+		transitions: kmetrics.NewCounterVec(&kmetrics.CounterOpts{
+			Subsystem: subsystem, Name: "transitions_total",
+			Help: "Changes of holder that this replica has written, by the election's reason.",
+		}, []string{"reason"}),
+		duration: kmetrics.NewHistogramVec(&kmetrics.HistogramOpts{
+			Subsystem: subsystem, Name: "transition_duration_seconds",
+			Help:    "Time from the decision on a change of holder until the Lease is written (phase=lease) and until traffic is routed to the holder (phase=routed).",
+			Buckets: kmetrics.ExponentialBuckets(0.001, 2, 14),
+		}, []string{"phase"}),
+		elections: kmetrics.NewGauge(&kmetrics.GaugeOpts{
+			Subsystem: subsystem, Name: "elections",
+			Help: "Elections that this replica looks after; every replica looks after all of them.",
+		}),
+		masterless: kmetrics.NewGauge(&kmetrics.GaugeOpts{
+			Subsystem: subsystem, Name: "elections_without_master",
+			Help: "Elections whose master is not eligible, or that have none, because no pod is eligible.",
+		}),
+		served: map[key]bool{},
+	}
+}
+
+// Metrics are what the program registers.
+func (c *Controller) Metrics() []kmetrics.Registerable {
+	return []kmetrics.Registerable{c.metrics.transitions, c.metrics.duration, c.metrics.elections, c.metrics.masterless}
+}
+
+// transition counts what this replica has written; a phase took the time since
+// the decision.
+func (m *metrics) transition(d election.Decision, phase string, took time.Duration) {
+	if !d.Transition() {
+		return
+	}
+	if phase == phaseLease {
+		m.transitions.WithLabelValues(string(d.Reason)).Inc()
+	}
+	m.duration.WithLabelValues(phase).Observe(took.Seconds())
+}
+
+func (m *metrics) election(k key, served bool) {
+	m.update(func() { m.served[k] = served })
+}
+
+func (m *metrics) forget(k key) {
+	m.update(func() { delete(m.served, k) })
+}
+
+func (m *metrics) update(change func()) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	change()
+	masterless := 0
+	for _, served := range m.served {
+		if !served {
+			masterless++
+		}
+	}
+	m.elections.Set(float64(len(m.served)))
+	m.masterless.Set(float64(masterless))
+}

@@ -1,0 +1,237 @@
+package controller
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/routing"
+)
+
+// observation is one look at an election.
+type observation struct {
+	key key
+	// services are the annotated Services of the election, the oldest first.
+	services []*corev1.Service
+	// members are those of them that can be served. The settings of the first
+	// count where only one's can.
+	members []routing.Member
+	// pods are the candidates; the holder is among them also when it is no
+	// longer selected.
+	pods []routing.Pod
+	// lease is nil if there is none.
+	lease *coordinationv1.Lease
+	// orphans: a pod of the namespace is marked that no election has any more.
+	orphans bool
+	// problems are to be reported on the Services, by UID.
+	problems map[types.UID][]api.Problem
+}
+
+// look makes an observation of the election k out of its Lease and of all
+// annotated Services and all pods of its namespace.
+func look(k key, lease *coordinationv1.Lease, annotated []*corev1.Service, pods []*corev1.Pod) *observation {
+	o := &observation{key: k, lease: lease, problems: map[types.UID][]api.Problem{}}
+	slices.SortFunc(annotated, byAge)
+	var served []*corev1.Service
+	for _, s := range annotated {
+		settings, problems, ok := api.Parse(s)
+		if ok {
+			served = append(served, s)
+		}
+		if leaseKey(s) != k {
+			continue
+		}
+		o.services = append(o.services, s)
+		o.problems[s.UID] = problems
+		if ok {
+			o.members = append(o.members, routing.Member{Service: s, Settings: settings})
+		}
+	}
+	if len(o.members) == 0 {
+		return o
+	}
+	for _, pod := range pods {
+		o.orphans = o.orphans || routing.MarkedPod(pod) && oldestSelecting(annotated, pod) == nil
+		o.add(pod, oldestSelecting(served, pod))
+	}
+	return o
+}
+
+// lookAtCaches looks at the election as the caches have it.
+func (c *Controller) lookAtCaches(ctx context.Context, k key) (*observation, error) {
+	pods, err := c.pods.in(ctx, k.Namespace)
+	if err != nil {
+		return nil, fmt.Errorf("watching the pods: %w", err)
+	}
+	lease, _ := c.leases.in(k.Namespace).get(k)
+	return look(k, lease, c.annotatedServices(k.Namespace), pods.by(cache.NamespaceIndex, k.Namespace)), nil
+}
+
+// lookAtServer looks at the election as the API server has it now.
+func (c *Controller) lookAtServer(ctx context.Context, k key) (*observation, error) {
+	lease, err := c.client.CoordinationV1().Leases(k.Namespace).Get(ctx, k.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		lease = nil
+	case err != nil:
+		return nil, fmt.Errorf("reading the Lease: %w", err)
+	}
+	services, err := c.client.CoreV1().Services(k.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing the Services: %w", err)
+	}
+	pods, err := c.client.CoreV1().Pods(k.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing the pods: %w", err)
+	}
+	var annotated []*corev1.Service
+	for i := range services.Items {
+		if api.Annotated(&services.Items[i]) {
+			annotated = append(annotated, &services.Items[i])
+		}
+	}
+	all := make([]*corev1.Pod, 0, len(pods.Items))
+	for i := range pods.Items {
+		all = append(all, &pods.Items[i])
+	}
+	return look(k, lease, annotated, all), nil
+}
+
+// oldestSelecting returns the first of the Services, sorted by age, that
+// selects the pod; nil if none does.
+func oldestSelecting(services []*corev1.Service, pod *corev1.Pod) *corev1.Service {
+	i := slices.IndexFunc(services, func(s *corev1.Service) bool { return api.Selects(s, pod.Labels) })
+	if i < 0 {
+		return nil
+	}
+	return services[i]
+}
+
+// add takes the pod up if it matters to the election. Where several elections
+// select it, the one of the oldest Service designates it.
+func (o *observation) add(pod *corev1.Pod, oldest *corev1.Service) {
+	selected := o.selects(pod)
+	if !selected && (o.lease == nil || string(pod.UID) != o.lease.Annotations[api.AnnotationHolderUID]) {
+		return
+	}
+	p := routing.Pod{Pod: pod}
+	if oldest != nil && leaseKey(oldest) != o.key {
+		p.Elsewhere = true
+		o.overlap(oldest)
+	}
+	o.pods = append(o.pods, p)
+}
+
+func (o *observation) overlap(with *corev1.Service) {
+	o.problem(api.ReasonOverlappingElection, fmt.Sprintf(
+		"pods of this Service are also selected by the Service %s, whose election designates them; for one master of both, set the annotation %s: %s on this one",
+		with.Name, api.AnnotationLeaseName, api.LeaseName(with)))
+}
+
+// problem is one of the election itself, and so of all its members.
+func (o *observation) problem(reason, message string) {
+	problem := api.Problem{Reason: reason, Message: message}
+	for _, m := range o.members {
+		if !slices.Contains(o.problems[m.UID], problem) {
+			o.problems[m.UID] = append(o.problems[m.UID], problem)
+		}
+	}
+}
+
+// selects says whether the pod is a candidate: every member selects it.
+func (o *observation) selects(pod *corev1.Pod) bool {
+	return !slices.ContainsFunc(o.members, func(m routing.Member) bool { return !m.Settings.Candidates.Matches(labels.Set(pod.Labels)) })
+}
+
+// replace puts what the API server says of the pod now, nil if it is gone, in
+// the place of what the cache says.
+func (o *observation) replace(uid types.UID, now *corev1.Pod) {
+	i := slices.IndexFunc(o.pods, func(p routing.Pod) bool { return p.UID == uid })
+	switch {
+	case now == nil && i >= 0:
+		o.pods = slices.Delete(o.pods, i, i+1)
+	case now != nil && i >= 0:
+		o.pods[i].Pod = now
+	case now != nil:
+		o.pods = append(o.pods, routing.Pod{Pod: now})
+	}
+}
+
+// took takes the result of a patch up; nil means that the object is gone.
+func (o *observation) took(p routing.Patch, result runtime.Object) {
+	switch now := result.(type) {
+	case *corev1.Service:
+		for i := range o.members {
+			if o.members[i].UID == now.UID {
+				o.members[i].Service = now
+			}
+		}
+	case *corev1.Pod:
+		o.replace(p.UID, now)
+	case nil:
+		o.replace(p.UID, nil)
+	}
+}
+
+// view is the observation as the election sees it.
+func (o *observation) view(draining func(node string) bool) election.View {
+	trace := routing.Trace(o.members, o.pods)
+	v := election.View{Trace: election.Trace{Epoch: trace.Epoch, HolderUID: trace.HolderUID}}
+	if l := o.lease; l != nil {
+		v.Lease.Exists = true
+		v.Lease.Foreign = l.Labels[api.LabelManagedBy] != api.ManagedBy
+		v.Lease.Holder = ptr.Deref(l.Spec.HolderIdentity, "")
+		v.Lease.HolderUID = types.UID(l.Annotations[api.AnnotationHolderUID])
+		v.Lease.Epoch = ptr.Deref(l.Spec.LeaseTransitions, 0)
+	}
+	for _, p := range o.pods {
+		v.Candidates = append(v.Candidates, o.candidate(p, draining))
+	}
+	return v
+}
+
+func (o *observation) candidate(p routing.Pod, draining func(node string) bool) election.Candidate {
+	_, stamped := p.Annotations[api.AnnotationLeaseTransitions]
+	c := election.Candidate{
+		Name: p.Name, UID: p.UID,
+		Unselected:  !o.selects(p.Pod),
+		Finished:    p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
+		Terminating: p.DeletionTimestamp != nil,
+		Created:     p.CreationTimestamp.Time,
+		Draining:    draining(p.Spec.NodeName),
+		Preferred:   o.members[0].Settings.Prefer.Matches(labels.Set(p.Labels)),
+		Revision:    cmp.Or(p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], p.Labels[appsv1.ControllerRevisionHashLabelKey]),
+		Identified:  p.Labels[api.LabelPodUID] == string(p.UID),
+		Designated:  !stamped && !p.Elsewhere && p.Labels[api.LabelDesignation] == api.DesignationActive,
+	}
+	for _, condition := range p.Status.Conditions {
+		if condition.Type == corev1.PodReady {
+			c.Ready = condition.Status == corev1.ConditionTrue
+			c.ReadySince = condition.LastTransitionTime.Time
+		}
+	}
+	return c
+}
+
+func (c *Controller) draining(node string) bool {
+	n, found := c.nodes.get(key{Name: node})
+	return found && n.Spec.Unschedulable
+}
+
+func byAge(a, b *corev1.Service) int {
+	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+}

@@ -1,0 +1,92 @@
+package controller
+
+import (
+	"context"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	coreinformers "k8s.io/client-go/informers/core/v1"
+	"k8s.io/client-go/informers/internalinterfaces"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+)
+
+// podStores watches the pods of the namespaces that have an annotated Service,
+// so that the rest of the cluster costs nothing.
+type podStores struct {
+	client  kubernetes.Interface
+	handler cache.TypedResourceEventHandler[*corev1.Pod]
+
+	lock sync.Mutex
+	// ctx ends every watch, and running counts them.
+	ctx     context.Context
+	running *sync.WaitGroup
+	stores  map[string]podStore
+}
+
+type podStore struct {
+	store[*corev1.Pod]
+	stop context.CancelFunc
+}
+
+func newPodStores(client kubernetes.Interface, handler cache.TypedResourceEventHandler[*corev1.Pod]) *podStores {
+	return &podStores{client: client, handler: handler, stores: map[string]podStore{}}
+}
+
+// start is called once, before any other method.
+func (p *podStores) start(ctx context.Context, running *sync.WaitGroup) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	p.ctx, p.running = ctx, running
+}
+
+// in returns the store of the namespace, waiting until it is synced.
+func (p *podStores) in(ctx context.Context, namespace string) (store[*corev1.Pod], error) {
+	s, err := p.watch(namespace)
+	if err != nil {
+		return s, err
+	}
+	if !cache.WaitFor(klog.NewContext(ctx, klog.FromContext(ctx).V(4)), "Pods of "+namespace, s.informer.HasSyncedChecker()) {
+		return s, context.Cause(ctx)
+	}
+	return s, nil
+}
+
+func (p *podStores) watch(namespace string) (store[*corev1.Pod], error) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	if s, found := p.stores[namespace]; found {
+		return s.store, nil
+	}
+	informer := coreinformers.NewTypedPodInformerWithOptions(p.client, namespace, internalinterfaces.InformerOptions{
+		Indexers: cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc},
+	})
+	s, err := newStore(informer, trimPod, p.handler)
+	if err != nil {
+		return s, err
+	}
+	ctx, stop := context.WithCancel(p.ctx)
+	p.stores[namespace] = podStore{s, stop}
+	p.running.Go(func() { informer.RunWithContext(ctx) })
+	return s, nil
+}
+
+// wrote makes the result of a write seen at once.
+func (p *podStores) wrote(pod *corev1.Pod) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	if s, found := p.stores[pod.Namespace]; found {
+		s.store.wrote(pod)
+	}
+}
+
+// forget ends the watch of a namespace; in starts another when it is needed.
+func (p *podStores) forget(namespace string) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	if s, found := p.stores[namespace]; found {
+		s.stop()
+		delete(p.stores, namespace)
+	}
+}

@@ -1,0 +1,80 @@
+package controller
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+)
+
+const (
+	// What was written is remembered until the informer shows it, which takes
+	// milliseconds; forgetting it costs one conflict.
+	writtenFor = time.Minute
+	writtenMax = 4096
+)
+
+// store is an informer's cache in which one's own writes are seen at once.
+// What it returns must not be changed.
+type store[T cache.Object] struct {
+	informer cache.SharedIndexInformer
+	newest   cache.MutationCache
+}
+
+func newStore[T cache.Object](informer cache.TypedSharedIndexInformer[T], trim func(T), handler cache.TypedResourceEventHandler[T]) (store[T], error) {
+	transform := func(o any) (any, error) {
+		if typed, ok := o.(T); ok {
+			trim(typed)
+		}
+		return o, nil
+	}
+	if err := informer.SetTransform(transform); err != nil {
+		return store[T]{}, fmt.Errorf("setting the transform: %w", err)
+	}
+	if handler != nil {
+		if _, err := informer.AddTypedEventHandler(handler); err != nil {
+			return store[T]{}, fmt.Errorf("adding the event handler: %w", err)
+		}
+	}
+	return store[T]{informer, cache.NewIntegerResourceVersionMutationCacheWithOptions(klog.Background(), informer.GetStore(), cache.MutationCacheOptions{
+		Indexer: informer.GetIndexer(), TTL: writtenFor, MaxCacheSize: writtenMax,
+	})}, nil
+}
+
+func (s store[T]) get(k key) (T, bool) {
+	found, exists, err := s.newest.GetByKey(cache.ObjectName{Namespace: k.Namespace, Name: k.Name}.String())
+	if err != nil || !exists {
+		var none T
+		return none, false
+	}
+	return found.(T), true
+}
+
+// by returns the objects that the named index files under value; an index that
+// does not exist is a mistake in the program.
+func (s store[T]) by(index, value string) []T {
+	found, err := s.newest.ByIndex(index, value)
+	if err != nil {
+		panic(err)
+	}
+	objects := make([]T, 0, len(found))
+	for _, o := range found {
+		objects = append(objects, o.(T))
+	}
+	return objects
+}
+
+func (s store[T]) wrote(o T) { s.newest.Mutation(o) }
+
+// scoped is a store for each namespace that the controller looks at, or a
+// single one for all of them.
+type scoped[T cache.Object] map[string]store[T]
+
+func (s scoped[T]) in(namespace string) store[T] {
+	if one, found := s[namespace]; found {
+		return one
+	}
+	return s[metav1.NamespaceAll]
+}

@@ -1,0 +1,173 @@
+// Package election decides who is master. It is pure: what was observed goes
+// in, a decision comes out; there is no client, clock or logger. It knows
+// nothing of how traffic follows the holder. Beside the standard library it
+// imports only the type of a UID.
+package election
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// View is everything that a decision depends on.
+type View struct {
+	Lease Lease
+	Trace Trace
+	// Candidates are the pods that the election's Services select, in any
+	// order, and the Lease's holder also when it is no longer selected.
+	Candidates []Candidate
+}
+
+// Lease is what the election's Lease says; the zero value says that there is
+// none.
+type Lease struct {
+	Exists bool
+	// Foreign: it is somebody else's, and must not be touched.
+	Foreign bool
+	// Holder is the name of the holder's pod. Users edit it to switch over.
+	Holder string
+	// HolderUID is the UID of the pod that was elected last.
+	HolderUID types.UID
+	// Epoch is the number of changes of holder so far: the fencing token.
+	Epoch int32
+}
+
+// Trace is what routing wrote down on Services and pods. It outlives a Lease
+// that somebody deletes.
+type Trace struct {
+	// Epoch is the highest that anything is stamped with.
+	Epoch int32
+	// HolderUID is who traffic was routed to in that epoch; empty if that
+	// cannot be told.
+	HolderUID types.UID
+}
+
+// Candidate is a pod that could become, or is, the master.
+type Candidate struct {
+	Name string
+	UID  types.UID
+
+	// Unselected: no longer a candidate, only here because it is the holder.
+	Unselected  bool
+	Finished    bool
+	Terminating bool
+	Ready       bool
+
+	// ReadySince counts while Ready.
+	ReadySince time.Time
+	Created    time.Time
+	// Draining: its node is unschedulable.
+	Draining bool
+	// Preferred: the Service's preference matches it.
+	Preferred bool
+	// Revision is the hash that its Deployment or StatefulSet gave it.
+	Revision string
+	// Identified: it carries its identity label already, so that one write
+	// less is needed to route to it.
+	Identified bool
+	// Designated: it is labelled active, but not by this controller.
+	Designated bool
+}
+
+// Action is the kind of a decision.
+type Action string
+
+const (
+	// Hold leaves the holder as it is.
+	Hold Action = "Hold"
+	// Refuse leaves everything as it is: the election cannot be served.
+	Refuse Action = "Refuse"
+	// Restore writes the holder that it already is into the Lease again.
+	Restore Action = "Restore"
+	// Adopt takes the master over that was there before the controller.
+	Adopt Action = "Adopt"
+	// Elect makes a first master.
+	Elect Action = "Elect"
+	// Failover replaces a holder that is no longer eligible.
+	Failover Action = "Failover"
+	// Switchover replaces a holder that is, because somebody asked for it.
+	Switchover Action = "Switchover"
+)
+
+// Reason says why a decision was taken, or why a pod is not eligible. It is
+// the word used in the Lease, events, metrics and logs.
+type Reason string
+
+const (
+	// Reasons to refuse.
+	LeaseForeign Reason = "LeaseForeign"
+
+	// Reasons to hold.
+	HolderEligible   Reason = "HolderEligible"
+	NobodyEligible   Reason = "NobodyEligible"
+	AwaitingEligible Reason = "AwaitingEligible"
+
+	// Reasons to restore.
+	LeaseLost    Reason = "LeaseLost"
+	EpochLowered Reason = "EpochLowered"
+	EditRefused  Reason = "EditRefused"
+
+	// Reasons to adopt, elect and switch over.
+	AlreadyDesignated Reason = "AlreadyDesignated"
+	FirstEligible     Reason = "FirstEligible"
+	HolderEdited      Reason = "HolderEdited"
+
+	// Reasons to fail over.
+	HolderGone        Reason = "HolderGone"
+	HolderUnselected  Reason = "HolderUnselected"
+	HolderFinished    Reason = "HolderFinished"
+	HolderTerminating Reason = "HolderTerminating"
+	HolderNotReady    Reason = "HolderNotReady"
+)
+
+// Decision is what is to be done.
+type Decision struct {
+	Action Action
+	Reason Reason
+	// Holder and HolderUID name the holder from now on; empty while there has
+	// not been one.
+	Holder    string
+	HolderUID types.UID
+	Epoch     int32
+	// Previous and PreviousUID name the holder that is replaced; the name is
+	// empty if it is not known.
+	Previous    string
+	PreviousUID types.UID
+	// Refused is set if somebody edited the holder and cannot have it. It
+	// stands beside whatever else was decided.
+	Refused *Refusal
+}
+
+// Refusal is an edit of the Lease's holder that is not followed.
+type Refusal struct {
+	// Holder is who was asked for.
+	Holder string
+	// Why is why that pod is not eligible.
+	Why Reason
+}
+
+// Writes says whether the Lease has to be written for the decision.
+func (d Decision) Writes(lease Lease) bool {
+	return d.Action != Refuse && (!lease.Exists || lease.Holder != d.Holder || lease.HolderUID != d.HolderUID || lease.Epoch != d.Epoch)
+}
+
+// Transition says whether the decision changes the holder.
+func (d Decision) Transition() bool {
+	return d.Action == Elect || d.Action == Failover || d.Action == Switchover
+}
+
+// Ineligible says why the pod cannot hold the Lease now; empty if it can.
+func (c Candidate) Ineligible() Reason {
+	switch {
+	case c.Unselected:
+		return HolderUnselected
+	case c.Finished:
+		return HolderFinished
+	case c.Terminating:
+		return HolderTerminating
+	case !c.Ready:
+		return HolderNotReady
+	}
+	return ""
+}

@@ -1,0 +1,275 @@
+package election
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// pod returns an eligible candidate.
+func pod(name string, change ...func(*Candidate)) Candidate {
+	c := Candidate{Name: name, UID: types.UID("uid-" + name), Ready: true, ReadySince: start, Created: start}
+	for _, f := range change {
+		f(&c)
+	}
+	return c
+}
+
+func notReady(c *Candidate)    { c.Ready = false }
+func terminating(c *Candidate) { c.Terminating = true }
+func finished(c *Candidate)    { c.Finished = true }
+func unselected(c *Candidate)  { c.Unselected = true }
+func designated(c *Candidate)  { c.Designated = true }
+func reborn(c *Candidate)      { c.UID += "-2" }
+
+// held is a Lease as the controller has written it.
+func held(by string, epoch int32) Lease {
+	return Lease{Exists: true, Holder: by, HolderUID: types.UID("uid-" + by), Epoch: epoch}
+}
+
+// editedTo is a Lease whose holder a user has changed since.
+func (l Lease) editedTo(holder string) Lease {
+	l.Holder = holder
+	return l
+}
+
+func routed(to string, epoch int32) Trace {
+	return Trace{Epoch: epoch, HolderUID: types.UID("uid-" + to)}
+}
+
+func to(action Action, reason Reason, holder string, epoch int32) Decision {
+	return Decision{Action: action, Reason: reason, Holder: holder, HolderUID: types.UID("uid-" + holder), Epoch: epoch}
+}
+
+func (d Decision) from(previous string) Decision {
+	d.Previous, d.PreviousUID = previous, types.UID("uid-"+previous)
+	return d
+}
+
+func (d Decision) refusing(holder string, why Reason) Decision {
+	d.Refused = &Refusal{holder, why}
+	return d
+}
+
+func TestDecide(t *testing.T) {
+	tests := map[string]struct {
+		view View
+		want Decision
+		// writes: the Lease has to be written for it.
+		writes bool
+	}{
+		"a foreign Lease is refused, whatever else there is": {
+			view: View{Lease: Lease{Exists: true, Foreign: true, Holder: "a"}, Candidates: []Candidate{pod("a")}},
+			want: Decision{Action: Refuse, Reason: LeaseForeign},
+		},
+		"the first eligible pod becomes the first master": {
+			view:   View{Candidates: []Candidate{pod("a", notReady), pod("b")}},
+			want:   to(Elect, FirstEligible, "b", 1),
+			writes: true,
+		},
+		"without an eligible pod the Lease shows that a master is awaited": {
+			view:   View{Candidates: []Candidate{pod("a", notReady)}},
+			want:   Decision{Action: Hold, Reason: AwaitingEligible},
+			writes: true,
+		},
+		"a Lease that awaits a master is not written again": {
+			view: View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a", notReady)}},
+			want: Decision{Action: Hold, Reason: AwaitingEligible},
+		},
+		"the awaited master is elected": {
+			view:   View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a")}},
+			want:   to(Elect, FirstEligible, "a", 1),
+			writes: true,
+		},
+		"the master stays while it is eligible, also if others are better": {
+			view: View{Lease: held("b", 4), Candidates: []Candidate{pod("a"), pod("b", func(c *Candidate) { c.Draining = true })}},
+			want: to(Hold, HolderEligible, "b", 4),
+		},
+		"a master that is not Ready is replaced": {
+			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")}},
+			want:   to(Failover, HolderNotReady, "b", 5).from("a"),
+			writes: true,
+		},
+		"a master that terminates is replaced, although it is Ready": {
+			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", terminating), pod("b")}},
+			want:   to(Failover, HolderTerminating, "b", 5).from("a"),
+			writes: true,
+		},
+		"a master whose containers have ended is replaced": {
+			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", finished), pod("b")}},
+			want:   to(Failover, HolderFinished, "b", 5).from("a"),
+			writes: true,
+		},
+		"a master that the Service no longer selects is replaced": {
+			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unselected), pod("b")}},
+			want:   to(Failover, HolderUnselected, "b", 5).from("a"),
+			writes: true,
+		},
+		"a master that is gone is replaced": {
+			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("b")}},
+			want:   to(Failover, HolderGone, "b", 5).from("a"),
+			writes: true,
+		},
+		"a pod re-created under the master's name is another pod": {
+			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", reborn)}},
+			want: Decision{Action: Failover, Reason: HolderGone, Holder: "a", HolderUID: "uid-a-2", Epoch: 5,
+				Previous: "a", PreviousUID: "uid-a"},
+			writes: true,
+		},
+		"a master that cannot serve is held while nobody else can": {
+			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b", terminating)}},
+			want: to(Hold, NobodyEligible, "a", 4),
+		},
+		"a master that is gone is held while nobody is eligible": {
+			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("b", notReady)}},
+			want: to(Hold, NobodyEligible, "a", 4),
+		},
+
+		"an edit of the holder is followed": {
+			view:   View{Lease: held("a", 4).editedTo("b"), Trace: routed("a", 4), Candidates: []Candidate{pod("a"), pod("b")}},
+			want:   to(Switchover, HolderEdited, "b", 5).from("a"),
+			writes: true,
+		},
+		"an edit to a pod that is not Ready is refused": {
+			view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", notReady)}},
+			want:   to(Restore, EditRefused, "a", 4).refusing("b", HolderNotReady),
+			writes: true,
+		},
+		"an edit to a pod that does not exist is refused": {
+			view:   View{Lease: held("a", 4).editedTo("x"), Candidates: []Candidate{pod("a"), pod("b")}},
+			want:   to(Restore, EditRefused, "a", 4).refusing("x", HolderGone),
+			writes: true,
+		},
+		"a refused edit does not keep a failed master": {
+			view:   View{Lease: held("a", 4).editedTo("x"), Candidates: []Candidate{pod("a", notReady), pod("b")}},
+			want:   to(Failover, HolderNotReady, "b", 5).from("a").refusing("x", HolderGone),
+			writes: true,
+		},
+		"a refused edit is taken back also while nobody is eligible": {
+			view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", notReady), pod("b", notReady)}},
+			want:   to(Restore, EditRefused, "a", 4).refusing("b", HolderNotReady),
+			writes: true,
+		},
+		"a Lease that somebody made with a holder elects that one": {
+			view:   View{Lease: Lease{Exists: true, Holder: "b"}, Candidates: []Candidate{pod("a"), pod("b")}},
+			want:   to(Switchover, HolderEdited, "b", 1),
+			writes: true,
+		},
+		"a Lease that somebody made with a holder that does not exist": {
+			view:   View{Lease: Lease{Exists: true, Holder: "x"}, Candidates: []Candidate{pod("a")}},
+			want:   to(Elect, FirstEligible, "a", 1).refusing("x", HolderGone),
+			writes: true,
+		},
+
+		"holder and epoch are restored when the Lease is deleted": {
+			view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("a"), pod("b")}},
+			want:   to(Restore, LeaseLost, "b", 4),
+			writes: true,
+		},
+		"also of a master that is not eligible while nobody else is": {
+			view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("b", notReady)}},
+			want:   to(Restore, LeaseLost, "b", 4),
+			writes: true,
+		},
+		"a deleted Lease does not keep a failed master": {
+			view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("a"), pod("b", notReady)}},
+			want:   to(Failover, HolderNotReady, "a", 5).from("b"),
+			writes: true,
+		},
+		"the epoch is kept when the Lease and the master are gone": {
+			view:   View{Trace: routed("b", 4)},
+			want:   Decision{Action: Hold, Reason: AwaitingEligible, Epoch: 4},
+			writes: true,
+		},
+		"the next master after that has an epoch of its own": {
+			view:   View{Lease: Lease{Exists: true, Epoch: 4}, Trace: routed("b", 4), Candidates: []Candidate{pod("a")}},
+			want:   Decision{Action: Failover, Reason: HolderGone, Holder: "a", HolderUID: "uid-a", Epoch: 5, PreviousUID: "uid-b"},
+			writes: true,
+		},
+		"a holder that was removed is put back": {
+			view:   View{Lease: held("a", 4).editedTo(""), Candidates: []Candidate{pod("a"), pod("b")}},
+			want:   to(Restore, LeaseLost, "a", 4),
+			writes: true,
+		},
+		"a holder's UID that was removed is put back": {
+			view:   View{Lease: Lease{Exists: true, Holder: "a", Epoch: 4}, Trace: routed("a", 4), Candidates: []Candidate{pod("a"), pod("b")}},
+			want:   to(Restore, LeaseLost, "a", 4),
+			writes: true,
+		},
+		"an epoch that was lowered is raised to what it was": {
+			view:   View{Lease: held("a", 2), Trace: routed("a", 4), Candidates: []Candidate{pod("a")}},
+			want:   to(Restore, EpochLowered, "a", 4),
+			writes: true,
+		},
+		"an epoch that another holder has had is never used again": {
+			view:   View{Lease: held("a", 2), Trace: routed("b", 4), Candidates: []Candidate{pod("a"), pod("b")}},
+			want:   to(Restore, EpochLowered, "a", 5),
+			writes: true,
+		},
+		"an epoch that was lowered is raised also for a master that is gone": {
+			view:   View{Lease: held("a", 2), Trace: routed("a", 4)},
+			want:   to(Restore, EpochLowered, "a", 4),
+			writes: true,
+		},
+		"an epoch that was raised counts from then on": {
+			view: View{Lease: held("a", 9), Trace: routed("a", 4), Candidates: []Candidate{pod("a")}},
+			want: to(Hold, HolderEligible, "a", 9),
+		},
+		"stamps of which nobody knows the holder still count": {
+			view:   View{Trace: Trace{Epoch: 4}, Candidates: []Candidate{pod("a")}},
+			want:   to(Elect, FirstEligible, "a", 5),
+			writes: true,
+		},
+
+		"the predecessor's master is adopted": {
+			view:   View{Candidates: []Candidate{pod("a"), pod("b", designated)}},
+			want:   to(Adopt, AlreadyDesignated, "b", 1),
+			writes: true,
+		},
+		"also when the Lease awaits a master": {
+			view:   View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a"), pod("b", designated)}},
+			want:   to(Adopt, AlreadyDesignated, "b", 1),
+			writes: true,
+		},
+		"of two that the predecessor left active, the better is adopted": {
+			view:   View{Candidates: []Candidate{pod("a", designated, notReady), pod("b", designated), pod("c", designated)}},
+			want:   to(Adopt, AlreadyDesignated, "b", 1),
+			writes: true,
+		},
+		"a predecessor's master that cannot serve is not adopted": {
+			view:   View{Candidates: []Candidate{pod("a"), pod("b", designated, notReady)}},
+			want:   to(Elect, FirstEligible, "a", 1),
+			writes: true,
+		},
+		"a designation means nothing once there is a master": {
+			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", designated)}},
+			want: to(Hold, HolderEligible, "a", 4),
+		},
+	}
+	seen := map[Reason]bool{}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := Decide(test.view)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("decision (-want +got):\n%s", diff)
+			}
+			if writes := got.Writes(test.view.Lease); writes != test.writes {
+				t.Errorf("writes the Lease: %v, want %v", writes, test.writes)
+			}
+			if got.Message() == "" {
+				t.Error("no message")
+			}
+		})
+		seen[test.want.Reason] = true
+	}
+	for _, reason := range []Reason{LeaseForeign, HolderEligible, NobodyEligible, AwaitingEligible, LeaseLost, EpochLowered, EditRefused,
+		AlreadyDesignated, FirstEligible, HolderEdited, HolderGone, HolderUnselected, HolderFinished, HolderTerminating, HolderNotReady} {
+		if !seen[reason] {
+			t.Errorf("no case decides for the reason %s", reason)
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package election
+
+import "fmt"
+
+// because completes "the master moved, because …" and "cannot become master: …".
+var because = map[Reason]string{
+	HolderGone:        "there is no such pod among the candidates",
+	HolderUnselected:  "the Service no longer selects it",
+	HolderFinished:    "its containers have ended",
+	HolderTerminating: "it is terminating",
+	HolderNotReady:    "it is not Ready",
+}
+
+// Message says the decision in a sentence, for events and logs.
+func (d Decision) Message() string {
+	switch d.Action {
+	case Refuse:
+		return "the Lease of that name is not the controller's; delete it, or name another in the annotation qoqo.dev/lease-name"
+	case Restore:
+		switch d.Reason {
+		case LeaseLost:
+			return fmt.Sprintf("%s stays master in epoch %d: the Lease or its holder had been removed", d.Holder, d.Epoch)
+		case EpochLowered:
+			return fmt.Sprintf("%s stays master in epoch %d: the Lease's epoch had been set lower than it was", d.Holder, d.Epoch)
+		default:
+			return fmt.Sprintf("%s stays master in epoch %d", d.Holder, d.Epoch)
+		}
+	case Adopt:
+		return fmt.Sprintf("%s stays master, now in epoch %d: it was designated active already", d.Holder, d.Epoch)
+	case Elect:
+		return fmt.Sprintf("%s is the first master, in epoch %d", d.Holder, d.Epoch)
+	case Failover:
+		return fmt.Sprintf("master moved from %s to %s in epoch %d: %s %s", d.previous(), d.Holder, d.Epoch, d.previous(), because[d.Reason])
+	case Switchover:
+		return fmt.Sprintf("master moved from %s to %s in epoch %d: the Lease's holder was edited", d.previous(), d.Holder, d.Epoch)
+	}
+	switch d.Reason {
+	case NobodyEligible:
+		return fmt.Sprintf("no pod is eligible, so %s stays master in epoch %d", d.Holder, d.Epoch)
+	case AwaitingEligible:
+		return "no pod has been eligible yet"
+	}
+	return fmt.Sprintf("%s is master in epoch %d", d.Holder, d.Epoch)
+}
+
+func (d Decision) previous() string {
+	if d.Previous == "" {
+		return "a pod that is gone"
+	}
+	return d.Previous
+}
+
+// Message says the refusal in a sentence.
+func (r Refusal) Message() string {
+	return fmt.Sprintf("%s cannot become master: %s", r.Holder, because[r.Why])
+}

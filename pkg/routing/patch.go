@@ -1,0 +1,84 @@
+// Package routing makes traffic follow the Lease's holder. It is pure: what is
+// to be written for an epoch is a function of who holds the Lease in it and of
+// the objects as last read, and it comes out as patches in steps. It imports
+// package api; it knows nothing of how the holder was chosen.
+package routing
+
+import (
+	"encoding/json"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Kind is the kind of object that a Patch is for.
+type Kind string
+
+// The kinds that the controller patches.
+const (
+	KindService Kind = "Service"
+	KindPod     Kind = "Pod"
+)
+
+// Patch is a JSON merge patch of one object. In its maps a nil value removes
+// the key. It applies only to the object and the version that it was made for.
+type Patch struct {
+	Kind            Kind
+	Namespace, Name string
+	UID             types.UID
+	ResourceVersion string
+
+	Labels, Annotations map[string]*string
+	// Selector is of a Service.
+	Selector map[string]*string
+}
+
+func patchOf(kind Kind, object metav1.Object) Patch {
+	return Patch{
+		Kind: kind, Namespace: object.GetNamespace(), Name: object.GetName(),
+		UID: object.GetUID(), ResourceVersion: object.GetResourceVersion(),
+		Labels: map[string]*string{}, Annotations: map[string]*string{}, Selector: map[string]*string{},
+	}
+}
+
+// Empty says that there is nothing to write.
+func (p Patch) Empty() bool {
+	return len(p.Labels)+len(p.Annotations)+len(p.Selector) == 0
+}
+
+// JSON is the body to send with the content type of JSON merge patches. The
+// API server answers with a conflict if the object has another UID or
+// resource version by then.
+func (p Patch) JSON() ([]byte, error) {
+	type metadata struct {
+		UID             types.UID          `json:"uid,omitempty"`
+		ResourceVersion string             `json:"resourceVersion,omitempty"`
+		Labels          map[string]*string `json:"labels,omitempty"`
+		Annotations     map[string]*string `json:"annotations,omitempty"`
+	}
+	type spec struct {
+		Selector map[string]*string `json:"selector,omitempty"`
+	}
+	body := struct {
+		Metadata metadata `json:"metadata"`
+		Spec     *spec    `json:"spec,omitempty"`
+	}{Metadata: metadata{p.UID, p.ResourceVersion, p.Labels, p.Annotations}}
+	if len(p.Selector) > 0 {
+		body.Spec = &spec{p.Selector}
+	}
+	return json.Marshal(body)
+}
+
+// set adds key=value to changes unless current holds it already.
+func set(changes map[string]*string, current map[string]string, key, value string) {
+	if have, found := current[key]; !found || have != value {
+		changes[key] = &value
+	}
+}
+
+// unset adds the removal of key to changes if current holds it.
+func unset(changes map[string]*string, current map[string]string, key string) {
+	if _, found := current[key]; found {
+		changes[key] = nil
+	}
+}

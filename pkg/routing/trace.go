@@ -1,0 +1,69 @@
+package routing
+
+import (
+	"bytes"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+// Trace reads back what Next has written: the highest epoch on any Service or
+// pod, and who was routed to in it; the holder is empty if that cannot be told.
+func Trace(members []Member, pods []Pod) Assignment {
+	var latest Assignment
+	see := func(epoch int32, holder types.UID) {
+		switch {
+		case epoch > latest.Epoch:
+			latest = Assignment{holder, epoch}
+		case epoch == latest.Epoch && epoch > 0 && latest.HolderUID == "":
+			latest.HolderUID = holder
+		}
+	}
+	for _, m := range members {
+		if uid := m.Spec.Selector[api.LabelPodUID]; uid != "" && uid != api.NoPod {
+			see(epoch(m), types.UID(uid))
+		} else {
+			see(epoch(m), "")
+		}
+	}
+	for _, pod := range pods {
+		switch {
+		case pod.Elsewhere:
+		case pod.Labels[api.LabelDesignation] == api.DesignationActive:
+			see(epoch(pod), pod.UID)
+		default:
+			see(epoch(pod), "")
+		}
+	}
+	return latest
+}
+
+// Reverted says whether somebody has undone the routing of this very epoch,
+// and which field manager wrote the selector last, "unknown" if nobody says so.
+func Reverted(a Assignment, m Member) (manager string, reverted bool) {
+	if m.Settings.Routing != api.RoutingSelector || epoch(m) != a.Epoch {
+		return "", false
+	}
+	p := service(a, m)
+	if len(p.Selector) == 0 {
+		return "", false
+	}
+	return selectorManager(m.Service), true
+}
+
+func selectorManager(service *corev1.Service) string {
+	writers := slices.Clone(service.ManagedFields)
+	writers = slices.DeleteFunc(writers, func(e metav1.ManagedFieldsEntry) bool {
+		return e.Manager == api.ManagedBy || e.FieldsV1 == nil || !bytes.Contains(e.FieldsV1.Raw, []byte(`"f:selector"`))
+	})
+	if len(writers) == 0 {
+		return "unknown"
+	}
+	return slices.MaxFunc(writers, func(a, b metav1.ManagedFieldsEntry) int {
+		return a.Time.Time.Compare(b.Time.Time)
+	}).Manager
+}
