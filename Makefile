@@ -1,0 +1,92 @@
+# `make help` lists the targets.
+
+# A semantic version with a v; component-base ends the program over any other.
+VERSION ?= $(or $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null),v0.0.0-$(or $(shell git rev-parse --short HEAD 2>/dev/null),unknown))
+IMAGE   ?= qoqodev/active-standby-controller:$(VERSION)
+# The base of the image; `scratch` where nothing can be pulled.
+BASE    ?= gcr.io/distroless/static:nonroot
+BIN     ?= bin
+ARCHS   ?= amd64 arm64
+
+GO      ?= go
+ARCH    := $(shell $(GO) env GOARCH)
+comma   := ,
+space   := $() $()
+# The version of the program is the one that component-base knows of.
+LDFLAGS := -s -w -X k8s.io/component-base/version.gitVersion=$(VERSION)
+# Modules with code of ours; those under e2e/tools only pin programs.
+MODULES := . e2e
+
+.DEFAULT_GOAL := help
+
+##@ Use
+
+.PHONY: demo
+demo: ## See it work: a local control plane, two replicas, the examples, and a master that fails. DEMO_KEEP=1 keeps it up.
+	cd e2e && $(GO) run ./cmd/demo
+
+.PHONY: build
+build: ## Build the program into bin/.
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/active-standby-controller
+
+.PHONY: image
+image: ## Build the container image IMAGE on the base image BASE, for this machine's architecture.
+	$(MAKE) build-for-linux ARCHS=$(ARCH)
+	docker build --build-arg BASE=$(BASE) --build-arg VERSION=$(VERSION) --build-arg TARGETARCH=$(ARCH) -t $(IMAGE) .
+
+.PHONY: image-push
+image-push: build-for-linux ## Build and push the image for all of ARCHS; needs docker buildx.
+	docker buildx build --push --platform $(subst $(space),$(comma),$(ARCHS:%=linux/%)) --build-arg BASE=$(BASE) --build-arg VERSION=$(VERSION) -t $(IMAGE) .
+
+.PHONY: build-for-linux
+build-for-linux:
+	for arch in $(ARCHS); do CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/linux/$$arch/ ./cmd/active-standby-controller || exit 1; done
+
+.PHONY: local-up local-down
+local-up: ## Start a local control plane (etcd, API server, controllers, kwok) to try things on.
+	cd e2e && $(GO) run ./cmd/local up
+local-down: ## Stop it.
+	cd e2e && $(GO) run ./cmd/local down
+
+##@ Test
+
+.PHONY: test
+test: ## Unit tests, with the race detector.
+	$(GO) test -race ./...
+
+.PHONY: test-integration
+test-integration: ## Tests on a real API server, which is built the first time.
+	cd e2e && $(GO) run ./cmd/local build && $(GO) test -tags integration -v -count=1 -timeout 20m ./...
+
+##@ Verify
+
+LINT := $(GO) tool -modfile=$(CURDIR)/e2e/tools/golangci-lint/go.mod
+
+.PHONY: verify
+verify: verify-tidy verify-lint verify-vulnerabilities ## Check everything that can be checked without running it.
+
+.PHONY: verify-tidy
+verify-tidy: ## go.mod and go.sum of all modules are tidy.
+	@for module in $(MODULES) e2e/tools/*/; do echo "go mod tidy -diff in $$module"; (cd $$module && $(GO) mod tidy -diff) || exit 1; done
+
+.PHONY: verify-lint
+verify-lint: ## go vet, formatting and the linters of .golangci.yaml.
+	@for module in $(MODULES); do echo "golangci-lint in $$module"; (cd $$module && $(LINT) golangci-lint run --config $(CURDIR)/.golangci.yaml --build-tags integration ./...) || exit 1; done
+
+.PHONY: verify-vulnerabilities
+verify-vulnerabilities: ## Known vulnerabilities; skipped where their database cannot be reached.
+	@out=$$($(LINT) govulncheck ./... 2>&1); status=$$?; echo "$$out"; \
+	case "$$status:$$out" in \
+	0:*) ;; \
+	*"fetching vulnerabilities"*|*"dial tcp"*|*"no such host"*) echo "govulncheck: skipped, as the vulnerability database cannot be reached";; \
+	*) exit $$status;; \
+	esac
+
+.PHONY: update
+update: ## Do what verify checks: tidy, format.
+	@for module in $(MODULES) e2e/tools/*/; do (cd $$module && $(GO) mod tidy) || exit 1; done
+	@for module in $(MODULES); do (cd $$module && $(LINT) golangci-lint fmt --config $(CURDIR)/.golangci.yaml ./...) || exit 1; done
+
+.PHONY: help
+help: ## This list.
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
