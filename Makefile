@@ -10,6 +10,7 @@ ARCHS   ?= amd64 arm64
 
 GO      ?= go
 ARCH    := $(shell $(GO) env GOARCH)
+RACE    := $(if $(shell command -v $(firstword $(shell $(GO) env CC)) 2>/dev/null),-race)
 comma   := ,
 space   := $() $()
 # The version of the program is the one that component-base knows of.
@@ -51,8 +52,9 @@ local-down: ## Stop it.
 ##@ Test
 
 .PHONY: test
-test: ## Unit tests, with the race detector.
-	$(GO) test -race ./...
+test: ## Unit tests, with the race detector where there is a C compiler, which that needs.
+	$(if $(RACE),,@echo "No C compiler: testing without the race detector.")
+	$(GO) test $(RACE) ./...
 
 .PHONY: test-integration
 test-integration: ## Tests on a real API server, which is built the first time.

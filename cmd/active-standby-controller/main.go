@@ -18,6 +18,7 @@ import (
 	"k8s.io/component-base/cli"
 	cliflag "k8s.io/component-base/cli/flag"
 	logsapi "k8s.io/component-base/logs/api/v1"
+
 	// The JSON format of logs.
 	_ "k8s.io/component-base/logs/json/register"
 	"k8s.io/component-base/metrics/legacyregistry"
@@ -31,8 +32,8 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	// The process ends with it.
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	os.Exit(cli.Run(newCommand(ctx)))
 }
 
@@ -90,19 +91,23 @@ func run(ctx context.Context, o *options) error {
 	}
 	legacyregistry.MustRegister(c.Metrics()...)
 
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	served := make(chan error, 1)
 	if o.httpEndpoint != "" {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.httpEndpoint)
 		if err != nil {
 			return fmt.Errorf("--http-endpoint %q: %w", o.httpEndpoint, err)
 		}
 		logger.Info("Serving /livez, /readyz and /metrics", "address", listener.Addr().String())
-		go func() { cancel(server.Serve(ctx, listener, server.Handler(c.Alive, c.Ready))) }()
+		go func() {
+			defer cancel()
+			served <- server.Serve(ctx, listener, server.Handler(c.Alive, c.Ready))
+		}()
+	} else {
+		served <- nil
 	}
 	c.Run(ctx)
-	if cause := context.Cause(ctx); cause != nil && cause != context.Canceled {
-		return cause
-	}
-	return nil
+	cancel()
+	return <-served
 }

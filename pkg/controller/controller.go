@@ -6,6 +6,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -122,7 +123,7 @@ func (c *Controller) Ready() error {
 	case <-c.synced:
 		return nil
 	default:
-		return fmt.Errorf("the caches of Services, Leases and Nodes are not yet synced")
+		return errors.New("the caches of Services, Leases and Nodes are not yet synced")
 	}
 }
 
@@ -161,6 +162,9 @@ func (c *Controller) next(ctx context.Context) bool {
 		// Another replica was first, or the cache is behind: look again.
 		logger.V(4).Info("Looking again", "reason", err)
 		c.queue.AddRateLimited(k)
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		// What is to be cleaned up goes with the namespace.
+		c.queue.Forget(k)
 	default:
 		logger.Error(err, "Sync failed, will be retried", "failures", c.queue.NumRequeues(k)+1)
 		c.queue.AddRateLimited(k)
@@ -182,7 +186,11 @@ func (c *Controller) setBusy(k key, busy bool) {
 // to look again although nothing changes, if not 0.
 func (c *Controller) sync(ctx context.Context, k key) (again time.Duration, err error) {
 	if k.Name == "" {
-		return 0, c.releasePods(ctx, k.Namespace)
+		_, err := c.releasePods(ctx, k.Namespace)
+		return 0, err
+	}
+	if err := c.releaseService(ctx, k); err != nil {
+		return 0, err
 	}
 	if len(c.services.in(k.Namespace).by(byLease, k.String())) == 0 {
 		return 0, c.release(ctx, k)

@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
@@ -64,8 +63,8 @@ func (c *Controller) syncElection(ctx context.Context, k key) (again time.Durati
 // server answers with what the API server has now.
 type server interface {
 	lookAtServer(ctx context.Context, k key) (*observation, error)
-	// livePod returns nil if the pod, this incarnation of it, is gone.
-	livePod(ctx context.Context, namespace, name string, uid types.UID) (*corev1.Pod, error)
+	// livePod returns nil if there is no pod of that name.
+	livePod(ctx context.Context, namespace, name string) (*corev1.Pod, error)
 }
 
 // decide applies the rules to what is cached; and where caches that are behind
@@ -86,29 +85,42 @@ func decide(ctx context.Context, live server, o *observation, draining func(node
 		}
 	}
 	d := election.Decide(o.view(draining))
-	// That a pod terminates or has ended is never taken back. That it is not
-	// Ready, or not there, may be what an informer has not yet heard of.
-	if d.Action != election.Failover || d.Reason != election.HolderNotReady && d.Reason != election.HolderGone {
-		return o, d, nil
+	doubted := doubtful(d)
+	for _, name := range doubted {
+		pod, err := live.livePod(ctx, o.key.Namespace, name)
+		if err != nil {
+			return nil, none, fmt.Errorf("confirming that %s is not eligible: %w", name, err)
+		}
+		o.replace(name, pod)
 	}
-	holder, err := live.livePod(ctx, o.key.Namespace, d.Previous, d.PreviousUID)
-	if err != nil {
-		return nil, none, fmt.Errorf("confirming that the holder failed: %w", err)
+	if len(doubted) > 0 {
+		d = election.Decide(o.view(draining))
 	}
-	o.replace(d.PreviousUID, holder)
-	return o, election.Decide(o.view(draining)), nil
+	return o, d, nil
 }
 
-func (c *Controller) livePod(ctx context.Context, namespace, name string, uid types.UID) (*corev1.Pod, error) {
-	if name == "" {
-		return nil, nil
+// doubtful names the pods on whose failure a decision rests that may be what an
+// informer has not yet heard of: that a pod is not Ready, or not there. That it
+// terminates or has ended is never taken back.
+func doubtful(d election.Decision) (names []string) {
+	doubt := func(name string, why election.Reason) {
+		if name != "" && (why == election.HolderNotReady || why == election.HolderGone) {
+			names = append(names, name)
+		}
 	}
+	if d.Action == election.Failover {
+		doubt(d.Previous, d.Reason)
+	}
+	if d.Refused != nil {
+		doubt(d.Refused.Holder, d.Refused.Why)
+	}
+	return names
+}
+
+func (c *Controller) livePod(ctx context.Context, namespace, name string) (*corev1.Pod, error) {
 	pod, err := c.client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
-	switch {
-	case apierrors.IsNotFound(err) || err == nil && pod.UID != uid:
+	if apierrors.IsNotFound(err) {
 		return nil, nil
-	case err != nil:
-		return nil, err
 	}
-	return pod, nil
+	return pod, err
 }

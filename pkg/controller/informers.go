@@ -103,8 +103,9 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 			enqueue(now)
 		},
 		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Service]) {
-			if deleted.OptionalObj != nil {
-				enqueue(deleted.OptionalObj)
+			if s := deleted.OptionalObj; s != nil {
+				c.warnings.forget(s.UID)
+				enqueue(s)
 			}
 		},
 	}

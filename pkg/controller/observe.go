@@ -157,10 +157,10 @@ func (o *observation) selects(pod *corev1.Pod) bool {
 	return !slices.ContainsFunc(o.members, func(m routing.Member) bool { return !m.Settings.Candidates.Matches(labels.Set(pod.Labels)) })
 }
 
-// replace puts what the API server says of the pod now, nil if it is gone, in
-// the place of what the cache says.
-func (o *observation) replace(uid types.UID, now *corev1.Pod) {
-	i := slices.IndexFunc(o.pods, func(p routing.Pod) bool { return p.UID == uid })
+// replace puts what the API server says of the pod of that name, nil if there
+// is none, in the place of what the cache says.
+func (o *observation) replace(name string, now *corev1.Pod) {
+	i := slices.IndexFunc(o.pods, func(p routing.Pod) bool { return p.Name == name })
 	switch {
 	case now == nil && i >= 0:
 		o.pods = slices.Delete(o.pods, i, i+1)
@@ -181,9 +181,9 @@ func (o *observation) took(p routing.Patch, result runtime.Object) {
 			}
 		}
 	case *corev1.Pod:
-		o.replace(p.UID, now)
+		o.replace(p.Name, now)
 	case nil:
-		o.replace(p.UID, nil)
+		o.replace(p.Name, nil)
 	}
 }
 

@@ -47,7 +47,7 @@ func (p *podStores) in(ctx context.Context, namespace string) (store[*corev1.Pod
 	if err != nil {
 		return s, err
 	}
-	if !cache.WaitFor(klog.NewContext(ctx, klog.FromContext(ctx).V(4)), "Pods of "+namespace, s.informer.HasSyncedChecker()) {
+	if !s.informer.HasSynced() && !cache.WaitFor(klog.NewContext(ctx, klog.FromContext(ctx).V(4)), "Pods of "+namespace, s.informer.HasSyncedChecker()) {
 		return s, context.Cause(ctx)
 	}
 	return s, nil
@@ -77,7 +77,7 @@ func (p *podStores) wrote(pod *corev1.Pod) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	if s, found := p.stores[pod.Namespace]; found {
-		s.store.wrote(pod)
+		s.wrote(pod)
 	}
 }
 

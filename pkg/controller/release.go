@@ -18,29 +18,45 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
+// releaseService takes away what was written to a Service that is not annotated
+// any more. It is found under its name, also while others still share the
+// Lease of that name.
+func (c *Controller) releaseService(ctx context.Context, k key) error {
+	service, found := c.services.in(k.Namespace).get(k)
+	if !found || api.Annotated(service) {
+		return nil
+	}
+	c.warnings.forget(service.UID)
+	p := routing.ReleaseService(service)
+	if p.Empty() {
+		return nil
+	}
+	if err := c.patch(ctx, []routing.Patch{p}, ignore); err != nil && !apierrors.IsNotFound(err) {
+		return err
+	}
+	klog.FromContext(ctx).V(2).Info("Released", "service", klog.KObj(service))
+	return nil
+}
+
 // release takes away what is left of an election that no Service asks for any
-// more: what was written to the Service of its name, to pods, and the Lease.
-// The Lease goes last, since its presence is what brings another replica, or
-// this one after a restart, here again.
+// more: what was written to pods, and the Lease. The Lease goes last, since its
+// presence is what brings another replica, or this one after a restart, here
+// again.
 func (c *Controller) release(ctx context.Context, k key) error {
 	c.metrics.forget(k)
-	if service, found := c.services.in(k.Namespace).get(k); found && !api.Annotated(service) {
-		c.warnings.forget(service.UID)
-		if p := routing.ReleaseService(service); !p.Empty() {
-			if err := c.patch(ctx, []routing.Patch{p}, ignore); err != nil && !apierrors.IsNotFound(err) {
-				return err
-			}
-			klog.FromContext(ctx).V(2).Info("Released", "service", klog.KObj(service))
-		}
-	}
-	if err := c.releasePods(ctx, k.Namespace); err != nil {
+	annotated, err := c.releasePods(ctx, k.Namespace)
+	if err != nil {
 		return err
+	}
+	if slices.ContainsFunc(annotated, func(s corev1.Service) bool { return leaseKey(&s) == k }) {
+		// The Lease that another replica has made for it was heard of first.
+		return nil
 	}
 	lease, found := c.leases.in(k.Namespace).get(k)
 	if !found {
 		return nil
 	}
-	err := c.client.CoordinationV1().Leases(k.Namespace).Delete(ctx, k.Name, metav1.DeleteOptions{
+	err = c.client.CoordinationV1().Leases(k.Namespace).Delete(ctx, k.Name, metav1.DeleteOptions{
 		Preconditions: &metav1.Preconditions{UID: &lease.UID, ResourceVersion: &lease.ResourceVersion},
 	})
 	if err != nil && !apierrors.IsNotFound(err) {
@@ -52,19 +68,20 @@ func (c *Controller) release(ctx context.Context, k key) error {
 func ignore(routing.Patch, runtime.Object) {}
 
 // releasePods takes the marks from the pods of a namespace that no annotated
-// Service selects. It asks the API server and not the caches: a cache that had
-// not heard of a Service would strip that one's master. Pods are listed first,
-// so that a mark it sees was made for a Service that it sees as well.
-func (c *Controller) releasePods(ctx context.Context, namespace string) error {
+// Service selects, and returns the annotated Services. It asks the API server
+// and not the caches: a cache that had not heard of a Service would strip that
+// one's master. Pods are listed first, so that a mark it sees was made for a
+// Service that it sees as well.
+func (c *Controller) releasePods(ctx context.Context, namespace string) (annotated []corev1.Service, err error) {
 	var marked []*corev1.Pod
 	if err := c.markedPods(ctx, namespace, func(pod *corev1.Pod) { marked = append(marked, pod) }); err != nil {
-		return err
+		return nil, err
 	}
 	services, err := c.client.CoreV1().Services(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return fmt.Errorf("listing the Services: %w", err)
+		return nil, fmt.Errorf("listing the Services: %w", err)
 	}
-	annotated := slices.DeleteFunc(services.Items, func(s corev1.Service) bool { return !api.Annotated(&s) })
+	annotated = slices.DeleteFunc(services.Items, func(s corev1.Service) bool { return !api.Annotated(&s) })
 	var patches []routing.Patch
 	for _, pod := range marked {
 		if slices.ContainsFunc(annotated, func(s corev1.Service) bool { return api.Selects(&s, pod.Labels) }) {
@@ -75,12 +92,12 @@ func (c *Controller) releasePods(ctx context.Context, namespace string) error {
 		}
 	}
 	if err := c.patch(ctx, patches, ignore); err != nil {
-		return err
+		return nil, err
 	}
 	if len(annotated) == 0 && len(c.annotatedServices(namespace)) == 0 {
 		c.pods.forget(namespace)
 	}
-	return nil
+	return annotated, nil
 }
 
 // markedPods calls visit for every pod that the controller has written to.

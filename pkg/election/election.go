@@ -94,31 +94,50 @@ const (
 // the word used in the Lease, events, metrics and logs.
 type Reason string
 
+// Reasons to refuse and to hold.
 const (
-	// Reasons to refuse.
+	// LeaseForeign: a Lease of that name exists that is not the controller's.
 	LeaseForeign Reason = "LeaseForeign"
-
-	// Reasons to hold.
-	HolderEligible   Reason = "HolderEligible"
-	NobodyEligible   Reason = "NobodyEligible"
+	// HolderEligible: all is well.
+	HolderEligible Reason = "HolderEligible"
+	// NobodyEligible: the holder cannot serve, nor can anybody else.
+	NobodyEligible Reason = "NobodyEligible"
+	// AwaitingEligible: nobody holds the Lease, and nobody can.
 	AwaitingEligible Reason = "AwaitingEligible"
+)
 
-	// Reasons to restore.
-	LeaseLost    Reason = "LeaseLost"
+// Reasons to restore.
+const (
+	// LeaseLost: the Lease, its holder or the holder's UID had been removed.
+	LeaseLost Reason = "LeaseLost"
+	// EpochLowered: the Lease's epoch was lower than one that had been used.
 	EpochLowered Reason = "EpochLowered"
-	EditRefused  Reason = "EditRefused"
+	// EditRefused: somebody wrote a holder into the Lease that is not eligible.
+	EditRefused Reason = "EditRefused"
+)
 
-	// Reasons to adopt, elect and switch over.
+// Reasons to adopt, to elect and to switch over.
+const (
+	// AlreadyDesignated: the pod was labelled active before there was a Lease.
 	AlreadyDesignated Reason = "AlreadyDesignated"
-	FirstEligible     Reason = "FirstEligible"
-	HolderEdited      Reason = "HolderEdited"
+	// FirstEligible: there has not been a master before.
+	FirstEligible Reason = "FirstEligible"
+	// HolderEdited: somebody wrote another holder into the Lease.
+	HolderEdited Reason = "HolderEdited"
+)
 
-	// Reasons to fail over.
-	HolderGone        Reason = "HolderGone"
-	HolderUnselected  Reason = "HolderUnselected"
-	HolderFinished    Reason = "HolderFinished"
+// Reasons to fail over, and why a pod is not eligible.
+const (
+	// HolderGone: there is no such pod.
+	HolderGone Reason = "HolderGone"
+	// HolderUnselected: its labels no longer match the Service's selector.
+	HolderUnselected Reason = "HolderUnselected"
+	// HolderFinished: its phase is Succeeded or Failed.
+	HolderFinished Reason = "HolderFinished"
+	// HolderTerminating: it has a deletionTimestamp.
 	HolderTerminating Reason = "HolderTerminating"
-	HolderNotReady    Reason = "HolderNotReady"
+	// HolderNotReady: its condition Ready is not True.
+	HolderNotReady Reason = "HolderNotReady"
 )
 
 // Decision is what is to be done.
@@ -130,10 +149,8 @@ type Decision struct {
 	Holder    string
 	HolderUID types.UID
 	Epoch     int32
-	// Previous and PreviousUID name the holder that is replaced; the name is
-	// empty if it is not known.
-	Previous    string
-	PreviousUID types.UID
+	// Previous is the name of the holder that is replaced, if that is known.
+	Previous string
 	// Refused is set if somebody edited the holder and cannot have it. It
 	// stands beside whatever else was decided.
 	Refused *Refusal

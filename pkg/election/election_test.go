@@ -46,7 +46,7 @@ func to(action Action, reason Reason, holder string, epoch int32) Decision {
 }
 
 func (d Decision) from(previous string) Decision {
-	d.Previous, d.PreviousUID = previous, types.UID("uid-"+previous)
+	d.Previous = previous
 	return d
 }
 
@@ -116,8 +116,10 @@ func TestDecide(t *testing.T) {
 		},
 		"a pod re-created under the master's name is another pod": {
 			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", reborn)}},
-			want: Decision{Action: Failover, Reason: HolderGone, Holder: "a", HolderUID: "uid-a-2", Epoch: 5,
-				Previous: "a", PreviousUID: "uid-a"},
+			want: Decision{
+				Action: Failover, Reason: HolderGone, Holder: "a", HolderUID: "uid-a-2", Epoch: 5,
+				Previous: "a",
+			},
 			writes: true,
 		},
 		"a master that cannot serve is held while nobody else can": {
@@ -187,7 +189,7 @@ func TestDecide(t *testing.T) {
 		},
 		"the next master after that has an epoch of its own": {
 			view:   View{Lease: Lease{Exists: true, Epoch: 4}, Trace: routed("b", 4), Candidates: []Candidate{pod("a")}},
-			want:   Decision{Action: Failover, Reason: HolderGone, Holder: "a", HolderUID: "uid-a", Epoch: 5, PreviousUID: "uid-b"},
+			want:   Decision{Action: Failover, Reason: HolderGone, Holder: "a", HolderUID: "uid-a", Epoch: 5},
 			writes: true,
 		},
 		"a holder that was removed is put back": {
@@ -266,8 +268,10 @@ func TestDecide(t *testing.T) {
 		})
 		seen[test.want.Reason] = true
 	}
-	for _, reason := range []Reason{LeaseForeign, HolderEligible, NobodyEligible, AwaitingEligible, LeaseLost, EpochLowered, EditRefused,
-		AlreadyDesignated, FirstEligible, HolderEdited, HolderGone, HolderUnselected, HolderFinished, HolderTerminating, HolderNotReady} {
+	for _, reason := range []Reason{
+		LeaseForeign, HolderEligible, NobodyEligible, AwaitingEligible, LeaseLost, EpochLowered, EditRefused,
+		AlreadyDesignated, FirstEligible, HolderEdited, HolderGone, HolderUnselected, HolderFinished, HolderTerminating, HolderNotReady,
+	} {
 		if !seen[reason] {
 			t.Errorf("no case decides for the reason %s", reason)
 		}

@@ -35,9 +35,8 @@ type situation struct {
 	// incumbent is who is master by the record: by the Lease, or by the trace
 	// where the Lease doesn't say. It is nil if that pod is gone, and also if
 	// there never was a master; had tells these apart.
-	incumbent    *Candidate
-	incumbentUID types.UID
-	had          bool
+	incumbent *Candidate
+	had       bool
 	// requested is the pod that somebody wrote into the Lease, nil if nobody
 	// did or it is refused.
 	requested *Candidate
@@ -48,10 +47,9 @@ type situation struct {
 
 func newSituation(view View) situation {
 	s := situation{View: view, best: best(view.Candidates)}
-	s.incumbentUID = cmp.Or(view.Lease.HolderUID, view.Trace.HolderUID)
-	s.had = s.incumbentUID != ""
-	if s.had {
-		s.incumbent = s.find(func(c Candidate) bool { return c.UID == s.incumbentUID })
+	if uid := cmp.Or(view.Lease.HolderUID, view.Trace.HolderUID); uid != "" {
+		s.had = true
+		s.incumbent = s.find(func(c Candidate) bool { return c.UID == uid })
 	}
 	if !s.edited() {
 		return s
@@ -105,7 +103,7 @@ func (s situation) epochOf(uid types.UID) int32 {
 func (s situation) decide(action Action, reason Reason, holder *Candidate) (Decision, bool) {
 	d := Decision{Action: action, Reason: reason, Holder: holder.Name, HolderUID: holder.UID, Epoch: s.epochOf(holder.UID)}
 	if d.Transition() && s.had {
-		d.Previous, d.PreviousUID = s.Lease.Holder, s.incumbentUID
+		d.Previous = s.Lease.Holder
 		if s.incumbent != nil {
 			d.Previous = s.incumbent.Name
 		}

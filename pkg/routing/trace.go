@@ -1,8 +1,8 @@
 package routing
 
 import (
-	"bytes"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -58,7 +58,7 @@ func Reverted(a Assignment, m Member) (manager string, reverted bool) {
 func selectorManager(service *corev1.Service) string {
 	writers := slices.Clone(service.ManagedFields)
 	writers = slices.DeleteFunc(writers, func(e metav1.ManagedFieldsEntry) bool {
-		return e.Manager == api.ManagedBy || e.FieldsV1 == nil || !bytes.Contains(e.FieldsV1.Raw, []byte(`"f:selector"`))
+		return e.Manager == api.ManagedBy || e.FieldsV1 == nil || !strings.Contains(e.FieldsV1.GetRawString(), `"f:selector"`)
 	})
 	if len(writers) == 0 {
 		return "unknown"

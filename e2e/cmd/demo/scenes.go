@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+
+	"qoqo.dev/active-standby-controller/e2e/local"
+	"qoqo.dev/active-standby-controller/e2e/replicas"
+)
+
+// Of examples/: the two Services of routing select the same pods.
+const (
+	namespace    = "default"
+	service      = "web"
+	plain        = "web-all"
+	discovery    = "db"
+	webPods      = 3
+	databasePods = 3
+)
+
+type demo struct {
+	plane        *local.Plane
+	client       kubernetes.Interface
+	installation *replicas.Installation
+	endpoints    *endpoints
+}
+
+func (d *demo) scenes(ctx context.Context) (err error) {
+	if d.endpoints, err = watchEndpoints(ctx, d.client, namespace); err != nil {
+		return err
+	}
+	for _, scene := range []func(context.Context) error{d.examples, d.notReady, d.deleted, d.edited, d.refused, d.optOut} {
+		if err := scene(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *demo) examples(ctx context.Context) error {
+	title("The examples")
+	for _, example := range []string{"routing", "master-discovery"} {
+		if err := d.show(ctx, "apply", "-f", filepath.Join(d.installation.Root, "examples", example)); err != nil {
+			return err
+		}
+	}
+	for name, pods := range map[string]int{plain: webPods, service: 1, discovery: 1} {
+		if _, _, err := d.endpoints.await(ctx, name, func(ready []string) bool { return len(ready) == pods }); err != nil {
+			return err
+		}
+	}
+	say("The annotated Services have one master each, and the plain one has all its pods:\n")
+	return d.look(ctx)
+}
+
+// look shows what a user looks at.
+func (d *demo) look(ctx context.Context) error {
+	if err := d.show(ctx, "get", "lease"); err != nil {
+		return err
+	}
+	if err := d.show(ctx, "get", "pods", "-L", "qoqo.dev/pod-designation"); err != nil {
+		return err
+	}
+	say("Endpoints that are ready:")
+	for _, name := range []string{service, plain, discovery} {
+		pods, _ := d.endpoints.ready(name)
+		say("  %-8s %v", name, pods)
+	}
+	return nil
+}
+
+func (d *demo) notReady(ctx context.Context) error {
+	title("The master turns NotReady")
+	return d.switchAfter(ctx, func(master string) error {
+		say("Its readiness probe fails; the plain Service drops it as fast as Kubernetes can.")
+		return d.setReady(ctx, master, corev1.ConditionFalse)
+	})
+}
+
+func (d *demo) deleted(ctx context.Context) error {
+	title("The master is deleted")
+	return d.switchAfter(ctx, func(master string) error {
+		return d.show(ctx, "delete", "pod", master, "--wait=false")
+	})
+}
+
+func (d *demo) edited(ctx context.Context) error {
+	title("A planned switchover: the Lease's holder is edited")
+	return d.switchAfter(ctx, func(master string) error {
+		pods, _ := d.endpoints.ready(plain)
+		other := pods[slices.IndexFunc(pods, func(pod string) bool { return pod != master })]
+		return d.editHolder(ctx, other)
+	})
+}
+
+func (d *demo) refused(ctx context.Context) error {
+	title("A switchover that is refused")
+	if err := d.editHolder(ctx, "no-such-pod"); err != nil {
+		return err
+	}
+	pods, _ := d.endpoints.ready(service)
+	if err := d.awaitHolder(ctx, pods[0]); err != nil {
+		return err
+	}
+	say("The holder is put back, and an event says why:\n")
+	if err := d.show(ctx, "get", "lease", service); err != nil {
+		return err
+	}
+	return d.showEvents(ctx)
+}
+
+func (d *demo) optOut(ctx context.Context) error {
+	title("Opting out")
+	if err := d.show(ctx, "annotate", "service", service, "qoqo.dev/service-mode-"); err != nil {
+		return err
+	}
+	if _, _, err := d.endpoints.await(ctx, service, func(ready []string) bool { return len(ready) > 1 }); err != nil {
+		return err
+	}
+	if err := d.awaitHolder(ctx, ""); err != nil {
+		return err
+	}
+	say("The Service has all its pods again; Lease, labels and the selector's key are gone:\n")
+	if err := d.look(ctx); err != nil {
+		return err
+	}
+	return d.show(ctx, "get", "service", service, "-o", "wide")
+}
+
+// switchAfter fails the master and says how long it took until the endpoints
+// name another, and until the plain Service had dropped the same pod.
+func (d *demo) switchAfter(ctx context.Context, fail func(master string) error) error {
+	before, _ := d.endpoints.ready(service)
+	master := before[0]
+	say("Master before: %s", master)
+	began := time.Now()
+	if err := fail(master); err != nil {
+		return err
+	}
+	done := time.Now()
+	now, switched, err := d.endpoints.await(ctx, service, func(ready []string) bool { return len(ready) == 1 && ready[0] != master })
+	if err != nil {
+		return err
+	}
+	say("Master now:    %s", now[0])
+	say("Its endpoint was there %s after the command was sent (which itself took %s).", milliseconds(switched.Sub(began)), milliseconds(done.Sub(began)))
+	if all, _ := d.endpoints.ready(plain); !slices.Contains(all, master) {
+		say("The plain Service has dropped the old one as well.")
+	}
+	say("")
+	if err := d.show(ctx, "get", "lease", service); err != nil {
+		return err
+	}
+	if err := d.showEvents(ctx); err != nil {
+		return err
+	}
+	return d.heal(ctx)
+}
+
+// heal makes all pods Ready again.
+func (d *demo) heal(ctx context.Context) error {
+	pods, err := d.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	for _, pod := range pods.Items {
+		if pod.DeletionTimestamp != nil {
+			continue
+		}
+		if err := d.setReady(ctx, pod.Name, corev1.ConditionTrue); err != nil {
+			return err
+		}
+	}
+	_, _, err = d.endpoints.await(ctx, plain, func(ready []string) bool { return len(ready) == webPods })
+	return err
+}
+
+// setReady does what kubelet does when a readiness probe changes its mind.
+func (d *demo) setReady(ctx context.Context, pod string, status corev1.ConditionStatus) error {
+	var conditions []corev1.PodCondition
+	for _, t := range []corev1.PodConditionType{corev1.PodReady, corev1.ContainersReady} {
+		conditions = append(conditions, corev1.PodCondition{Type: t, Status: status, LastTransitionTime: metav1.Now()})
+	}
+	body, err := json.Marshal(map[string]any{"status": map[string]any{"conditions": conditions}})
+	if err != nil {
+		return err
+	}
+	_, err = d.client.CoreV1().Pods(namespace).Patch(ctx, pod, types.StrategicMergePatchType, body, metav1.PatchOptions{}, "status")
+	return err
+}
+
+func (d *demo) editHolder(ctx context.Context, pod string) error {
+	return d.show(ctx, "patch", "lease", service, "--type", "merge", "-p", fmt.Sprintf(`{"spec":{"holderIdentity":%q}}`, pod))
+}
+
+// awaitHolder waits until the Lease is held by the pod; "" is for no Lease.
+func (d *demo) awaitHolder(ctx context.Context, pod string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_, err := d.installation.Kubectl(ctx, waitArguments(pod)...)
+	return err
+}
+
+func waitArguments(pod string) []string {
+	if pod == "" {
+		return []string{"wait", "lease", service, "--for=delete", "--timeout=60s"}
+	}
+	return []string{"wait", "lease", service, "--for=jsonpath={.spec.holderIdentity}=" + pod, "--timeout=60s"}
+}
+
+func (d *demo) showEvents(ctx context.Context) error {
+	return d.show(ctx, "events", "--for", "service/"+service)
+}

@@ -1,0 +1,104 @@
+//go:build integration
+
+package integration
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"qoqo.dev/active-standby-controller/e2e/replicas"
+)
+
+// request is a line of the API server's audit log.
+type request struct {
+	Verb      string
+	User      struct{ Username string }
+	ObjectRef struct {
+		APIGroup, Resource, Subresource, Namespace, Name string
+	}
+	ResponseStatus           struct{ Code int }
+	RequestReceivedTimestamp metav1.MicroTime
+}
+
+func (r request) String() string {
+	return fmt.Sprintf("%s %s/%s %s/%s: %d", r.Verb, r.ObjectRef.APIGroup, r.ObjectRef.Resource, r.ObjectRef.Namespace, r.ObjectRef.Name, r.ResponseStatus.Code)
+}
+
+func (r request) write() bool { return r.Verb != "get" && r.Verb != "list" && r.Verb != "watch" }
+
+// requests of the controller, all replicas, since a time.
+func requests(since time.Time) ([]request, error) {
+	log, err := os.Open(plane.AuditLog)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	var found []request
+	lines := bufio.NewScanner(log)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var r request
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			return nil, fmt.Errorf("the audit log: %w", err)
+		}
+		user := "system:serviceaccount:" + replicas.Namespace + ":" + replicas.ServiceAccount
+		if r.User.Username == user && !r.RequestReceivedTimestamp.Time.Before(since) {
+			found = append(found, r)
+		}
+	}
+	return found, lines.Err()
+}
+
+// checkAudit compares the rules of manifests/ with what all tests together made
+// the controller ask for: no request was forbidden, and no verb was needless.
+func checkAudit() error {
+	all, err := requests(time.Time{})
+	if err != nil {
+		return err
+	}
+	used := sets.New[string]()
+	var problems []error
+	for _, r := range all {
+		used.Insert(strings.Join([]string{r.ObjectRef.APIGroup, r.ObjectRef.Resource, r.Verb}, "/"))
+		if r.ResponseStatus.Code == 403 {
+			problems = append(problems, fmt.Errorf("forbidden: %s", r))
+		}
+	}
+	role, err := client.RbacV1().ClusterRoles().Get(context.Background(), replicas.ServiceAccount, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	for _, granted := range grants(role.Rules) {
+		// Events are patched when they repeat, after minutes; and what is watched
+		// is listed first where the API server can't stream that.
+		needed := used.Has(granted) || granted == "events.k8s.io/events/patch" ||
+			strings.HasSuffix(granted, "/list") && used.Has(strings.TrimSuffix(granted, "list")+"watch")
+		if !needed {
+			problems = append(problems, fmt.Errorf("granted by manifests/, but never needed: %s", granted))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func grants(rules []rbacv1.PolicyRule) (all []string) {
+	for _, rule := range rules {
+		for _, group := range rule.APIGroups {
+			for _, resource := range rule.Resources {
+				for _, verb := range rule.Verbs {
+					all = append(all, strings.Join([]string{group, resource, verb}, "/"))
+				}
+			}
+		}
+	}
+	return all
+}

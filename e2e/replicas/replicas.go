@@ -1,0 +1,174 @@
+// Package replicas installs manifests/ into a local control plane and runs the
+// controller there: as processes, which can be killed, but under the ServiceAccount
+// and the RBAC rules that users install. Tests and the demo import it.
+package replicas
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"qoqo.dev/active-standby-controller/e2e/local"
+)
+
+// Where manifests/ puts the controller.
+const (
+	Namespace      = "kube-system"
+	ServiceAccount = "active-standby-controller"
+)
+
+// Installation is the controller's program beside a control plane that has the
+// manifests.
+type Installation struct {
+	// Root is the root of the project.
+	Root string
+	// User is the manifests' ServiceAccount.
+	User local.User
+	// Kubectl runs kubectl as an administrator.
+	Kubectl func(ctx context.Context, args ...string) (string, error)
+
+	program string
+	dir     string
+}
+
+// Install applies the manifests and builds the program.
+func Install(ctx context.Context, plane *local.Plane) (*Installation, error) {
+	mod, err := output(ctx, "go", "env", "GOMOD")
+	if err != nil {
+		return nil, err
+	}
+	i := &Installation{Root: filepath.Dir(filepath.Dir(strings.TrimSpace(mod))), dir: plane.Dir}
+	i.Kubectl = func(ctx context.Context, args ...string) (string, error) {
+		return output(ctx, plane.Kubectl, append([]string{"--kubeconfig", plane.Admin.Kubeconfig}, args...)...)
+	}
+	if _, err := i.Kubectl(ctx, "apply", "-f", filepath.Join(i.Root, "manifests")); err != nil {
+		return nil, err
+	}
+	if i.User, err = plane.ServiceAccount(ctx, Namespace, ServiceAccount); err != nil {
+		return nil, err
+	}
+	i.program = filepath.Join(plane.Dir, "active-standby-controller")
+	if _, err := output(ctx, "make", "-C", i.Root, "build", "BIN="+plane.Dir); err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+func output(ctx context.Context, name string, args ...string) (string, error) {
+	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w\n%s", filepath.Base(name), strings.Join(args, " "), err, out)
+	}
+	return string(out), nil
+}
+
+// Replica is a running controller.
+type Replica struct {
+	// Address is where it serves /livez, /readyz and /metrics.
+	Address string
+	// Log is the path of its log, in JSON.
+	Log string
+
+	cmd    *exec.Cmd
+	exited chan struct{}
+}
+
+// startTimeout is how long a replica may take to work.
+const startTimeout = time.Minute
+
+// Start starts a replica and returns once it works. The server is the address of
+// a proxy that it is to use instead of the API server, and that adds its
+// credentials; usually empty.
+func (i *Installation) Start(ctx context.Context, name, server string) (*Replica, error) {
+	kubeconfig := i.User.Kubeconfig
+	if server != "" {
+		kubeconfig = filepath.Join(i.dir, name+".kubeconfig")
+		minimal := fmt.Sprintf(`{apiVersion: v1, kind: Config, current-context: c, clusters: [{name: c, cluster: {server: %q}}], contexts: [{name: c, context: {cluster: c}}]}`, server)
+		if err := os.WriteFile(kubeconfig, []byte(minimal), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	r := &Replica{Log: filepath.Join(i.dir, name+".log"), exited: make(chan struct{})}
+	log, err := os.OpenFile(r.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	// The arguments are those of the Deployment, but for the port.
+	r.cmd = exec.Command(i.program, "--kubeconfig", kubeconfig, "--http-endpoint=127.0.0.1:0", "--logging-format=json", "--v=2")
+	r.cmd.SysProcAttr = childAttributes()
+	lines, err := r.cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	started, starting := make(chan struct{}), make(chan error)
+	go func() {
+		defer close(r.exited)
+		defer log.Close()
+		// For childAttributes: the thread has to stay as long as the replica.
+		runtime.LockOSThread()
+		err := r.cmd.Start()
+		starting <- err
+		if err == nil {
+			r.follow(io.TeeReader(lines, log), sync.OnceFunc(func() { close(started) }))
+			_ = r.cmd.Wait()
+		}
+	}()
+	if err := <-starting; err != nil {
+		return nil, fmt.Errorf("starting replica %s: %w", name, err)
+	}
+	select {
+	case <-started:
+		return r, nil
+	case <-r.exited:
+		text, _ := os.ReadFile(r.Log)
+		return nil, fmt.Errorf("replica %s ended: %s", name, text)
+	case <-ctx.Done():
+		r.Kill()
+		return nil, fmt.Errorf("replica %s does not start: %w", name, context.Cause(ctx))
+	}
+}
+
+// follow reads the log, where it takes the address from, and calls started
+// when it says so.
+func (r *Replica) follow(log io.Reader, started func()) {
+	scanner := bufio.NewScanner(log)
+	for scanner.Scan() {
+		var line struct{ Msg, Address string }
+		if json.Unmarshal(scanner.Bytes(), &line) != nil {
+			continue
+		}
+		if line.Address != "" {
+			r.Address = line.Address
+		}
+		if line.Msg == "Started" {
+			started()
+		}
+	}
+}
+
+// Stop asks the replica to end, and waits until it has.
+func (r *Replica) Stop() { r.signal(syscall.SIGTERM) }
+
+// Kill ends the replica without a word.
+func (r *Replica) Kill() { r.signal(syscall.SIGKILL) }
+
+func (r *Replica) signal(s os.Signal) {
+	// An error means that it has ended already.
+	_ = r.cmd.Process.Signal(s)
+	<-r.exited
+}
+
+// Exited is closed when the replica has ended.
+func (r *Replica) Exited() <-chan struct{} { return r.exited }
