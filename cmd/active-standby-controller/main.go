@@ -11,7 +11,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/events"
@@ -58,7 +57,7 @@ Several replicas may run at once; they need no leader.`,
 			return run(ctx, o)
 		},
 	}
-	sets := o.flags(cmd.Name())
+	sets := o.flags()
 	for _, set := range sets.FlagSets {
 		cmd.Flags().AddFlagSet(set)
 	}
@@ -85,7 +84,7 @@ func run(ctx context.Context, o *options) error {
 	if err := broadcaster.StartRecordingToSinkWithContext(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("recording events: %w", err)
 	}
-	c, err := controller.New(client, broadcaster.NewRecorder(scheme.Scheme, eventsv1.GroupName+"/"+api.ManagedBy), o.namespaces)
+	c, err := controller.New(client, broadcaster.NewRecorder(scheme.Scheme, api.Domain+"/"+api.ManagedBy), o.namespaces)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	cliflag "k8s.io/component-base/cli/flag"
-	"k8s.io/component-base/cli/globalflag"
 	logsapi "k8s.io/component-base/logs/api/v1"
 )
 
@@ -26,7 +25,7 @@ func newOptions() *options {
 }
 
 // flags are the command line, in the sections that --help shows.
-func (o *options) flags(name string) (sets cliflag.NamedFlagSets) {
+func (o *options) flags() (sets cliflag.NamedFlagSets) {
 	cluster := sets.FlagSet("cluster")
 	cluster.StringVar(&o.kubeconfig, "kubeconfig", o.kubeconfig, "Path of a kubeconfig file. Without it, those that the environment variable KUBECONFIG names, or the ServiceAccount of the pod that this runs in.")
 	cluster.StringSliceVar(&o.namespaces, "namespaces", o.namespaces, "Namespaces whose Services are looked after, separated by commas. Without it, all of them.")
@@ -36,7 +35,7 @@ func (o *options) flags(name string) (sets cliflag.NamedFlagSets) {
 
 	logsapi.AddFlags(o.logs, sets.FlagSet("logs"))
 	sets.FlagSet("global").Bool("version", false, "Print the version and exit.")
-	globalflag.AddGlobalFlags(sets.FlagSet("global"), name)
+	sets.FlagSet("global").BoolP("help", "h", false, "Print this help and exit.")
 	return sets
 }
 

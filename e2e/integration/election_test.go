@@ -111,7 +111,8 @@ func TestSwitchover(t *testing.T) {
 	s.readyPods("web-1", "web-2")
 
 	s.editHolder("web", "web-2")
-	s.reason(s.awaitMaster("web", "web-2", 2), election.HolderEdited)
+	moved := s.awaitMaster("web", "web-2", 2)
+	s.reason(moved, election.HolderEdited)
 
 	s.setReady("web-1", false)
 	s.editHolder("web", "web-1")
@@ -120,14 +121,19 @@ func TestSwitchover(t *testing.T) {
 	}
 	s.awaitMaster("web", "web-2", 2)
 
-	s.editHolder("web", "nobody")
+	s.editHolder("web", "default/web-0")
 	s.eventually("the holder is put back", func() error {
 		if holder := *s.lease("web").Spec.HolderIdentity; holder != "web-2" {
 			return fmt.Errorf("it is %s", holder)
 		}
 		return nil
 	})
-	s.awaitMaster("web", "web-2", 2)
+	// What was refused leaves no trace on the Lease.
+	now := s.awaitMaster("web", "web-2", 2)
+	s.reason(now, election.HolderEdited)
+	if !now.Spec.AcquireTime.Equal(moved.Spec.AcquireTime) {
+		t.Errorf("acquireTime was %s and is %s", moved.Spec.AcquireTime, now.Spec.AcquireTime)
+	}
 }
 
 func TestLeaseDeleted(t *testing.T) {

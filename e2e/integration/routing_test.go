@@ -5,10 +5,12 @@ package integration
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -114,6 +116,11 @@ func TestSelectorReverted(t *testing.T) {
 		t.Errorf("the event does not name the field manager: %q", note)
 	}
 	s.awaitMaster("web", master, 1)
+	s.awaitQuiet()
+	events := slices.DeleteFunc(s.events("web"), func(e eventsv1.Event) bool { return e.Reason != "SelectorReverted" })
+	if len(events) != 1 || events[0].Series != nil {
+		t.Errorf("it was reported more than once: %v", events)
+	}
 }
 
 func TestCopiedIdentityRefused(t *testing.T) {

@@ -59,6 +59,11 @@ const (
 	MasterDeletionCost = "1073741824"
 )
 
+// MaxEpoch is the highest epoch that counts; a higher one, which no cluster
+// reaches, is a mistake of somebody's and taken for none. Beyond an int32, which
+// leaseTransitions is, no further transition would be possible.
+const MaxEpoch int32 = 1 << 30
+
 // ManagedBy is the value of the label app.kubernetes.io/managed-by on Leases
 // that are the controller's, and the field manager of its writes.
 const (

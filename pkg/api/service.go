@@ -61,9 +61,31 @@ func LeaseName(service *corev1.Service) string {
 // Selects says whether the Service's own selector, without the keys of Domain,
 // matches the labels of a pod; also of a Service that Parse refuses.
 func Selects(service *corev1.Service, pod labels.Set) bool {
-	own := maps.Clone(service.Spec.Selector)
-	maps.DeleteFunc(own, func(key, _ string) bool { return strings.HasPrefix(key, Domain+"/") })
-	return len(own) > 0 && labels.SelectorFromSet(own).Matches(pod)
+	// It is asked for each pair of a Service and a pod of a namespace, so that
+	// it makes neither a copy nor a labels.Selector.
+	selects := false
+	for key, value := range service.Spec.Selector {
+		if strings.HasPrefix(key, Domain+"/") {
+			continue
+		}
+		if have, found := pod[key]; !found || have != value {
+			return false
+		}
+		selects = true
+	}
+	return selects
+}
+
+// SameElection says whether both versions of a Service take part in the same
+// election in the same way. What the controller writes makes no difference.
+func SameElection(a, b *corev1.Service) bool {
+	users := func(s *corev1.Service) map[string]string {
+		own := maps.Clone(s.Spec.Selector)
+		delete(own, LabelPodUID)
+		return own
+	}
+	return a.UID == b.UID && Annotated(a) == Annotated(b) && LeaseName(a) == LeaseName(b) &&
+		a.Annotations[AnnotationServiceMode] == b.Annotations[AnnotationServiceMode] && maps.Equal(users(a), users(b))
 }
 
 // Parse reads the settings of a Service that is Annotated. The Service is

@@ -37,8 +37,8 @@ const (
 	stuckAfter = time.Minute
 )
 
-// key names the Lease of an election; with an empty Name, the pods of a
-// namespace that no election has any more.
+// key names the Lease of an election; with an empty Name, what is left in a
+// namespace of elections that are no more.
 type key = types.NamespacedName
 
 // Controller is one replica. Its methods may be called from any goroutine; its
@@ -109,7 +109,8 @@ func (c *Controller) Run(ctx context.Context) {
 	syncing := context.WithoutCancel(ctx)
 	for range workers {
 		running.Go(func() {
-			for c.next(syncing) {
+			// What is still queued is another replica's, or for the next start.
+			for ctx.Err() == nil && c.next(syncing) {
 			}
 		})
 	}
@@ -185,15 +186,13 @@ func (c *Controller) setBusy(k key, busy bool) {
 // sync looks at one key and does what is to be done. It returns after how long
 // to look again although nothing changes, if not 0.
 func (c *Controller) sync(ctx context.Context, k key) (again time.Duration, err error) {
-	if k.Name == "" {
-		_, err := c.releasePods(ctx, k.Namespace)
+	switch {
+	case k.Name == "":
+		_, err := c.releaseLeftovers(ctx, k.Namespace)
 		return 0, err
-	}
-	if err := c.releaseService(ctx, k); err != nil {
-		return 0, err
-	}
-	if len(c.services.in(k.Namespace).by(byLease, k.String())) == 0 {
+	case len(c.services.in(k.Namespace).by(byLease, k.String())) == 0:
 		return 0, c.release(ctx, k)
+	default:
+		return c.syncElection(ctx, k)
 	}
-	return c.syncElection(ctx, k)
 }

@@ -3,14 +3,17 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
 // refusedAgain is when an election that was refused for a foreign Lease is
@@ -30,10 +33,8 @@ func (c *Controller) syncElection(ctx context.Context, k key) (again time.Durati
 	}
 	defer func() { c.warn(o) }()
 	if len(o.members) == 0 {
+		c.metrics.forget(k)
 		return 0, nil
-	}
-	if o.orphans {
-		c.queue.Add(key{Namespace: k.Namespace})
 	}
 	if d.Action == election.Refuse || d.Reason == election.NobodyEligible {
 		o.problem(string(d.Reason), d.Message())
@@ -50,12 +51,11 @@ func (c *Controller) syncElection(ctx context.Context, k key) (again time.Durati
 	}
 	if written {
 		c.announce(ctx, o, d)
-		c.metrics.transition(d, phaseLease, time.Since(decided))
+		c.metrics.recorded(k, d, decided)
 	}
 	return 0, c.route(ctx, o, d, func() {
-		if written {
-			c.metrics.transition(d, phaseRouted, time.Since(decided))
-			klog.FromContext(ctx).V(2).Info("Routed", "holder", d.Holder, "epoch", d.Epoch, "sinceDecided", time.Since(decided))
+		if took, transition := c.metrics.routed(k); transition {
+			klog.FromContext(ctx).V(2).Info("Routed", "holder", d.Holder, "epoch", d.Epoch, "sinceDecided", took)
 		}
 	})
 }
@@ -75,46 +75,47 @@ func decide(ctx context.Context, live server, o *observation, draining func(node
 	if len(o.members) == 0 {
 		return o, none, nil
 	}
-	// A Lease that is not there is restored from what is written elsewhere, and
-	// there may be a foreign one, which is not cached. Stamps that are ahead of
-	// the Lease come from a replica that has seen a later one.
-	if v := o.view(draining); !v.Lease.Exists || v.Trace.Epoch > v.Lease.Epoch {
-		var err error
-		if o, err = live.lookAtServer(ctx, o.key); err != nil || len(o.members) == 0 {
-			return o, none, err
-		}
+	if v := o.view(draining); behind(o, v) {
+		return decideLive(ctx, live, o.key, draining)
 	}
 	d := election.Decide(o.view(draining))
-	doubted := doubtful(d)
-	for _, name := range doubted {
+	// That a pod terminates or has ended is never taken back. All else that
+	// speaks against a pod may be what an informer has not yet heard of; and who
+	// asks for a pod in the Lease has looked at that one, not at a cache.
+	switch {
+	case d.Refused != nil, d.Action == election.Switchover, d.Action == election.Failover && (d.Reason == election.HolderGone || d.Reason == election.HolderUnselected):
+		return decideLive(ctx, live, o.key, draining)
+	case d.Reason == election.HolderNotReady, d.Reason == election.NobodyEligible:
+		holder := slices.IndexFunc(o.pods, func(p routing.Pod) bool { return p.UID == o.leaseView().HolderUID })
+		if holder < 0 {
+			return o, d, nil
+		}
+		name := o.pods[holder].Name
 		pod, err := live.livePod(ctx, o.key.Namespace, name)
 		if err != nil {
-			return nil, none, fmt.Errorf("confirming that %s is not eligible: %w", name, err)
+			return nil, none, fmt.Errorf("confirming that %s is not Ready: %w", name, err)
 		}
 		o.replace(name, pod)
-	}
-	if len(doubted) > 0 {
-		d = election.Decide(o.view(draining))
+		return o, election.Decide(o.view(draining)), nil
 	}
 	return o, d, nil
 }
 
-// doubtful names the pods on whose failure a decision rests that may be what an
-// informer has not yet heard of: that a pod is not Ready, or not there. That it
-// terminates or has ended is never taken back.
-func doubtful(d election.Decision) (names []string) {
-	doubt := func(name string, why election.Reason) {
-		if name != "" && (why == election.HolderNotReady || why == election.HolderGone) {
-			names = append(names, name)
-		}
+// behind says whether the caches do not suffice to decide. A Lease that is not
+// there is restored from what is written elsewhere, and there may be a foreign
+// one, which is not cached. Stamps that are ahead of the Lease come from a
+// replica that has seen a later one. And about who the Lease's owners are, two
+// replicas with different caches would fight.
+func behind(o *observation, v election.View) bool {
+	return !v.Lease.Exists || v.Trace.Epoch > v.Lease.Epoch || !v.Lease.Foreign && !apiequality.Semantic.DeepEqual(ownerReferences(o), o.lease.OwnerReferences)
+}
+
+func decideLive(ctx context.Context, live server, k key, draining func(node string) bool) (*observation, election.Decision, error) {
+	o, err := live.lookAtServer(ctx, k)
+	if err != nil || len(o.members) == 0 {
+		return o, election.Decision{}, err
 	}
-	if d.Action == election.Failover {
-		doubt(d.Previous, d.Reason)
-	}
-	if d.Refused != nil {
-		doubt(d.Refused.Holder, d.Refused.Why)
-	}
-	return names
+	return o, election.Decide(o.view(draining)), nil
 }
 
 func (c *Controller) livePod(ctx context.Context, namespace, name string) (*corev1.Pod, error) {

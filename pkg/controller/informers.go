@@ -2,7 +2,6 @@ package controller
 
 import (
 	"fmt"
-	"slices"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -92,8 +91,19 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 		if api.Annotated(s) {
 			c.queue.Add(leaseKey(s))
 		} else if routing.MarkedService(s) {
-			// What is left of an election is released under the Service's name.
-			c.queue.Add(key{Namespace: s.Namespace, Name: s.Name})
+			c.queue.Add(key{Namespace: s.Namespace})
+		}
+	}
+	// left looks at what else could have had a part in an election that the
+	// Service is no longer in, or not with the same pods.
+	left := func(before *corev1.Service) {
+		if !api.Annotated(before) {
+			return
+		}
+		c.warnings.forget(before.UID)
+		c.queue.Add(key{Namespace: before.Namespace})
+		for _, other := range c.annotatedServices(before.Namespace) {
+			enqueue(other)
 		}
 	}
 	return cache.TypedResourceEventHandlerFuncs[*corev1.Service]{
@@ -101,11 +111,14 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 		UpdateFunc: func(before, now *corev1.Service) {
 			enqueue(before)
 			enqueue(now)
+			if !api.SameElection(before, now) {
+				left(before)
+			}
 		},
 		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Service]) {
 			if s := deleted.OptionalObj; s != nil {
-				c.warnings.forget(s.UID)
 				enqueue(s)
+				left(s)
 			}
 		},
 	}
@@ -124,18 +137,29 @@ func (c *Controller) leaseHandler() cache.TypedResourceEventHandler[*coordinatio
 	}
 }
 
-// podHandler looks at every election that selects the pod or did so.
+// podHandler looks at every election that selects the pod or did so; and at what
+// is left on a pod that none selects.
 func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
-	enqueue := func(versions ...*corev1.Pod) {
-		for _, s := range c.annotatedServices(versions[0].Namespace) {
-			if slices.ContainsFunc(versions, func(p *corev1.Pod) bool { return api.Selects(s, p.Labels) }) {
+	enqueue := func(pod *corev1.Pod) (selected bool) {
+		for _, s := range c.annotatedServices(pod.Namespace) {
+			if api.Selects(s, pod.Labels) {
+				selected = true
 				c.queue.Add(leaseKey(s))
 			}
 		}
+		return selected
+	}
+	exists := func(pod *corev1.Pod) {
+		if !enqueue(pod) && routing.MarkedPod(pod) {
+			c.queue.Add(key{Namespace: pod.Namespace})
+		}
 	}
 	return cache.TypedResourceEventHandlerFuncs[*corev1.Pod]{
-		AddFunc:    func(p *corev1.Pod) { enqueue(p) },
-		UpdateFunc: func(before, now *corev1.Pod) { enqueue(before, now) },
+		AddFunc: exists,
+		UpdateFunc: func(before, now *corev1.Pod) {
+			enqueue(before)
+			exists(now)
+		},
 		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Pod]) {
 			if deleted.OptionalObj != nil {
 				enqueue(deleted.OptionalObj)

@@ -30,6 +30,9 @@ type metrics struct {
 	lock sync.Mutex
 	// served says of each election whether it has a master that is eligible.
 	served map[key]bool
+	// decided is when a transition was decided whose Lease this replica has
+	// written, until traffic is routed, by whichever replica and try.
+	decided map[key]time.Time
 }
 
 func newMetrics() *metrics {
@@ -51,7 +54,8 @@ func newMetrics() *metrics {
 			Subsystem: subsystem, Name: "elections_without_master",
 			Help: "Elections whose master is not eligible, or that have none, because no pod is eligible.",
 		}),
-		served: map[key]bool{},
+		served:  map[key]bool{},
+		decided: map[key]time.Time{},
 	}
 }
 
@@ -60,16 +64,31 @@ func (c *Controller) Metrics() []kmetrics.Registerable {
 	return []kmetrics.Registerable{c.metrics.transitions, c.metrics.duration, c.metrics.elections, c.metrics.masterless}
 }
 
-// transition counts what this replica has written; a phase took the time since
-// the decision.
-func (m *metrics) transition(d election.Decision, phase string, took time.Duration) {
+// recorded counts a decision that this replica has written into the Lease.
+func (m *metrics) recorded(k key, d election.Decision, decided time.Time) {
 	if !d.Transition() {
 		return
 	}
-	if phase == phaseLease {
-		m.transitions.WithLabelValues(string(d.Reason)).Inc()
+	m.transitions.WithLabelValues(string(d.Reason)).Inc()
+	m.duration.WithLabelValues(phaseLease).Observe(time.Since(decided).Seconds())
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	m.decided[k] = decided
+}
+
+// routed says that the election's traffic goes to the holder; and how long that
+// took, if there was a transition that this replica had recorded.
+func (m *metrics) routed(k key) (took time.Duration, transition bool) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	decided, transition := m.decided[k]
+	if !transition {
+		return 0, false
 	}
-	m.duration.WithLabelValues(phase).Observe(took.Seconds())
+	delete(m.decided, k)
+	took = time.Since(decided)
+	m.duration.WithLabelValues(phaseRouted).Observe(took.Seconds())
+	return took, true
 }
 
 func (m *metrics) election(k key, served bool) {
@@ -77,7 +96,10 @@ func (m *metrics) election(k key, served bool) {
 }
 
 func (m *metrics) forget(k key) {
-	m.update(func() { delete(m.served, k) })
+	m.update(func() {
+		delete(m.served, k)
+		delete(m.decided, k)
+	})
 }
 
 func (m *metrics) update(change func()) {

@@ -35,8 +35,6 @@ type observation struct {
 	pods []routing.Pod
 	// lease is nil if there is none.
 	lease *coordinationv1.Lease
-	// orphans: a pod of the namespace is marked that no election has any more.
-	orphans bool
 	// problems are to be reported on the Services, by UID.
 	problems map[types.UID][]api.Problem
 }
@@ -65,8 +63,7 @@ func look(k key, lease *coordinationv1.Lease, annotated []*corev1.Service, pods 
 		return o
 	}
 	for _, pod := range pods {
-		o.orphans = o.orphans || routing.MarkedPod(pod) && oldestSelecting(annotated, pod) == nil
-		o.add(pod, oldestSelecting(served, pod))
+		o.add(pod, served)
 	}
 	return o
 }
@@ -121,17 +118,26 @@ func oldestSelecting(services []*corev1.Service, pod *corev1.Pod) *corev1.Servic
 	return services[i]
 }
 
-// add takes the pod up if it matters to the election. Where several elections
-// select it, the one of the oldest Service designates it.
-func (o *observation) add(pod *corev1.Pod, oldest *corev1.Service) {
-	selected := o.selects(pod)
-	if !selected && (o.lease == nil || string(pod.UID) != o.lease.Annotations[api.AnnotationHolderUID]) {
+// add takes the pod up if it matters to the election: as a candidate, which
+// every member selects; as the holder; or because it is marked as if it were
+// one. Where several elections select it, the one of the oldest of the served
+// Services, which are sorted by age, designates it.
+func (o *observation) add(pod *corev1.Pod, served []*corev1.Service) {
+	all, some := true, false
+	for _, m := range o.members {
+		matches := m.Settings.Candidates.Matches(labels.Set(pod.Labels))
+		all, some = all && matches, some || matches
+	}
+	holder := o.lease != nil && string(pod.UID) == o.lease.Annotations[api.AnnotationHolderUID]
+	if !all && !holder && !(some && routing.MarkedPod(pod)) {
 		return
 	}
-	p := routing.Pod{Pod: pod}
-	if oldest != nil && leaseKey(oldest) != o.key {
+	p := routing.Pod{Pod: pod, Unselected: !all}
+	if oldest := oldestSelecting(served, pod); oldest != nil && leaseKey(oldest) != o.key {
 		p.Elsewhere = true
-		o.overlap(oldest)
+		if all {
+			o.overlap(oldest)
+		}
 	}
 	o.pods = append(o.pods, p)
 }
@@ -152,22 +158,16 @@ func (o *observation) problem(reason, message string) {
 	}
 }
 
-// selects says whether the pod is a candidate: every member selects it.
-func (o *observation) selects(pod *corev1.Pod) bool {
-	return !slices.ContainsFunc(o.members, func(m routing.Member) bool { return !m.Settings.Candidates.Matches(labels.Set(pod.Labels)) })
-}
-
-// replace puts what the API server says of the pod of that name, nil if there
-// is none, in the place of what the cache says.
+// replace puts what the API server says of a pod, nil if it is gone, in the
+// place of what the cache says.
 func (o *observation) replace(name string, now *corev1.Pod) {
 	i := slices.IndexFunc(o.pods, func(p routing.Pod) bool { return p.Name == name })
 	switch {
-	case now == nil && i >= 0:
+	case i < 0:
+	case now == nil:
 		o.pods = slices.Delete(o.pods, i, i+1)
-	case now != nil && i >= 0:
+	default:
 		o.pods[i].Pod = now
-	case now != nil:
-		o.pods = append(o.pods, routing.Pod{Pod: now})
 	}
 }
 
@@ -190,13 +190,9 @@ func (o *observation) took(p routing.Patch, result runtime.Object) {
 // view is the observation as the election sees it.
 func (o *observation) view(draining func(node string) bool) election.View {
 	trace := routing.Trace(o.members, o.pods)
-	v := election.View{Trace: election.Trace{Epoch: trace.Epoch, HolderUID: trace.HolderUID}}
-	if l := o.lease; l != nil {
-		v.Lease.Exists = true
-		v.Lease.Foreign = l.Labels[api.LabelManagedBy] != api.ManagedBy
-		v.Lease.Holder = ptr.Deref(l.Spec.HolderIdentity, "")
-		v.Lease.HolderUID = types.UID(l.Annotations[api.AnnotationHolderUID])
-		v.Lease.Epoch = ptr.Deref(l.Spec.LeaseTransitions, 0)
+	v := election.View{
+		Lease: o.leaseView(),
+		Trace: election.Trace{Epoch: trace.Epoch, HolderUID: trace.HolderUID},
 	}
 	for _, p := range o.pods {
 		v.Candidates = append(v.Candidates, o.candidate(p, draining))
@@ -204,11 +200,28 @@ func (o *observation) view(draining func(node string) bool) election.View {
 	return v
 }
 
+func (o *observation) leaseView() election.Lease {
+	if o.lease == nil {
+		return election.Lease{}
+	}
+	view := election.Lease{
+		Exists:    true,
+		Foreign:   o.lease.Labels[api.LabelManagedBy] != api.ManagedBy,
+		Holder:    ptr.Deref(o.lease.Spec.HolderIdentity, ""),
+		HolderUID: types.UID(o.lease.Annotations[api.AnnotationHolderUID]),
+		Epoch:     ptr.Deref(o.lease.Spec.LeaseTransitions, 0),
+	}
+	if view.Epoch > api.MaxEpoch {
+		view.Epoch = 0
+	}
+	return view
+}
+
 func (o *observation) candidate(p routing.Pod, draining func(node string) bool) election.Candidate {
 	_, stamped := p.Annotations[api.AnnotationLeaseTransitions]
 	c := election.Candidate{
 		Name: p.Name, UID: p.UID,
-		Unselected:  !o.selects(p.Pod),
+		Unselected:  p.Unselected,
 		Finished:    p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
 		Terminating: p.DeletionTimestamp != nil,
 		Created:     p.CreationTimestamp.Time,

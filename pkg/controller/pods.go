@@ -2,7 +2,9 @@ package controller
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	coreinformers "k8s.io/client-go/informers/core/v1"
@@ -11,6 +13,10 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 )
+
+// syncWait is how long a worker waits for the pods of a namespace, which usually
+// takes milliseconds. After that it has others to look at, and comes back.
+const syncWait = time.Second
 
 // podStores watches the pods of the namespaces that have an annotated Service,
 // so that the rest of the cluster costs nothing.
@@ -41,14 +47,19 @@ func (p *podStores) start(ctx context.Context, running *sync.WaitGroup) {
 	p.ctx, p.running = ctx, running
 }
 
-// in returns the store of the namespace, waiting until it is synced.
+// in returns the store of the namespace, once it is synced.
 func (p *podStores) in(ctx context.Context, namespace string) (store[*corev1.Pod], error) {
 	s, err := p.watch(namespace)
 	if err != nil {
 		return s, err
 	}
-	if !s.informer.HasSynced() && !cache.WaitFor(klog.NewContext(ctx, klog.FromContext(ctx).V(4)), "Pods of "+namespace, s.informer.HasSyncedChecker()) {
-		return s, context.Cause(ctx)
+	if s.informer.HasSynced() {
+		return s, nil
+	}
+	waiting, cancel := context.WithTimeout(klog.NewContext(ctx, klog.FromContext(ctx).V(4)), syncWait)
+	defer cancel()
+	if !cache.WaitFor(waiting, "Pods of "+namespace, s.informer.HasSyncedChecker()) {
+		return s, fmt.Errorf("the cache of the pods in %s is not yet synced", namespace)
 	}
 	return s, nil
 }
@@ -81,11 +92,12 @@ func (p *podStores) wrote(pod *corev1.Pod) {
 	}
 }
 
-// forget ends the watch of a namespace; in starts another when it is needed.
-func (p *podStores) forget(namespace string) {
+// forget ends the watch of a namespace if it is not needed any more; in starts
+// another when it is.
+func (p *podStores) forget(namespace string, needless func() bool) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	if s, found := p.stores[namespace]; found {
+	if s, found := p.stores[namespace]; found && needless() {
 		s.stop()
 		delete(p.stores, namespace)
 	}

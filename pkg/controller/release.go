@@ -18,37 +18,16 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
-// releaseService takes away what was written to a Service that is not annotated
-// any more. It is found under its name, also while others still share the
-// Lease of that name.
-func (c *Controller) releaseService(ctx context.Context, k key) error {
-	service, found := c.services.in(k.Namespace).get(k)
-	if !found || api.Annotated(service) {
-		return nil
-	}
-	c.warnings.forget(service.UID)
-	p := routing.ReleaseService(service)
-	if p.Empty() {
-		return nil
-	}
-	if err := c.patch(ctx, []routing.Patch{p}, ignore); err != nil && !apierrors.IsNotFound(err) {
-		return err
-	}
-	klog.FromContext(ctx).V(2).Info("Released", "service", klog.KObj(service))
-	return nil
-}
-
 // release takes away what is left of an election that no Service asks for any
-// more: what was written to pods, and the Lease. The Lease goes last, since its
-// presence is what brings another replica, or this one after a restart, here
-// again.
+// more. The Lease goes last, since its presence is what brings another replica,
+// or this one after a restart, here again.
 func (c *Controller) release(ctx context.Context, k key) error {
 	c.metrics.forget(k)
-	annotated, err := c.releasePods(ctx, k.Namespace)
+	annotated, err := c.releaseLeftovers(ctx, k.Namespace)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(annotated, func(s corev1.Service) bool { return leaseKey(&s) == k }) {
+	if slices.ContainsFunc(annotated, func(s *corev1.Service) bool { return leaseKey(s) == k }) {
 		// The Lease that another replica has made for it was heard of first.
 		return nil
 	}
@@ -67,59 +46,45 @@ func (c *Controller) release(ctx context.Context, k key) error {
 
 func ignore(routing.Patch, runtime.Object) {}
 
-// releasePods takes the marks from the pods of a namespace that no annotated
-// Service selects, and returns the annotated Services. It asks the API server
-// and not the caches: a cache that had not heard of a Service would strip that
-// one's master. Pods are listed first, so that a mark it sees was made for a
-// Service that it sees as well.
-func (c *Controller) releasePods(ctx context.Context, namespace string) (annotated []corev1.Service, err error) {
-	var marked []*corev1.Pod
-	if err := c.markedPods(ctx, namespace, func(pod *corev1.Pod) { marked = append(marked, pod) }); err != nil {
-		return nil, err
+// releaseLeftovers takes away what was written in a namespace to Services that
+// are not annotated any more, and then to pods that no annotated Service selects;
+// and returns the annotated Services. It asks the API server and not the caches:
+// a cache that had not heard of a Service would strip that one's master. Pods are
+// listed first, so that a mark it sees was made for a Service that it sees too.
+func (c *Controller) releaseLeftovers(ctx context.Context, namespace string) (annotated []*corev1.Service, err error) {
+	pods, err := c.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing the pods: %w", err)
 	}
 	services, err := c.client.CoreV1().Services(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("listing the Services: %w", err)
 	}
-	annotated = slices.DeleteFunc(services.Items, func(s corev1.Service) bool { return !api.Annotated(&s) })
-	var patches []routing.Patch
-	for _, pod := range marked {
-		if slices.ContainsFunc(annotated, func(s corev1.Service) bool { return api.Selects(&s, pod.Labels) }) {
-			continue
-		}
-		if p := routing.ReleasePod(pod); !p.Empty() {
-			patches = append(patches, p)
+	var fromServices, fromPods []routing.Patch
+	for i := range services.Items {
+		s := &services.Items[i]
+		if api.Annotated(s) {
+			annotated = append(annotated, s)
+		} else if p := routing.ReleaseService(s); !p.Empty() {
+			fromServices = append(fromServices, p)
 		}
 	}
-	if err := c.patch(ctx, patches, ignore); err != nil {
-		return nil, err
+	for i := range pods.Items {
+		pod := &pods.Items[i]
+		if p := routing.ReleasePod(pod); !p.Empty() && oldestSelecting(annotated, pod) == nil {
+			fromPods = append(fromPods, p)
+		}
 	}
-	if len(annotated) == 0 && len(c.annotatedServices(namespace)) == 0 {
-		c.pods.forget(namespace)
+	// As long as a Service selects the master's UID, the master keeps it.
+	for _, patches := range [][]routing.Patch{fromServices, fromPods} {
+		if err := c.patch(ctx, patches, ignore); err != nil {
+			return nil, err
+		}
+	}
+	if len(annotated) == 0 {
+		c.pods.forget(namespace, func() bool { return len(c.annotatedServices(namespace)) == 0 })
 	}
 	return annotated, nil
-}
-
-// markedPods calls visit for every pod that the controller has written to.
-func (c *Controller) markedPods(ctx context.Context, namespace string, visit func(*corev1.Pod)) error {
-	pods := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-		return c.client.CoreV1().Pods(namespace).List(ctx, options)
-	})
-	seen := map[key]bool{}
-	for _, label := range []string{api.LabelPodUID, api.LabelDesignation} {
-		err := pods.EachListItem(ctx, metav1.ListOptions{LabelSelector: label}, func(o runtime.Object) error {
-			pod := o.(*corev1.Pod)
-			if k := (key{Namespace: pod.Namespace, Name: pod.Name}); routing.MarkedPod(pod) && !seen[k] {
-				seen[k] = true
-				visit(pod)
-			}
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("listing the pods with the label %s: %w", label, err)
-		}
-	}
-	return nil
 }
 
 // findLeftovers finds, once after the start, pods whose Services went away
@@ -129,7 +94,7 @@ func (c *Controller) findLeftovers(ctx context.Context) {
 	err := backoff.DelayFunc().Until(ctx, true, true, func(ctx context.Context) (bool, error) {
 		for namespace := range c.services {
 			err := c.markedPods(ctx, namespace, func(pod *corev1.Pod) {
-				if !slices.ContainsFunc(c.annotatedServices(pod.Namespace), func(s *corev1.Service) bool { return api.Selects(s, pod.Labels) }) {
+				if oldestSelecting(c.annotatedServices(pod.Namespace), pod) == nil {
 					c.queue.Add(key{Namespace: pod.Namespace})
 				}
 			})
@@ -143,4 +108,24 @@ func (c *Controller) findLeftovers(ctx context.Context) {
 	if err != nil {
 		klog.FromContext(ctx).V(4).Info("Stopped looking for what was left behind", "reason", err)
 	}
+}
+
+// markedPods calls visit for the pods that the controller has labelled, some of
+// them twice.
+func (c *Controller) markedPods(ctx context.Context, namespace string, visit func(*corev1.Pod)) error {
+	pods := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		return c.client.CoreV1().Pods(namespace).List(ctx, options)
+	})
+	for _, label := range []string{api.LabelPodUID, api.LabelDesignation} {
+		err := pods.EachListItem(ctx, metav1.ListOptions{LabelSelector: label}, func(o runtime.Object) error {
+			if pod := o.(*corev1.Pod); routing.MarkedPod(pod) {
+				visit(pod)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("listing the pods with the label %s: %w", label, err)
+		}
+	}
+	return nil
 }

@@ -3,9 +3,11 @@ package controller
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
@@ -22,8 +24,10 @@ func (c *Controller) announce(ctx context.Context, o *observation, d election.De
 	logger := klog.FromContext(ctx)
 	if d.Refused != nil {
 		logger.V(2).Info("Refused an edit of the holder", "requested", d.Refused.Holder, "reason", d.Refused.Why)
+		// Two events of one reason that are related to the same are made one.
+		requested := &corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: o.key.Namespace, Name: shortened(d.Refused.Holder, 253)}
 		for _, m := range o.members {
-			c.recorder.Eventf(m.Service, nil, corev1.EventTypeWarning, string(election.EditRefused), string(election.Switchover), "%s; %s", d.Refused.Message(), d.Message())
+			c.recorder.Eventf(m.Service, requested, corev1.EventTypeWarning, string(election.EditRefused), string(election.Switchover), "%s", shortened(d.Refused.Message()+"; "+d.Message(), noteMax))
 		}
 	}
 	logger.V(2).Info("Decided", "action", d.Action, "reason", d.Reason, "holder", d.Holder, "epoch", d.Epoch, "previous", d.Previous)
@@ -36,17 +40,35 @@ func (c *Controller) announce(ctx context.Context, o *observation, d election.De
 	}
 }
 
-// warn reports the problems that were not there at the last look.
+// noteMax is how long the API server lets the note of an event be, in bytes.
+const noteMax = 1024
+
+// shortened cuts a text that holds a user's value, of whatever length.
+func shortened(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	const omitted = "..."
+	return strings.ToValidUTF8(text[:most-len(omitted)], "") + omitted
+}
+
+// warn reports the problems that were not there at the last look; those of one
+// reason in one event, as client-go would drop all but one.
 func (c *Controller) warn(o *observation) {
 	for _, s := range o.services {
+		messages := map[string][]string{}
 		for _, problem := range c.warnings.appeared(s.UID, o.problems[s.UID]) {
-			klog.Background().V(2).Info("Problem", "service", klog.KObj(s), "reason", problem.Reason, "message", problem.Message)
-			c.recorder.Eventf(s, nil, corev1.EventTypeWarning, problem.Reason, "Check", "%s", problem.Message)
+			messages[problem.Reason] = append(messages[problem.Reason], problem.Message)
+		}
+		for reason, texts := range messages {
+			note := shortened(strings.Join(texts, "; "), noteMax)
+			klog.Background().V(2).Info("Problem", "service", klog.KObj(s), "reason", reason, "message", note)
+			c.recorder.Eventf(s, nil, corev1.EventTypeWarning, reason, "Check", "%s", note)
 		}
 	}
 }
 
-func (c *Controller) warnReverted(service *corev1.Service, manager string) {
+func (c *Controller) warnReverted(service runtime.Object, manager string) {
 	c.recorder.Eventf(service, nil, corev1.EventTypeWarning, reasonSelectorReverted, "Route",
 		"the field manager %q had overwritten %s in the selector, which was put back; if that is a tool which applies manifests, let it ignore the key, or let it set %s: %s for routing by label",
 		manager, api.LabelPodUID, api.LabelDesignation, api.DesignationActive)

@@ -71,8 +71,10 @@ func (w *world) next() string { w.version++; return strconv.Itoa(w.version) }
 
 func (w *world) create(name string) {
 	w.uids++
-	w.put(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: types.UID(fmt.Sprint("uid-", w.uids)), Labels: map[string]string{"app": "web"}}})
+	w.put(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: types.UID(fmt.Sprint("uid-", w.uids)), Labels: map[string]string{"app": "web", "tier": w.tier()}}})
 }
+
+func (w *world) tier() string { return []string{"fast", "slow"}[w.random.IntN(2)] }
 
 func (w *world) put(pod *corev1.Pod) {
 	pod.ResourceVersion = w.next()
@@ -83,7 +85,7 @@ func (w *world) put(pod *corev1.Pod) {
 func (w *world) disturb() {
 	name := fmt.Sprint("web-", w.random.IntN(3))
 	pod, exists := w.pods[name]
-	switch w.random.IntN(12) {
+	switch w.random.IntN(13) {
 	case 0, 1, 2, 3:
 		if exists {
 			pod = pod.DeepCopy()
@@ -120,6 +122,21 @@ func (w *world) disturb() {
 			w.lease = nil
 		}
 	case 9:
+		if exists {
+			pod = pod.DeepCopy()
+			pod.Labels["tier"] = w.tier()
+			w.put(pod)
+		}
+	case 10:
+		s := w.service.DeepCopy()
+		if _, found := s.Spec.Selector["tier"]; found {
+			delete(s.Spec.Selector, "tier")
+		} else {
+			s.Spec.Selector["tier"] = w.tier()
+		}
+		s.ResourceVersion = w.next()
+		w.service = s
+	case 11:
 		s := w.service.DeepCopy()
 		delete(s.Spec.Selector, api.LabelPodUID)
 		s.ResourceVersion = w.next()
@@ -305,6 +322,10 @@ func (w *world) settle(replicas []*replica) {
 	holder := types.UID(w.lease.Annotations[api.AnnotationHolderUID])
 	anybody := false
 	for _, pod := range w.pods {
+		// What is left on others is not the election's to clean up.
+		if !api.Selects(w.service, pod.Labels) {
+			continue
+		}
 		eligible := ready(pod) && pod.DeletionTimestamp == nil
 		anybody = anybody || eligible
 		want := api.DesignationStandby

@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
-	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
@@ -29,7 +28,7 @@ import (
 func (c *Controller) record(ctx context.Context, o *observation, d election.Decision) (written bool, err error) {
 	leases := c.client.CoordinationV1().Leases(o.key.Namespace)
 	owners := ownerReferences(o)
-	decided := d.Writes(o.view(c.draining).Lease)
+	decided := d.Writes(o.leaseView())
 	var lease *coordinationv1.Lease
 	switch {
 	case o.lease == nil:
@@ -58,22 +57,26 @@ func (c *Controller) record(ctx context.Context, o *observation, d election.Deci
 	return decided, nil
 }
 
+// fill writes the decision into the Lease. One that does not move the master
+// leaves the reason and the time of its last move.
 func fill(lease *coordinationv1.Lease, owners []metav1.OwnerReference, d election.Decision) {
 	lease.OwnerReferences = owners
 	lease.Annotations = maps.Clone(lease.Annotations)
 	if lease.Annotations == nil {
 		lease.Annotations = map[string]string{}
 	}
-	lease.Annotations[api.AnnotationReason] = string(d.Reason)
-	lease.Spec.LeaseTransitions = ptr.To(d.Epoch)
-	lease.Spec.HolderIdentity, lease.Spec.AcquireTime, lease.Spec.RenewTime = nil, nil, nil
+	now := metav1.NowMicro()
+	if d.Transition() || d.Action == election.Adopt || lease.Annotations[api.AnnotationReason] == "" {
+		lease.Annotations[api.AnnotationReason] = string(d.Reason)
+		lease.Spec.AcquireTime = &now
+	}
+	lease.Annotations[api.AnnotationHolderUID] = string(d.HolderUID)
+	lease.Spec.LeaseTransitions = &d.Epoch
+	lease.Spec.HolderIdentity, lease.Spec.RenewTime = &d.Holder, &now
 	if d.HolderUID == "" {
 		delete(lease.Annotations, api.AnnotationHolderUID)
-		return
+		lease.Spec.HolderIdentity, lease.Spec.AcquireTime, lease.Spec.RenewTime = nil, nil, nil
 	}
-	now := metav1.NowMicro()
-	lease.Annotations[api.AnnotationHolderUID] = string(d.HolderUID)
-	lease.Spec.HolderIdentity, lease.Spec.AcquireTime, lease.Spec.RenewTime = &d.Holder, &now, &now
 }
 
 // ownerReferences makes the garbage collector remove the Lease with the last
@@ -95,9 +98,17 @@ func ownerReferences(o *observation) []metav1.OwnerReference {
 // once traffic goes to the holder.
 func (c *Controller) route(ctx context.Context, o *observation, d election.Decision, routed func()) error {
 	a := routing.Assignment{HolderUID: d.HolderUID, Epoch: d.Epoch}
+	reverters := map[types.UID]string{}
 	for _, m := range o.members {
 		if manager, reverted := routing.Reverted(a, m); reverted {
-			defer c.warnReverted(m.Service, manager)
+			reverters[m.UID] = manager
+		}
+	}
+	took := func(p routing.Patch, result runtime.Object) {
+		o.took(p, result)
+		if manager, reverted := reverters[p.UID]; reverted {
+			c.warnReverted(result, manager)
+			delete(reverters, p.UID)
 		}
 	}
 	last := routing.PhaseIdentify - 1
@@ -114,20 +125,25 @@ func (c *Controller) route(ctx context.Context, o *observation, d election.Decis
 			return fmt.Errorf("phase %d is not finished by its patches; what others write undoes them", phase)
 		}
 		last = phase
-		if err := c.patch(ctx, patches, o.took); err != nil {
+		if err := c.patch(ctx, patches, took); err != nil {
 			return err
 		}
 	}
 }
 
-// patch sends the patches at once, and calls took for each that succeeded, one
+// patch sends the patches, many at once, and calls took for each that succeeded, one
 // at a time, with the result. A pod that is gone needs no patch any more: its
 // result is nil.
 func (c *Controller) patch(ctx context.Context, patches []routing.Patch, took func(routing.Patch, runtime.Object)) error {
 	results, errs := make([]runtime.Object, len(patches)), make([]error, len(patches))
 	var sending sync.WaitGroup
+	atOnce := make(chan struct{}, workers)
 	for i, p := range patches {
-		sending.Go(func() { results[i], errs[i] = c.send(ctx, p) })
+		atOnce <- struct{}{}
+		sending.Go(func() {
+			results[i], errs[i] = c.send(ctx, p)
+			<-atOnce
+		})
 	}
 	sending.Wait()
 	for i, p := range patches {

@@ -110,8 +110,9 @@ const (
 const (
 	// LeaseLost: the Lease, its holder or the holder's UID had been removed.
 	LeaseLost Reason = "LeaseLost"
-	// EpochLowered: the Lease's epoch was lower than one that had been used.
-	EpochLowered Reason = "EpochLowered"
+	// EpochRestored: the Lease's epoch was lower than one that had been used, or
+	// higher than any can be.
+	EpochRestored Reason = "EpochRestored"
 	// EditRefused: somebody wrote a holder into the Lease that is not eligible.
 	EditRefused Reason = "EditRefused"
 )

@@ -204,17 +204,17 @@ func TestDecide(t *testing.T) {
 		},
 		"an epoch that was lowered is raised to what it was": {
 			view:   View{Lease: held("a", 2), Trace: routed("a", 4), Candidates: []Candidate{pod("a")}},
-			want:   to(Restore, EpochLowered, "a", 4),
+			want:   to(Restore, EpochRestored, "a", 4),
 			writes: true,
 		},
 		"an epoch that another holder has had is never used again": {
 			view:   View{Lease: held("a", 2), Trace: routed("b", 4), Candidates: []Candidate{pod("a"), pod("b")}},
-			want:   to(Restore, EpochLowered, "a", 5),
+			want:   to(Restore, EpochRestored, "a", 5),
 			writes: true,
 		},
 		"an epoch that was lowered is raised also for a master that is gone": {
 			view:   View{Lease: held("a", 2), Trace: routed("a", 4)},
-			want:   to(Restore, EpochLowered, "a", 4),
+			want:   to(Restore, EpochRestored, "a", 4),
 			writes: true,
 		},
 		"an epoch that was raised counts from then on": {
@@ -269,7 +269,7 @@ func TestDecide(t *testing.T) {
 		seen[test.want.Reason] = true
 	}
 	for _, reason := range []Reason{
-		LeaseForeign, HolderEligible, NobodyEligible, AwaitingEligible, LeaseLost, EpochLowered, EditRefused,
+		LeaseForeign, HolderEligible, NobodyEligible, AwaitingEligible, LeaseLost, EpochRestored, EditRefused,
 		AlreadyDesignated, FirstEligible, HolderEdited, HolderGone, HolderUnselected, HolderFinished, HolderTerminating, HolderNotReady,
 	} {
 		if !seen[reason] {

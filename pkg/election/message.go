@@ -2,13 +2,13 @@ package election
 
 import "fmt"
 
-// because completes "the master moved, because …" and "cannot become master: …".
-var because = map[Reason]string{
-	HolderGone:        "there is no such pod among the candidates",
-	HolderUnselected:  "the Service no longer selects it",
-	HolderFinished:    "its containers have ended",
-	HolderTerminating: "it is terminating",
-	HolderNotReady:    "it is not Ready",
+// ineligible says in a sentence why a pod is not eligible; %s stands for the pod.
+var ineligible = map[Reason]string{
+	HolderGone:        "%s does not exist",
+	HolderUnselected:  "the Service no longer selects %s",
+	HolderFinished:    "%s has ended",
+	HolderTerminating: "%s is terminating",
+	HolderNotReady:    "%s is not Ready",
 }
 
 // Message says the decision in a sentence, for events and logs.
@@ -20,8 +20,8 @@ func (d Decision) Message() string {
 		switch d.Reason {
 		case LeaseLost:
 			return fmt.Sprintf("%s stays master in epoch %d: the Lease or its holder had been removed", d.Holder, d.Epoch)
-		case EpochLowered:
-			return fmt.Sprintf("%s stays master in epoch %d: the Lease's epoch had been set lower than it was", d.Holder, d.Epoch)
+		case EpochRestored:
+			return fmt.Sprintf("%s is master in epoch %d: the Lease's epoch had been edited", d.Holder, d.Epoch)
 		default:
 			return fmt.Sprintf("%s stays master in epoch %d", d.Holder, d.Epoch)
 		}
@@ -30,7 +30,7 @@ func (d Decision) Message() string {
 	case Elect:
 		return fmt.Sprintf("%s is the first master, in epoch %d", d.Holder, d.Epoch)
 	case Failover:
-		return fmt.Sprintf("master moved from %s to %s in epoch %d: %s %s", d.previous(), d.Holder, d.Epoch, d.previous(), because[d.Reason])
+		return fmt.Sprintf("master moved from %s to %s in epoch %d: "+ineligible[d.Reason], d.previous(), d.Holder, d.Epoch, d.previous())
 	case Switchover:
 		return fmt.Sprintf("master moved from %s to %s in epoch %d: the Lease's holder was edited", d.previous(), d.Holder, d.Epoch)
 	}
@@ -45,12 +45,15 @@ func (d Decision) Message() string {
 
 func (d Decision) previous() string {
 	if d.Previous == "" {
-		return "a pod that is gone"
+		return "a former pod"
 	}
 	return d.Previous
 }
 
 // Message says the refusal in a sentence.
 func (r Refusal) Message() string {
-	return fmt.Sprintf("%s cannot become master: %s", r.Holder, because[r.Why])
+	if r.Why == HolderGone {
+		return r.Holder + " cannot become master: it is not a pod that the Service selects"
+	}
+	return fmt.Sprintf("%s cannot become master: "+ineligible[r.Why], r.Holder, "it")
 }

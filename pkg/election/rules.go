@@ -159,7 +159,7 @@ func holdWhenNobodyEligible(s situation) (Decision, bool) {
 	case s.had && s.Lease.Exists && s.Lease.HolderUID != "":
 		d := Decision{Action: Hold, Reason: NobodyEligible, Holder: s.Lease.Holder, HolderUID: s.Lease.HolderUID, Epoch: s.epochOf(s.Lease.HolderUID)}
 		if d.Epoch != s.Lease.Epoch {
-			d.Action, d.Reason = Restore, EpochLowered
+			d.Action, d.Reason = Restore, EpochRestored
 		}
 		return d, true
 	default:
@@ -192,7 +192,7 @@ func (s situation) holdIncumbent(reason Reason) (Decision, bool) {
 	case s.Lease.Holder == "" || s.Lease.HolderUID == "":
 		d.Action, d.Reason = Restore, LeaseLost
 	case d.Epoch != s.Lease.Epoch:
-		d.Action, d.Reason = Restore, EpochLowered
+		d.Action, d.Reason = Restore, EpochRestored
 	}
 	return d, true
 }

@@ -25,6 +25,8 @@ type Member struct {
 // Pod is a pod that the election's Services select or selected.
 type Pod struct {
 	*corev1.Pod
+	// Unselected: it is no candidate, so that it carries no marks.
+	Unselected bool
 	// Elsewhere: its designation is another election's to write.
 	Elsewhere bool
 }
@@ -81,7 +83,17 @@ func Next(a Assignment, members []Member, pods []Pod) (Phase, []Patch) {
 		}
 	}
 	for _, pod := range pods {
-		if epoch(pod) > a.Epoch {
+		// The stamp of a pod that is designated elsewhere is not this election's.
+		if !pod.Elsewhere && epoch(pod) > a.Epoch {
+			continue
+		}
+		active := pod.Labels[api.LabelDesignation] == api.DesignationActive
+		if pod.Unselected {
+			if !pod.Elsewhere && active {
+				add(PhaseDemote, ReleasePod(pod.Pod))
+			} else if !pod.Elsewhere {
+				add(PhaseTidy, ReleasePod(pod.Pod))
+			}
 			continue
 		}
 		holder := pod.UID == a.HolderUID
@@ -93,7 +105,7 @@ func Next(a Assignment, members []Member, pods []Pod) (Phase, []Patch) {
 		switch {
 		case holder:
 			add(PhasePromote, podMarks(a, pod, identify))
-		case pod.Labels[api.LabelDesignation] == api.DesignationActive && !pod.Elsewhere:
+		case active && !pod.Elsewhere:
 			add(PhaseDemote, podMarks(a, pod, identify))
 		default:
 			add(PhaseTidy, podMarks(a, pod, identify))
@@ -164,7 +176,7 @@ func formatEpoch(epoch int32) string { return strconv.FormatInt(int64(epoch), 10
 // epoch reads the stamp of an object; -1 if it has none that can be read.
 func epoch(object interface{ GetAnnotations() map[string]string }) int32 {
 	value, err := strconv.ParseInt(object.GetAnnotations()[api.AnnotationLeaseTransitions], 10, 32)
-	if err != nil {
+	if err != nil || int32(value) > api.MaxEpoch {
 		return -1
 	}
 	return int32(value)

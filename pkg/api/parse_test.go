@@ -1,0 +1,224 @@
+package api
+
+import (
+	"maps"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// service is annotated, selects app=web and is otherwise as change makes it.
+func service(change ...func(*corev1.Service)) *corev1.Service {
+	s := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", Annotations: map[string]string{AnnotationServiceMode: ModeActiveStandby}},
+		Spec:       corev1.ServiceSpec{Selector: map[string]string{"app": "web"}},
+	}
+	for _, f := range change {
+		f(s)
+	}
+	return s
+}
+
+func annotated(key, value string) func(*corev1.Service) {
+	return func(s *corev1.Service) { s.Annotations[key] = value }
+}
+
+func selecting(key, value string) func(*corev1.Service) {
+	return func(s *corev1.Service) { s.Spec.Selector[key] = value }
+}
+
+// readable is Settings with the selectors as text.
+type readable struct {
+	LeaseName          string
+	Routing            Routing
+	Candidates, Prefer string
+}
+
+// nobody is the text of the selector that matches nothing; its own String is
+// that of the one that matches everything.
+const nobody = "<nobody>"
+
+func read(s Settings) readable {
+	text := func(s labels.Selector) string {
+		if s == nil {
+			return "<nil>"
+		}
+		if _, selectable := s.Requirements(); !selectable {
+			return nobody
+		}
+		return s.String()
+	}
+	return readable{s.LeaseName, s.Routing, text(s.Candidates), text(s.Prefer)}
+}
+
+func TestParse(t *testing.T) {
+	defaults := readable{LeaseName: "web", Routing: RoutingSelector, Candidates: "app=web", Prefer: nobody}
+	tests := map[string]struct {
+		service  *corev1.Service
+		want     readable
+		problems []Problem
+	}{
+		"the mode alone takes all defaults": {
+			service: service(),
+			want:    defaults,
+		},
+		"every annotation is followed": {
+			service: service(annotated(AnnotationRouting, "selector"), annotated(AnnotationLeaseName, "db.v1"), annotated(AnnotationPrefer, "tier=fast,disk!=slow")),
+			want:    readable{LeaseName: "db.v1", Routing: RoutingSelector, Candidates: "app=web", Prefer: "disk!=slow,tier=fast"},
+		},
+		"the controller's key in the selector does not narrow the candidates": {
+			service: service(selecting(LabelPodUID, "some-uid"), selecting("tier", "db"), annotated(AnnotationLeaseTransitions, "4")),
+			want:    readable{LeaseName: "web", Routing: RoutingSelector, Candidates: "app=web,tier=db", Prefer: nobody},
+		},
+		"a selector of the designation asks for routing by label": {
+			service: service(selecting(LabelDesignation, DesignationActive)),
+			want:    readable{LeaseName: "web", Routing: RoutingLabel, Candidates: "app=web", Prefer: nobody},
+		},
+		"routing by label leaves out the key of another routing too": {
+			service: service(selecting(LabelDesignation, DesignationActive), selecting(LabelPodUID, "some-uid")),
+			want:    readable{LeaseName: "web", Routing: RoutingLabel, Candidates: "app=web", Prefer: nobody},
+		},
+		"a preference for everybody is a preference for nobody": {
+			service: service(annotated(AnnotationPrefer, "")),
+			want:    defaults,
+		},
+		"annotations of others are none of ours": {
+			service: service(annotated("example.com/service-mode", "x"), annotated("qoqo.dev.example.com/routing", "x")),
+			want:    defaults,
+		},
+
+		"a preference that does not parse is for nobody": {
+			service: service(annotated(AnnotationPrefer, "tier in fast")),
+			want:    defaults,
+			problems: []Problem{{ReasonInvalidAnnotation,
+				`annotation qoqo.dev/prefer: "tier in fast" is not a label selector, such as "tier=fast,disk!=slow": ` + parseError("tier in fast") + `; no pod is preferred`}},
+		},
+		"a name that no Lease can have is replaced by the Service's": {
+			service: service(annotated(AnnotationLeaseName, "Web_1")),
+			want:    defaults,
+			problems: []Problem{{ReasonInvalidAnnotation,
+				`annotation qoqo.dev/lease-name: "Web_1" is not a Lease's name: ` + validation.IsDNS1123Subdomain("Web_1")[0] + `; the Service's name "web" is used`}},
+		},
+		"an empty Lease's name is replaced by the Service's": {
+			service: service(annotated(AnnotationLeaseName, "")),
+			want:    defaults,
+			problems: []Problem{{ReasonInvalidAnnotation,
+				`annotation qoqo.dev/lease-name: "" is not a Lease's name: ` + validation.IsDNS1123Subdomain("")[0] + `; the Service's name "web" is used`}},
+		},
+		"a routing that is not known is replaced by the default": {
+			service: service(annotated(AnnotationRouting, "dns")),
+			want:    defaults,
+			problems: []Problem{{ReasonInvalidAnnotation,
+				`annotation qoqo.dev/routing: "dns" is not known, allowed is "selector" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "selector" is used`}},
+		},
+		"a routing that is not known is replaced by what the selector chose": {
+			service: service(annotated(AnnotationRouting, "label"), selecting(LabelDesignation, DesignationActive)),
+			want:    readable{LeaseName: "web", Routing: RoutingLabel, Candidates: "app=web", Prefer: nobody},
+			problems: []Problem{{ReasonInvalidAnnotation,
+				`annotation qoqo.dev/routing: "label" is not known, allowed is "selector" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "label" is used`}},
+		},
+		"annotations of ours that are not known are named, in order, and the others followed": {
+			service: service(annotated("qoqo.dev/b", "x"), annotated("qoqo.dev/a", "x"), annotated(AnnotationLeaseName, "db")),
+			want:    readable{LeaseName: "db", Routing: RoutingSelector, Candidates: "app=web", Prefer: nobody},
+			problems: []Problem{
+				{ReasonUnknownAnnotation, "annotation qoqo.dev/a is not known; allowed are qoqo.dev/service-mode, qoqo.dev/routing, qoqo.dev/lease-name, qoqo.dev/prefer"},
+				{ReasonUnknownAnnotation, "annotation qoqo.dev/b is not known; allowed are qoqo.dev/service-mode, qoqo.dev/routing, qoqo.dev/lease-name, qoqo.dev/prefer"},
+			},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			before := test.service.DeepCopy()
+			settings, problems, ok := Parse(test.service)
+			if !ok {
+				t.Error("the Service is refused")
+			}
+			if diff := cmp.Diff(test.want, read(settings)); diff != "" {
+				t.Errorf("settings (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.problems, problems); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(before, test.service); diff != "" {
+				t.Errorf("the Service, of an informer's cache, was changed (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+func parseError(selector string) string {
+	_, err := labels.Parse(selector)
+	return err.Error()
+}
+
+func TestParseRefuses(t *testing.T) {
+	tests := map[string]struct {
+		service *corev1.Service
+		want    Problem
+	}{
+		"a mode that is not known": {
+			service: service(annotated(AnnotationServiceMode, "active-active")),
+			want:    Problem{ReasonUnknownServiceMode, `annotation qoqo.dev/service-mode: "active-active" is not known, allowed is "active-standby"; the Service is left as it is`},
+		},
+		"an empty mode": {
+			service: service(annotated(AnnotationServiceMode, "")),
+			want:    Problem{ReasonUnknownServiceMode, `annotation qoqo.dev/service-mode: "" is not known, allowed is "active-standby"; the Service is left as it is`},
+		},
+		"a Service without pods": {
+			service: service(func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName }),
+			want:    Problem{ReasonUnsupportedService, "a Service of type ExternalName has no pods; allowed are ClusterIP, NodePort and LoadBalancer"},
+		},
+		"a Service without selector": {
+			service: service(func(s *corev1.Service) { s.Spec.Selector = nil }),
+			want:    Problem{ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become its master; give it one, such as {app: web}"},
+		},
+		"a selector of nothing but the controller's keys": {
+			service: service(func(s *corev1.Service) {
+				s.Spec.Selector = map[string]string{LabelPodUID: NoPod, LabelDesignation: DesignationActive}
+			}),
+			want: Problem{ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become its master; give it one, such as {app: web}"},
+		},
+		"a selector of the standbys": {
+			service: service(selecting(LabelDesignation, DesignationStandby)),
+			want: Problem{ReasonForeignSelectorKey,
+				`selector qoqo.dev/pod-designation: "standby" cannot be served, allowed is "active"; remove the key, or the annotation qoqo.dev/service-mode`},
+		},
+		"a selector with a key of ours that is not known, the first in order": {
+			service: service(selecting("qoqo.dev/zone", "a"), selecting("qoqo.dev/rack", "b")),
+			want: Problem{ReasonForeignSelectorKey,
+				`selector qoqo.dev/rack: "b" is not the controller's; keys of qoqo.dev allowed in a selector are qoqo.dev/pod-uid and qoqo.dev/pod-designation`},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			settings, problems, ok := Parse(test.service)
+			if ok {
+				t.Error("the Service is served")
+			}
+			if diff := cmp.Diff([]Problem{test.want}, problems); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(read(Settings{}), read(settings)); diff != "" {
+				t.Errorf("settings (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// What users may set and what Parse knows are two lists in the program.
+func TestParseKnowsTheAnnotationsItNames(t *testing.T) {
+	valid := map[string]string{AnnotationServiceMode: ModeActiveStandby, AnnotationRouting: string(RoutingSelector), AnnotationLeaseName: "web", AnnotationPrefer: "tier=fast"}
+	for _, key := range userAnnotations {
+		if _, known := valid[key]; !known {
+			t.Errorf("no value of %s is tested", key)
+		}
+	}
+	all := service(func(s *corev1.Service) { maps.Copy(s.Annotations, valid) })
+	if _, problems, _ := Parse(all); len(problems) > 0 {
+		t.Errorf("problems of valid annotations: %v", problems)
+	}
+}

@@ -1,0 +1,85 @@
+package api
+
+import (
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+func TestAnnotated(t *testing.T) {
+	tests := map[string]struct {
+		service *corev1.Service
+		want    bool
+	}{
+		"a Service with the mode":             {service(), true},
+		"a Service with a mode of no meaning": {service(annotated(AnnotationServiceMode, "")), true},
+		"a Service with other keys of ours":   {service(annotated(AnnotationPrefer, "a=b"), withoutMode), false},
+		"a Service without annotations":       {&corev1.Service{}, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := Annotated(test.service); got != test.want {
+				t.Errorf("annotated: %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func withoutMode(s *corev1.Service) { delete(s.Annotations, AnnotationServiceMode) }
+
+func TestLeaseName(t *testing.T) {
+	tests := map[string]struct {
+		service *corev1.Service
+		want    string
+	}{
+		"the Service's name by default":                {service(), "web"},
+		"what the annotation says":                     {service(annotated(AnnotationLeaseName, "db.v1")), "db.v1"},
+		"also of a Service that is refused":            {service(annotated(AnnotationLeaseName, "db"), annotated(AnnotationServiceMode, "x")), "db"},
+		"also of a Service that is not annotated":      {service(annotated(AnnotationLeaseName, "db"), withoutMode), "db"},
+		"the Service's name for an empty one":          {service(annotated(AnnotationLeaseName, "")), "web"},
+		"the Service's name for one that cannot be":    {service(annotated(AnnotationLeaseName, "Web_1")), "web"},
+		"the Service's name for one that is too long":  {service(annotated(AnnotationLeaseName, strings.Repeat("a", 254))), "web"},
+		"the longest name that the API server accepts": {service(annotated(AnnotationLeaseName, strings.Repeat("a", 253))), strings.Repeat("a", 253)},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := LeaseName(test.service); got != test.want {
+				t.Errorf("Lease's name %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestSelects(t *testing.T) {
+	master := labels.Set{"app": "web", "tier": "db", LabelPodUID: "uid-a", LabelDesignation: DesignationActive}
+	tests := map[string]struct {
+		service *corev1.Service
+		pod     labels.Set
+		want    bool
+	}{
+		"a pod that has the labels and others":                   {service(), master, true},
+		"a pod that lacks one":                                   {service(selecting("zone", "a")), master, false},
+		"a pod with another value":                               {service(selecting("tier", "cache")), master, false},
+		"a pod without labels":                                   {service(), nil, false},
+		"a standby, although our key selects another pod":        {service(selecting(LabelPodUID, "uid-b")), master, true},
+		"a standby of routing by label":                          {service(selecting(LabelDesignation, DesignationActive)), labels.Set{"app": "web"}, true},
+		"a pod of a Service that is refused for its selector":    {service(selecting("qoqo.dev/zone", "a")), master, true},
+		"no pod, where there is no selector":                     {service(func(s *corev1.Service) { s.Spec.Selector = nil }), master, false},
+		"no pod, where there is only a key of ours":              {service(func(s *corev1.Service) { s.Spec.Selector = map[string]string{LabelPodUID: "uid-a"} }), master, false},
+		"not by a key whose prefix only begins like our domain":  {service(selecting("qoqo.dev.example.com/x", "a")), master, false},
+		"a pod whose label's prefix begins like our domain, too": {service(selecting("qoqo.dev.example.com/x", "a")), labels.Set{"app": "web", "qoqo.dev.example.com/x": "a"}, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			before := test.service.DeepCopy()
+			if got := Selects(test.service, test.pod); got != test.want {
+				t.Errorf("selects: %v, want %v", got, test.want)
+			}
+			if len(before.Spec.Selector) != len(test.service.Spec.Selector) {
+				t.Errorf("the selector of the Service, of an informer's cache, was changed to %v", test.service.Spec.Selector)
+			}
+		})
+	}
+}

@@ -1,0 +1,98 @@
+package controller
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	clienttesting "k8s.io/client-go/testing"
+)
+
+// lag is how late a watch tells of a change, so that caches are behind what
+// has just been written.
+const lag = 25 * time.Millisecond
+
+func (s *apiserver) watch(action clienttesting.WatchActionImpl, lag time.Duration) (watch.Interface, error) {
+	all, err := s.Watch(action.GetResource(), action.GetNamespace(), action.ListOptions)
+	if err != nil {
+		return nil, err
+	}
+	w := &selectedWatch{server: s, all: all, lag: lag, result: make(chan watch.Event), stopped: make(chan struct{})}
+	s.watching(action.GetResource().Resource, 1)
+	go func() {
+		w.run(action.ListOptions)
+		s.watching(action.GetResource().Resource, -1)
+	}()
+	return w, nil
+}
+
+// watching changes the number of watches of the resource, and returns it.
+func (s *apiserver) watching(resource string, change int) int {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.watches[resource] += change
+	return s.watches[resource]
+}
+
+// selectedWatch is a watch with a selector: what no longer matches is deleted
+// as far as it is concerned, and of what has not matched it says nothing.
+type selectedWatch struct {
+	server  *apiserver
+	all     watch.Interface
+	lag     time.Duration
+	result  chan watch.Event
+	stop    sync.Once
+	stopped chan struct{}
+}
+
+func (w *selectedWatch) run(options metav1.ListOptions) {
+	defer close(w.result)
+	for event := range w.all.ResultChan() {
+		if !matches(event.Object, options) {
+			w.server.lock.Lock()
+			before, changed := w.server.before[access(event.Object).GetResourceVersion()]
+			w.server.lock.Unlock()
+			if event.Type != watch.Modified || !changed || !matches(before, options) {
+				continue
+			}
+			event.Type = watch.Deleted
+		}
+		time.Sleep(w.lag)
+		select {
+		case w.result <- event:
+		case <-w.stopped:
+			return
+		}
+	}
+}
+
+func (w *selectedWatch) Stop() {
+	w.stop.Do(func() {
+		close(w.stopped)
+		w.all.Stop()
+	})
+}
+
+func (w *selectedWatch) ResultChan() <-chan watch.Event { return w.result }
+
+func matches(o runtime.Object, options metav1.ListOptions) bool {
+	labelled, err := labels.Parse(options.LabelSelector)
+	if err != nil {
+		panic(err)
+	}
+	selected, err := fields.ParseSelector(options.FieldSelector)
+	if err != nil {
+		panic(err)
+	}
+	has := fields.Set{"metadata.name": access(o).GetName()}
+	if node, ok := o.(*corev1.Node); ok {
+		has["spec.unschedulable"] = strconv.FormatBool(node.Spec.Unschedulable)
+	}
+	return labelled.Matches(labels.Set(access(o).GetLabels())) && selected.Matches(has)
+}

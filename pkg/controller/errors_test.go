@@ -1,0 +1,240 @@
+package controller
+
+import (
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	clienttesting "k8s.io/client-go/testing"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+// failing answers every request of the verb and resource with err, and counts
+// them.
+func (c *cluster) failing(verb, resource string, err error) *atomic.Int32 {
+	failed := &atomic.Int32{}
+	c.server.onRequest(func(action clienttesting.Action) error {
+		if !action.Matches(verb, resource) {
+			return nil
+		}
+		failed.Add(1)
+		return err
+	})
+	return failed
+}
+
+func (c *cluster) failingNoMore() { c.server.onRequest(nil) }
+
+// failedOver is what serving is after web-0 was not Ready.
+var failedOver = []string{
+	"Lease web: web-1 @2 HolderNotReady, of web",
+	"Service web: app=web -> web-1 @2",
+	"Pod web-0: identified standby @2",
+	"Pod web-1: identified active @2 spared",
+}
+
+func TestConflictIsRetriedAtOnce(t *testing.T) {
+	tests := map[string]struct{ verb, resource string }{
+		"of the Lease":   {"update", "leases"},
+		"of the Service": {"patch", "services"},
+		"of a pod":       {"patch", "pods"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(c *cluster) {
+				s := serving(c)
+				conflict := apierrors.NewConflict(schema.GroupResource{Resource: test.resource}, "any", errors.New("changed"))
+				failed := c.failing(test.verb, test.resource, conflict)
+				c.editPod("web-0", setNotReady)
+				for range 1000 {
+					if failed.Load() > 0 {
+						break
+					}
+					time.Sleep(time.Millisecond)
+				}
+				c.failingNoMore()
+				c.wait(300 * time.Millisecond)
+				c.expect(failedOver...)
+				if events := s.events.take(); len(events) != 1 {
+					t.Errorf("events %q, want one", events)
+				}
+			})
+		})
+	}
+}
+
+func TestErrorsAreRetriedForEver(t *testing.T) {
+	tests := map[string]struct{ verb, resource string }{
+		"of reading the holder":  {"get", "pods"},
+		"of writing the Lease":   {"update", "leases"},
+		"of writing the Service": {"patch", "services"},
+		"of writing pods":        {"patch", "pods"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(c *cluster) {
+				serving(c)
+				failed := c.failing(test.verb, test.resource, apierrors.NewInternalError(errors.New("no quorum")))
+				c.editPod("web-0", setNotReady)
+				c.wait(time.Hour)
+				// One attempt is up to two requests, and the first ones come quickly.
+				if got, want := failed.Load(), int32(time.Hour/retryMax); got < want*9/10 || got > want*22/10 {
+					t.Errorf("%d failed requests in an hour, want about %d or twice that", got, want)
+				}
+				c.failingNoMore()
+				c.wait(retryMax + time.Second)
+				c.expect(failedOver...)
+			})
+		})
+	}
+}
+
+func TestErrorsOfLookingCloserAreRetried(t *testing.T) {
+	tests := map[string]struct{ verb, resource string }{
+		"of reading the Lease":        {"get", "leases"},
+		"of listing the Services":     {"list", "services"},
+		"of listing the pods":         {"list", "pods"},
+		"of writing the Lease at all": {"create", "leases"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(c *cluster) {
+				serving(c)
+				failed := c.failing(test.verb, test.resource, apierrors.NewInternalError(errors.New("no quorum")))
+				c.deleteLease("web")
+				c.wait(time.Minute)
+				if failed.Load() == 0 {
+					t.Error("it did not look closer, so that nothing is tested")
+				}
+				c.failingNoMore()
+				c.wait(retryMax + time.Second)
+				c.expect(
+					"Lease web: web-0 @1 LeaseLost, of web",
+					"Service web: app=web -> web-0 @1",
+					"Pod web-0: identified active @1 spared",
+					"Pod web-1: identified standby @1",
+				)
+			})
+		})
+	}
+}
+
+func TestErrorsOfReleasingAreRetried(t *testing.T) {
+	tests := map[string]struct{ verb, resource string }{
+		"of writing the Service":  {"patch", "services"},
+		"of listing the Services": {"list", "services"},
+		"of listing the pods":     {"list", "pods"},
+		"of writing pods":         {"patch", "pods"},
+		"of deleting the Lease":   {"delete", "leases"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(c *cluster) {
+				serving(c)
+				failed := c.failing(test.verb, test.resource, apierrors.NewInternalError(errors.New("no quorum")))
+				c.editService("web", optOut)
+				c.wait(time.Minute)
+				if failed.Load() == 0 {
+					t.Error("it was not tried, so that nothing is tested")
+				}
+				// The Lease goes last, so that a restart finds what is left.
+				if _, err := c.users.CoordinationV1().Leases(testNamespace).Get(t.Context(), "web", metav1.GetOptions{}); err != nil {
+					t.Error(err)
+				}
+				c.failingNoMore()
+				c.wait(retryMax + time.Second)
+				c.expect("Service web: app=web", "Pod web-0:", "Pod web-1:")
+			})
+		})
+	}
+}
+
+// A webhook, or another controller, that takes away what is written.
+func TestWritesThatDoNotStickAreRetriedSlowly(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.server.admit = func(o runtime.Object) {
+			if pod, ok := o.(*corev1.Pod); ok {
+				delete(pod.Labels, api.LabelDesignation)
+			}
+		}
+		c.create(newService("web"), newPod("web-0"))
+		s := c.start()
+		c.wait(time.Hour)
+		c.expect(
+			"Lease web: web-0 @1 FirstEligible, of web",
+			"Service web: app=web -> web-0 @1",
+			"Pod web-0: identified @1 spared",
+		)
+		if got, want := len(s.writes()), int(time.Hour/retryMax); got < want*9/10 || got > want*11/10 {
+			t.Errorf("%d writes in an hour, want about %d", got, want)
+		}
+	})
+}
+
+func TestLeftoversAreLookedForUntilThatSucceeds(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		serving(c).stop()
+		c.deleteService("web")
+		c.deleteLease("web")
+		c.failing("list", "pods", apierrors.NewInternalError(errors.New("no quorum")))
+		c.start()
+		c.wait(10 * time.Minute)
+		c.failingNoMore()
+		c.wait(2 * time.Minute)
+		c.expect("Pod web-0:", "Pod web-1:")
+	})
+}
+
+func TestPodThatIsGoneWhenItIsWrittenTo(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		s := serving(c)
+		c.server.onRequest(func(action clienttesting.Action) error {
+			if action.Matches("update", "leases") {
+				c.deletePod("web-0")
+			}
+			return nil
+		})
+		c.editPod("web-0", setNotReady)
+		c.settle()
+		c.expect(
+			"Lease web: web-1 @2 HolderNotReady, of web",
+			"Service web: app=web -> web-1 @2",
+			"Pod web-1: identified active @2 spared",
+		)
+		// It was tried once, and no more.
+		if writes := s.writes(); slices.Index(writes, "patch pods web-0") < 0 {
+			t.Errorf("nothing is tested: %q", writes)
+		}
+	})
+}
+
+func TestCachesThatCannotBeReadAreWaitedFor(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.failing("list", "leases", apierrors.NewForbidden(schema.GroupResource{Resource: "leases"}, "", errors.New("no RBAC")))
+		c.create(newService("web"), newPod("web-0"))
+		s := c.start()
+		c.wait(time.Minute)
+		if s.Ready() == nil || len(s.writes()) > 0 {
+			t.Errorf("ready: %v, with writes %q, without having read the Leases", s.Ready(), s.writes())
+		}
+		c.failingNoMore()
+		// The informers try again within a minute.
+		c.wait(2 * time.Minute)
+		if err := s.Ready(); err != nil {
+			t.Error(err)
+		}
+		c.expect(
+			"Lease web: web-0 @1 FirstEligible, of web",
+			"Service web: app=web -> web-0 @1",
+			"Pod web-0: identified active @1 spared",
+		)
+	})
+}

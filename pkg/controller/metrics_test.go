@@ -1,0 +1,110 @@
+package controller
+
+import (
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	kmetrics "k8s.io/component-base/metrics"
+)
+
+// startMeasured is start, and gives the text of the controller's metrics. They
+// are registered before, as a metric that is not registered counts nothing.
+func (c *cluster) startMeasured() (s *started, text func() string) {
+	c.Helper()
+	registry := kmetrics.NewKubeRegistry()
+	s = c.prepare()
+	registry.MustRegister(s.Metrics()...)
+	c.run(s)
+	handler := kmetrics.HandlerFor(registry, kmetrics.HandlerOpts{ErrorHandling: kmetrics.PanicOnError})
+	return s, func() string {
+		response := httptest.NewRecorder()
+		handler.ServeHTTP(response, httptest.NewRequestWithContext(c.Context(), "GET", "/metrics", nil))
+		// Which bucket is the client library's to choose.
+		return regexp.MustCompile(`(?m)^.*_bucket.*\n`).ReplaceAllString(response.Body.String(), "")
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.create(newService("web"), newPod("web-0"), newPod("web-1"), newService("db", withSelector("app", "db")))
+		_, text := c.startMeasured()
+		c.settle()
+		c.editPod("web-0", setNotReady)
+		c.settle()
+		c.switchTo("web", "web-1")
+		c.editPod("web-0", setReady)
+		c.settle()
+		c.switchTo("web", "web-0")
+		c.settle()
+		// A restore is no transition.
+		c.deleteLease("web")
+		c.settle()
+
+		want := `# HELP active_standby_elections [ALPHA] Elections that this replica looks after; every replica looks after all of them.
+# TYPE active_standby_elections gauge
+active_standby_elections 2
+# HELP active_standby_elections_without_master [ALPHA] Elections whose master is not eligible, or that have none, because no pod is eligible.
+# TYPE active_standby_elections_without_master gauge
+active_standby_elections_without_master 1
+# HELP active_standby_transition_duration_seconds [ALPHA] Time from the decision on a change of holder until the Lease is written (phase=lease) and until traffic is routed to the holder (phase=routed).
+# TYPE active_standby_transition_duration_seconds histogram
+active_standby_transition_duration_seconds_sum{phase="lease"} 0.03
+active_standby_transition_duration_seconds_count{phase="lease"} 3
+active_standby_transition_duration_seconds_sum{phase="routed"} 0.07
+active_standby_transition_duration_seconds_count{phase="routed"} 3
+# HELP active_standby_transitions_total [ALPHA] Changes of holder that this replica has written, by the election's reason.
+# TYPE active_standby_transitions_total counter
+active_standby_transitions_total{reason="FirstEligible"} 1
+active_standby_transitions_total{reason="HolderEdited"} 1
+active_standby_transitions_total{reason="HolderNotReady"} 1
+`
+		if diff := cmp.Diff(want, text()); diff != "" {
+			t.Errorf("metrics (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestMetricsOfAnElectionThatEnds(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.create(newService("web"), newPod("web-0", setNotReady))
+		_, text := c.startMeasured()
+		c.settle()
+		expect := func(lines ...string) {
+			t.Helper()
+			for _, line := range lines {
+				if !strings.Contains(text(), line+"\n") {
+					t.Errorf("metrics without %q:\n%s", line, text())
+				}
+			}
+		}
+		expect("active_standby_elections 1", "active_standby_elections_without_master 1")
+		c.editPod("web-0", setReady)
+		c.settle()
+		expect("active_standby_elections 1", "active_standby_elections_without_master 0")
+		c.editPod("web-0", setNotReady)
+		c.settle()
+		expect("active_standby_elections 1", "active_standby_elections_without_master 1")
+		c.editService("web", optOut)
+		c.settle()
+		expect("active_standby_elections 0", "active_standby_elections_without_master 0")
+	})
+}
+
+// The transitions of several replicas add up to those that there were.
+func TestMetricsOfTwoReplicas(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.create(newService("web"), newPod("web-0"), newPod("web-1"))
+		_, first := c.startMeasured()
+		_, second := c.startMeasured()
+		c.settle()
+		c.editPod("web-0", setNotReady)
+		c.settle()
+		const line = "active_standby_transitions_total{reason=\"HolderNotReady\"} 1\n"
+		if n := strings.Count(first()+second(), line); n != 1 {
+			t.Errorf("%d replicas count the transition, want 1", n)
+		}
+	})
+}

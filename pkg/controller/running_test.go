@@ -1,0 +1,203 @@
+package controller
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	clienttesting "k8s.io/client-go/testing"
+)
+
+func TestNothingIsWrittenAtRest(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		first := serving(c)
+		second := c.start()
+		c.settle()
+		first.client.ClearActions()
+		second.client.ClearActions()
+		c.wait(time.Hour)
+		for _, s := range []*started{first, second} {
+			if actions := s.client.Actions(); len(actions) > 0 {
+				t.Errorf("requests at rest: %v", actions)
+			}
+		}
+	})
+}
+
+func TestRestartWritesNothing(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		serving(c).stop()
+		s := c.start()
+		c.settle()
+		if writes := s.writes(); len(writes) > 0 {
+			t.Errorf("writes: %q", writes)
+		}
+		c.expectEvents(s)
+	})
+}
+
+func TestNamespacesRestrict(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		for _, namespace := range []string{"one", "two", "three"} {
+			c.create(newService("web", in[*corev1.Service](namespace)), newPod("web-0", in[*corev1.Pod](namespace)))
+		}
+		s := c.start("one", "three")
+		c.settle()
+		c.expect(
+			"Lease one/web: web-0 @1 FirstEligible, of web",
+			"Lease three/web: web-0 @1 FirstEligible, of web",
+			"Service one/web: app=web -> web-0 @1",
+			"Service three/web: app=web -> web-0 @1",
+			"Service two/web: app=web",
+			"Pod one/web-0: identified active @1 spared",
+			"Pod three/web-0: identified active @1 spared",
+			"Pod two/web-0:",
+		)
+		// A Role of the other namespace is not needed, nor a ClusterRole for
+		// anything but nodes.
+		for _, action := range s.client.Actions() {
+			if namespace := action.GetNamespace(); namespace != "one" && namespace != "three" && action.GetResource().Resource != "nodes" {
+				t.Errorf("%s %s in the namespace %q", action.GetVerb(), action.GetResource().Resource, namespace)
+			}
+		}
+	})
+}
+
+func TestLeftoversAreLookedForInTheNamespacesAlone(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.create(newService("web", in[*corev1.Service]("one")), newPod("web-0", in[*corev1.Pod]("one")))
+		s := c.start()
+		c.settle()
+		s.stop()
+		c.remove(c.users.CoreV1().Services("one"), "web")
+		c.start("two")
+		c.settle()
+		c.expect("Lease one/web: web-0 @1 FirstEligible, of web [gone]", "Pod one/web-0: identified active @1 spared")
+		c.start("one")
+		c.settle()
+		c.expect("Pod one/web-0:")
+	})
+}
+
+func TestPodsOfOtherNamespacesAreNotWatched(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		plain := newService("plain", in[*corev1.Service]("other"), optOut)
+		c.create(plain, newPod("plain-0", in[*corev1.Pod]("other")), newService("web"), newPod("web-0"))
+		s := c.start()
+		c.settle()
+		watched := map[string]int{}
+		for _, action := range s.client.Actions() {
+			if action.Matches("watch", "pods") {
+				watched[action.GetNamespace()]++
+			}
+			if list, ok := action.(clienttesting.ListActionImpl); ok && action.GetResource().Resource == "pods" && list.GetNamespace() != testNamespace {
+				if !strings.Contains(list.ListOptions.LabelSelector, "qoqo.dev/") {
+					t.Errorf("all pods of the namespace %q are listed", list.GetNamespace())
+				}
+			}
+		}
+		if diff := cmp.Diff(map[string]int{testNamespace: 1}, watched); diff != "" {
+			t.Errorf("watches of pods by namespace (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// What is watched is what memory and traffic are spent on.
+func TestWatchesOfWhatIsNeededAlone(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		s := c.start()
+		c.settle()
+		got := map[string]string{}
+		for _, action := range s.client.Actions() {
+			if watch, ok := action.(clienttesting.WatchActionImpl); ok {
+				got[action.GetResource().Resource] = watch.ListOptions.LabelSelector + watch.ListOptions.FieldSelector
+			}
+		}
+		want := map[string]string{
+			"services": "", // An annotation cannot be selected.
+			"leases":   "app.kubernetes.io/managed-by=active-standby-controller",
+			"nodes":    "spec.unschedulable=true",
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("watches and their selectors (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestReady(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		s := c.start()
+		if err := s.Ready(); err == nil {
+			t.Error("ready before the caches are synced")
+		}
+		c.settle()
+		if err := s.Ready(); err != nil {
+			t.Errorf("not ready: %v", err)
+		}
+	})
+}
+
+func TestAlive(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		s := serving(c)
+		k := key{Namespace: "default", Name: "stuck"}
+		s.setBusy(k, true)
+		c.wait(stuckAfter)
+		if err := s.Alive(); err != nil {
+			t.Errorf("not alive after %s: %v", stuckAfter, err)
+		}
+		c.wait(5 * time.Second)
+		want := "the sync of default/stuck has taken 1m5s so far"
+		if err := s.Alive(); err == nil || err.Error() != want {
+			t.Errorf("alive: %v, want %q", err, want)
+		}
+		s.setBusy(k, false)
+		if err := s.Alive(); err != nil {
+			t.Errorf("not alive after the sync has ended: %v", err)
+		}
+	})
+}
+
+// No sync is left marked as going on, which Alive would stumble over later.
+func TestAliveAtRest(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		s := serving(c)
+		c.wait(time.Hour)
+		if err := s.Alive(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestShutdownFinishesASync(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		s := serving(c)
+		c.server.onRequest(func(action clienttesting.Action) error {
+			if action.Matches("update", "leases") {
+				s.cancel()
+			}
+			return nil
+		})
+		c.editPod("web-0", setNotReady)
+		began := time.Now()
+		<-s.done
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("stopped after %s", took)
+		}
+		c.expect(failedOver...)
+	})
+}
+
+func TestShutdownBeforeTheCachesAreSynced(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.create(newService("web"), newPod("web-0"))
+		s := c.start()
+		time.Sleep(latency / 2)
+		s.stop()
+		if s.Ready() == nil {
+			t.Error("ready, and never synced")
+		}
+	})
+}

@@ -1,0 +1,268 @@
+package controller
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+// serving is a cluster whose web-0 is master in epoch 1 and has a standby; the
+// events of that are taken.
+func serving(c *cluster) *started {
+	c.Helper()
+	c.create(newService("web"), newPod("web-0"), newPod("web-1"))
+	s := c.start()
+	c.settle()
+	c.expect(
+		"Lease web: web-0 @1 FirstEligible, of web",
+		"Service web: app=web -> web-0 @1",
+		"Pod web-0: identified active @1 spared",
+		"Pod web-1: identified standby @1",
+	)
+	s.events.take()
+	return s
+}
+
+func TestFirstMaster(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.create(newService("web"), newPod("web-0", setNotReady), newPod("web-1"))
+		s := c.start()
+		c.settle()
+		c.expect(
+			"Lease web: web-1 @1 FirstEligible, of web",
+			"Service web: app=web -> web-1 @1",
+			"Pod web-0: identified standby @1",
+			"Pod web-1: identified active @1 spared",
+		)
+		c.expectEvents(s, "Normal FirstEligible Elect on web about web-1: web-1 is the first master, in epoch 1")
+		// Traffic moves before any label that it does not depend on.
+		want := []string{"create leases web", "patch pods web-1", "patch services web", "patch pods web-1", "patch pods web-0"}
+		if diff := cmp.Diff(want, s.writes()); diff != "" {
+			t.Errorf("writes (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestFirstMasterIsAwaited(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.create(newService("web"), newPod("web-0", setNotReady))
+		s := c.start()
+		c.settle()
+		c.expect(
+			"Lease web: @0 AwaitingEligible, of web",
+			"Service web: app=web -> none @0",
+			"Pod web-0: identified standby @0",
+		)
+		c.expectEvents(s)
+
+		c.editPod("web-0", setReady)
+		c.settle()
+		c.expect(
+			"Lease web: web-0 @1 FirstEligible, of web",
+			"Service web: app=web -> web-0 @1",
+			"Pod web-0: identified active @1 spared",
+		)
+		c.expectEvents(s, "Normal FirstEligible Elect on web about web-0: web-0 is the first master, in epoch 1")
+	})
+}
+
+func TestFailover(t *testing.T) {
+	tests := map[string]struct {
+		fail func(*cluster)
+		want []string
+	}{
+		"the master is not Ready": {
+			fail: func(c *cluster) { c.editPod("web-0", setNotReady) },
+			want: []string{
+				"Lease web: web-1 @2 HolderNotReady, of web",
+				"Service web: app=web -> web-1 @2",
+				"Pod web-0: identified standby @2",
+				"Pod web-1: identified active @2 spared",
+			},
+		},
+		"the master terminates, and is Ready still": {
+			fail: func(c *cluster) { c.editPod("web-0", setTerminating) },
+			want: []string{
+				"Lease web: web-1 @2 HolderTerminating, of web",
+				"Service web: app=web -> web-1 @2",
+				"Pod web-0: identified standby @2",
+				"Pod web-1: identified active @2 spared",
+			},
+		},
+		"the master has ended": {
+			fail: func(c *cluster) { c.editPod("web-0", func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }) },
+			want: []string{
+				"Lease web: web-1 @2 HolderFinished, of web",
+				"Service web: app=web -> web-1 @2",
+				"Pod web-0: identified standby @2",
+				"Pod web-1: identified active @2 spared",
+			},
+		},
+		"the master is gone": {
+			fail: func(c *cluster) { c.deletePod("web-0") },
+			want: []string{
+				"Lease web: web-1 @2 HolderGone, of web",
+				"Service web: app=web -> web-1 @2",
+				"Pod web-1: identified active @2 spared",
+			},
+		},
+		"the master is gone and another pod of its name there": {
+			fail: func(c *cluster) { c.deletePod("web-0"); c.create(newPod("web-0")) },
+			want: []string{
+				"Lease web: web-1 @2 HolderGone, of web",
+				"Service web: app=web -> web-1 @2",
+				"Pod web-0: identified standby @2",
+				"Pod web-1: identified active @2 spared",
+			},
+		},
+		"the master is no longer selected, and loses what was written to it": {
+			fail: func(c *cluster) { c.editPod("web-0", withLabel("app", "other")) },
+			want: []string{
+				"Lease web: web-1 @2 HolderUnselected, of web",
+				"Service web: app=web -> web-1 @2",
+				"Pod web-0:",
+				"Pod web-1: identified active @2 spared",
+			},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(c *cluster) {
+				s := serving(c)
+				test.fail(c)
+				c.settle()
+				c.expect(test.want...)
+				if got := s.events.take(); len(got) != 1 {
+					t.Errorf("events %q, want one", got)
+				}
+			})
+		})
+	}
+}
+
+func TestFailoverTakesTheRequestsThatItNeeds(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		s := serving(c)
+		s.client.ClearActions()
+		c.editPod("web-0", setNotReady)
+		c.settle()
+		want := []string{"get pods web-0", "update leases web", "patch services web", "patch pods web-0", "patch pods web-1"}
+		if diff := cmp.Diff(want, s.requests()); diff != "" {
+			t.Errorf("requests (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestFailoverIsConfirmedByTheAPIServer(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		s := serving(c)
+		s.client.ClearActions()
+		// By the time at which the controller's question arrives it is Ready.
+		c.editPod("web-0", setNotReady)
+		time.Sleep(latency / 2)
+		c.editPod("web-0", setReady)
+		c.settle()
+		if writes := s.writes(); len(writes) > 0 {
+			t.Errorf("writes: %q", writes)
+		}
+		c.expectEvents(s)
+	})
+}
+
+func TestFailoverAvoidsNodesThatAreDrained(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		serving(c)
+		c.create(cordoned("drained"), newPod("web-2"))
+		c.editPod("web-1", func(p *corev1.Pod) { p.Spec.NodeName = "drained" })
+		c.settle()
+		c.editPod("web-0", setNotReady)
+		c.settle()
+		c.expect(
+			"Lease web: web-2 @2 HolderNotReady, of web",
+			"Service web: app=web -> web-2 @2",
+			"Pod web-0: identified standby @2",
+			"Pod web-1: identified standby @1",
+			"Pod web-2: identified active @2 spared",
+		)
+	})
+}
+
+func TestFailoverPrefersWhatTheServicePrefers(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.create(newService("web", withAnnotation(api.AnnotationPrefer, "tier=fast")), newPod("web-0"), newPod("web-1"))
+		c.start()
+		c.settle()
+		c.create(newPod("web-2", withLabel("tier", "fast")))
+		c.settle()
+		// The master that is there stays, since it is eligible.
+		c.editPod("web-0", setTerminating)
+		c.settle()
+		c.expect(
+			"Lease web: web-2 @2 HolderTerminating, of web",
+			"Service web: app=web -> web-2 @2",
+			"Pod web-0: identified standby @2",
+			"Pod web-1: identified standby @1",
+			"Pod web-2: identified active @2 spared",
+		)
+	})
+}
+
+func TestTwoReplicasMakeOneTransition(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.create(newService("web"), newPod("web-0"), newPod("web-1"))
+		replicas := []*started{c.start(), c.start()}
+		c.settle()
+		for _, s := range replicas {
+			s.events.take()
+			s.client.ClearActions()
+		}
+		c.editPod("web-0", setNotReady)
+		c.settle()
+		c.expect(
+			"Lease web: web-1 @2 HolderNotReady, of web",
+			"Service web: app=web -> web-1 @2",
+			"Pod web-0: identified standby @2",
+			"Pod web-1: identified active @2 spared",
+		)
+		events := 0
+		for _, s := range replicas {
+			if !slices.Contains(s.writes(), "update leases web") {
+				t.Errorf("a replica did not try, so that nothing is tested: %q", s.writes())
+			}
+			events += len(s.events.take())
+		}
+		if events != 1 {
+			t.Errorf("%d events, want 1", events)
+		}
+	})
+}
+
+func TestNobodyEligibleHolds(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		s := serving(c)
+		c.editPod("web-1", setNotReady)
+		c.settle()
+		s.client.ClearActions()
+		c.editPod("web-0", setNotReady)
+		c.settle()
+		if writes := s.writes(); len(writes) > 0 {
+			t.Errorf("writes: %q", writes)
+		}
+		c.expectEvents(s, "Warning NobodyEligible Check on web: no pod is eligible, so web-0 stays master in epoch 1")
+
+		// The first that is eligible again takes over.
+		c.editPod("web-1", setReady)
+		c.settle()
+		c.expect(
+			"Lease web: web-1 @2 HolderNotReady, of web",
+			"Service web: app=web -> web-1 @2",
+			"Pod web-0: identified standby @2",
+			"Pod web-1: identified active @2 spared",
+		)
+	})
+}

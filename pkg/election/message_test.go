@@ -1,0 +1,86 @@
+package election
+
+import "testing"
+
+func TestDecisionMessage(t *testing.T) {
+	tests := map[string]struct {
+		decision Decision
+		want     string
+	}{
+		"a foreign Lease": {
+			Decision{Action: Refuse, Reason: LeaseForeign},
+			"the Lease of that name is not the controller's; delete it, or name another in the annotation qoqo.dev/lease-name",
+		},
+		"a Lease that was deleted": {
+			to(Restore, LeaseLost, "a", 4),
+			"a stays master in epoch 4: the Lease or its holder had been removed",
+		},
+		"an epoch that was lowered": {
+			to(Restore, EpochRestored, "a", 4),
+			"a is master in epoch 4: the Lease's epoch had been edited",
+		},
+		"an edit that is taken back, for which the refusal says why": {
+			to(Restore, EditRefused, "a", 4).refusing("b", HolderNotReady),
+			"a stays master in epoch 4",
+		},
+		"the predecessor's master": {
+			to(Adopt, AlreadyDesignated, "a", 1),
+			"a stays master, now in epoch 1: it was designated active already",
+		},
+		"a first master": {
+			to(Elect, FirstEligible, "a", 1),
+			"a is the first master, in epoch 1",
+		},
+		"a failover": {
+			to(Failover, HolderNotReady, "b", 5).from("a"),
+			"master moved from a to b in epoch 5: a is not Ready",
+		},
+		"a failover from a pod that the Service no longer selects": {
+			to(Failover, HolderUnselected, "b", 5).from("a"),
+			"master moved from a to b in epoch 5: the Service no longer selects a",
+		},
+		"a failover from a pod whose name is not known": {
+			to(Failover, HolderGone, "b", 5),
+			"master moved from a former pod to b in epoch 5: a former pod does not exist",
+		},
+		"an edit": {
+			to(Switchover, HolderEdited, "b", 5).from("a"),
+			"master moved from a to b in epoch 5: the Lease's holder was edited",
+		},
+		"a master that stays": {
+			to(Hold, HolderEligible, "a", 4),
+			"a is master in epoch 4",
+		},
+		"a master that cannot be replaced": {
+			to(Hold, NobodyEligible, "a", 4),
+			"no pod is eligible, so a stays master in epoch 4",
+		},
+		"a master that is awaited": {
+			Decision{Action: Hold, Reason: AwaitingEligible},
+			"no pod has been eligible yet",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := test.decision.Message(); got != test.want {
+				t.Errorf("message\n%s\nwant\n%s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestRefusalMessage(t *testing.T) {
+	for why, want := range map[Reason]string{
+		HolderGone:        "b cannot become master: it is not a pod that the Service selects",
+		HolderUnselected:  "b cannot become master: the Service no longer selects it",
+		HolderFinished:    "b cannot become master: it has ended",
+		HolderTerminating: "b cannot become master: it is terminating",
+		HolderNotReady:    "b cannot become master: it is not Ready",
+	} {
+		t.Run(string(why), func(t *testing.T) {
+			if got := (Refusal{Holder: "b", Why: why}).Message(); got != want {
+				t.Errorf("message %q, want %q", got, want)
+			}
+		})
+	}
+}

@@ -1,0 +1,237 @@
+package routing
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+func TestNext(t *testing.T) {
+	// b takes over from a, with c looking on.
+	toB := Assignment{HolderUID: "uid-b", Epoch: 5}
+	bySelector := func(selected, epoch string) []Member { return []Member{member(api.RoutingSelector, selected, epoch)} }
+	byLabel := []Member{member(api.RoutingLabel, "", "")}
+	// bare is a pod of routing by label, which needs no identity.
+	bare := func(name, designation, stamp string, more ...func(*Pod)) Pod {
+		return pod(name, append([]func(*Pod){designated(designation), stamped(stamp)}, more...)...)
+	}
+	cost := annotated(api.AnnotationDeletionCost, api.MasterDeletionCost)
+
+	tests := map[string]struct {
+		assignment Assignment
+		members    []Member
+		pods       []Pod
+		phase      Phase
+		patches    []Patch
+	}{
+		"by selector, the holder gets its identity label first": {
+			assignment: toB, members: bySelector("uid-a", "4"), pods: []Pod{pod("a", active("4")), pod("b"), pod("c")},
+			phase: PhaseIdentify,
+			patches: []Patch{
+				podPatch("b", keys{api.LabelPodUID: to("uid-b")}, nil),
+			},
+		},
+		"by selector, a pod that would pass for the holder loses that label first": {
+			assignment: toB, members: bySelector("uid-a", "4"),
+			pods:  []Pod{pod("a", active("4")), pod("b", standby("4")), pod("c", standby("4"), labelled(api.LabelPodUID, "uid-b"))},
+			phase: PhaseIdentify,
+			patches: []Patch{
+				podPatch("c", keys{api.LabelPodUID: to("uid-c")}, nil),
+			},
+		},
+		"by selector, the Service is pointed at the holder next, in one patch": {
+			assignment: toB, members: bySelector("uid-a", "4"), pods: []Pod{pod("a", active("4")), pod("b", standby("4")), pod("c", standby("4"))},
+			phase: PhaseRoute,
+			patches: []Patch{
+				servicePatch(keys{api.LabelPodUID: to("uid-b")}, keys{api.AnnotationLeaseTransitions: to("5")}),
+			},
+		},
+		"by selector, the holder before is demoted then": {
+			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("a", active("4")), pod("b", standby("4")), pod("c", standby("4"))},
+			phase: PhaseDemote,
+			patches: []Patch{
+				podPatch("a", keys{api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("5"), api.AnnotationDeletionCost: nil}),
+			},
+		},
+		"by selector, the holder is promoted then": {
+			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("a", standby("5")), pod("b", standby("4")), pod("c", standby("4"))},
+			phase: PhasePromote,
+			patches: []Patch{
+				podPatch("b", keys{api.LabelDesignation: to("active")}, keys{api.AnnotationLeaseTransitions: to("5"), api.AnnotationDeletionCost: to("1073741824")}),
+			},
+		},
+		"by selector, pods that are new are marked last": {
+			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("a"), pod("b", active("5")), pod("c", identified)},
+			phase: PhaseTidy,
+			patches: []Patch{
+				podPatch("a", keys{api.LabelPodUID: to("uid-a"), api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("5")}),
+				podPatch("c", keys{api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("5")}),
+			},
+		},
+		"by selector, that was all, and a standby's stamp is not renewed": {
+			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("a", standby("5")), pod("b", active("5")), pod("c", standby("4"))},
+			phase: PhaseDone,
+		},
+
+		"by label, the holder before is demoted first, and nobody is identified": {
+			assignment: toB, members: byLabel,
+			pods:  []Pod{bare("a", "active", "4", cost), bare("b", "standby", "4"), pod("c", labelled(api.LabelPodUID, "uid-b"))},
+			phase: PhaseDemote,
+			patches: []Patch{
+				podPatch("a", keys{api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("5"), api.AnnotationDeletionCost: nil}),
+			},
+		},
+		"by label, all pods that are active and shouldn't be are demoted together": {
+			assignment: toB, members: byLabel,
+			pods:  []Pod{bare("a", "active", "4"), bare("b", "standby", "4"), pod("c", designated("active"))},
+			phase: PhaseDemote,
+			patches: []Patch{
+				podPatch("a", keys{api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("5")}),
+				podPatch("c", keys{api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("5")}),
+			},
+		},
+		"by label, the holder is promoted then": {
+			assignment: toB, members: byLabel, pods: []Pod{bare("a", "standby", "5"), bare("b", "standby", "4"), pod("c")},
+			phase: PhasePromote,
+			patches: []Patch{
+				podPatch("b", keys{api.LabelDesignation: to("active")}, keys{api.AnnotationLeaseTransitions: to("5"), api.AnnotationDeletionCost: to("1073741824")}),
+			},
+		},
+		"by label, pods that are new are marked last": {
+			assignment: toB, members: byLabel, pods: []Pod{bare("a", "standby", "5"), bare("b", "active", "5", cost), pod("c")},
+			phase: PhaseTidy,
+			patches: []Patch{
+				podPatch("c", keys{api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("5")}),
+			},
+		},
+		"by label, that was all, and a standby's stamp is not renewed": {
+			assignment: toB, members: byLabel, pods: []Pod{bare("a", "standby", "5"), bare("b", "active", "5", cost), bare("c", "standby", "4")},
+			phase: PhaseDone,
+		},
+
+		"a Service fails closed while there has been no master": {
+			assignment: Assignment{}, members: bySelector("", ""), pods: []Pod{pod("a"), pod("b")},
+			phase: PhaseRoute,
+			patches: []Patch{
+				servicePatch(keys{api.LabelPodUID: to("none")}, keys{api.AnnotationLeaseTransitions: to("0")}),
+			},
+		},
+		"pods are identified early, also without a master": {
+			assignment: Assignment{}, members: bySelector("none", "0"), pods: []Pod{pod("a")},
+			phase: PhaseTidy,
+			patches: []Patch{
+				podPatch("a", keys{api.LabelPodUID: to("uid-a"), api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("0")}),
+			},
+		},
+		"a stamp alone is renewed where the holder stays": {
+			assignment: toB, members: bySelector("uid-b", "4"), pods: []Pod{pod("b", active("4"))},
+			phase: PhaseRoute,
+			patches: []Patch{
+				servicePatch(nil, keys{api.AnnotationLeaseTransitions: to("5")}),
+			},
+		},
+		"a stamp that cannot be read is like none": {
+			assignment: toB, members: bySelector("uid-a", "five"), pods: []Pod{pod("b", active("5"))},
+			phase: PhaseRoute,
+			patches: []Patch{
+				servicePatch(keys{api.LabelPodUID: to("uid-b")}, keys{api.AnnotationLeaseTransitions: to("5")}),
+			},
+		},
+		"what is stamped with a later epoch is left alone": {
+			assignment: toB, members: bySelector("uid-c", "6"),
+			pods:  []Pod{pod("a", active("6")), pod("b", standby("6"), labelled(api.LabelPodUID, "uid-a")), pod("c", stamped("6"))},
+			phase: PhaseDone,
+		},
+		"only that is left alone": {
+			assignment: toB, members: bySelector("uid-c", "6"), pods: []Pod{pod("a", active("4")), pod("b", active("5")), pod("c", active("6"))},
+			phase: PhaseDemote,
+			patches: []Patch{
+				podPatch("a", keys{api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("5"), api.AnnotationDeletionCost: nil}),
+			},
+		},
+		"the designation of another election's pod is not ours to take": {
+			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("a", active("9"), elsewhere), pod("b", active("5")), pod("c", designated("active"), elsewhere)},
+			phase: PhaseTidy,
+			patches: []Patch{
+				podPatch("c", keys{api.LabelPodUID: to("uid-c")}, nil),
+			},
+		},
+		"the designation of a holder that is another election's pod is not ours to give": {
+			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("b", identified, elsewhere)},
+			phase: PhaseDone,
+		},
+		"a deletion cost that a user has set on the holder stays": {
+			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("b", standby("4"), annotated(api.AnnotationDeletionCost, "-5"))},
+			phase: PhasePromote,
+			patches: []Patch{
+				podPatch("b", keys{api.LabelDesignation: to("active")}, keys{api.AnnotationLeaseTransitions: to("5")}),
+			},
+		},
+		"a deletion cost that a user has set on the holder before stays": {
+			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("a", active("4"), annotated(api.AnnotationDeletionCost, "-5")), pod("b", active("5"))},
+			phase: PhaseDemote,
+			patches: []Patch{
+				podPatch("a", keys{api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("5")}),
+			},
+		},
+		"the holder's deletion cost goes with a standby that has kept it": {
+			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("a", standby("5"), cost), pod("b", active("5"))},
+			phase: PhaseTidy,
+			patches: []Patch{
+				podPatch("a", nil, keys{api.AnnotationDeletionCost: nil}),
+			},
+		},
+		"a Service that went over to routing by label loses our key": {
+			assignment: toB, members: []Member{member(api.RoutingLabel, "uid-b", "5")}, pods: []Pod{pod("b", active("5"))},
+			phase: PhaseRoute,
+			patches: []Patch{
+				servicePatch(keys{api.LabelPodUID: nil}, keys{api.AnnotationLeaseTransitions: nil}),
+			},
+		},
+		"two Services are pointed at the holder together, and only the one whose routing it is": {
+			assignment: toB,
+			members: []Member{
+				member(api.RoutingSelector, "uid-a", "4"), member(api.RoutingLabel, "", ""), member(api.RoutingSelector, "uid-a", ""),
+			},
+			pods:  []Pod{pod("a", active("4")), pod("b", standby("4"))},
+			phase: PhaseRoute,
+			patches: []Patch{
+				servicePatch(keys{api.LabelPodUID: to("uid-b")}, keys{api.AnnotationLeaseTransitions: to("5")}),
+				servicePatch(keys{api.LabelPodUID: to("uid-b")}, keys{api.AnnotationLeaseTransitions: to("5")}),
+			},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			phase, patches := Next(test.assignment, test.members, test.pods)
+			if phase != test.phase {
+				t.Errorf("phase %d, want %d", phase, test.phase)
+			}
+			if diff := cmp.Diff(test.patches, patches, emptyIsNil); diff != "" {
+				t.Errorf("patches (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRouted(t *testing.T) {
+	selector, label := member(api.RoutingSelector, "", ""), member(api.RoutingLabel, "", "")
+	tests := map[string]struct {
+		members []Member
+		want    Phase
+	}{
+		"by selector, with the Service":                   {[]Member{selector, selector}, PhaseRoute},
+		"by label, with the holder's designation":         {[]Member{label}, PhasePromote},
+		"of both, with the later, where both have to be":  {[]Member{selector, label}, PhasePromote},
+		"whatever the order in which the Services are in": {[]Member{label, selector}, PhasePromote},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := Routed(test.members); got != test.want {
+				t.Errorf("phase %d, want %d", got, test.want)
+			}
+		})
+	}
+}
