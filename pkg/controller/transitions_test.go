@@ -145,19 +145,6 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-func TestFailoverTakesTheRequestsThatItNeeds(t *testing.T) {
-	inCluster(t, func(c *cluster) {
-		s := serving(c)
-		s.client.ClearActions()
-		c.editPod("web-0", setNotReady)
-		c.settle()
-		want := []string{"get pods web-0", "update leases web", "patch services web", "patch pods web-0", "patch pods web-1"}
-		if diff := cmp.Diff(want, s.requests()); diff != "" {
-			t.Errorf("requests (-want +got):\n%s", diff)
-		}
-	})
-}
-
 func TestFailoverIsConfirmedByTheAPIServer(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := serving(c)

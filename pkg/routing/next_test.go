@@ -158,6 +158,45 @@ func TestNext(t *testing.T) {
 				podPatch("c", keys{api.LabelPodUID: to("uid-c")}, nil),
 			},
 		},
+		"the stamp of another election's pod does not keep it from its identity": {
+			assignment: toB, members: bySelector("uid-a", "4"), pods: []Pod{pod("b", stamped("9"), elsewhere)},
+			phase: PhaseIdentify,
+			patches: []Patch{
+				podPatch("b", keys{api.LabelPodUID: to("uid-b")}, nil),
+			},
+		},
+		"a pod that is no candidate any more loses its marks, the designation before another gets it": {
+			assignment: toB, members: byLabel, pods: []Pod{pod("a", active("4"), unselected), bare("b", "standby", "4")},
+			phase: PhaseDemote,
+			patches: []Patch{
+				podPatch("a", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationDeletionCost: nil}),
+			},
+		},
+		"also the holder": {
+			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("b", active("5"), unselected)},
+			phase: PhaseDemote,
+			patches: []Patch{
+				podPatch("b", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationDeletionCost: nil}),
+			},
+		},
+		"a standby that is no candidate any more loses its marks in the end": {
+			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("b", active("5")), pod("c", standby("4"), unselected)},
+			phase: PhaseTidy,
+			patches: []Patch{
+				podPatch("c", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil}),
+			},
+		},
+		"but not if they are another election's": {
+			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("b", active("5")), pod("c", active("4"), unselected, elsewhere)},
+			phase: PhaseDone,
+		},
+		"a stamp that no cluster reaches is none": {
+			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("b", active("2147483647"))},
+			phase: PhasePromote,
+			patches: []Patch{
+				podPatch("b", nil, keys{api.AnnotationLeaseTransitions: to("5")}),
+			},
+		},
 		"the designation of a holder that is another election's pod is not ours to give": {
 			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("b", identified, elsewhere)},
 			phase: PhaseDone,

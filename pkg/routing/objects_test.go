@@ -32,6 +32,7 @@ func labelled(key, value string) func(*Pod)    { return func(p *Pod) { p.Labels[
 func annotated(key, value string) func(*Pod)   { return func(p *Pod) { p.Annotations[key] = value } }
 func stamped(epoch string) func(*Pod)          { return annotated(api.AnnotationLeaseTransitions, epoch) }
 func elsewhere(p *Pod)                         { p.Elsewhere = true }
+func unselected(p *Pod)                        { p.Unselected = true }
 func identified(p *Pod)                        { p.Labels[api.LabelPodUID] = string(p.UID) }
 func designated(designation string) func(*Pod) { return labelled(api.LabelDesignation, designation) }
 
