@@ -94,32 +94,42 @@ func TestParse(t *testing.T) {
 		"a preference that does not parse is for nobody": {
 			service: service(annotated(AnnotationPrefer, "tier in fast")),
 			want:    defaults,
-			problems: []Problem{{ReasonInvalidAnnotation,
-				`annotation qoqo.dev/prefer: "tier in fast" is not a label selector, such as "tier=fast,disk!=slow": ` + parseError("tier in fast") + `; no pod is preferred`}},
+			problems: []Problem{{
+				ReasonInvalidAnnotation,
+				`annotation qoqo.dev/prefer: "tier in fast" is not a label selector, such as "tier=fast,disk!=slow": ` + parseError("tier in fast") + `; no pod is preferred`,
+			}},
 		},
 		"a name that no Lease can have is replaced by the Service's": {
 			service: service(annotated(AnnotationLeaseName, "Web_1")),
 			want:    defaults,
-			problems: []Problem{{ReasonInvalidAnnotation,
-				`annotation qoqo.dev/lease-name: "Web_1" is not a Lease's name: ` + validation.IsDNS1123Subdomain("Web_1")[0] + `; the Service's name "web" is used`}},
+			problems: []Problem{{
+				ReasonInvalidAnnotation,
+				`annotation qoqo.dev/lease-name: "Web_1" is not a Lease's name: ` + validation.IsDNS1123Subdomain("Web_1")[0] + `; the Service's name "web" is used`,
+			}},
 		},
 		"an empty Lease's name is replaced by the Service's": {
 			service: service(annotated(AnnotationLeaseName, "")),
 			want:    defaults,
-			problems: []Problem{{ReasonInvalidAnnotation,
-				`annotation qoqo.dev/lease-name: "" is not a Lease's name: ` + validation.IsDNS1123Subdomain("")[0] + `; the Service's name "web" is used`}},
+			problems: []Problem{{
+				ReasonInvalidAnnotation,
+				`annotation qoqo.dev/lease-name: "" is not a Lease's name: ` + validation.IsDNS1123Subdomain("")[0] + `; the Service's name "web" is used`,
+			}},
 		},
 		"a routing that is not known is replaced by the default": {
 			service: service(annotated(AnnotationRouting, "dns")),
 			want:    defaults,
-			problems: []Problem{{ReasonInvalidAnnotation,
-				`annotation qoqo.dev/routing: "dns" is not known, allowed is "selector" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "selector" is used`}},
+			problems: []Problem{{
+				ReasonInvalidAnnotation,
+				`annotation qoqo.dev/routing: "dns" is not known, allowed is "selector" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "selector" is used`,
+			}},
 		},
 		"a routing that is not known is replaced by what the selector chose": {
 			service: service(annotated(AnnotationRouting, "label"), selecting(LabelDesignation, DesignationActive)),
 			want:    readable{LeaseName: "web", Routing: RoutingLabel, Candidates: "app=web", Prefer: nobody},
-			problems: []Problem{{ReasonInvalidAnnotation,
-				`annotation qoqo.dev/routing: "label" is not known, allowed is "selector" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "label" is used`}},
+			problems: []Problem{{
+				ReasonInvalidAnnotation,
+				`annotation qoqo.dev/routing: "label" is not known, allowed is "selector" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "label" is used`,
+			}},
 		},
 		"annotations of ours that are not known are named, in order, and the others followed": {
 			service: service(annotated("qoqo.dev/b", "x"), annotated("qoqo.dev/a", "x"), annotated(AnnotationLeaseName, "db")),
@@ -184,13 +194,17 @@ func TestParseRefuses(t *testing.T) {
 		},
 		"a selector of the standbys": {
 			service: service(selecting(LabelDesignation, DesignationStandby)),
-			want: Problem{ReasonForeignSelectorKey,
-				`selector qoqo.dev/pod-designation: "standby" cannot be served, allowed is "active"; remove the key, or the annotation qoqo.dev/service-mode`},
+			want: Problem{
+				ReasonForeignSelectorKey,
+				`selector qoqo.dev/pod-designation: "standby" cannot be served, allowed is "active"; remove the key, or the annotation qoqo.dev/service-mode`,
+			},
 		},
 		"a selector with a key of ours that is not known, the first in order": {
 			service: service(selecting("qoqo.dev/zone", "a"), selecting("qoqo.dev/rack", "b")),
-			want: Problem{ReasonForeignSelectorKey,
-				`selector qoqo.dev/rack: "b" is not the controller's; keys of qoqo.dev allowed in a selector are qoqo.dev/pod-uid and qoqo.dev/pod-designation`},
+			want: Problem{
+				ReasonForeignSelectorKey,
+				`selector qoqo.dev/rack: "b" is not the controller's; keys of qoqo.dev allowed in a selector are qoqo.dev/pod-uid and qoqo.dev/pod-designation`,
+			},
 		},
 	}
 	for name, test := range tests {

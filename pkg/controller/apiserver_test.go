@@ -11,7 +11,7 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -71,7 +71,7 @@ func (s *apiserver) client(latency time.Duration, behind map[string]time.Duratio
 		}
 		if named, ok := action.(interface{ GetName() string }); ok {
 			// So answers the real client, without asking the API server.
-			if errs := path.IsValidPathSegmentName(named.GetName()); len(errs) > 0 {
+			if errs := content.IsPathSegmentName(named.GetName()); len(errs) > 0 {
 				return true, nil, fmt.Errorf("invalid resource name %q: %v", named.GetName(), errs)
 			}
 		}

@@ -135,13 +135,13 @@ func TestNamespaceWithoutPods(t *testing.T) {
 		})
 		c.create(newService("web"), newPod("web-0"))
 		s := c.start()
-		c.wait(5 * syncWait)
+		c.wait(6 * time.Second)
 		if got := c.state(); !slices.Contains(got, "Lease web: web-0 @1 FirstEligible, of web") {
 			t.Errorf("the other namespace is not served: %v", got)
 		}
 		began := time.Now()
 		s.stop()
-		if took := time.Since(began); took > 2*syncWait {
+		if took := time.Since(began); took > 2*time.Second {
 			t.Errorf("the shutdown took %s", took)
 		}
 	})

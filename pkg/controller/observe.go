@@ -129,7 +129,8 @@ func (o *observation) add(pod *corev1.Pod, served []*corev1.Service) {
 		all, some = all && matches, some || matches
 	}
 	holder := o.lease != nil && string(pod.UID) == o.lease.Annotations[api.AnnotationHolderUID]
-	if !all && !holder && !(some && routing.MarkedPod(pod)) {
+	marked := some && routing.MarkedPod(pod)
+	if !all && !holder && !marked {
 		return
 	}
 	p := routing.Pod{Pod: pod, Unselected: !all}

@@ -28,8 +28,9 @@ func pod(name string, change ...func(*Pod)) Pod {
 	return p
 }
 
-func labelled(key, value string) func(*Pod)    { return func(p *Pod) { p.Labels[key] = value } }
-func annotated(key, value string) func(*Pod)   { return func(p *Pod) { p.Annotations[key] = value } }
+func labelled(key, value string) func(*Pod)  { return func(p *Pod) { p.Labels[key] = value } }
+func annotated(key, value string) func(*Pod) { return func(p *Pod) { p.Annotations[key] = value } }
+
 func stamped(epoch string) func(*Pod)          { return annotated(api.AnnotationLeaseTransitions, epoch) }
 func elsewhere(p *Pod)                         { p.Elsewhere = true }
 func unselected(p *Pod)                        { p.Unselected = true }
