@@ -60,6 +60,28 @@ test: ## Unit tests, with the race detector where there is a C compiler, which t
 test-integration: ## Tests on a real API server, which is built the first time.
 	cd e2e && $(GO) run ./cmd/local build && $(GO) test -tags integration -v -count=1 -timeout 20m ./...
 
+# Names for make e2e alone; nobody pulls these.
+E2E_IMAGE  := localhost/active-standby-controller:e2e
+E2E_TARGET := localhost/active-standby-controller-e2e-target:e2e
+# The base of the controller's image there.
+E2E_BASE   ?= $(BASE)
+# An image that stands in for the examples' busybox where that cannot be pulled.
+E2E_BUSYBOX ?=
+# Where a failed test saves what explains it.
+E2E_ARTIFACTS ?= $(CURDIR)/$(BIN)/e2e
+
+.PHONY: e2e
+e2e: e2e-images ## Tests on a kind cluster. KIND_NODE_IMAGE: of the nodes; E2E_KEEP=1 keeps it; KUBECONFIG: use that kind cluster; E2E_RUN: which tests.
+	cd e2e && $(E2E_ENV) $(GO) test -tags e2e -v -count=1 -timeout 60m -run '$(E2E_RUN)' ./functional
+
+E2E_ENV = E2E_IMAGE=$(E2E_IMAGE) E2E_TARGET=$(E2E_TARGET) E2E_BUSYBOX=$(E2E_BUSYBOX) E2E_ARTIFACTS=$(E2E_ARTIFACTS)
+
+.PHONY: e2e-images
+e2e-images:
+	$(MAKE) image IMAGE=$(E2E_IMAGE) BASE=$(E2E_BASE)
+	cd e2e && CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/e2e-target/target ./target
+	docker build -t $(E2E_TARGET) -f e2e/target/Dockerfile bin/e2e-target
+
 ##@ Verify
 
 LINT := $(GO) tool -modfile=$(CURDIR)/e2e/tools/golangci-lint/go.mod
@@ -73,7 +95,7 @@ verify-tidy: ## go.mod and go.sum of all modules are tidy.
 
 .PHONY: verify-lint
 verify-lint: ## go vet, formatting and the linters of .golangci.yaml.
-	@for module in $(MODULES); do echo "golangci-lint in $$module"; (cd $$module && $(LINT) golangci-lint run --config $(CURDIR)/.golangci.yaml --build-tags integration ./...) || exit 1; done
+	@for module in $(MODULES); do echo "golangci-lint in $$module"; (cd $$module && $(LINT) golangci-lint run --config $(CURDIR)/.golangci.yaml --build-tags integration,e2e ./...) || exit 1; done
 
 .PHONY: verify-vulnerabilities
 verify-vulnerabilities: ## Known vulnerabilities; skipped where their database cannot be reached.

@@ -145,7 +145,7 @@ func TestLeaseDeleted(t *testing.T) {
 	s.editHolder("web", "web-1")
 	s.awaitMaster("web", "web-1", 2)
 
-	s.guard.mayGo("web")
+	s.guard.MayGo("web")
 	must(0, client.CoordinationV1().Leases(s.namespace).Delete(s.Context(), "web", metav1.DeleteOptions{}))(s)
 	s.reason(s.awaitMaster("web", "web-1", 2), election.LeaseLost)
 
@@ -185,7 +185,7 @@ func TestPredecessorAdopted(t *testing.T) {
 	s.readyPods("web-0", "web-1", "web-2")
 	// The predecessor had moved from web-1 to web-2, and forgot to unlabel.
 	s.patchPod("web-2", `{"metadata":{"labels":{"qoqo.dev/pod-designation":"active"}}}`)
-	s.guard.opened("web")
+	s.guard.Opened("web")
 	s.service("web", func(service *corev1.Service) { delete(service.Spec.Selector, api.LabelPodUID) })
 	s.reason(s.awaitMaster("web", "web-2", 1), election.AlreadyDesignated)
 }

@@ -18,8 +18,8 @@ func TestOptOut(t *testing.T) {
 	for _, down := range []bool{false, true} {
 		t.Run(fmt.Sprintf("controller down %t", down), func(t *testing.T) {
 			s := settled(t)
-			s.guard.opened("web")
-			s.guard.mayGo("web")
+			s.guard.Opened("web")
+			s.guard.MayGo("web")
 			optOut := func() { s.annotate("web", api.AnnotationServiceMode, nil) }
 			if down {
 				without(t, optOut)
@@ -39,7 +39,7 @@ func TestServiceDeleted(t *testing.T) {
 	for _, down := range []bool{false, true} {
 		t.Run(fmt.Sprintf("controller down %t", down), func(t *testing.T) {
 			s := settled(t)
-			s.guard.mayGo("web")
+			s.guard.MayGo("web")
 			deletion := func() {
 				must(0, client.CoreV1().Services(s.namespace).Delete(s.Context(), "web", metav1.DeleteOptions{}))(s)
 				s.eventually("the garbage collector removes the Lease", func() error {
@@ -75,7 +75,7 @@ func TestServiceRecreated(t *testing.T) {
 	s := settled(t)
 	s.editHolder("web", "web-1")
 	s.awaitMaster("web", "web-1", 2)
-	s.guard.mayGo("web")
+	s.guard.MayGo("web")
 	without(t, func() {
 		must(0, client.CoreV1().Services(s.namespace).Delete(s.Context(), "web", metav1.DeleteOptions{}))(s)
 		s.service("web")

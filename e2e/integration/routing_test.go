@@ -69,7 +69,7 @@ func TestLabelRouting(t *testing.T) {
 	s.awaitMaster("web", "web-1", 2)
 	s.editHolderBack("web", "web-0")
 
-	s.guard.mayGo("web")
+	s.guard.MayGo("web")
 	must(0, client.CoordinationV1().Leases(s.namespace).Delete(s.Context(), "web", metav1.DeleteOptions{}))(s)
 	s.awaitMaster("web", "web-0", 3)
 	if now := s.getService("web"); now.ResourceVersion != service.ResourceVersion {
@@ -104,7 +104,7 @@ func TestSelectorReverted(t *testing.T) {
 	s.awaitMaster("web", master, 1)
 
 	// Somebody applies the manifest again, by force. For a moment the Service is theirs.
-	s.guard.opened("web")
+	s.guard.Opened("web")
 	manifest := must(json.Marshal(map[string]any{
 		"apiVersion": "v1", "kind": "Service",
 		"metadata": map[string]any{"name": "web"},
@@ -155,7 +155,7 @@ func TestSharedLease(t *testing.T) {
 	}
 
 	// The Service whose name the Lease has may go as well as the other.
-	s.guard.opened("web")
+	s.guard.Opened("web")
 	s.annotate("web", api.AnnotationServiceMode, nil)
 	s.eventually("the Service that opted out is its own again", func() error {
 		if service := s.getService("web"); len(service.Spec.Selector) != 1 {
@@ -179,7 +179,7 @@ func TestOverlappingElections(t *testing.T) {
 		t.Errorf("the event does not say what to do: %q", note)
 	}
 	s.eventually("it is served nevertheless", func() error { return s.endpoints("web-too", "web-0") })
-	s.guard.mayGo("web-too")
+	s.guard.MayGo("web-too")
 	s.annotate("web-too", api.AnnotationLeaseName, ptr.To("web"))
 	s.eventually("they share the Lease", func() error {
 		_, err := client.CoordinationV1().Leases(s.namespace).Get(s.Context(), "web-too", metav1.GetOptions{})

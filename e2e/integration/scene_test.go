@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/utils/ptr"
 
+	"qoqo.dev/active-standby-controller/e2e/guard"
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
@@ -30,7 +31,7 @@ const patience = 30 * time.Second
 type scene struct {
 	*testing.T
 	namespace string
-	guard     *guard
+	guard     *guard.Guard
 }
 
 func newScene(t *testing.T) *scene {
@@ -39,7 +40,7 @@ func newScene(t *testing.T) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scene{T: t, namespace: namespace.Name, guard: newGuard(t, namespace)}
+	s := &scene{T: t, namespace: namespace.Name, guard: guard.New(t, client, namespace.Name)}
 	s.eventually("the namespace's ServiceAccount exists", func() error {
 		_, err := client.CoreV1().ServiceAccounts(s.namespace).Get(t.Context(), "default", metav1.GetOptions{})
 		return err

@@ -1,0 +1,34 @@
+//go:build e2e
+
+package functional
+
+import (
+	"testing"
+
+	"k8s.io/utils/ptr"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
+)
+
+// One pod has all the traffic, and another one when its readiness probe fails.
+func TestClusterIP(t *testing.T) {
+	s := newScene(t)
+	master := *s.web("clusterip.yaml").Spec.HolderIdentity
+	client := s.request("http://web")
+	client.check(0, master)
+
+	s.setReady(master, false)
+	lease := s.awaitMaster("web", 2, anybody)
+	next := ptr.Deref(lease.Spec.HolderIdentity, "")
+	if reason := lease.Annotations[api.AnnotationReason]; reason != string(election.HolderNotReady) {
+		t.Errorf("the Lease's reason is %s", reason)
+	}
+	client.awaitPod(next)
+
+	// Ready again, it is not the master again.
+	s.setReady(master, true)
+	s.eventually("it is Ready again", func() error { return readiness(*s.pod(master)) })
+	s.unmoved(lease)
+	client.check(-1, master, next)
+}

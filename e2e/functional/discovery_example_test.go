@@ -1,0 +1,100 @@
+//go:build e2e
+
+package functional
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What examples/master-discovery/README.md says, in its order.
+func TestMasterDiscoveryExample(t *testing.T) {
+	s := newScene(t)
+	s.guard.Opened("db-nodes")
+	s.example("master-discovery")
+	s.awaitRollout("statefulset/db")
+	master := *s.awaitMaster("db", 1, anybody).Spec.HolderIdentity
+	if got := s.designated("db"); got != master {
+		t.Errorf("the pod %s is designated active, want %s", got, master)
+	}
+	s.awaitNames("db", master)
+	s.awaitNames("db-nodes", "db-0", "db-1", "db-2")
+	s.awaitLog(master)
+	s.eventually("the pod is told that it is the master", func() error {
+		if info := s.kubectl("exec", master, "--", "sh", "-c", "head /etc/podinfo/*"); !strings.Contains(info, "active") || !strings.Contains(info, "1") {
+			return fmt.Errorf("it is told %q", info)
+		}
+		return nil
+	})
+
+	s.kubectl("exec", master, "--", "rm", "/www/healthy")
+	old, master := master, *s.awaitMaster("db", 2, anybody).Spec.HolderIdentity
+	s.awaitNames("db", master)
+	s.awaitLog(master)
+	s.kubectl("exec", old, "--", "touch", "/www/healthy")
+	s.eventually("it recovers", func() error { return readiness(*s.pod(old)) })
+
+	s.kubectl("delete", "pod", master)
+	old, master = master, *s.awaitMaster("db", 3, anybody).Spec.HolderIdentity
+	s.eventually("the pod is back as a standby", func() error {
+		pod, found := s.pods("db")[old]
+		if !found {
+			return fmt.Errorf("it is not there")
+		}
+		return readiness(pod)
+	})
+	s.awaitMaster("db", 3, master)
+
+	next := s.standby("db")
+	s.kubectl("patch", "lease", "db", "--type", "merge", "-p", `{"spec":{"holderIdentity":"`+next+`"}}`)
+	s.awaitMaster("db", 4, next)
+	s.awaitNames("db", next)
+
+	s.guard.MayGo("db")
+	s.kubectl("delete", "-f", cluster.Path("examples", "master-discovery"))
+	s.awaitNothingLeft()
+}
+
+// awaitNames waits until a name resolves, in the pod of that example, to the
+// addresses of these pods.
+func (s *scene) awaitNames(name string, pods ...string) {
+	s.Helper()
+	var want []string
+	for _, pod := range pods {
+		want = append(want, s.pod(pod).Status.PodIP)
+	}
+	slices.Sort(want)
+	s.eventually(fmt.Sprintf("%s resolves to %v", name, pods), func() error {
+		out, err := cluster.Kubectl(s.Context(), "", "-n", s.namespace, "exec", "db-1", "--", "nslookup", name+"."+s.namespace+".svc.cluster.local")
+		if err != nil {
+			return err // there may be no such name yet, or the pod is not back
+		}
+		_, answer, _ := strings.Cut(out, "Name:")
+		var got []string
+		for line := range strings.Lines(answer) {
+			if _, address, found := strings.Cut(line, "Address: "); found {
+				got = append(got, strings.TrimSpace(address))
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			return fmt.Errorf("it resolves to %v, want %v: %q", got, want, out)
+		}
+		return nil
+	})
+}
+
+// awaitLog waits until every pod has logged who the master is.
+func (s *scene) awaitLog(master string) {
+	s.Helper()
+	for _, pod := range []string{"db-0", "db-1", "db-2"} {
+		s.eventually(pod+" finds "+master, func() error {
+			if log := s.kubectl("logs", pod, "--tail=1"); !strings.Contains(log, "the master is "+master) {
+				return fmt.Errorf("it says %q", log)
+			}
+			return nil
+		})
+	}
+}

@@ -1,0 +1,92 @@
+//go:build e2e
+
+// Package functional tests the controller as its users install it, on real
+// nodes, with real packets.
+package functional
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"qoqo.dev/active-standby-controller/e2e/kind"
+)
+
+// cluster is what all tests share. Each test has a namespace of its own; tests
+// that disturb the nodes or the controller are why none of them runs in parallel.
+var cluster *kind.Cluster
+
+// Images, which `make e2e` builds and names.
+var (
+	controllerImage = os.Getenv("E2E_IMAGE")
+	targetImage     = os.Getenv("E2E_TARGET")
+	// busyboxImage stands in for the examples' image, where that cannot be pulled.
+	busyboxImage = os.Getenv("E2E_BUSYBOX")
+)
+
+// artifacts is where a failed test saves what explains it.
+var artifacts = os.Getenv("E2E_ARTIFACTS")
+
+func TestMain(m *testing.M) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code, err := runAll(ctx, m)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runAll(ctx context.Context, m *testing.M) (code int, err error) {
+	if controllerImage == "" || targetImage == "" || artifacts == "" {
+		return 1, fmt.Errorf("run these tests with `make e2e`, which builds the images that they need")
+	}
+	starting, cancel := context.WithTimeout(ctx, 15*time.Minute)
+	defer cancel()
+	cluster, err = kind.Start(starting, kind.Options{
+		Image: os.Getenv("KIND_NODE_IMAGE"), Kubeconfig: os.Getenv("KUBECONFIG"), Dir: artifacts, Progress: os.Stdout,
+	})
+	if err != nil {
+		return 1, err
+	}
+	if os.Getenv("E2E_KEEP") == "" {
+		stopped := context.AfterFunc(ctx, func() {
+			// The tests cannot be told to end.
+			_ = cluster.Delete(context.Background())
+			os.Exit(1)
+		})
+		defer func() {
+			if stopped() {
+				err = cluster.Delete(context.Background())
+			}
+		}()
+	} else {
+		defer fmt.Printf("The cluster is kept. Use it with\n  export KUBECONFIG=%s\nThe next `make e2e` without that deletes it.\n", cluster.Kubeconfig)
+	}
+	if err := prepare(starting); err != nil {
+		_ = cluster.Diagnose(ctx, filepath.Join(artifacts, "install"))
+		return 1, err
+	}
+	return m.Run(), nil
+}
+
+func prepare(ctx context.Context) error {
+	if err := cluster.Load(ctx, controllerImage, targetImage); err != nil {
+		return err
+	}
+	if busyboxImage != "" {
+		if err := cluster.Load(ctx, busyboxImage); err != nil {
+			return err
+		}
+		if err := cluster.Alias(ctx, busyboxImage, "busybox:1.37"); err != nil {
+			return err
+		}
+	}
+	return cluster.Install(ctx, controllerImage)
+}

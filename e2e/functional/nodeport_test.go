@@ -1,0 +1,32 @@
+//go:build e2e
+
+package functional
+
+import (
+	"fmt"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Whichever node is asked, the master answers.
+func TestNodePort(t *testing.T) {
+	s := newScene(t)
+	master := *s.web("nodeport.yaml").Spec.HolderIdentity
+	next := s.standby("web")
+	port := must(cluster.Client.CoreV1().Services(s.namespace).Get(t.Context(), "web", metav1.GetOptions{}))(s).Spec.Ports[0].NodePort
+	var clients []*traffic
+	for _, node := range must(cluster.Client.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{}))(s).Items {
+		for _, address := range node.Status.Addresses {
+			if address.Type == corev1.NodeInternalIP {
+				clients = append(clients, s.request(fmt.Sprintf("http://%s:%d", address.Address, port)))
+			}
+		}
+	}
+	s.editHolder("web", next)
+	for _, client := range clients {
+		client.awaitPod(next)
+		client.check(0, master, next)
+	}
+}

@@ -1,0 +1,215 @@
+//go:build e2e
+
+package functional
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/utils/ptr"
+
+	"qoqo.dev/active-standby-controller/e2e/guard"
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+// patience is how long a test waits for what should take seconds.
+const patience = 90 * time.Second
+
+//go:embed testdata
+var testdata embed.FS
+
+// scene is a namespace for one test, under guard.
+type scene struct {
+	*testing.T
+	namespace string
+	guard     *guard.Guard
+}
+
+func newScene(t *testing.T) *scene {
+	t.Helper()
+	namespaces := cluster.Client.CoreV1().Namespaces()
+	namespace, err := namespaces.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			if err := cluster.Diagnose(context.Background(), filepath.Join(artifacts, t.Name())); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := namespaces.Delete(context.Background(), namespace.Name, metav1.DeleteOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	// After the cleanup above, so that the guard leaves before the namespace is emptied.
+	s := &scene{T: t, namespace: namespace.Name, guard: guard.New(t, cluster.Client, namespace.Name)}
+	s.eventually("the namespace's ServiceAccount exists", func() error {
+		_, err := cluster.Client.CoreV1().ServiceAccounts(s.namespace).Get(t.Context(), "default", metav1.GetOptions{})
+		return err
+	})
+	return s
+}
+
+// must ends the test on an error.
+func must[T any](result T, err error) func(*scene) T {
+	return func(s *scene) T {
+		s.Helper()
+		if err != nil {
+			s.Fatal(err)
+		}
+		return result
+	}
+}
+
+// eventually waits until the condition returns nil.
+func (s *scene) eventually(what string, condition func() error) {
+	s.Helper()
+	var last error
+	err := wait.PollUntilContextTimeout(s.Context(), 100*time.Millisecond, patience, true, func(context.Context) (bool, error) {
+		last = condition()
+		return last == nil, nil
+	})
+	if err != nil {
+		s.Fatalf("%s: not within %s: %v", what, patience, last)
+	}
+}
+
+// kubectl runs kubectl in the namespace.
+func (s *scene) kubectl(args ...string) string {
+	s.Helper()
+	return must(cluster.Kubectl(s.Context(), "", append([]string{"-n", s.namespace}, args...)...))(s)
+}
+
+// apply applies a manifest of testdata, in which $TARGET is the target's image.
+func (s *scene) apply(name string) {
+	s.Helper()
+	text := string(must(testdata.ReadFile("testdata/" + name))(s))
+	s.applyText(strings.ReplaceAll(text, "$TARGET", targetImage))
+}
+
+func (s *scene) applyText(manifest string) {
+	s.Helper()
+	must(cluster.Kubectl(s.Context(), manifest, "-n", s.namespace, "apply", "-f", "-"))(s)
+}
+
+func (s *scene) awaitRollout(workload string) {
+	s.Helper()
+	if err := cluster.AwaitRollout(s.Context(), s.namespace, workload); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// web applies the Deployment web and a Service of that name, and returns the
+// Lease once there is a master.
+func (s *scene) web(service string) *coordinationv1.Lease {
+	s.Helper()
+	s.apply("deployment.yaml")
+	s.awaitRollout("deployment/web")
+	s.apply(service)
+	return s.awaitMaster("web", 1, anybody)
+}
+
+// pods are the pods labelled app, by their names.
+func (s *scene) pods(app string) map[string]corev1.Pod {
+	s.Helper()
+	pods := map[string]corev1.Pod{}
+	for _, pod := range must(cluster.Client.CoreV1().Pods(s.namespace).List(s.Context(), metav1.ListOptions{LabelSelector: "app=" + app}))(s).Items {
+		pods[pod.Name] = pod
+	}
+	return pods
+}
+
+func (s *scene) pod(name string) *corev1.Pod {
+	s.Helper()
+	return must(cluster.Client.CoreV1().Pods(s.namespace).Get(s.Context(), name, metav1.GetOptions{}))(s)
+}
+
+func isReady(pod corev1.Pod) bool {
+	return pod.DeletionTimestamp == nil && slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+// standby returns a pod labelled app that is Ready and not the master.
+func (s *scene) standby(app string) (name string) {
+	s.Helper()
+	s.eventually("there is a standby", func() error {
+		for _, pod := range s.pods(app) {
+			if isReady(pod) && pod.Labels[api.LabelDesignation] == api.DesignationStandby {
+				name = pod.Name
+				return nil
+			}
+		}
+		return fmt.Errorf("there is none")
+	})
+	return name
+}
+
+// setReady switches what a target answers to its readiness probe.
+func (s *scene) setReady(pod string, ready bool) {
+	s.Helper()
+	must(cluster.Client.CoreV1().RESTClient().Post().Namespace(s.namespace).Resource("pods").Name(pod+":8080").SubResource("proxy").
+		Suffix("ready", fmt.Sprint(ready)).DoRaw(s.Context()))(s)
+}
+
+func (s *scene) lease(name string) *coordinationv1.Lease {
+	s.Helper()
+	return must(cluster.Client.CoordinationV1().Leases(s.namespace).Get(s.Context(), name, metav1.GetOptions{}))(s)
+}
+
+// editHolder does what the README tells users to do for a switchover.
+func (s *scene) editHolder(lease, holder string) {
+	s.Helper()
+	s.kubectl("patch", "lease", lease, "--type=merge", "-p", fmt.Sprintf(`{"spec":{"holderIdentity":%q}}`, holder))
+}
+
+// anybody may be the master.
+const anybody = ""
+
+// awaitMaster waits until the Lease says so, in that epoch or, if epoch is 0,
+// in any, and until the pods' labels follow; and returns the Lease.
+func (s *scene) awaitMaster(lease string, epoch int32, master string) (l *coordinationv1.Lease) {
+	s.Helper()
+	s.eventually(fmt.Sprintf("Lease %s has holder %q in epoch %d", lease, master, epoch), func() (err error) {
+		l, err = cluster.Client.CoordinationV1().Leases(s.namespace).Get(s.Context(), lease, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		holder, at := ptr.Deref(l.Spec.HolderIdentity, ""), ptr.Deref(l.Spec.LeaseTransitions, 0)
+		if holder == "" || master != anybody && holder != master || epoch != 0 && at != epoch {
+			return fmt.Errorf("its holder is %q in epoch %d", holder, at)
+		}
+		pod, err := cluster.Client.CoreV1().Pods(s.namespace).Get(s.Context(), holder, metav1.GetOptions{})
+		if err == nil && (pod.Labels[api.LabelDesignation] != api.DesignationActive || string(pod.UID) != l.Annotations[api.AnnotationHolderUID]) {
+			err = fmt.Errorf("its pod %s is labelled %v", pod.UID, pod.Labels)
+		}
+		return err
+	})
+	return l
+}
+
+// unmoved fails the test unless the Lease is as it was.
+func (s *scene) unmoved(before *coordinationv1.Lease) {
+	s.Helper()
+	if now := s.lease(before.Name); now.ResourceVersion != before.ResourceVersion {
+		s.Errorf("the Lease was written to: %v, before %v", now.Spec, before.Spec)
+	}
+}
+
+func readiness(pod corev1.Pod) error {
+	if !isReady(pod) {
+		return fmt.Errorf("the pod %s is not Ready", pod.Name)
+	}
+	return nil
+}

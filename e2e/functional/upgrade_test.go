@@ -1,0 +1,29 @@
+//go:build e2e
+
+package functional
+
+import (
+	"testing"
+
+	"qoqo.dev/active-standby-controller/e2e/kind"
+)
+
+// A rolling restart of the controller moves nothing and loses nothing.
+func TestUpgrade(t *testing.T) {
+	s := newScene(t)
+	lease := s.web("clusterip.yaml")
+	master := *lease.Spec.HolderIdentity
+	client := s.request("http://web")
+	must(cluster.Kubectl(t.Context(), "", "-n", kind.Namespace, "rollout", "restart", kind.Deployment))(s)
+	if err := cluster.AwaitRollout(t.Context(), kind.Namespace, kind.Deployment); err != nil {
+		t.Fatal(err)
+	}
+	next := s.standby("web")
+	s.unmoved(lease)
+	client.check(0, master)
+
+	// The new replicas work.
+	s.editHolder("web", next)
+	client.awaitPod(next)
+	client.check(0, master, next)
+}

@@ -1,0 +1,53 @@
+package record
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// Each request is a pod, when it was sent and when it was done.
+func TestStints(t *testing.T) {
+	type request struct {
+		pod        string
+		sent, done int
+	}
+	tests := map[string]struct {
+		requests []request
+		want     string
+	}{
+		"nobody":                         {},
+		"one":                            {[]request{{"a", 0, 1}, {"a", 2, 3}}, "a"},
+		"a switch":                       {[]request{{"a", 0, 1}, {"b", 2, 3}, {"b", 4, 5}}, "a b"},
+		"in flight at the switch":        {[]request{{"a", 0, 1}, {"b", 2, 4}, {"a", 3, 5}, {"b", 6, 7}}, "a b"},
+		"the old one answers again":      {[]request{{"a", 0, 1}, {"b", 2, 3}, {"a", 4, 5}, {"b", 6, 7}}, "a b a b"},
+		"a lost request is nobody's":     {[]request{{"a", 0, 1}, {"", 2, 3}, {"a", 4, 5}}, "a"},
+		"there and back":                 {[]request{{"a", 0, 1}, {"b", 2, 3}, {"a", 9, 10}}, "a b a"},
+		"a third one is never in flight": {[]request{{"a", 0, 1}, {"b", 2, 5}, {"c", 3, 4}}, "a b c"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			var requests []Request
+			for _, r := range test.requests {
+				request := Request{Sent: time.Unix(int64(r.sent), 0), Done: time.Unix(int64(r.done), 0), Answer: Answer{Pod: r.pod}}
+				if r.pod == "" {
+					request.Error = "lost"
+				}
+				requests = append(requests, request)
+			}
+			var got []string
+			for _, stint := range Stints(requests) {
+				got = append(got, stint.Pod)
+			}
+			if got := strings.Join(got, " "); got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestLost(t *testing.T) {
+	if got := Lost([]Request{{}, {Error: "refused"}, {}}); len(got) != 1 || got[0].Error != "refused" {
+		t.Errorf("lost are %v", got)
+	}
+}

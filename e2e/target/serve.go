@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"qoqo.dev/active-standby-controller/e2e/target/record"
+)
+
+// serve answers until ctx is done and the grace period is over, and then ends
+// without waiting for anybody.
+func serve(ctx context.Context, address string, grace time.Duration) error {
+	pod, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: handler(record.Answer{Pod: pod, Boot: time.Now()}), ReadHeaderTimeout: 10 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-served:
+		return err
+	case <-time.After(grace):
+		return nil
+	}
+}
+
+// handler answers /, and /ready for a readiness probe, which POST /ready/true
+// and /ready/false switch.
+func handler(answer record.Answer) http.Handler {
+	var unready atomic.Bool
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(answer) // fails if the client is gone
+	})
+	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {
+		if unready.Load() {
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
+		}
+	})
+	mux.HandleFunc("POST /ready/{value}", func(w http.ResponseWriter, r *http.Request) {
+		unready.Store(r.PathValue("value") == "false")
+		fmt.Fprintln(w, !unready.Load())
+	})
+	return mux
+}
