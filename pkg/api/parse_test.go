@@ -124,12 +124,24 @@ func TestParse(t *testing.T) {
 			}},
 		},
 		"a routing that is not known is replaced by what the selector chose": {
-			service: service(annotated(AnnotationRouting, "label"), selecting(LabelDesignation, DesignationActive)),
+			service: service(annotated(AnnotationRouting, "dns"), selecting(LabelDesignation, DesignationActive)),
 			want:    readable{LeaseName: "web", Routing: RoutingLabel, Candidates: "app=web", Prefer: nobody},
 			problems: []Problem{{
 				ReasonInvalidAnnotation,
-				`annotation qoqo.dev/routing: "label" is not known, allowed is "selector" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "label" is used`,
+				`annotation qoqo.dev/routing: "dns" is not known, allowed is "selector" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "label" is used`,
 			}},
+		},
+		"a routing that contradicts the selector is replaced by what the selector chose": {
+			service: service(annotated(AnnotationRouting, "selector"), selecting(LabelDesignation, DesignationActive)),
+			want:    readable{LeaseName: "web", Routing: RoutingLabel, Candidates: "app=web", Prefer: nobody},
+			problems: []Problem{{
+				ReasonInvalidAnnotation,
+				`annotation qoqo.dev/routing: "selector" contradicts the selector, which holds qoqo.dev/pod-designation: active; "label" is used, remove one of them`,
+			}},
+		},
+		"a routing that says what the selector chose is no problem": {
+			service: service(annotated(AnnotationRouting, "label"), selecting(LabelDesignation, DesignationActive)),
+			want:    readable{LeaseName: "web", Routing: RoutingLabel, Candidates: "app=web", Prefer: nobody},
 		},
 		"annotations of ours that are not known are named, in order, and the others followed": {
 			service: service(annotated("qoqo.dev/b", "x"), annotated("qoqo.dev/a", "x"), annotated(AnnotationLeaseName, "db")),

@@ -130,7 +130,11 @@ func Parse(service *corev1.Service) (settings Settings, problems []Problem, ok b
 		switch key {
 		case AnnotationServiceMode, AnnotationLeaseTransitions:
 		case AnnotationRouting:
-			if Routing(value) != RoutingSelector {
+			switch {
+			case Routing(value) == settings.Routing:
+			case Routing(value) == RoutingSelector:
+				invalid(key, "contradicts the selector, which holds %s: %s; %q is used, remove one of them", LabelDesignation, DesignationActive, settings.Routing)
+			default:
 				invalid(key, "is not known, allowed is %q (for routing by label, put %s: %s into the selector); %q is used", RoutingSelector, LabelDesignation, DesignationActive, settings.Routing)
 			}
 		case AnnotationLeaseName:

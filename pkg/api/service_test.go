@@ -4,8 +4,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 func TestAnnotated(t *testing.T) {
@@ -79,6 +81,42 @@ func TestSelects(t *testing.T) {
 			}
 			if len(before.Spec.Selector) != len(test.service.Spec.Selector) {
 				t.Errorf("the selector of the Service, of an informer's cache, was changed to %v", test.service.Spec.Selector)
+			}
+		})
+	}
+}
+
+func TestSameElection(t *testing.T) {
+	identified := func(uid string) func(*corev1.Service) { return func(s *corev1.Service) { s.UID = types.UID(uid) } }
+	tests := map[string]struct {
+		before, now *corev1.Service
+		want        bool
+	}{
+		"nothing has changed":                      {service(), service(), true},
+		"the controller has routed it":             {service(), service(selecting(LabelPodUID, "uid-a"), annotated(AnnotationLeaseTransitions, "1")), true},
+		"the controller has routed it elsewhere":   {service(selecting(LabelPodUID, "uid-a")), service(selecting(LabelPodUID, "uid-b")), true},
+		"it prefers others":                        {service(), service(annotated(AnnotationPrefer, "tier=fast")), true},
+		"it is another of that name":               {service(identified("a")), service(identified("b")), false},
+		"it has opted out":                         {service(), service(withoutMode), false},
+		"it has opted out of an empty mode":        {service(annotated(AnnotationServiceMode, "")), service(withoutMode), false},
+		"its mode is another one":                  {service(), service(annotated(AnnotationServiceMode, "x")), false},
+		"its Lease is another one":                 {service(), service(annotated(AnnotationLeaseName, "db")), false},
+		"the name of its Lease is said, no more":   {service(), service(annotated(AnnotationLeaseName, "web")), true},
+		"it selects fewer pods":                    {service(), service(selecting("tier", "db")), false},
+		"it selects other pods":                    {service(), service(selecting("app", "db")), false},
+		"it went over to routing by label":         {service(), service(selecting(LabelDesignation, DesignationActive)), false},
+		"its selector has a key that is not known": {service(), service(selecting("qoqo.dev/zone", "a")), false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			for _, pair := range [][2]*corev1.Service{{test.before, test.now}, {test.now, test.before}} {
+				before := [2]*corev1.Service{pair[0].DeepCopy(), pair[1].DeepCopy()}
+				if got := SameElection(pair[0], pair[1]); got != test.want {
+					t.Errorf("same election: %v, want %v", got, test.want)
+				}
+				if diff := cmp.Diff(before, pair); diff != "" {
+					t.Errorf("the Services, of an informer's cache, were changed (-before +after):\n%s", diff)
+				}
 			}
 		})
 	}

@@ -111,7 +111,7 @@ func (c *Controller) route(ctx context.Context, o *observation, d election.Decis
 			delete(reverters, p.UID)
 		}
 	}
-	last := routing.PhaseIdentify - 1
+	last := routing.PhaseCorrect - 1
 	for {
 		phase, patches := routing.Next(a, o.members, o.pods)
 		if phase > routing.Routed(o.members) && routed != nil {

@@ -36,7 +36,7 @@ func TestNext(t *testing.T) {
 		"by selector, a pod that would pass for the holder loses that label first": {
 			assignment: toB, members: bySelector("uid-a", "4"),
 			pods:  []Pod{pod("a", active("4")), pod("b", standby("4")), pod("c", standby("4"), labelled(api.LabelPodUID, "uid-b"))},
-			phase: PhaseIdentify,
+			phase: PhaseCorrect,
 			patches: []Patch{
 				podPatch("c", keys{api.LabelPodUID: to("uid-c")}, nil),
 			},

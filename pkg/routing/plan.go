@@ -37,9 +37,11 @@ type Phase int
 
 // The phases, in order.
 const (
-	// PhaseIdentify gives the holder its identity label, and takes labels away
-	// that would make another pod pass for the holder.
-	PhaseIdentify Phase = iota
+	// PhaseCorrect gives pods that carry another's identity label their own, so
+	// that none passes for the holder.
+	PhaseCorrect Phase = iota
+	// PhaseIdentify gives the holder its identity label.
+	PhaseIdentify
 	// PhaseRoute points the Services at the holder.
 	PhaseRoute
 	// PhaseDemote takes the designation from every other pod.
@@ -97,10 +99,13 @@ func Next(a Assignment, members []Member, pods []Pod) (Phase, []Patch) {
 			continue
 		}
 		holder := pod.UID == a.HolderUID
-		if identify && (holder || wronglyIdentified(pod)) {
-			p := patchOf(KindPod, pod)
-			set(p.Labels, pod.Labels, api.LabelPodUID, string(pod.UID))
-			add(PhaseIdentify, p)
+		identity := patchOf(KindPod, pod)
+		set(identity.Labels, pod.Labels, api.LabelPodUID, string(pod.UID))
+		switch {
+		case identify && wronglyIdentified(pod):
+			add(PhaseCorrect, identity)
+		case identify && holder:
+			add(PhaseIdentify, identity)
 		}
 		switch {
 		case holder:

@@ -31,7 +31,7 @@ var leftMarks = map[string]func(*Pod){
 // leftSelected are the values of our key in the selector; empty for none, as
 // it is when a Service opts in.
 var leftSelected = map[api.Routing][]string{
-	api.RoutingSelector: {"", api.NoPod, "uid-a", "uid-c"},
+	api.RoutingSelector: {"", api.NoPod, "uid-a", "uid-b", "uid-c"},
 	api.RoutingLabel:    {""},
 }
 
@@ -71,7 +71,7 @@ type drive struct {
 func (d *drive) run() {
 	d.t.Helper()
 	before := d.served()
-	last := PhaseIdentify - 1
+	last := PhaseCorrect - 1
 	for {
 		phase, patches := Next(d.assignment, d.members, d.pods)
 		if phase == PhaseDone {
