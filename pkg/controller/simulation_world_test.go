@@ -1,0 +1,224 @@
+package controller
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"testing"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/routing"
+)
+
+// world is the API server's state. Everything in it is replaced, never changed.
+type world struct {
+	t       *testing.T
+	random  *rand.Rand
+	version int
+	uids    int
+	service *corev1.Service
+	lease   *coordinationv1.Lease
+	pods    map[string]*corev1.Pod
+
+	// What must hold for ever.
+	holderOf map[int32]types.UID
+	epoch    int32
+	stamp    int32
+	writes   int
+}
+
+func newWorld(t *testing.T, seed uint64, routing api.Routing) *world {
+	t.Helper()
+	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 0)), pods: map[string]*corev1.Pod{}, holderOf: map[int32]types.UID{}}
+	w.service = &corev1.Service{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "default", Name: "web", UID: "service", ResourceVersion: w.next(),
+		Annotations: map[string]string{api.AnnotationServiceMode: api.ModeActiveStandby},
+	}, Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "web"}}}
+	if routing == api.RoutingLabel {
+		w.service.Spec.Selector[api.LabelDesignation] = api.DesignationActive
+	}
+	for i := range 3 {
+		w.create(fmt.Sprint("web-", i))
+	}
+	return w
+}
+
+func (w *world) next() string { w.version++; return strconv.Itoa(w.version) }
+
+func (w *world) create(name string) {
+	w.uids++
+	w.put(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: types.UID(fmt.Sprint("uid-", w.uids)), Labels: map[string]string{"app": "web", "tier": w.tier()}}})
+}
+
+func (w *world) tier() string { return []string{"fast", "slow"}[w.random.IntN(2)] }
+
+func (w *world) put(pod *corev1.Pod) {
+	pod.ResourceVersion = w.next()
+	w.pods[pod.Name] = pod
+}
+
+// disturb does something that the controller has no hand in.
+func (w *world) disturb() {
+	name := fmt.Sprint("web-", w.random.IntN(3))
+	pod, exists := w.pods[name]
+	switch w.random.IntN(13) {
+	case 0, 1, 2, 3:
+		if exists {
+			pod = pod.DeepCopy()
+			status := corev1.ConditionTrue
+			if ready(pod) {
+				status = corev1.ConditionFalse
+			}
+			pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: status}}
+			w.put(pod)
+		}
+	case 4:
+		if exists {
+			pod = pod.DeepCopy()
+			pod.DeletionTimestamp = ptr.To(metav1.Now())
+			w.put(pod)
+		}
+	case 5, 6:
+		if exists {
+			delete(w.pods, name)
+		} else {
+			w.create(name)
+		}
+	case 7:
+		if w.lease != nil {
+			l := w.lease.DeepCopy()
+			l.Spec.HolderIdentity = &name
+			l.ResourceVersion = w.next()
+			w.lease = l
+		}
+	case 8:
+		// Of an epoch that was never derived nothing but the Lease tells, so
+		// that deleting it just then loses it.
+		if w.lease != nil && *w.lease.Spec.LeaseTransitions == w.stamp {
+			w.lease = nil
+		}
+	case 9:
+		if exists {
+			pod = pod.DeepCopy()
+			pod.Labels["tier"] = w.tier()
+			w.put(pod)
+		}
+	case 10:
+		s := w.service.DeepCopy()
+		if _, found := s.Spec.Selector["tier"]; found {
+			delete(s.Spec.Selector, "tier")
+		} else {
+			s.Spec.Selector["tier"] = w.tier()
+		}
+		s.ResourceVersion = w.next()
+		w.service = s
+	case 11:
+		s := w.service.DeepCopy()
+		delete(s.Spec.Selector, api.LabelPodUID)
+		s.ResourceVersion = w.next()
+		w.service = s
+	}
+}
+
+func ready(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+func (w *world) writeLease(o *observation, d election.Decision) bool {
+	if o.lease != nil && (w.lease == nil || w.lease.ResourceVersion != o.lease.ResourceVersion) || o.lease == nil && w.lease != nil {
+		return false
+	}
+	l := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{api.LabelManagedBy: api.ManagedBy}}}
+	if o.lease != nil {
+		l = o.lease.DeepCopy()
+	}
+	fill(l, nil, d)
+	l.ResourceVersion = w.next()
+	w.lease, o.lease = l, l
+	w.writes++
+
+	if d.Epoch < w.epoch {
+		w.t.Fatalf("the epoch fell from %d to %d: %s", w.epoch, d.Epoch, d.Message())
+	}
+	w.epoch = d.Epoch
+	if before, had := w.holderOf[d.Epoch]; had && d.HolderUID != "" && before != d.HolderUID {
+		w.t.Fatalf("epoch %d has two holders, %s and %s: %s", d.Epoch, before, d.HolderUID, d.Message())
+	}
+	if d.HolderUID != "" {
+		w.holderOf[d.Epoch] = d.HolderUID
+	}
+	return true
+}
+
+func (w *world) patch(o *observation, p routing.Patch) bool {
+	merge := func(current map[string]string, changes map[string]*string) map[string]string {
+		merged := map[string]string{}
+		for k, v := range current {
+			merged[k] = v
+		}
+		for k, v := range changes {
+			if v == nil {
+				delete(merged, k)
+			} else {
+				merged[k] = *v
+			}
+		}
+		return merged
+	}
+	switch p.Kind {
+	case routing.KindService:
+		if w.service.UID != p.UID || w.service.ResourceVersion != p.ResourceVersion {
+			return false
+		}
+		s := w.service.DeepCopy()
+		s.Annotations, s.Spec.Selector = merge(s.Annotations, p.Annotations), merge(s.Spec.Selector, p.Selector)
+		s.ResourceVersion = w.next()
+		w.service = s
+		o.took(p, s)
+	case routing.KindPod:
+		pod, exists := w.pods[p.Name]
+		if !exists {
+			o.took(p, nil)
+			return true
+		}
+		if pod.UID != p.UID || pod.ResourceVersion != p.ResourceVersion {
+			return false
+		}
+		pod = pod.DeepCopy()
+		pod.Labels, pod.Annotations = merge(pod.Labels, p.Labels), merge(pod.Annotations, p.Annotations)
+		w.put(pod)
+		o.took(p, pod)
+	}
+	w.writes++
+	w.check()
+	return true
+}
+
+// check looks for what must never be.
+func (w *world) check() {
+	if stamp := routing.Trace([]routing.Member{{Service: w.service}}, nil).Epoch; stamp < w.stamp {
+		w.t.Fatalf("the Service's stamp fell from %d to %d", w.stamp, stamp)
+	} else {
+		w.stamp = stamp
+	}
+	target, routed := w.service.Spec.Selector[api.LabelPodUID]
+	served := 0
+	for _, pod := range w.pods {
+		if routed && pod.Labels[api.LabelPodUID] == target {
+			served++
+		}
+	}
+	if served > 1 {
+		w.t.Fatalf("%d pods match the Service's selector", served)
+	}
+}
