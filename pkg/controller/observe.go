@@ -30,8 +30,7 @@ type observation struct {
 	// members are those of them that can be served. The settings of the first
 	// count where only one's can.
 	members []routing.Member
-	// pods are the candidates; the holder is among them also when it is no
-	// longer selected.
+	// pods are the candidates, and what else add takes up.
 	pods []routing.Pod
 	// lease is nil if there is none.
 	lease *coordinationv1.Lease

@@ -15,7 +15,7 @@ type View struct {
 	Lease Lease
 	Trace Trace
 	// Candidates are the pods that the election's Services select, in any
-	// order, and the Lease's holder also when it is no longer selected.
+	// order. Others may be among them, which are Unselected.
 	Candidates []Candidate
 }
 
@@ -48,7 +48,8 @@ type Candidate struct {
 	Name string
 	UID  types.UID
 
-	// Unselected: no longer a candidate, only here because it is the holder.
+	// Unselected: not, or no longer, a candidate; here because it is the holder,
+	// or was one.
 	Unselected  bool
 	Finished    bool
 	Terminating bool
