@@ -7,7 +7,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
@@ -75,10 +74,11 @@ func decide(ctx context.Context, live server, o *observation, draining func(node
 	if len(o.members) == 0 {
 		return o, none, nil
 	}
-	if v := o.view(draining); behind(o, v) {
+	v := o.view(draining)
+	if behind(o, v) {
 		return decideLive(ctx, live, o.key, draining)
 	}
-	d := election.Decide(o.view(draining))
+	d := election.Decide(v)
 	// That a pod terminates or has ended is never taken back. All else that
 	// speaks against a pod may be what an informer has not yet heard of; and who
 	// asks for a pod in the Lease has looked at that one, not at a cache.
@@ -86,7 +86,7 @@ func decide(ctx context.Context, live server, o *observation, draining func(node
 	case d.Refused != nil, d.Action == election.Switchover, d.Action == election.Failover && (d.Reason == election.HolderGone || d.Reason == election.HolderUnselected):
 		return decideLive(ctx, live, o.key, draining)
 	case d.Reason == election.HolderNotReady, d.Reason == election.NobodyEligible:
-		holder := slices.IndexFunc(o.pods, func(p routing.Pod) bool { return p.UID == o.leaseView().HolderUID })
+		holder := slices.IndexFunc(o.pods, func(p routing.Pod) bool { return p.UID == v.Lease.HolderUID })
 		if holder < 0 {
 			return o, d, nil
 		}
@@ -107,7 +107,7 @@ func decide(ctx context.Context, live server, o *observation, draining func(node
 // replica that has seen a later one. And about who the Lease's owners are, two
 // replicas with different caches would fight.
 func behind(o *observation, v election.View) bool {
-	return !v.Lease.Exists || v.Trace.Epoch > v.Lease.Epoch || !v.Lease.Foreign && !apiequality.Semantic.DeepEqual(ownerReferences(o), o.lease.OwnerReferences)
+	return !v.Lease.Exists || v.Trace.Epoch > v.Lease.Epoch || !v.Lease.Foreign && !owned(o)
 }
 
 func decideLive(ctx context.Context, live server, k key, draining func(node string) bool) (*observation, election.Decision, error) {

@@ -86,25 +86,32 @@ func (c *Controller) lookAtServer(ctx context.Context, k key) (*observation, err
 	case err != nil:
 		return nil, fmt.Errorf("reading the Lease: %w", err)
 	}
-	services, err := c.client.CoreV1().Services(k.Namespace).List(ctx, metav1.ListOptions{})
+	pods, services, err := c.listNamespace(ctx, k.Namespace)
 	if err != nil {
-		return nil, fmt.Errorf("listing the Services: %w", err)
+		return nil, err
 	}
-	pods, err := c.client.CoreV1().Pods(k.Namespace).List(ctx, metav1.ListOptions{})
+	annotated := slices.DeleteFunc(services, func(s *corev1.Service) bool { return !api.Annotated(s) })
+	return look(k, lease, annotated, pods), nil
+}
+
+// listNamespace asks the API server. It lists the pods first, so that a mark on
+// one of them was made for a Service that is listed too.
+func (c *Controller) listNamespace(ctx context.Context, namespace string) (pods []*corev1.Pod, services []*corev1.Service, err error) {
+	podList, err := c.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("listing the pods: %w", err)
+		return nil, nil, fmt.Errorf("listing the pods: %w", err)
 	}
-	var annotated []*corev1.Service
-	for i := range services.Items {
-		if api.Annotated(&services.Items[i]) {
-			annotated = append(annotated, &services.Items[i])
-		}
+	serviceList, err := c.client.CoreV1().Services(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, nil, fmt.Errorf("listing the Services: %w", err)
 	}
-	all := make([]*corev1.Pod, 0, len(pods.Items))
-	for i := range pods.Items {
-		all = append(all, &pods.Items[i])
+	for i := range podList.Items {
+		pods = append(pods, &podList.Items[i])
 	}
-	return look(k, lease, annotated, all), nil
+	for i := range serviceList.Items {
+		services = append(services, &serviceList.Items[i])
+	}
+	return pods, services, nil
 }
 
 // oldestSelecting returns the first of the Services, sorted by age, that

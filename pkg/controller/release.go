@@ -49,28 +49,21 @@ func ignore(routing.Patch, runtime.Object) {}
 // releaseLeftovers takes away what was written in a namespace to Services that
 // are not annotated any more, and then to pods that no annotated Service selects;
 // and returns the annotated Services. It asks the API server and not the caches:
-// a cache that had not heard of a Service would strip that one's master. Pods are
-// listed first, so that a mark it sees was made for a Service that it sees too.
+// a cache that had not heard of a Service would strip that one's master.
 func (c *Controller) releaseLeftovers(ctx context.Context, namespace string) (annotated []*corev1.Service, err error) {
-	pods, err := c.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+	pods, services, err := c.listNamespace(ctx, namespace)
 	if err != nil {
-		return nil, fmt.Errorf("listing the pods: %w", err)
-	}
-	services, err := c.client.CoreV1().Services(namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("listing the Services: %w", err)
+		return nil, err
 	}
 	var fromServices, fromPods []routing.Patch
-	for i := range services.Items {
-		s := &services.Items[i]
+	for _, s := range services {
 		if api.Annotated(s) {
 			annotated = append(annotated, s)
 		} else if p := routing.ReleaseService(s); !p.Empty() {
 			fromServices = append(fromServices, p)
 		}
 	}
-	for i := range pods.Items {
-		pod := &pods.Items[i]
+	for _, pod := range pods {
 		if p := routing.ReleasePod(pod); !p.Empty() && oldestSelecting(annotated, pod) == nil {
 			fromPods = append(fromPods, p)
 		}

@@ -142,7 +142,7 @@ func (w *world) writeLease(o *observation, d election.Decision) bool {
 	if o.lease != nil {
 		l = o.lease.DeepCopy()
 	}
-	fill(l, nil, d)
+	fill(l, d)
 	l.ResourceVersion = w.next()
 	w.lease, o.lease = l, l
 	w.writes++

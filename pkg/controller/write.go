@@ -27,27 +27,25 @@ import (
 // them gets a conflict here.
 func (c *Controller) record(ctx context.Context, o *observation, d election.Decision) (written bool, err error) {
 	leases := c.client.CoordinationV1().Leases(o.key.Namespace)
-	owners := ownerReferences(o)
 	decided := d.Writes(o.leaseView())
-	var lease *coordinationv1.Lease
-	switch {
-	case o.lease == nil:
-		lease = &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
-			Namespace: o.key.Namespace, Name: o.key.Name,
-			Labels: map[string]string{api.LabelManagedBy: api.ManagedBy},
-		}}
-		fill(lease, owners, d)
-		lease, err = leases.Create(ctx, lease, metav1.CreateOptions{FieldManager: api.ManagedBy})
-	case decided:
-		lease = o.lease.DeepCopy()
-		fill(lease, owners, d)
-		lease, err = leases.Update(ctx, lease, metav1.UpdateOptions{FieldManager: api.ManagedBy})
-	case !apiequality.Semantic.DeepEqual(owners, o.lease.OwnerReferences):
-		lease = o.lease.DeepCopy()
-		lease.OwnerReferences = owners
-		lease, err = leases.Update(ctx, lease, metav1.UpdateOptions{FieldManager: api.ManagedBy})
-	default:
+	if !decided && owned(o) {
 		return false, nil
+	}
+	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
+		Namespace: o.key.Namespace, Name: o.key.Name,
+		Labels: map[string]string{api.LabelManagedBy: api.ManagedBy},
+	}}
+	if o.lease != nil {
+		lease = o.lease.DeepCopy()
+	}
+	lease.OwnerReferences = ownerReferences(o)
+	if decided {
+		fill(lease, d)
+	}
+	if o.lease == nil {
+		lease, err = leases.Create(ctx, lease, metav1.CreateOptions{FieldManager: api.ManagedBy})
+	} else {
+		lease, err = leases.Update(ctx, lease, metav1.UpdateOptions{FieldManager: api.ManagedBy})
 	}
 	if err != nil {
 		return false, fmt.Errorf("writing the Lease: %w", err)
@@ -59,8 +57,7 @@ func (c *Controller) record(ctx context.Context, o *observation, d election.Deci
 
 // fill writes the decision into the Lease. One that does not move the master
 // leaves the reason and the time of its last move.
-func fill(lease *coordinationv1.Lease, owners []metav1.OwnerReference, d election.Decision) {
-	lease.OwnerReferences = owners
+func fill(lease *coordinationv1.Lease, d election.Decision) {
 	lease.Annotations = maps.Clone(lease.Annotations)
 	if lease.Annotations == nil {
 		lease.Annotations = map[string]string{}
@@ -92,6 +89,11 @@ func ownerReferences(o *observation) []metav1.OwnerReference {
 		owners = append(owners, metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: m.Name, UID: m.UID})
 	}
 	return owners
+}
+
+// owned says whether the Lease has the owners that it should have.
+func owned(o *observation) bool {
+	return apiequality.Semantic.DeepEqual(ownerReferences(o), o.lease.OwnerReferences)
 }
 
 // route writes what follows from the Lease, phase by phase, and calls routed

@@ -156,7 +156,7 @@ func holdWhenNobodyEligible(s situation) (Decision, bool) {
 		return Decision{}, false
 	case s.incumbent != nil:
 		return s.holdIncumbent(NobodyEligible)
-	case s.had && s.Lease.Exists && s.Lease.HolderUID != "":
+	case s.Lease.HolderUID != "":
 		d := Decision{Action: Hold, Reason: NobodyEligible, Holder: s.Lease.Holder, HolderUID: s.Lease.HolderUID, Epoch: s.epochOf(s.Lease.HolderUID)}
 		if d.Epoch != s.Lease.Epoch {
 			d.Action, d.Reason = Restore, EpochRestored

@@ -34,9 +34,6 @@ func MarkedPod(pod *corev1.Pod) bool {
 // ReleasePod takes away what the controller wrote to a pod.
 func ReleasePod(pod *corev1.Pod) Patch {
 	p := patchOf(KindPod, pod)
-	if !MarkedPod(pod) {
-		return p
-	}
 	unset(p.Labels, pod.Labels, api.LabelPodUID)
 	if _, stamped := pod.Annotations[api.AnnotationLeaseTransitions]; stamped {
 		unset(p.Labels, pod.Labels, api.LabelDesignation)
