@@ -8,6 +8,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"qoqo.dev/active-standby-controller/e2e/assert"
 	"qoqo.dev/active-standby-controller/e2e/kind"
 )
 
@@ -20,7 +21,7 @@ func TestAPIServerRestart(t *testing.T) {
 	client := s.request("http://web")
 	server := "kube-apiserver-" + cluster.ControlPlane
 	pods := cluster.Client.CoreV1().Pods(kind.Namespace)
-	killed := must(pods.Get(t.Context(), server, metav1.GetOptions{}))(s).Status.ContainerStatuses[0].ContainerID
+	killed := assert.Must(pods.Get(t.Context(), server, metav1.GetOptions{}))(s).Status.ContainerStatuses[0].ContainerID
 	if err := cluster.Signal(t.Context(), kind.Namespace, server, "SIGKILL"); err != nil {
 		t.Fatal(err)
 	}

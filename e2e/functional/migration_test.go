@@ -9,6 +9,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"qoqo.dev/active-standby-controller/e2e/assert"
 	"qoqo.dev/active-standby-controller/e2e/kind"
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
@@ -19,7 +20,7 @@ import (
 func TestMigration(t *testing.T) {
 	s := newScene(t)
 	var master string
-	var client *traffic
+	var client *clientPod
 	s.withoutController(func() {
 		s.predecessor()
 		for master = range s.pods("web") {
@@ -99,7 +100,7 @@ func (s *scene) withoutController(f func()) {
 		}
 	})
 	s.eventually("no replica runs", func() error {
-		pods := must(cluster.Client.CoreV1().Pods(kind.Namespace).List(s.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=active-standby-controller"}))(s)
+		pods := assert.Must(cluster.Client.CoreV1().Pods(kind.Namespace).List(s.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=active-standby-controller"}))(s)
 		if len(pods.Items) > 0 {
 			return fmt.Errorf("%d do", len(pods.Items))
 		}

@@ -8,6 +8,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"qoqo.dev/active-standby-controller/e2e/assert"
 	"qoqo.dev/active-standby-controller/e2e/target/record"
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
@@ -47,16 +48,16 @@ func (s *scene) awaitNothingLeft() {
 		return nil
 	}
 	s.eventually("nothing is left behind", func() error {
-		leases := must(cluster.Client.CoordinationV1().Leases(s.namespace).List(s.Context(), metav1.ListOptions{}))(s)
+		leases := assert.Must(cluster.Client.CoordinationV1().Leases(s.namespace).List(s.Context(), metav1.ListOptions{}))(s)
 		if len(leases.Items) > 0 {
 			return fmt.Errorf("the Lease %s is", leases.Items[0].Name)
 		}
-		for _, service := range must(cluster.Client.CoreV1().Services(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
+		for _, service := range assert.Must(cluster.Client.CoreV1().Services(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
 			if err := left("the Service", &service, service.Spec.Selector); err != nil {
 				return err
 			}
 		}
-		for _, pod := range must(cluster.Client.CoreV1().Pods(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
+		for _, pod := range assert.Must(cluster.Client.CoreV1().Pods(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
 			if err := left("the pod", &pod, nil); err != nil {
 				return err
 			}

@@ -32,7 +32,7 @@ func TestStatefulSetRollout(t *testing.T) {
 }
 
 // rollout restarts a workload and checks that all went well.
-func (s *scene) rollout(workload, service string, client *traffic, master string) {
+func (s *scene) rollout(workload, service string, client *clientPod, master string) {
 	s.Helper()
 	old := s.pod(master).UID
 	s.kubectl("rollout", "restart", workload)

@@ -15,9 +15,9 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/utils/ptr"
 
+	"qoqo.dev/active-standby-controller/e2e/assert"
 	"qoqo.dev/active-standby-controller/e2e/guard"
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
@@ -61,46 +61,28 @@ func newScene(t *testing.T) *scene {
 	return s
 }
 
-// must ends the test on an error.
-func must[T any](result T, err error) func(*scene) T {
-	return func(s *scene) T {
-		s.Helper()
-		if err != nil {
-			s.Fatal(err)
-		}
-		return result
-	}
-}
-
 // eventually waits until the condition returns nil.
 func (s *scene) eventually(what string, condition func() error) {
 	s.Helper()
-	var last error
-	err := wait.PollUntilContextTimeout(s.Context(), 100*time.Millisecond, patience, true, func(context.Context) (bool, error) {
-		last = condition()
-		return last == nil, nil
-	})
-	if err != nil {
-		s.Fatalf("%s: not within %s: %v", what, patience, last)
-	}
+	assert.Eventually(s, patience, what, condition)
 }
 
 // kubectl runs kubectl in the namespace.
 func (s *scene) kubectl(args ...string) string {
 	s.Helper()
-	return must(cluster.Kubectl(s.Context(), "", append([]string{"-n", s.namespace}, args...)...))(s)
+	return assert.Must(cluster.Kubectl(s.Context(), "", append([]string{"-n", s.namespace}, args...)...))(s)
 }
 
 // apply applies a manifest of testdata, in which $TARGET is the target's image.
 func (s *scene) apply(name string) {
 	s.Helper()
-	text := string(must(testdata.ReadFile("testdata/" + name))(s))
+	text := string(assert.Must(testdata.ReadFile("testdata/" + name))(s))
 	s.applyText(strings.ReplaceAll(text, "$TARGET", targetImage))
 }
 
 func (s *scene) applyText(manifest string) {
 	s.Helper()
-	must(cluster.Kubectl(s.Context(), manifest, "-n", s.namespace, "apply", "-f", "-"))(s)
+	assert.Must(cluster.Kubectl(s.Context(), manifest, "-n", s.namespace, "apply", "-f", "-"))(s)
 }
 
 func (s *scene) awaitRollout(workload string) {
@@ -124,7 +106,7 @@ func (s *scene) web(service string) *coordinationv1.Lease {
 func (s *scene) pods(app string) map[string]corev1.Pod {
 	s.Helper()
 	pods := map[string]corev1.Pod{}
-	for _, pod := range must(cluster.Client.CoreV1().Pods(s.namespace).List(s.Context(), metav1.ListOptions{LabelSelector: "app=" + app}))(s).Items {
+	for _, pod := range assert.Must(cluster.Client.CoreV1().Pods(s.namespace).List(s.Context(), metav1.ListOptions{LabelSelector: "app=" + app}))(s).Items {
 		pods[pod.Name] = pod
 	}
 	return pods
@@ -132,7 +114,7 @@ func (s *scene) pods(app string) map[string]corev1.Pod {
 
 func (s *scene) pod(name string) *corev1.Pod {
 	s.Helper()
-	return must(cluster.Client.CoreV1().Pods(s.namespace).Get(s.Context(), name, metav1.GetOptions{}))(s)
+	return assert.Must(cluster.Client.CoreV1().Pods(s.namespace).Get(s.Context(), name, metav1.GetOptions{}))(s)
 }
 
 func isReady(pod corev1.Pod) bool {
@@ -159,13 +141,13 @@ func (s *scene) standby(app string) (name string) {
 // setReady switches what a target answers to its readiness probe.
 func (s *scene) setReady(pod string, ready bool) {
 	s.Helper()
-	must(cluster.Client.CoreV1().RESTClient().Post().Namespace(s.namespace).Resource("pods").Name(pod+":8080").SubResource("proxy").
+	assert.Must(cluster.Client.CoreV1().RESTClient().Post().Namespace(s.namespace).Resource("pods").Name(pod+":8080").SubResource("proxy").
 		Suffix("ready", fmt.Sprint(ready)).DoRaw(s.Context()))(s)
 }
 
 func (s *scene) lease(name string) *coordinationv1.Lease {
 	s.Helper()
-	return must(cluster.Client.CoordinationV1().Leases(s.namespace).Get(s.Context(), name, metav1.GetOptions{}))(s)
+	return assert.Must(cluster.Client.CoordinationV1().Leases(s.namespace).Get(s.Context(), name, metav1.GetOptions{}))(s)
 }
 
 // editHolder does what the README tells users to do for a switchover.

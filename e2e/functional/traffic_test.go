@@ -3,87 +3,59 @@
 package functional
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
-
+	"qoqo.dev/active-standby-controller/e2e/assert"
 	"qoqo.dev/active-standby-controller/e2e/target/record"
+	"qoqo.dev/active-standby-controller/e2e/traffic"
 )
 
-// traffic is a pod that asks again and again.
-type traffic struct {
+// clientPod is a pod that asks again and again.
+type clientPod struct {
 	*scene
-	pod string
+	pod *traffic.Pod
 }
 
 // request starts a pod that requests a URL every 20 ms, and waits until it is
 // answered.
-func (s *scene) request(url string) *traffic {
+func (s *scene) request(url string) *clientPod {
 	s.Helper()
-	return s.traffic("request", "-url", url)
+	return s.client("request", "-url", url)
 }
 
 // lookup starts a pod that resolves a name again and again.
-func (s *scene) lookup(name string) *traffic {
+func (s *scene) lookup(name string) *clientPod {
 	s.Helper()
-	return s.traffic("lookup", "-every", "100ms", "-name", name)
+	return s.client("lookup", "-every", "100ms", "-name", name)
 }
 
-func (s *scene) traffic(args ...string) *traffic {
+func (s *scene) client(args ...string) *clientPod {
 	s.Helper()
-	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "client-"},
-		Spec: corev1.PodSpec{
-			// The node that no test drains or restarts; its taint is for the scheduler.
-			NodeName:      cluster.ControlPlane,
-			RestartPolicy: corev1.RestartPolicyNever,
-			Containers:    []corev1.Container{{Name: "client", Image: targetImage, Args: args}},
-		},
-	}
-	pod = must(cluster.Client.CoreV1().Pods(s.namespace).Create(s.Context(), pod, metav1.CreateOptions{}))(s)
-	t := &traffic{scene: s, pod: pod.Name}
+	// On the node that no test drains or restarts.
+	pod := assert.Must(traffic.Start(s.Context(), cluster.Client, s.namespace, cluster.ControlPlane, targetImage, map[string][]string{"client": args}))(s)
+	t := &clientPod{scene: s, pod: pod}
 	t.awaitAnswer("there is an answer", func(record.Request) error { return nil })
 	return t
 }
 
 // all returns what was asked and answered up to now, in the order in which it
 // was asked, from the first answer on.
-func (t *traffic) all() (requests []record.Request) {
+func (t *clientPod) all() []record.Request {
 	t.Helper()
-	requests = must(t.read(nil))(t.scene)
-	slices.SortFunc(requests, func(a, b record.Request) int { return a.Sent.Compare(b.Sent) })
+	requests := assert.Must(t.pod.Read(t.Context(), "client", 0))(t)
 	first := slices.IndexFunc(requests, func(r record.Request) bool { return r.Error == "" })
 	return requests[max(first, 0):]
 }
 
-func (t *traffic) read(lines *int64) (requests []record.Request, err error) {
-	log, err := cluster.Client.CoreV1().Pods(t.namespace).GetLogs(t.pod, &corev1.PodLogOptions{TailLines: lines}).DoRaw(t.Context())
-	if err != nil {
-		return nil, err
-	}
-	for line := range bytes.Lines(log) {
-		var r record.Request
-		if err := json.Unmarshal(line, &r); err != nil {
-			return nil, fmt.Errorf("%w: %q", err, line)
-		}
-		requests = append(requests, r)
-	}
-	return requests, nil
-}
-
 // awaitAnswer waits until an answer that is asked for from now on pleases.
-func (t *traffic) awaitAnswer(what string, please func(record.Request) error) {
+func (t *clientPod) awaitAnswer(what string, please func(record.Request) error) {
 	t.Helper()
 	now := time.Now()
 	t.eventually(what, func() error {
-		latest, err := t.read(ptr.To[int64](1))
+		latest, err := t.pod.Read(t.Context(), "client", 1)
 		if err != nil {
 			return err
 		}
@@ -98,7 +70,7 @@ func (t *traffic) awaitAnswer(what string, please func(record.Request) error) {
 }
 
 // awaitPod waits until the pod answers.
-func (t *traffic) awaitPod(pod string) {
+func (t *clientPod) awaitPod(pod string) {
 	t.Helper()
 	t.awaitAnswer(pod+" answers", func(r record.Request) error {
 		if r.Pod != pod {
@@ -111,7 +83,7 @@ func (t *traffic) awaitPod(pod string) {
 // check fails the test if others answered than those wanted, in that order; or,
 // if none are given, if a master answered again after its successor. It also
 // does if more requests were lost than may be; -1 for any number.
-func (t *traffic) check(mayLose int, want ...string) {
+func (t *clientPod) check(mayLose int, want ...string) {
 	t.Helper()
 	requests := t.all()
 	seen := map[record.Answer]bool{}

@@ -5,6 +5,7 @@ package functional
 import (
 	"testing"
 
+	"qoqo.dev/active-standby-controller/e2e/assert"
 	"qoqo.dev/active-standby-controller/e2e/kind"
 )
 
@@ -14,7 +15,7 @@ func TestUpgrade(t *testing.T) {
 	lease := s.web("clusterip.yaml")
 	master := *lease.Spec.HolderIdentity
 	client := s.request("http://web")
-	must(cluster.Kubectl(t.Context(), "", "-n", kind.Namespace, "rollout", "restart", kind.Deployment))(s)
+	assert.Must(cluster.Kubectl(t.Context(), "", "-n", kind.Namespace, "rollout", "restart", kind.Deployment))(s)
 	if err := cluster.AwaitRollout(t.Context(), kind.Namespace, kind.Deployment); err != nil {
 		t.Fatal(err)
 	}

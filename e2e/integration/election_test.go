@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
+	"qoqo.dev/active-standby-controller/e2e/assert"
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
@@ -66,7 +67,7 @@ func TestStatefulSetPodReborn(t *testing.T) {
 		Replicas: ptr.To[int32](1), ServiceName: "web", Selector: &metav1.LabelSelector{MatchLabels: labels},
 		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: podSpec()},
 	}}
-	must(client.AppsV1().StatefulSets(s.namespace).Create(s.Context(), set, metav1.CreateOptions{}))(s)
+	assert.Must(client.AppsV1().StatefulSets(s.namespace).Create(s.Context(), set, metav1.CreateOptions{}))(s)
 	s.service("web")
 	before := s.awaitMaster("web", "web-0", 1)
 
@@ -146,11 +147,11 @@ func TestLeaseDeleted(t *testing.T) {
 	s.awaitMaster("web", "web-1", 2)
 
 	s.guard.MayGo("web")
-	must(0, client.CoordinationV1().Leases(s.namespace).Delete(s.Context(), "web", metav1.DeleteOptions{}))(s)
+	assert.Must(0, client.CoordinationV1().Leases(s.namespace).Delete(s.Context(), "web", metav1.DeleteOptions{}))(s)
 	s.reason(s.awaitMaster("web", "web-1", 2), election.LeaseLost)
 
 	without(t, func() {
-		must(0, client.CoordinationV1().Leases(s.namespace).Delete(s.Context(), "web", metav1.DeleteOptions{}))(s)
+		assert.Must(0, client.CoordinationV1().Leases(s.namespace).Delete(s.Context(), "web", metav1.DeleteOptions{}))(s)
 	})
 	s.reason(s.awaitMaster("web", "web-1", 2), election.LeaseLost)
 }
@@ -158,7 +159,7 @@ func TestLeaseDeleted(t *testing.T) {
 func TestForeignLease(t *testing.T) {
 	s := newScene(t)
 	foreign := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: coordinationv1.LeaseSpec{HolderIdentity: ptr.To("somebody")}}
-	foreign = must(client.CoordinationV1().Leases(s.namespace).Create(s.Context(), foreign, metav1.CreateOptions{}))(s)
+	foreign = assert.Must(client.CoordinationV1().Leases(s.namespace).Create(s.Context(), foreign, metav1.CreateOptions{}))(s)
 	s.readyPods("web-0")
 	s.service("web")
 	if note := s.awaitEvent("web", string(election.LeaseForeign)); !strings.Contains(note, api.AnnotationLeaseName) {
@@ -226,5 +227,5 @@ func (s *scene) transitions(service string) (notes []string) {
 
 func (s *scene) patchPod(name, body string) {
 	s.Helper()
-	must(client.CoreV1().Pods(s.namespace).Patch(s.Context(), name, types.MergePatchType, []byte(body), metav1.PatchOptions{}))(s)
+	assert.Must(client.CoreV1().Pods(s.namespace).Patch(s.Context(), name, types.MergePatchType, []byte(body), metav1.PatchOptions{}))(s)
 }

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"qoqo.dev/active-standby-controller/e2e/assert"
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
@@ -41,7 +42,7 @@ func TestServiceDeleted(t *testing.T) {
 			s := settled(t)
 			s.guard.MayGo("web")
 			deletion := func() {
-				must(0, client.CoreV1().Services(s.namespace).Delete(s.Context(), "web", metav1.DeleteOptions{}))(s)
+				assert.Must(0, client.CoreV1().Services(s.namespace).Delete(s.Context(), "web", metav1.DeleteOptions{}))(s)
 				s.eventually("the garbage collector removes the Lease", func() error {
 					if _, err := client.CoordinationV1().Leases(s.namespace).Get(s.Context(), "web", metav1.GetOptions{}); err == nil {
 						return fmt.Errorf("it is still there")
@@ -77,7 +78,7 @@ func TestServiceRecreated(t *testing.T) {
 	s.awaitMaster("web", "web-1", 2)
 	s.guard.MayGo("web")
 	without(t, func() {
-		must(0, client.CoreV1().Services(s.namespace).Delete(s.Context(), "web", metav1.DeleteOptions{}))(s)
+		assert.Must(0, client.CoreV1().Services(s.namespace).Delete(s.Context(), "web", metav1.DeleteOptions{}))(s)
 		s.service("web")
 	})
 	// The pods still say who it was, so that nobody has to move.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"qoqo.dev/active-standby-controller/e2e/assert"
 )
 
 const (
@@ -45,7 +47,7 @@ func TestManyElections(t *testing.T) {
 	case <-time.After(atRest):
 	case <-t.Context().Done():
 	}
-	seen := must(requests(since))(s)
+	seen := assert.Must(requests(since))(s)
 	if writes := slices.DeleteFunc(slices.Clone(seen), func(r request) bool { return !r.write() }); len(writes) > 0 {
 		t.Errorf("%d writes at rest: %v", len(writes), writes)
 	}
@@ -71,7 +73,7 @@ func TestRequestsOfOneFailover(t *testing.T) {
 	s.setReady("web-0", false)
 	s.awaitMaster("web", "web-1", 2)
 	s.awaitQuiet()
-	seen := must(requests(since))(s)
+	seen := assert.Must(requests(since))(s)
 	for _, r := range seen {
 		t.Log(r)
 	}
@@ -94,7 +96,7 @@ func (s *scene) awaitQuiet() {
 		case <-ctx.Done():
 			s.Fatal("the controller does not come to rest")
 		}
-		if seen := must(requests(since))(s); !slices.ContainsFunc(seen, request.write) {
+		if seen := assert.Must(requests(since))(s); !slices.ContainsFunc(seen, request.write) {
 			return
 		}
 	}

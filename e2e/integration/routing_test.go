@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
+	"qoqo.dev/active-standby-controller/e2e/assert"
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
@@ -70,7 +71,7 @@ func TestLabelRouting(t *testing.T) {
 	s.editHolderBack("web", "web-0")
 
 	s.guard.MayGo("web")
-	must(0, client.CoordinationV1().Leases(s.namespace).Delete(s.Context(), "web", metav1.DeleteOptions{}))(s)
+	assert.Must(0, client.CoordinationV1().Leases(s.namespace).Delete(s.Context(), "web", metav1.DeleteOptions{}))(s)
 	s.awaitMaster("web", "web-0", 3)
 	if now := s.getService("web"); now.ResourceVersion != service.ResourceVersion {
 		t.Errorf("the Service was patched: %v", now)
@@ -105,12 +106,12 @@ func TestSelectorReverted(t *testing.T) {
 
 	// Somebody applies the manifest again, by force. For a moment the Service is theirs.
 	s.guard.Opened("web")
-	manifest := must(json.Marshal(map[string]any{
+	manifest := assert.Must(json.Marshal(map[string]any{
 		"apiVersion": "v1", "kind": "Service",
 		"metadata": map[string]any{"name": "web"},
 		"spec":     map[string]any{"selector": map[string]string{"app": "web"}},
 	}))(s)
-	must(client.CoreV1().Services(s.namespace).Patch(s.Context(), "web", types.ApplyPatchType, manifest,
+	assert.Must(client.CoreV1().Services(s.namespace).Patch(s.Context(), "web", types.ApplyPatchType, manifest,
 		metav1.PatchOptions{FieldManager: "some-gitops-tool", Force: ptr.To(true)}))(s)
 	if note := s.awaitEvent("web", "SelectorReverted"); !strings.Contains(note, `"some-gitops-tool"`) {
 		t.Errorf("the event does not name the field manager: %q", note)
@@ -192,5 +193,5 @@ func TestOverlappingElections(t *testing.T) {
 
 func (s *scene) patchService(name, body string) {
 	s.Helper()
-	must(client.CoreV1().Services(s.namespace).Patch(s.Context(), name, types.MergePatchType, []byte(body), metav1.PatchOptions{}))(s)
+	assert.Must(client.CoreV1().Services(s.namespace).Patch(s.Context(), name, types.MergePatchType, []byte(body), metav1.PatchOptions{}))(s)
 }

@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -17,9 +16,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/utils/ptr"
 
+	"qoqo.dev/active-standby-controller/e2e/assert"
 	"qoqo.dev/active-standby-controller/e2e/guard"
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
@@ -48,28 +47,10 @@ func newScene(t *testing.T) *scene {
 	return s
 }
 
-// must ends the test on an error.
-func must[T any](result T, err error) func(*scene) T {
-	return func(s *scene) T {
-		s.Helper()
-		if err != nil {
-			s.Fatal(err)
-		}
-		return result
-	}
-}
-
 // eventually waits until the condition returns nil.
 func (s *scene) eventually(what string, condition func() error) {
 	s.Helper()
-	var last error
-	err := wait.PollUntilContextTimeout(s.Context(), 20*time.Millisecond, patience, true, func(context.Context) (bool, error) {
-		last = condition()
-		return last == nil, nil
-	})
-	if err != nil {
-		s.Fatalf("%s: not within %s: %v", what, patience, last)
-	}
+	assert.Eventually(s, patience, what, condition)
 }
 
 // service creates an active-standby Service of the pods labelled app=web. Its
@@ -86,12 +67,12 @@ func (s *scene) service(name string, change ...func(*corev1.Service)) *corev1.Se
 	for _, f := range change {
 		f(service)
 	}
-	return must(client.CoreV1().Services(s.namespace).Create(s.Context(), service, metav1.CreateOptions{}))(s)
+	return assert.Must(client.CoreV1().Services(s.namespace).Create(s.Context(), service, metav1.CreateOptions{}))(s)
 }
 
 func (s *scene) getService(name string) *corev1.Service {
 	s.Helper()
-	return must(client.CoreV1().Services(s.namespace).Get(s.Context(), name, metav1.GetOptions{}))(s)
+	return assert.Must(client.CoreV1().Services(s.namespace).Get(s.Context(), name, metav1.GetOptions{}))(s)
 }
 
 func podSpec() corev1.PodSpec {
@@ -105,7 +86,7 @@ func (s *scene) pod(name string, change ...func(*corev1.Pod)) *corev1.Pod {
 	for _, f := range change {
 		f(pod)
 	}
-	return must(client.CoreV1().Pods(s.namespace).Create(s.Context(), pod, metav1.CreateOptions{}))(s)
+	return assert.Must(client.CoreV1().Pods(s.namespace).Create(s.Context(), pod, metav1.CreateOptions{}))(s)
 }
 
 // readyPods creates pods and waits until they are Ready, in their order.
@@ -132,7 +113,7 @@ func (s *scene) awaitReady(name string) {
 
 func (s *scene) getPod(name string) *corev1.Pod {
 	s.Helper()
-	return must(client.CoreV1().Pods(s.namespace).Get(s.Context(), name, metav1.GetOptions{}))(s)
+	return assert.Must(client.CoreV1().Pods(s.namespace).Get(s.Context(), name, metav1.GetOptions{}))(s)
 }
 
 // setReady does what kubelet does when a readiness probe changes its mind.
@@ -147,32 +128,32 @@ func (s *scene) setReady(name string, ready bool) {
 	for _, t := range []corev1.PodConditionType{corev1.PodReady, corev1.ContainersReady} {
 		conditions = append(conditions, corev1.PodCondition{Type: t, Status: status, LastTransitionTime: now})
 	}
-	body := must(json.Marshal(map[string]any{"status": map[string]any{"conditions": conditions}}))(s)
-	must(client.CoreV1().Pods(s.namespace).Patch(s.Context(), name, types.StrategicMergePatchType, body, metav1.PatchOptions{}, "status"))(s)
+	body := assert.Must(json.Marshal(map[string]any{"status": map[string]any{"conditions": conditions}}))(s)
+	assert.Must(client.CoreV1().Pods(s.namespace).Patch(s.Context(), name, types.StrategicMergePatchType, body, metav1.PatchOptions{}, "status"))(s)
 }
 
 func (s *scene) deletePod(name string) {
 	s.Helper()
-	must(0, client.CoreV1().Pods(s.namespace).Delete(s.Context(), name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}))(s)
+	assert.Must(0, client.CoreV1().Pods(s.namespace).Delete(s.Context(), name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}))(s)
 }
 
 func (s *scene) lease(name string) *coordinationv1.Lease {
 	s.Helper()
-	return must(client.CoordinationV1().Leases(s.namespace).Get(s.Context(), name, metav1.GetOptions{}))(s)
+	return assert.Must(client.CoordinationV1().Leases(s.namespace).Get(s.Context(), name, metav1.GetOptions{}))(s)
 }
 
 // editHolder does what the README tells users to do for a switchover.
 func (s *scene) editHolder(lease, holder string) {
 	s.Helper()
 	body := fmt.Appendf(nil, `{"spec":{"holderIdentity":%q}}`, holder)
-	must(client.CoordinationV1().Leases(s.namespace).Patch(s.Context(), lease, types.MergePatchType, body, metav1.PatchOptions{}))(s)
+	assert.Must(client.CoordinationV1().Leases(s.namespace).Patch(s.Context(), lease, types.MergePatchType, body, metav1.PatchOptions{}))(s)
 }
 
 // annotate sets an annotation of a Service; nil removes it.
 func (s *scene) annotate(service, key string, value *string) {
 	s.Helper()
-	body := must(json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]*string{key: value}}}))(s)
-	must(client.CoreV1().Services(s.namespace).Patch(s.Context(), service, types.MergePatchType, body, metav1.PatchOptions{}))(s)
+	body := assert.Must(json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]*string{key: value}}}))(s)
+	assert.Must(client.CoreV1().Services(s.namespace).Patch(s.Context(), service, types.MergePatchType, body, metav1.PatchOptions{}))(s)
 }
 
 // awaitMaster waits until the Lease says so, and until Service, pods and
@@ -255,7 +236,7 @@ func (s *scene) awaitEvent(service, reason string) (note string) {
 
 func (s *scene) events(service string) (found []eventsv1.Event) {
 	s.Helper()
-	for _, e := range must(client.EventsV1().Events(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
+	for _, e := range assert.Must(client.EventsV1().Events(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
 		if e.Regarding.Kind == "Service" && e.Regarding.Name == service {
 			found = append(found, e)
 		}
@@ -267,11 +248,11 @@ func (s *scene) events(service string) (found []eventsv1.Event) {
 func (s *scene) awaitNothingLeft() {
 	s.Helper()
 	s.eventually("nothing is left behind", func() error {
-		leases := must(client.CoordinationV1().Leases(s.namespace).List(s.Context(), metav1.ListOptions{LabelSelector: api.LabelManagedBy + "=" + api.ManagedBy}))(s)
+		leases := assert.Must(client.CoordinationV1().Leases(s.namespace).List(s.Context(), metav1.ListOptions{LabelSelector: api.LabelManagedBy + "=" + api.ManagedBy}))(s)
 		if len(leases.Items) > 0 {
 			return fmt.Errorf("the Lease %s is", leases.Items[0].Name)
 		}
-		for _, service := range must(client.CoreV1().Services(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
+		for _, service := range assert.Must(client.CoreV1().Services(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
 			if uid, found := service.Spec.Selector[api.LabelPodUID]; found {
 				return fmt.Errorf("the Service %s selects %s", service.Name, uid)
 			}
@@ -279,7 +260,7 @@ func (s *scene) awaitNothingLeft() {
 				return fmt.Errorf("the Service %s is stamped %s", service.Name, stamp)
 			}
 		}
-		for _, pod := range must(client.CoreV1().Pods(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
+		for _, pod := range assert.Must(client.CoreV1().Pods(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
 			for _, key := range []string{api.LabelPodUID, api.LabelDesignation, api.AnnotationLeaseTransitions, api.AnnotationDeletionCost} {
 				if pod.Labels[key]+pod.Annotations[key] != "" {
 					return fmt.Errorf("the pod %s has %s", pod.Name, key)

@@ -3,22 +3,37 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"qoqo.dev/active-standby-controller/e2e/target/record"
 )
 
-// repeat asks at a steady rate, not waiting for answers, and prints each result
-// when it is there.
-func repeat(ctx context.Context, every, timeout time.Duration, ask func(context.Context, *record.Request) error) error {
+// repeat asks at a steady rate, and writes each result when it is there. It does
+// not wait for answers; or, if it waits, it asks later when one is late.
+func repeat(ctx context.Context, out io.Writer, every, timeout time.Duration, waits bool, ask func(context.Context, *record.Request) error) error {
 	var lock sync.Mutex
-	lines := json.NewEncoder(os.Stdout)
+	lines := json.NewEncoder(out)
+	once := func() {
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		r := record.Request{Sent: time.Now()}
+		if err := ask(ctx, &r); err != nil {
+			r.Error = err.Error()
+		}
+		r.Done = time.Now()
+		lock.Lock()
+		defer lock.Unlock()
+		_ = lines.Encode(r) // nobody is there to be told
+	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
@@ -27,24 +42,27 @@ func repeat(ctx context.Context, every, timeout time.Duration, ask func(context.
 			return nil
 		case <-ticker.C:
 		}
-		go func() {
-			ctx, cancel := context.WithTimeout(ctx, timeout)
-			defer cancel()
-			r := record.Request{Sent: time.Now()}
-			if err := ask(ctx, &r); err != nil {
-				r.Error = err.Error()
-			}
-			r.Done = time.Now()
-			lock.Lock()
-			defer lock.Unlock()
-			_ = lines.Encode(r) // nobody is there to be told
-		}()
+		if waits {
+			once()
+		} else {
+			go once()
+		}
 	}
 }
 
-// request asks over a new connection, as that is what kube-proxy decides on.
-func request(url string) func(context.Context, *record.Request) error {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+// request asks over a new connection, as that is what kube-proxy decides on; or,
+// if the connection is kept, over the last one, until that breaks or an answer
+// does not come in time. Over a kept one that turns out to be broken, the
+// transport asks once more over a new one, and the request is not lost.
+//
+// To connect takes no longer than timeout: the transport goes on with it when the
+// request is over, and would use a connection to where the Service once led.
+func request(url string, keep bool, timeout time.Duration) func(context.Context, *record.Request) error {
+	dial := (&net.Dialer{Timeout: timeout}).DialContext
+	if !keep {
+		dial = newPorts(timeout)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: !keep, DialContext: dial}}
 	return func(ctx context.Context, r *record.Request) error {
 		query, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
@@ -55,10 +73,34 @@ func request(url string) func(context.Context, *record.Request) error {
 			return err
 		}
 		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body) // to its end, or the connection is not kept
+		if err != nil {
+			return err
+		}
 		if response.StatusCode != http.StatusOK {
 			return fmt.Errorf("status %s", response.Status)
 		}
-		return json.NewDecoder(response.Body).Decode(&r.Answer)
+		return json.Unmarshal(body, &r.Answer)
+	}
+}
+
+// newPorts dials from a port of its own each time. The kernel would use ports
+// again, and the nodes' connection tracking leads what comes from the port of an
+// unanswered connection to the same dead endpoint for two minutes, wherever the
+// Service leads by then (nf_conntrack_tcp_timeout_syn_sent).
+func newPorts(timeout time.Duration) func(ctx context.Context, network, address string) (net.Conn, error) {
+	const first, last = 10_000, 65_535
+	var next atomic.Uint32
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		for {
+			port := first + int(next.Add(1))%(last-first+1)
+			dialer := net.Dialer{Timeout: timeout, LocalAddr: &net.TCPAddr{Port: port}}
+			connection, err := dialer.DialContext(ctx, network, address)
+			if errors.Is(err, syscall.EADDRINUSE) {
+				continue // somebody else's
+			}
+			return connection, err
+		}
 	}
 }
 

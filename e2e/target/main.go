@@ -1,9 +1,10 @@
 // Target is the workload of the tests on kind, and their client, in one static
 // program that needs nothing of its image:
 //
-//	target serve             answers with the pod's name, over HTTP
-//	target request -url URL  asks again and again, over a new connection each time
-//	target lookup -name NAME resolves a name again and again
+//	target serve                   answers with the pod's name, over HTTP
+//	target request -url URL        asks again and again, over a new connection each time
+//	target request -keep -url URL  does so over one connection that is kept
+//	target lookup -name NAME       resolves a name again and again
 //
 // What a client sees it prints, a line of JSON for each request.
 package main
@@ -41,17 +42,18 @@ func run(ctx context.Context, args []string) error {
 		return serve(ctx, *address, *grace)
 	case "request", "lookup":
 		url := flags.String("url", "", "what to request")
+		keep := flags.Bool("keep", false, "to keep the connection, and wait for each answer")
 		name := flags.String("name", "", "what to look up")
 		every := flags.Duration("every", 20*time.Millisecond, "how often")
 		timeout := flags.Duration("timeout", time.Second, "after which a request is lost")
 		if err := flags.Parse(args[1:]); err != nil {
 			return err
 		}
-		ask := request(*url)
+		ask := request(*url, *keep, *timeout)
 		if args[0] == "lookup" {
 			ask = lookup(*name)
 		}
-		return repeat(ctx, *every, *timeout, ask)
+		return repeat(ctx, os.Stdout, *every, *timeout, *keep, ask)
 	}
 	return fmt.Errorf("unknown command %q", args[0])
 }

@@ -41,21 +41,30 @@ func serve(ctx context.Context, address string, grace time.Duration) error {
 }
 
 // handler answers /, and /ready for a readiness probe, which POST /ready/true
-// and /ready/false switch.
+// and /ready/false switch. After POST /failing/true and until /failing/false
+// neither is answered well, as of an application that noticed that it cannot serve.
 func handler(answer record.Answer) http.Handler {
-	var unready atomic.Bool
+	var unready, failing atomic.Bool
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		if failing.Load() {
+			http.Error(w, "failing", http.StatusServiceUnavailable)
+			return
+		}
 		_ = json.NewEncoder(w).Encode(answer) // fails if the client is gone
 	})
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {
-		if unready.Load() {
+		if unready.Load() || failing.Load() {
 			http.Error(w, "not ready", http.StatusServiceUnavailable)
 		}
 	})
 	mux.HandleFunc("POST /ready/{value}", func(w http.ResponseWriter, r *http.Request) {
 		unready.Store(r.PathValue("value") == "false")
 		fmt.Fprintln(w, !unready.Load())
+	})
+	mux.HandleFunc("POST /failing/{value}", func(w http.ResponseWriter, r *http.Request) {
+		failing.Store(r.PathValue("value") == "true")
+		fmt.Fprintln(w, failing.Load())
 	})
 	return mux
 }
