@@ -15,7 +15,26 @@ func TestMasterDiscoveryExample(t *testing.T) {
 	s.guard.Opened("db-nodes")
 	s.example("master-discovery")
 	s.awaitRollout("statefulset/db")
-	master := *s.awaitMaster("db", 1, anybody).Spec.HolderIdentity
+	epoch := int32(0)
+	// moved waits for the next master.
+	moved := func(to string) string {
+		t.Helper()
+		epoch++
+		return *s.awaitMaster("db", epoch, to).Spec.HolderIdentity
+	}
+	// recovered waits until a pod, or its next incarnation, is a standby.
+	recovered := func(name string) {
+		t.Helper()
+		s.eventually(name+" is back as a standby", func() error {
+			pod, found := s.pods("db")[name]
+			if !found {
+				return fmt.Errorf("it is not there")
+			}
+			return readiness(pod)
+		})
+		s.awaitMaster("db", epoch, anybody)
+	}
+	master := moved(anybody)
 	if got := s.designated("db"); got != master {
 		t.Errorf("the pod %s is designated active, want %s", got, master)
 	}
@@ -30,27 +49,42 @@ func TestMasterDiscoveryExample(t *testing.T) {
 	})
 
 	s.kubectl("exec", master, "--", "rm", "/www/healthy")
-	old, master := master, *s.awaitMaster("db", 2, anybody).Spec.HolderIdentity
+	old, master := master, moved(anybody)
 	s.awaitNames("db", master)
 	s.awaitLog(master)
 	s.kubectl("exec", old, "--", "touch", "/www/healthy")
-	s.eventually("it recovers", func() error { return readiness(*s.pod(old)) })
+	recovered(old)
+
+	s.kubectl("exec", master, "--", "killall", "httpd")
+	old, master = master, moved(anybody)
+	s.awaitNames("db", master)
+	recovered(old)
 
 	s.kubectl("delete", "pod", master)
-	old, master = master, *s.awaitMaster("db", 3, anybody).Spec.HolderIdentity
-	s.eventually("the pod is back as a standby", func() error {
-		pod, found := s.pods("db")[old]
-		if !found {
-			return fmt.Errorf("it is not there")
-		}
-		return readiness(pod)
-	})
-	s.awaitMaster("db", 3, master)
+	old, master = master, moved(anybody)
+	recovered(old)
 
 	next := s.standby("db")
 	s.kubectl("patch", "lease", "db", "--type", "merge", "-p", `{"spec":{"holderIdentity":"`+next+`"}}`)
-	s.awaitMaster("db", 4, next)
-	s.awaitNames("db", next)
+	master = moved(next)
+	s.awaitNames("db", master)
+
+	node := s.pod(master).Spec.NodeName
+	s.drain(node, "--ignore-daemonsets", "--delete-emptydir-data")
+	old, master = master, moved(anybody)
+	if now := s.pod(master).Spec.NodeName; now == node {
+		t.Errorf("the master is still on %s", node)
+	}
+	s.kubectl("uncordon", node)
+	recovered(old)
+
+	s.kubectl("annotate", "service", "db", "qoqo.dev/prefer=apps.kubernetes.io/pod-index=0")
+	if master == "db-0" {
+		s.editHolder("db", "db-1")
+		master = moved("db-1")
+	}
+	s.kubectl("delete", "pod", master)
+	moved("db-0")
 
 	s.guard.MayGo("db")
 	s.kubectl("delete", "-f", cluster.Path("examples", "master-discovery"))

@@ -10,21 +10,16 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
-// A drain of the master's node moves the master once, to a pod that stays, and
-// clients lose nothing, as the pod terminates gracefully.
+// A drain of the master's node moves the master once, before the eviction and to
+// a pod that stays, and clients lose nothing.
 func TestDrain(t *testing.T) {
 	s := newScene(t)
 	master := s.pod(*s.web("clusterip.yaml").Spec.HolderIdentity)
 	client := s.request("http://web")
 	node := master.Spec.NodeName
-	t.Cleanup(func() {
-		if _, err := cluster.Kubectl(context.Background(), "", "uncordon", node); err != nil {
-			t.Error(err)
-		}
-	})
-	s.kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=3m")
+	s.drain(node, "--ignore-daemonsets", "--delete-emptydir-data", "--force")
 	lease := s.awaitMaster("web", 2, anybody)
-	if reason := lease.Annotations[api.AnnotationReason]; reason != string(election.HolderTerminating) {
+	if reason := lease.Annotations[api.AnnotationReason]; reason != string(election.NodeUnschedulable) {
 		t.Errorf("the Lease's reason is %s", reason)
 	}
 	next := s.pod(*lease.Spec.HolderIdentity)
@@ -35,4 +30,15 @@ func TestDrain(t *testing.T) {
 	s.awaitRollout("deployment/web")
 	s.unmoved(lease)
 	client.check(0, master.Name, next.Name)
+}
+
+// drain drains a node, which is in service again after the test.
+func (s *scene) drain(node string, options ...string) {
+	s.Helper()
+	s.Cleanup(func() {
+		if _, err := cluster.Kubectl(context.Background(), "", "uncordon", node); err != nil {
+			s.Error(err)
+		}
+	})
+	s.kubectl(append([]string{"drain", node, "--timeout=3m"}, options...)...)
 }

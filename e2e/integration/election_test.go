@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -58,6 +59,39 @@ func TestMasterTerminatesSlowly(t *testing.T) {
 	s.deletePod("web-0")
 	s.reason(s.awaitMaster("web", "web-1", 2), election.HolderTerminating)
 	s.patchPod("web-0", `{"metadata":{"finalizers":null}}`)
+}
+
+func TestCordonedNode(t *testing.T) {
+	s := newScene(t)
+	nodes := assert.Must(client.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{}))(t).Items
+	if len(nodes) < 2 {
+		t.Fatalf("there are %d nodes, want 2 or more", len(nodes))
+	}
+	on := func(i int) func(*corev1.Pod) { return func(p *corev1.Pod) { p.Spec.NodeName = nodes[i].Name } }
+	s.pod("web-0", on(0))
+	s.awaitReady("web-0")
+	s.service("web")
+	s.awaitMaster("web", "web-0", 1)
+	s.pod("web-1", on(1))
+	s.awaitReady("web-1")
+
+	cordon := func(ctx context.Context, unschedulable bool) {
+		patch := fmt.Appendf(nil, `{"spec":{"unschedulable":%t}}`, unschedulable)
+		if _, err := client.CoreV1().Nodes().Patch(ctx, nodes[0].Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(func() { cordon(context.Background(), false) })
+	cordon(t.Context(), true)
+	s.reason(s.awaitMaster("web", "web-1", 2), election.NodeUnschedulable)
+
+	s.editHolder("web", "web-0")
+	if note := s.awaitEvent("web", "EditRefused"); !strings.Contains(note, "unschedulable") {
+		t.Errorf("the event says %q", note)
+	}
+	cordon(t.Context(), false)
+	s.editHolder("web", "web-0")
+	s.reason(s.awaitMaster("web", "web-0", 3), election.HolderEdited)
 }
 
 func TestStatefulSetPodReborn(t *testing.T) {

@@ -64,6 +64,8 @@ type server interface {
 	lookAtServer(ctx context.Context, k key) (*observation, error)
 	// livePod returns nil if there is no pod of that name.
 	livePod(ctx context.Context, namespace, name string) (*corev1.Pod, error)
+	// cordoned says whether the node is unschedulable.
+	cordoned(ctx context.Context, node string) (bool, error)
 }
 
 // decide applies the rules to what is cached; and where caches that are behind
@@ -83,6 +85,9 @@ func decide(ctx context.Context, live server, o *observation, draining func(node
 	// speaks against a pod may be what an informer has not yet heard of; and who
 	// asks for a pod in the Lease has looked at that one, not at a cache.
 	switch {
+	case d.Reason == election.NodeUnschedulable && d.Refused == nil:
+		d, err := decideWithNodes(ctx, live, o, draining)
+		return o, d, err
 	case d.Refused != nil, d.Action == election.Switchover, d.Action == election.Failover && (d.Reason == election.HolderGone || d.Reason == election.HolderUnselected):
 		return decideLive(ctx, live, o.key, draining)
 	case d.Reason == election.HolderNotReady, d.Reason == election.NobodyEligible:
@@ -115,7 +120,24 @@ func decideLive(ctx context.Context, live server, k key, draining func(node stri
 	if err != nil || len(o.members) == 0 {
 		return o, election.Decision{}, err
 	}
-	return o, election.Decide(o.view(draining)), nil
+	d, err := decideWithNodes(ctx, live, o, draining)
+	return o, d, err
+}
+
+// decideWithNodes asks for those nodes that seem to be draining.
+func decideWithNodes(ctx context.Context, live server, o *observation, draining func(node string) bool) (election.Decision, error) {
+	confirmed := map[string]bool{}
+	for _, p := range o.pods {
+		node := p.Spec.NodeName
+		if _, asked := confirmed[node]; asked || !draining(node) {
+			continue
+		}
+		var err error
+		if confirmed[node], err = live.cordoned(ctx, node); err != nil {
+			return election.Decision{}, fmt.Errorf("confirming that the node %s is unschedulable: %w", node, err)
+		}
+	}
+	return election.Decide(o.view(func(node string) bool { return confirmed[node] })), nil
 }
 
 func (c *Controller) livePod(ctx context.Context, namespace, name string) (*corev1.Pod, error) {
@@ -124,4 +146,12 @@ func (c *Controller) livePod(ctx context.Context, namespace, name string) (*core
 		return nil, nil
 	}
 	return pod, err
+}
+
+func (c *Controller) cordoned(ctx context.Context, node string) (bool, error) {
+	n, err := c.client.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil && n.Spec.Unschedulable, err
 }

@@ -51,7 +51,7 @@ func (c *Controller) addInformers(namespaces []string) (err error) {
 			o.FieldSelector = fields.OneTermEqualSelector("spec.unschedulable", "true").String()
 		},
 	})
-	if c.nodes, err = newStore(nodes, trimNode, nil); err != nil {
+	if c.nodes, err = newStore(nodes, trimNode, c.nodeHandler()); err != nil {
 		return fmt.Errorf("watching Nodes: %w", err)
 	}
 	return nil
@@ -140,29 +140,43 @@ func (c *Controller) leaseHandler() cache.TypedResourceEventHandler[*coordinatio
 // podHandler looks at every election that selects the pod or did so; and at what
 // is left on a pod that none selects.
 func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
-	enqueue := func(pod *corev1.Pod) (selected bool) {
-		for _, s := range c.annotatedServices(pod.Namespace) {
-			if api.Selects(s, pod.Labels) {
-				selected = true
-				c.queue.Add(leaseKey(s))
-			}
-		}
-		return selected
-	}
 	exists := func(pod *corev1.Pod) {
-		if !enqueue(pod) && routing.MarkedPod(pod) {
+		if !c.enqueueSelecting(pod) && routing.MarkedPod(pod) {
 			c.queue.Add(key{Namespace: pod.Namespace})
 		}
 	}
 	return cache.TypedResourceEventHandlerFuncs[*corev1.Pod]{
 		AddFunc: exists,
 		UpdateFunc: func(before, now *corev1.Pod) {
-			enqueue(before)
+			c.enqueueSelecting(before)
 			exists(now)
 		},
 		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Pod]) {
 			if deleted.OptionalObj != nil {
-				enqueue(deleted.OptionalObj)
+				c.enqueueSelecting(deleted.OptionalObj)
+			}
+		},
+	}
+}
+
+// enqueueSelecting looks at the elections that select the pod, if there are any.
+func (c *Controller) enqueueSelecting(pod *corev1.Pod) (selected bool) {
+	for _, s := range c.annotatedServices(pod.Namespace) {
+		if api.Selects(s, pod.Labels) {
+			selected = true
+			c.queue.Add(leaseKey(s))
+		}
+	}
+	return selected
+}
+
+// nodeHandler looks at the elections with pods on a node that is cordoned now.
+// That it no longer is moves nothing.
+func (c *Controller) nodeHandler() cache.TypedResourceEventHandler[*corev1.Node] {
+	return cache.TypedResourceEventHandlerFuncs[*corev1.Node]{
+		AddFunc: func(n *corev1.Node) {
+			for _, pod := range c.pods.on(n.Name) {
+				c.enqueueSelecting(pod)
 			}
 		},
 	}

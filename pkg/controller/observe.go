@@ -201,6 +201,9 @@ func (o *observation) view(draining func(node string) bool) election.View {
 		Lease: o.leaseView(),
 		Trace: election.Trace{Epoch: trace.Epoch, HolderUID: trace.HolderUID},
 	}
+	for _, m := range o.members {
+		v.MovesLose = v.MovesLose || m.Settings.Routing == api.RoutingLabel
+	}
 	for _, p := range o.pods {
 		v.Candidates = append(v.Candidates, o.candidate(p, draining))
 	}

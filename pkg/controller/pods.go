@@ -18,6 +18,16 @@ import (
 // takes milliseconds. After that it has others to look at, and comes back.
 const syncWait = time.Second
 
+// byNode is the index of the pods by the node that they are on.
+const byNode = "node"
+
+var podIndexers = cache.Indexers{
+	cache.NamespaceIndex: cache.MetaNamespaceIndexFunc,
+	byNode: func(o any) ([]string, error) {
+		return []string{o.(*corev1.Pod).Spec.NodeName}, nil
+	},
+}
+
 // podStores watches the pods of the namespaces that have an annotated Service,
 // so that the rest of the cluster costs nothing.
 type podStores struct {
@@ -71,7 +81,7 @@ func (p *podStores) watch(namespace string) (store[*corev1.Pod], error) {
 		return s.store, nil
 	}
 	informer := coreinformers.NewTypedPodInformerWithOptions(p.client, namespace, internalinterfaces.InformerOptions{
-		Indexers: cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc},
+		Indexers: podIndexers,
 	})
 	s, err := newStore(informer, trimPod, p.handler)
 	if err != nil {
@@ -81,6 +91,16 @@ func (p *podStores) watch(namespace string) (store[*corev1.Pod], error) {
 	p.stores[namespace] = podStore{s, stop}
 	p.running.Go(func() { informer.RunWithContext(ctx) })
 	return s, nil
+}
+
+// on returns the pods on a node, of those that are watched.
+func (p *podStores) on(node string) (pods []*corev1.Pod) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	for _, s := range p.stores {
+		pods = append(pods, s.by(byNode, node)...)
+	}
+	return pods
 }
 
 // wrote makes the result of a write seen at once.

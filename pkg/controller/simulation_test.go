@@ -65,6 +65,8 @@ func (w *world) livePod(_ context.Context, _, name string) (*corev1.Pod, error) 
 	return w.pods[name], nil
 }
 
+func (w *world) cordoned(context.Context, string) (bool, error) { return false, nil }
+
 // reconcile is the controller's sync, cut off after some writes.
 func (r *replica) reconcile(w *world, crashAfter int) {
 	drained := func(string) bool { return false }

@@ -17,6 +17,8 @@ type View struct {
 	// Candidates are the pods that the election's Services select, in any
 	// order. Others may be among them, which are Unselected.
 	Candidates []Candidate
+	// MovesLose: a planned move loses requests too, so that none is made unasked.
+	MovesLose bool
 }
 
 // Lease is what the election's Lease says; the zero value says that there is
@@ -87,7 +89,8 @@ const (
 	Elect Action = "Elect"
 	// Failover replaces a holder that is no longer eligible.
 	Failover Action = "Failover"
-	// Switchover replaces a holder that is, because somebody asked for it.
+	// Switchover replaces a holder that is, because somebody asked for it or it
+	// would soon have to go.
 	Switchover Action = "Switchover"
 )
 
@@ -126,6 +129,9 @@ const (
 	FirstEligible Reason = "FirstEligible"
 	// HolderEdited: somebody wrote another holder into the Lease.
 	HolderEdited Reason = "HolderEdited"
+	// NodeUnschedulable: the holder's node is cordoned, and an eligible pod is on
+	// one that is not. It would soon have to go.
+	NodeUnschedulable Reason = "NodeUnschedulable"
 )
 
 // Reasons to fail over, and why a pod is not eligible.
@@ -162,7 +168,7 @@ type Decision struct {
 type Refusal struct {
 	// Holder is who was asked for.
 	Holder string
-	// Why is why that pod is not eligible.
+	// Why is why that pod is not eligible, or why it would not stay master.
 	Why Reason
 }
 

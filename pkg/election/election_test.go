@@ -24,6 +24,7 @@ func terminating(c *Candidate) { c.Terminating = true }
 func finished(c *Candidate)    { c.Finished = true }
 func unselected(c *Candidate)  { c.Unselected = true }
 func designated(c *Candidate)  { c.Designated = true }
+func draining(c *Candidate)    { c.Draining = true }
 func reborn(c *Candidate)      { c.UID += "-2" }
 
 // held is a Lease as the controller has written it.
@@ -86,8 +87,35 @@ func TestDecide(t *testing.T) {
 			writes: true,
 		},
 		"the master stays while it is eligible, also if others are better": {
-			view: View{Lease: held("b", 4), Candidates: []Candidate{pod("a"), pod("b", func(c *Candidate) { c.Draining = true })}},
+			view: View{Lease: held("b", 4), Candidates: []Candidate{pod("a", func(c *Candidate) { c.Preferred = true }), pod("b")}},
 			want: to(Hold, HolderEligible, "b", 4),
+		},
+		"a master on an unschedulable node moves to one elsewhere": {
+			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b", draining), pod("c")}},
+			want:   to(Switchover, NodeUnschedulable, "c", 5).from("a"),
+			writes: true,
+		},
+		"it stays if all others are on such nodes": {
+			view: View{Lease: held("b", 4), Candidates: []Candidate{pod("a", draining), pod("b", draining)}},
+			want: to(Hold, HolderEligible, "b", 4),
+		},
+		"it stays if those elsewhere are not eligible": {
+			view: View{Lease: held("b", 4), Candidates: []Candidate{pod("a", notReady), pod("b", draining)}},
+			want: to(Hold, HolderEligible, "b", 4),
+		},
+		"it stays if a move would lose requests": {
+			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}, MovesLose: true},
+			want: to(Hold, HolderEligible, "a", 4),
+		},
+		"it moves also from a Lease that was deleted": {
+			view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("a"), pod("b", draining)}},
+			want:   to(Switchover, NodeUnschedulable, "a", 5).from("b"),
+			writes: true,
+		},
+		"a master that fails on such a node fails over": {
+			view:   View{Lease: held("b", 4), Candidates: []Candidate{pod("a"), pod("b", draining, notReady)}},
+			want:   to(Failover, HolderNotReady, "a", 5).from("b"),
+			writes: true,
 		},
 		"a master that is not Ready is replaced": {
 			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")}},
@@ -144,6 +172,21 @@ func TestDecide(t *testing.T) {
 		"an edit to a pod that does not exist is refused": {
 			view:   View{Lease: held("a", 4).editedTo("x"), Candidates: []Candidate{pod("a"), pod("b")}},
 			want:   to(Restore, EditRefused, "a", 4).refusing("x", HolderGone),
+			writes: true,
+		},
+		"an edit to a pod on an unschedulable node, which would not stay, is refused": {
+			view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", draining)}},
+			want:   to(Restore, EditRefused, "a", 4).refusing("b", NodeUnschedulable),
+			writes: true,
+		},
+		"it is followed if it would stay, as moves lose requests": {
+			view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", draining)}, MovesLose: true},
+			want:   to(Switchover, HolderEdited, "b", 5).from("a"),
+			writes: true,
+		},
+		"it is followed if all others are on such nodes": {
+			view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", draining), pod("b", draining)}},
+			want:   to(Switchover, HolderEdited, "b", 5).from("a"),
 			writes: true,
 		},
 		"a refused edit does not keep a failed master": {
@@ -270,7 +313,7 @@ func TestDecide(t *testing.T) {
 	}
 	for _, reason := range []Reason{
 		LeaseForeign, HolderEligible, NobodyEligible, AwaitingEligible, LeaseLost, EpochRestored, EditRefused,
-		AlreadyDesignated, FirstEligible, HolderEdited, HolderGone, HolderUnselected, HolderFinished, HolderTerminating, HolderNotReady,
+		AlreadyDesignated, FirstEligible, HolderEdited, NodeUnschedulable, HolderGone, HolderUnselected, HolderFinished, HolderTerminating, HolderNotReady,
 	} {
 		if !seen[reason] {
 			t.Errorf("no case decides for the reason %s", reason)

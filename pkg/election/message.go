@@ -2,13 +2,15 @@ package election
 
 import "fmt"
 
-// ineligible says in a sentence why a pod is not eligible; %s stands for the pod.
+// ineligible says in a sentence why a pod is not eligible, or would not stay
+// master; %s stands for the pod.
 var ineligible = map[Reason]string{
 	HolderGone:        "%s does not exist",
 	HolderUnselected:  "the Service no longer selects %s",
 	HolderFinished:    "%s has ended",
 	HolderTerminating: "%s is terminating",
 	HolderNotReady:    "%s is not Ready",
+	NodeUnschedulable: "%s is on a node that is unschedulable",
 }
 
 // Message says the decision in a sentence, for events and logs.
@@ -29,9 +31,10 @@ func (d Decision) Message() string {
 		return fmt.Sprintf("%s stays master, now in epoch %d: it was designated active already", d.Holder, d.Epoch)
 	case Elect:
 		return fmt.Sprintf("%s is the first master, in epoch %d", d.Holder, d.Epoch)
-	case Failover:
-		return fmt.Sprintf("master moved from %s to %s in epoch %d: "+ineligible[d.Reason], d.previous(), d.Holder, d.Epoch, d.previous())
-	case Switchover:
+	case Failover, Switchover:
+		if why, known := ineligible[d.Reason]; known {
+			return fmt.Sprintf("master moved from %s to %s in epoch %d: "+why, d.previous(), d.Holder, d.Epoch, d.previous())
+		}
 		return fmt.Sprintf("master moved from %s to %s in epoch %d: the Lease's holder was edited", d.previous(), d.Holder, d.Epoch)
 	}
 	switch d.Reason {

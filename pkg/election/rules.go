@@ -11,6 +11,7 @@ var rules = []func(situation) (Decision, bool){
 	refuseForeignLease,
 	followEdit,
 	adoptDesignated,
+	leaveUnschedulableNode,
 	holdEligible,
 	holdWhenNobodyEligible,
 	electFirst,
@@ -61,6 +62,9 @@ func newSituation(view View) situation {
 	case s.requested.Ineligible() != "":
 		s.refused = &Refusal{view.Lease.Holder, s.requested.Ineligible()}
 		s.requested = nil
+	case s.leaves(s.requested):
+		s.refused = &Refusal{view.Lease.Holder, NodeUnschedulable}
+		s.requested = nil
 	}
 	return s
 }
@@ -86,6 +90,12 @@ func (s situation) find(match func(Candidate) bool) *Candidate {
 		}
 	}
 	return nil
+}
+
+// leaves says whether the pod, as master, would make room for one that need not
+// soon go.
+func (s situation) leaves(c *Candidate) bool {
+	return c.Draining && s.best != nil && !s.best.Draining && !s.MovesLose
 }
 
 // epochOf is the epoch in which uid is, or becomes, the holder. An epoch that
@@ -138,6 +148,14 @@ func adoptDesignated(s situation) (Decision, bool) {
 		return s.decide(Adopt, AlreadyDesignated, adopted)
 	}
 	return Decision{}, false
+}
+
+// leaveUnschedulableNode: what evicts the master next would interrupt it.
+func leaveUnschedulableNode(s situation) (Decision, bool) {
+	if s.incumbent == nil || s.incumbent.Ineligible() != "" || !s.leaves(s.incumbent) {
+		return Decision{}, false
+	}
+	return s.decide(Switchover, NodeUnschedulable, s.best)
 }
 
 // holdEligible: the master stays while it is eligible.
