@@ -74,7 +74,16 @@ E2E_ARTIFACTS ?= $(CURDIR)/$(BIN)/e2e
 e2e: e2e-images ## Tests on a kind cluster. KIND_NODE_IMAGE: of the nodes; E2E_KEEP=1 keeps it; KUBECONFIG: use that kind cluster; E2E_RUN: which tests.
 	cd e2e && $(E2E_ENV) $(GO) test -tags e2e -v -count=1 -timeout 60m -run '$(E2E_RUN)' ./functional
 
-E2E_ENV = E2E_IMAGE=$(E2E_IMAGE) E2E_TARGET=$(E2E_TARGET) E2E_BUSYBOX=$(E2E_BUSYBOX) E2E_ARTIFACTS=$(E2E_ARTIFACTS)
+# How often make e2e-failover measures each scenario with each routing, and which
+# scenarios, separated by commas; all if there are none.
+E2E_RUNS      ?= 10
+E2E_SCENARIOS ?=
+
+.PHONY: e2e-failover
+e2e-failover: e2e-images ## Measure failover on a kind cluster, and write docs/failover/ and the README's table; an hour and a half. E2E_RUNS, E2E_SCENARIOS.
+	cd e2e && $(E2E_ENV) $(GO) run ./cmd/failover measure -runs '$(E2E_RUNS)' -scenarios '$(E2E_SCENARIOS)'
+
+E2E_ENV = E2E_IMAGE=$(E2E_IMAGE) E2E_TARGET=$(E2E_TARGET) E2E_BUSYBOX=$(E2E_BUSYBOX) E2E_ARTIFACTS=$(E2E_ARTIFACTS) E2E_VERSION=$(VERSION)
 
 .PHONY: e2e-images
 e2e-images:
@@ -87,7 +96,7 @@ e2e-images:
 LINT := $(GO) tool -modfile=$(CURDIR)/e2e/tools/golangci-lint/go.mod
 
 .PHONY: verify
-verify: verify-tidy verify-lint verify-vulnerabilities ## Check everything that can be checked without running it.
+verify: verify-tidy verify-lint verify-failover verify-vulnerabilities ## Check everything that can be checked without running it.
 
 .PHONY: verify-tidy
 verify-tidy: ## go.mod and go.sum of all modules are tidy.
@@ -96,6 +105,10 @@ verify-tidy: ## go.mod and go.sum of all modules are tidy.
 .PHONY: verify-lint
 verify-lint: ## go vet, formatting and the linters of .golangci.yaml.
 	@for module in $(MODULES); do echo "golangci-lint in $$module"; (cd $$module && $(LINT) golangci-lint run --config $(CURDIR)/.golangci.yaml --build-tags integration,e2e ./...) || exit 1; done
+
+.PHONY: verify-failover
+verify-failover: ## The documents of failover say what docs/failover/results.json says.
+	cd e2e && $(GO) run ./cmd/failover check
 
 .PHONY: verify-vulnerabilities
 verify-vulnerabilities: ## Known vulnerabilities; skipped where their database cannot be reached.
@@ -107,9 +120,10 @@ verify-vulnerabilities: ## Known vulnerabilities; skipped where their database c
 	esac
 
 .PHONY: update
-update: ## Do what verify checks: tidy, format.
+update: ## Do what verify checks: tidy, format, write the documents of failover.
 	@for module in $(MODULES) e2e/tools/*/; do (cd $$module && $(GO) mod tidy) || exit 1; done
 	@for module in $(MODULES); do (cd $$module && $(LINT) golangci-lint fmt --config $(CURDIR)/.golangci.yaml ./...) || exit 1; done
+	cd e2e && $(GO) run ./cmd/failover write
 
 .PHONY: help
 help: ## This list.

@@ -13,10 +13,15 @@ func (c *Cluster) Exec(ctx context.Context, node, program string, args ...string
 	return run(ctx, "", "docker", append([]string{"exec", node, program}, args...)...)
 }
 
+// Docker runs a command of docker, such as kill, on a node's container.
+func (c *Cluster) Docker(ctx context.Context, node, command string, options ...string) error {
+	_, err := run(ctx, "", "docker", append(append([]string{command}, options...), node)...)
+	return err
+}
+
 // RestartNode turns a node off, without asking it, and on again.
 func (c *Cluster) RestartNode(ctx context.Context, node string) error {
-	_, err := run(ctx, "", "docker", "restart", "--time", "0", node)
-	return err
+	return c.Docker(ctx, node, "restart", "--time", "0")
 }
 
 // Signal sends a signal, such as SIGKILL or SIGSTOP, to the first container of a

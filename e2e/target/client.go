@@ -77,10 +77,12 @@ func request(url string, keep bool, timeout time.Duration) func(context.Context,
 		if err != nil {
 			return err
 		}
+		// Also who cannot serve says who it is.
+		err = json.Unmarshal(body, &r.Answer)
 		if response.StatusCode != http.StatusOK {
 			return fmt.Errorf("status %s", response.Status)
 		}
-		return json.Unmarshal(body, &r.Answer)
+		return err
 	}
 }
 

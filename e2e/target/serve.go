@@ -42,14 +42,14 @@ func serve(ctx context.Context, address string, grace time.Duration) error {
 
 // handler answers /, and /ready for a readiness probe, which POST /ready/true
 // and /ready/false switch. After POST /failing/true and until /failing/false
-// neither is answered well, as of an application that noticed that it cannot serve.
+// neither is answered well, as of an application that noticed that it cannot
+// serve; but it still says who it is.
 func handler(answer record.Answer) http.Handler {
 	var unready, failing atomic.Bool
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		if failing.Load() {
-			http.Error(w, "failing", http.StatusServiceUnavailable)
-			return
+			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 		_ = json.NewEncoder(w).Encode(answer) // fails if the client is gone
 	})

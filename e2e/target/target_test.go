@@ -42,26 +42,26 @@ func TestConnections(t *testing.T) {
 			t.Cleanup(server.Close)
 
 			asks := request(server.URL, keep, time.Minute)
-			ask := func(ctx context.Context, pod string) {
+			ask := func(ctx context.Context, pod string, well bool) {
 				t.Helper()
 				var r record.Request
-				if err := asks(ctx, &r); r.Pod != pod || (err == nil) != (pod != "") {
+				if err := asks(ctx, &r); r.Pod != pod || (err == nil) != well {
 					t.Errorf("the pod %q answered, want %q: %v", r.Pod, pod, err)
 				}
 			}
-			ask(t.Context(), "web-0")
+			ask(t.Context(), "web-0", true)
 			post(target, "/failing/true")
-			ask(t.Context(), "")
+			ask(t.Context(), "web-0", false)
 			post(target, "/failing/false")
-			ask(t.Context(), "web-0")
-			ask(t.Context(), "web-0")
+			ask(t.Context(), "web-0", true)
+			ask(t.Context(), "web-0", true)
 			if got := connections.Load(); got != want[0] {
 				t.Errorf("%d connections, want %d", got, want[0])
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			giveUp.Store(&cancel)
-			ask(ctx, "")
-			ask(t.Context(), "web-0")
+			ask(ctx, "", false)
+			ask(t.Context(), "web-0", true)
 			if got := connections.Load(); got != want[1] {
 				t.Errorf("%d connections after one that hangs, want %d", got, want[1])
 			}

@@ -1,0 +1,145 @@
+// Failover measures on a cluster of kind what clients lose when a master fails
+// or moves, and writes docs/failover/ and the table in the README from it:
+//
+//	failover measure [-runs 10] [-scenarios a,b]   measures, then writes
+//	failover write                                 writes again what results.json says
+//	failover check                                 fails if what is written says something else
+//
+// `make e2e-failover`, `make update` and `make verify` call it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"qoqo.dev/active-standby-controller/e2e/failover"
+	"qoqo.dev/active-standby-controller/e2e/failover/report"
+	"qoqo.dev/active-standby-controller/e2e/failover/results"
+	"qoqo.dev/active-standby-controller/e2e/kind"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "failover:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	about := map[string]report.Scenario{}
+	for _, s := range failover.Scenarios {
+		about[s.Name] = report.Scenario{Title: s.Title, Why: failover.Why[s.Name]}
+	}
+	root, err := filepath.Abs("..") // of the e2e module, in which this runs
+	if err != nil {
+		return err
+	}
+	switch command := append(args, "")[0]; command {
+	case "write":
+		return report.Write(root, about)
+	case "check":
+		return report.Check(root, about)
+	case "measure":
+		options, err := parse(args[1:])
+		if err != nil {
+			return err
+		}
+		file := filepath.Join(root, "docs", "failover", "results.json")
+		broken, err := measure(ctx, options, file)
+		return errors.Join(err, report.Write(root, about), broken)
+	default:
+		return fmt.Errorf("unknown command %q; there are measure, write and check", command)
+	}
+}
+
+func parse(args []string) (o failover.Options, err error) {
+	flags := flag.NewFlagSet("measure", flag.ContinueOnError)
+	flags.IntVar(&o.Runs, "runs", 10, "of each scenario and routing")
+	names := flags.String("scenarios", "", "which to measure, separated by commas; all by default")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if o.Runs < 1 {
+		return o, fmt.Errorf("-runs is %d, it has to be 1 or more", o.Runs)
+	}
+	o.Scenarios = failover.Scenarios
+	if *names == "" {
+		return o, nil
+	}
+	o.Scenarios = nil
+	for name := range strings.SplitSeq(*names, ",") {
+		i := slices.IndexFunc(failover.Scenarios, func(s failover.Scenario) bool { return s.Name == name })
+		if i < 0 {
+			return o, fmt.Errorf("there is no scenario %q; there are %s", name, strings.Join(order(), ", "))
+		}
+		o.Scenarios = append(o.Scenarios, failover.Scenarios[i])
+	}
+	return o, nil
+}
+
+func order() (names []string) {
+	for _, s := range failover.Scenarios {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// measure writes results.json after each scenario. What it returns as broken are
+// the promises of the design that a result breaks.
+func measure(ctx context.Context, o failover.Options, path string) (broken, err error) {
+	controller, target, artifacts := os.Getenv("E2E_IMAGE"), os.Getenv("E2E_TARGET"), os.Getenv("E2E_ARTIFACTS")
+	if controller == "" || target == "" || artifacts == "" {
+		return nil, errors.New("run this with `make e2e-failover`, which builds the images that it needs")
+	}
+	cluster, err := kind.Start(ctx, kind.Options{
+		Image: os.Getenv("KIND_NODE_IMAGE"), Kubeconfig: os.Getenv("KUBECONFIG"), Dir: artifacts, Progress: os.Stdout,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, cluster.Diagnose(context.WithoutCancel(ctx), filepath.Join(artifacts, "failover")))
+		}
+		if os.Getenv("E2E_KEEP") == "" {
+			err = errors.Join(err, cluster.Delete(context.WithoutCancel(ctx)))
+		}
+	}()
+	if err := cluster.Load(ctx, controller, target); err != nil {
+		return nil, err
+	}
+	if err := cluster.Install(ctx, controller); err != nil {
+		return nil, err
+	}
+	file, err := results.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	header, err := failover.Header(ctx, cluster)
+	if err != nil {
+		return nil, err
+	}
+	o.Target, o.Progress = target, os.Stdout
+	o.Measured = func(measured []results.Result) error {
+		for i := range measured {
+			measured[i].Date, measured[i].Controller = time.Now().UTC().Format(time.DateOnly), os.Getenv("E2E_VERSION")
+		}
+		file.Replace(header, order(), measured)
+		broken = errors.Join(broken, results.Broken(measured))
+		return file.Write(path)
+	}
+	err = failover.Run(ctx, cluster, o)
+	return broken, err
+}

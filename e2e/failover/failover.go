@@ -1,0 +1,95 @@
+// Package failover measures on a cluster of kind what clients lose when a master
+// fails or moves: in each scenario, once with each of the controller's routings
+// and once with a plain Service, over and over. The runs are interleaved, so
+// that what else happens on the machine hits all alike. What the figures mean is
+// said in package results.
+package failover
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"qoqo.dev/active-standby-controller/e2e/failover/results"
+	"qoqo.dev/active-standby-controller/e2e/kind"
+)
+
+// Options say what to measure.
+type Options struct {
+	Runs      int        // of each scenario and routing
+	Scenarios []Scenario // in this order
+	Target    string     // the image of the pods and the clients, which the nodes have
+	Progress  io.Writer
+	// Measured is told the results of each scenario once it is complete.
+	Measured func([]results.Result) error
+}
+
+const (
+	interval = 15 * time.Millisecond // between two new connections of a client
+	timeout  = time.Second           // after which a client's request is lost
+	replicas = 3                     // of each workload: one for each worker
+)
+
+// readiness is how the measured pods are probed: the fastest that kubelet can.
+var readiness = results.Readiness{PeriodSeconds: 1, TimeoutSeconds: 1, FailureThreshold: 1}
+
+// client is how the clients ask.
+var client = results.Client{
+	IntervalMS: float64(interval) / float64(time.Millisecond),
+	TimeoutMS:  float64(timeout) / float64(time.Millisecond),
+}
+
+// Run measures. What it has created in the cluster stays there, to look at.
+func Run(ctx context.Context, cluster *kind.Cluster, o Options) error {
+	if len(cluster.Workers) < replicas {
+		return fmt.Errorf("the cluster has %d workers, the measurement needs %d", len(cluster.Workers), replicas)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	m := &measurement{Cluster: cluster, image: o.Target}
+	if err := m.prepare(ctx); err != nil {
+		return err
+	}
+	progress := newProgress(o.Progress, o.Scenarios, o.Runs)
+	for _, s := range o.Scenarios {
+		if err := m.scenario(ctx, s, o, progress); err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+	}
+	return nil
+}
+
+func (m *measurement) scenario(ctx context.Context, s Scenario, o Options, progress *progress) error {
+	if err := m.apply(ctx, s); err != nil {
+		return err
+	}
+	rounds := s.rounds()
+	outcomes := map[string][]results.Outcome{}
+	for n := range o.Runs {
+		// Not always the same after the same.
+		slices.Reverse(rounds)
+		for _, routings := range rounds {
+			begun := time.Now()
+			observed, err := m.run(ctx, s, routings)
+			if err != nil {
+				return fmt.Errorf("run %d of %v: %w", n+1, routings, err)
+			}
+			for _, observation := range observed {
+				outcome, err := results.Analyse(observation)
+				if err != nil {
+					return fmt.Errorf("run %d of %s: %w", n+1, observation.Routing, err)
+				}
+				outcomes[observation.Routing] = append(outcomes[observation.Routing], outcome)
+				progress.outcome(s, n+1, outcome)
+			}
+			progress.done(s, time.Since(begun))
+		}
+	}
+	var all []results.Result
+	for _, routing := range s.routings() {
+		all = append(all, results.Summarise(s.Name, routing, outcomes[routing]))
+	}
+	return o.Measured(all)
+}

@@ -1,0 +1,161 @@
+package report
+
+import (
+	"fmt"
+	"image/color"
+
+	xfont "golang.org/x/image/font"
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	"qoqo.dev/active-standby-controller/e2e/failover/results"
+)
+
+// The colours can be told apart by the colour-blind.
+var (
+	gridColour = color.RGBA{R: 0xdd, G: 0xdd, B: 0xdd, A: 0xff}
+	// Of a band's head, and of the time after its measurement.
+	headColour   = color.RGBA{R: 0xf0, G: 0xf2, B: 0xf4, A: 0xff}
+	outageColour = color.RGBA{R: 0xfb, G: 0xdc, B: 0xd2, A: 0xff}
+	podColours   = map[string]color.Color{
+		"old": color.RGBA{R: 0x00, G: 0x72, B: 0xb2, A: 0xff},
+		"new": color.RGBA{R: 0x00, G: 0x9e, B: 0x73, A: 0xff},
+		lost:  color.RGBA{R: 0xcc, G: 0x22, B: 0x00, A: 0xff},
+	}
+	otherPod = color.RGBA{R: 0x56, G: 0xb4, B: 0xe9, A: 0xff}
+)
+
+const (
+	lost = "lost" // the lane of lost requests
+	// In rows.
+	headRows, gap = 1.3, 0.5
+)
+
+// band is the part of a picture that shows one routing: a head that says what
+// the colours mean and how long it took, a lane with the steps, and one for each pod.
+type band struct {
+	result results.Result
+	top    float64 // in rows from the bottom of the picture
+}
+
+func (b *band) rows() float64 { return headRows + float64(1+len(b.result.Median.Lanes)) + gap }
+
+// lane is the middle of the band's lane, the steps' being the first.
+func (b *band) lane(i int) float64 { return b.top - headRows - float64(i) - 0.5 }
+
+func (b *band) labels() []plot.Tick {
+	all := []plot.Tick{{Value: b.lane(0), Label: "steps"}}
+	for i, l := range b.result.Median.Lanes {
+		label := l.Pod
+		if l.Pod == lost {
+			label = fmt.Sprintf("%d lost", b.result.Median.Lost)
+		}
+		all = append(all, plot.Tick{Value: b.lane(1 + i), Label: label})
+	}
+	return all
+}
+
+// Plot implements plot.Plotter.
+func (b *band) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	// box fills a rectangle that is at least wide enough to be seen.
+	box := func(fill color.Color, fromMS, toMS, bottom, top float64) {
+		from, to := max(x(fromMS/1000), c.Min.X), min(x(toMS/1000), c.Max.X)
+		to = max(to, from+1.5)
+		if from < c.Max.X && x(toMS/1000) >= c.Min.X {
+			c.FillPolygon(fill, rectangle(from, to, y(bottom), y(top)))
+		}
+	}
+	lanes := b.result.Median.Lanes
+	bottom, top := b.lane(len(lanes))-0.5, b.top-headRows
+	if end := b.end(); end > 0 {
+		box(headColour, end, p.X.Max*1000, bottom, top)
+	}
+	if o := b.result.Median.Outage; o != nil {
+		box(outageColour, o.From, o.To, bottom, top)
+	}
+	c.StrokeLine2(draw.LineStyle{Color: color.Black, Width: 1}, x(0), y(bottom), x(0), y(top))
+	from := 0.0
+	for _, s := range stepsOf(b.result) {
+		if s.at > from {
+			box(s.fill, from, s.at, b.lane(0)-0.3, b.lane(0)+0.3)
+			from = s.at
+		}
+	}
+	for i, lane := range lanes {
+		fill, known := podColours[lane.Pod]
+		if !known {
+			fill = otherPod
+		}
+		for _, s := range lane.Spans {
+			box(fill, s.From, s.To, b.lane(1+i)-0.3, b.lane(1+i)+0.3)
+		}
+	}
+	b.head(c, y(b.top), y(top))
+}
+
+// end is when the measurement ended, as far as it is known: at the last request.
+func (b *band) end() (ms float64) {
+	for _, lane := range b.result.Median.Lanes {
+		for _, s := range lane.Spans {
+			ms = max(ms, s.To)
+		}
+	}
+	return ms
+}
+
+// head writes the band's name, its outage and its steps from left to right.
+func (b *band) head(c draw.Canvas, top, bottom vg.Length) {
+	middle := (top + bottom) / 2
+	c.FillPolygon(headColour, rectangle(c.Min.X, c.Max.X, bottom+1, top))
+	at := c.Min.X + 4
+	write := func(weight xfont.Weight, words string) {
+		s := style(small, weight)
+		s.YAlign += 0.08 // gonum puts it too low
+		c.FillText(s, vg.Point{X: at, Y: middle}, words)
+		at += s.Width(words)
+	}
+	key := func(fill color.Color, words string) {
+		at += 12
+		c.FillPolygon(fill, rectangle(at, at+7, middle-3.5, middle+3.5))
+		at += 10
+		write(xfont.WeightNormal, words)
+	}
+	name, outage := "routing "+b.result.Routing, "no answer for "
+	if b.result.Routing == results.Plain {
+		name, outage = "plain Service", "losses within "
+	}
+	write(xfont.WeightBold, name)
+	if b.result.Median.Outage != nil {
+		key(outageColour, outage+duration(b.result.Median.OutageMS))
+	}
+	for _, s := range stepsOf(b.result) {
+		key(s.fill, s.name+" "+duration(s.at))
+	}
+}
+
+func rectangle(left, right, bottom, top vg.Length) []vg.Point {
+	return []vg.Point{{X: left, Y: bottom}, {X: right, Y: bottom}, {X: right, Y: top}, {X: left, Y: top}}
+}
+
+// namedStep is a step that was seen; its colour is that of the time until then.
+type namedStep struct {
+	name string
+	at   float64
+	fill color.Color
+}
+
+func stepsOf(r results.Result) (all []namedStep) {
+	add := func(name string, at *float64, fill color.Color) {
+		if at != nil {
+			all = append(all, namedStep{name: name, at: *at, fill: fill})
+		}
+	}
+	s := r.Median.Steps
+	add("noticed", s.Noticed, color.RGBA{R: 0x99, G: 0x99, B: 0x99, A: 0xff})
+	add("decided", s.Decided, color.RGBA{R: 0xe6, G: 0x9f, B: 0x00, A: 0xff})
+	add("published", s.Published, color.RGBA{R: 0xcc, G: 0x79, B: 0xa7, A: 0xff})
+	add("answered", s.Answered, color.RGBA{R: 0x66, G: 0x33, B: 0x88, A: 0xff})
+	return all
+}

@@ -1,0 +1,62 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"qoqo.dev/active-standby-controller/e2e/failover/results"
+)
+
+// nothing is in a cell that has nothing to say.
+const nothing = "–"
+
+// duration is one of milliseconds as people say it, such as 85 ms or 1.21 s.
+func duration(ms float64) string {
+	if math.Abs(math.Round(ms)) < 1000 {
+		return fmt.Sprintf("%.0f ms", ms)
+	}
+	return fmt.Sprintf("%.2f s", ms/1000)
+}
+
+// setting is a duration that was chosen, not measured, such as 15ms or 1s.
+func setting(ms float64) string { return time.Duration(ms * float64(time.Millisecond)).String() }
+
+// perRun is the mean of a count, with a decimal if it is small.
+func perRun(total, runs int) string {
+	mean := float64(total) / float64(runs)
+	if mean >= 10 {
+		return fmt.Sprintf("%.0f", mean)
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", mean), ".0")
+}
+
+// step is a time since the cause in whole milliseconds.
+func step(ms *float64) string {
+	if ms == nil {
+		return nothing
+	}
+	return fmt.Sprintf("%.0f", *ms)
+}
+
+// kept says for how long a kept-alive connection went on to the old master.
+func kept(r results.Result) string {
+	switch {
+	case r.KeptMS == nil:
+		return nothing
+	case r.KeptToTheEnd == r.Runs:
+		return "to the end"
+	case r.KeptToTheEnd > 0:
+		return fmt.Sprintf("%s (%d of %d to the end)", duration(r.KeptMS.P50), r.KeptToTheEnd, r.Runs)
+	}
+	return duration(r.KeptMS.P50)
+}
+
+// named is how a routing is called in a table's head or a row.
+func named(routing string) string {
+	if routing == results.Plain {
+		return "plain Service"
+	}
+	return "`" + routing + "`"
+}

@@ -1,0 +1,191 @@
+package report
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/utils/ptr"
+
+	"qoqo.dev/active-standby-controller/e2e/failover/results"
+)
+
+var about = map[string]Scenario{
+	"killed":     {Title: "The master's process is killed", Why: "The kubelet looks once a second."},
+	"switchover": {Title: "Planned switchover"},
+}
+
+// measuredFile has the routings in another order than the documents.
+var measuredFile = results.File{
+	Header: results.Header{
+		Kubernetes: "v1.37.2", Nodes: 4, CPUs: 2,
+		KubeProxy: results.KubeProxy{Mode: "iptables", MinSyncPeriod: "1s"},
+		Readiness: results.Readiness{PeriodSeconds: 1, TimeoutSeconds: 2, FailureThreshold: 3},
+		Client:    results.Client{IntervalMS: 15, TimeoutMS: 1000},
+	},
+	Results: []results.Result{
+		{
+			Scenario: "killed", Routing: "selector", Runs: 10, Date: "2026-11-25", Controller: "v1.2.3",
+			OutageMS:         results.Quantiles{P50: 1210, P90: 1350, Max: 1462},
+			AfterDetectionMS: &results.Quantiles{P50: 985, P90: 990, Max: 1004},
+			Lost:             815, Sent: 3100, Transitions: 10, KeptMS: &results.Quantiles{P50: 7}, KeptToTheEnd: 2,
+			Median: results.Run{
+				OutageMS: 1210, Lost: 80, Outage: &results.Span{From: -8, To: 1202},
+				Steps: results.Steps{Noticed: ptr.To(140.0), Decided: ptr.To(152.0), Published: ptr.To(171.0), Answered: ptr.To(1202.0)},
+				Lanes: []results.Lane{
+					{Pod: "old", Spans: []results.Span{{From: -1000, To: -8}}},
+					{Pod: "new", Spans: []results.Span{{From: 1200, To: 4000}}},
+					{Pod: "lost", Spans: []results.Span{{From: 7, To: 1190}}},
+				},
+			},
+			Worst: results.Run{Steps: results.Steps{Noticed: ptr.To(390.0)}},
+		},
+		{
+			Scenario: "killed", Routing: results.Plain, Runs: 10, Date: "2026-11-25", Controller: "v1.2.3",
+			OutageMS: results.Quantiles{P50: 180, P90: 200, Max: 1000}, Lost: 43, Sent: 3000,
+			Median: results.Run{Steps: results.Steps{Noticed: ptr.To(120.0), Published: ptr.To(141.0)}},
+		},
+		{
+			Scenario: "switchover", Routing: "selector", Runs: 10, Date: "2026-11-25", Controller: "v1.2.3",
+			OutageMS: results.Quantiles{P50: 16, P90: 17, Max: 31}, Sent: 2900, OverlapMSMax: 3, Transitions: 10,
+			KeptMS: &results.Quantiles{P50: 4000}, KeptToTheEnd: 10,
+			Median: results.Run{Steps: results.Steps{Decided: ptr.To(20.0)}},
+		},
+	},
+}
+
+const (
+	blankSummary = "# Project\n\nProse.\n\n<!-- generated: failover-summary, by make update -->\nold\n<!-- end -->\n\nMore.\n"
+	blankDetail  = `A
+<!-- generated: measured-on, by make update -->
+<!-- end -->
+B
+<!-- generated: results, by make update -->
+<!-- end -->
+C
+<!-- generated: steps, by make update -->
+<!-- end -->
+D
+`
+)
+
+// project is a directory with what Write needs.
+func project(t *testing.T) (root string) {
+	t.Helper()
+	root = t.TempDir()
+	if err := os.MkdirAll(filepath.Join(root, folder), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := measuredFile.Write(filepath.Join(root, source)); err != nil {
+		t.Fatal(err)
+	}
+	put(t, root, summary, blankSummary)
+	put(t, root, detail, blankDetail)
+	return root
+}
+
+func put(t *testing.T, root, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(root, path), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, root, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestWrite(t *testing.T) {
+	root := project(t)
+	if err := Write(root, about); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(wantSummary, read(t, root, summary)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", summary, diff)
+	}
+	if diff := cmp.Diff(wantDetail, read(t, root, detail)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", detail, diff)
+	}
+	svg := read(t, root, folder+"/killed.svg")
+	for _, said := range []string{"plain Service", "routing selector", "no answer for 1.21 s", "answered 1.20 s", ">80 lost<", "Arial"} {
+		if !strings.Contains(svg, said) {
+			t.Errorf("the picture does not say %q", said)
+		}
+	}
+	if strings.Index(svg, "plain Service") > strings.Index(svg, "routing selector") {
+		t.Error("the picture does not begin with the plain Service")
+	}
+}
+
+func TestRefused(t *testing.T) {
+	tests := map[string]struct {
+		path, text string
+		about      map[string]Scenario
+		want       string
+	}{
+		"a region's begin is missing": {
+			path: detail, text: strings.Replace(blankDetail, "generated: steps", "generated: stops", 1), about: about,
+			want: `docs/failover/README.md: there is no line "<!-- generated: steps, by make update -->"`,
+		},
+		"a region's end is missing, and the next one's is not taken for it": {
+			path: detail, text: strings.Replace(blankDetail, "<!-- end -->\nB\n", "B\n", 1), about: about,
+			want: `docs/failover/README.md: there is no line "<!-- end -->" after "<!-- generated: measured-on, by make update -->"`,
+		},
+		"a scenario is not known": {
+			path: detail, text: blankDetail, about: map[string]Scenario{"killed": {Title: "Killed"}},
+			want: `docs/failover/results.json: nothing is known about the scenario "switchover"`,
+		},
+		"nothing was measured": {
+			path: source, text: "{}", about: about,
+			want: "docs/failover/results.json has no results; `make e2e-failover` measures them",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			root := project(t)
+			put(t, root, test.path, test.text)
+			err := Write(root, test.about)
+			if err == nil || err.Error() != test.want {
+				t.Errorf("error %v, want\n%s", err, test.want)
+			}
+			if diff := cmp.Diff(blankSummary, read(t, root, summary)); diff != "" {
+				t.Errorf("something was written (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestCheck(t *testing.T) {
+	root := project(t)
+	if err := Write(root, about); err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(root, about); err != nil {
+		t.Errorf("what was just written is not right: %v", err)
+	}
+	put(t, root, summary, strings.Replace(read(t, root, summary), "1.21 s", "1.20 s", 1))
+	put(t, root, folder+"/older.svg", "")
+	if err := os.Remove(filepath.Join(root, folder, "killed.svg")); err != nil {
+		t.Fatal(err)
+	}
+	want := "README.md is not what docs/failover/results.json says\n" +
+		"docs/failover/killed.svg is missing\n" +
+		"docs/failover/older.svg is of a scenario that is not in docs/failover/results.json\n" +
+		"run `make update`"
+	if err := Check(root, about); err == nil || err.Error() != want {
+		t.Errorf("error %v, want\n%s", err, want)
+	}
+	if err := Write(root, about); err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(root, about); err != nil {
+		t.Errorf("Write does not write what Check wants: %v", err)
+	}
+}

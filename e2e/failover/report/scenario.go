@@ -1,0 +1,68 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"qoqo.dev/active-standby-controller/e2e/failover/results"
+)
+
+// scenario is what was measured in one, in the order of the routings.
+type scenario struct {
+	Scenario
+	slug    string
+	results []results.Result
+}
+
+// result is that of a routing, or nil.
+func (s scenario) result(routing string) *results.Result {
+	i := slices.IndexFunc(s.results, func(r results.Result) bool { return r.Routing == routing })
+	if i < 0 {
+		return nil
+	}
+	return &s.results[i]
+}
+
+// group groups results by scenario, in the order in which these first appear.
+func group(all []results.Result, about map[string]Scenario) (scenarios []scenario, err error) {
+	for _, r := range all {
+		i := slices.IndexFunc(scenarios, func(s scenario) bool { return s.slug == r.Scenario })
+		if i < 0 {
+			described, known := about[r.Scenario]
+			if !known {
+				return nil, fmt.Errorf("%s: nothing is known about the scenario %q", source, r.Scenario)
+			}
+			i = len(scenarios)
+			scenarios = append(scenarios, scenario{Scenario: described, slug: r.Scenario})
+		}
+		scenarios[i].results = append(scenarios[i].results, r)
+	}
+	order := routings(scenarios)
+	for _, s := range scenarios {
+		slices.SortStableFunc(s.results, func(a, b results.Result) int {
+			return cmp.Compare(slices.Index(order, a.Routing), slices.Index(order, b.Routing))
+		})
+	}
+	return scenarios, nil
+}
+
+// routings are all that were measured: the baseline, those that are known, and
+// then others in the order in which they first appear.
+func routings(scenarios []scenario) (order []string) {
+	var seen []string
+	for _, s := range scenarios {
+		for _, r := range s.results {
+			if !slices.Contains(seen, r.Routing) {
+				seen = append(seen, r.Routing)
+			}
+		}
+	}
+	for _, known := range results.Routings {
+		if i := slices.Index(seen, known); i >= 0 {
+			order = append(order, known)
+			seen = slices.Delete(seen, i, i+1)
+		}
+	}
+	return append(order, seen...)
+}

@@ -1,0 +1,114 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"qoqo.dev/active-standby-controller/e2e/failover/results"
+)
+
+// row is a line of a table.
+func row(cells ...string) string { return "| " + strings.Join(cells, " | ") + " |\n" }
+
+// head is the first two lines of a table, which has its numbers on the right.
+func head(texts int, cells ...string) string {
+	var rules []string
+	for i := range cells {
+		rules = append(rules, "---:")
+		if i < texts {
+			rules[i] = "---"
+		}
+	}
+	return row(cells...) + row(rules...)
+}
+
+func measuredOn(h results.Header) string {
+	return head(2, "what", "value") +
+		row("Kubernetes", h.Kubernetes) +
+		row("nodes", fmt.Sprintf("%d, the control plane among them; they share %d CPUs with the pods and the clients", h.Nodes, h.CPUs)) +
+		row("kube-proxy", fmt.Sprintf("mode `%s`, `minSyncPeriod` %s", cmp.Or(h.KubeProxy.Mode, "default"), cmp.Or(h.KubeProxy.MinSyncPeriod, "default"))) +
+		row("readiness probe", fmt.Sprintf("`periodSeconds` %d, `timeoutSeconds` %d, `failureThreshold` %d",
+			h.Readiness.PeriodSeconds, h.Readiness.TimeoutSeconds, h.Readiness.FailureThreshold)) +
+		row("client", fmt.Sprintf("a new connection every %s; lost if not answered within %s", setting(h.Client.IntervalMS), setting(h.Client.TimeoutMS)))
+}
+
+// summaryTable says at a glance what a client loses.
+func summaryTable(scenarios []scenario) string {
+	order := routings(scenarios)
+	cells := []string{""}
+	for _, routing := range order {
+		cells = append(cells, named(routing))
+	}
+	text := head(len(cells), cells...)
+	for _, s := range scenarios {
+		cells := []string{s.Title}
+		for _, routing := range order {
+			cells = append(cells, glance(s.result(routing)))
+		}
+		text += row(cells...)
+	}
+	return text
+}
+
+func glance(r *results.Result) string {
+	if r == nil {
+		return nothing
+	}
+	return fmt.Sprintf("%s (worst %s)<br>%s lost", duration(r.OutageMS.P50), duration(r.OutageMS.Max), perRun(r.Lost, r.Runs))
+}
+
+func resultTables(scenarios []scenario) string {
+	var parts []string
+	for _, s := range scenarios {
+		text := "### " + s.Title + "\n\n" + fmt.Sprintf("Measured on %s, version %s.\n\n", s.results[0].Date, s.results[0].Controller) +
+			head(1, "routing", "runs", "outage: p50 / p90 / max", "after detection: p50 / max", "lost of sent", "overlap", "transitions", "kept-alive")
+		for _, r := range s.results {
+			text += row(append([]string{named(r.Routing), fmt.Sprint(r.Runs)}, measured(r)...)...)
+		}
+		if s.Why != "" {
+			text += "\n" + s.Why + "\n"
+		}
+		parts = append(parts, text+fmt.Sprintf("\n![Timelines: %s](%s.svg)\n", s.Title, s.slug))
+	}
+	return strings.Join(parts, "\n")
+}
+
+// measured are the cells of a result. The plain Service has no master, so there
+// is nothing to say of its overlap and its transitions.
+func measured(r results.Result) []string {
+	after, overlap, transitions := nothing, nothing, nothing
+	if r.AfterDetectionMS != nil {
+		after = duration(r.AfterDetectionMS.P50) + " / " + duration(r.AfterDetectionMS.Max)
+	}
+	if r.Routing != results.Plain {
+		overlap, transitions = duration(r.OverlapMSMax), fmt.Sprint(r.Transitions)
+	}
+	return []string{
+		duration(r.OutageMS.P50) + " / " + duration(r.OutageMS.P90) + " / " + duration(r.OutageMS.Max),
+		after,
+		fmt.Sprintf("%d of %d", r.Lost, r.Sent),
+		overlap,
+		transitions,
+		kept(r),
+	}
+}
+
+// stepsTable says where the time goes. What is the same as in the row above is
+// not said again.
+func stepsTable(scenarios []scenario) string {
+	text := head(3, "scenario", "routing", "run", "noticed", "decided", "published", "answered")
+	for _, s := range scenarios {
+		title := s.Title
+		for _, r := range s.results {
+			text += row(append([]string{title, named(r.Routing), "median"}, steps(r.Median)...)...) +
+				row(append([]string{"", "", "worst"}, steps(r.Worst)...)...)
+			title = ""
+		}
+	}
+	return text
+}
+
+func steps(r results.Run) []string {
+	return []string{step(r.Steps.Noticed), step(r.Steps.Decided), step(r.Steps.Published), step(r.Steps.Answered)}
+}

@@ -1,0 +1,245 @@
+package results
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"qoqo.dev/active-standby-controller/e2e/target/record"
+)
+
+// Observation is what was seen of one workload in one run.
+type Observation struct {
+	Routing string
+	// Cause is when the master failed or was told to move, Old its pod's name.
+	Cause time.Time
+	Old   string
+	// Until is up to when what was sent counts: by now it is known what became of it.
+	Until time.Time
+	// New and Kept are what the clients saw over new connections and over a
+	// kept-alive one, in the order of sending.
+	New, Kept []record.Request
+	// When the news had come how far, as in Steps; zero if it was not seen.
+	Noticed, Decided, Published time.Time
+	Transitions                 int
+}
+
+// Outcome is what one run amounts to.
+type Outcome struct {
+	Routing string
+	Run
+	Sent           int
+	AfterDetection *float64
+	OverlapMS      float64
+	// KeptMS is nil if the kept-alive connection was not with the old master.
+	KeptMS       *float64
+	KeptToTheEnd bool
+	Transitions  int
+}
+
+// Analyse fails if there is nothing to measure against: no good answer before
+// the cause, or none at the end.
+func Analyse(o Observation) (Outcome, error) {
+	within := func(requests []record.Request) []record.Request {
+		return slices.DeleteFunc(slices.Clone(requests), func(r record.Request) bool {
+			return r.Sent.Before(o.Cause.Add(-lead)) || r.Sent.After(o.Until)
+		})
+	}
+	o.New, o.Kept = within(o.New), within(o.Kept)
+	good := slices.DeleteFunc(slices.Clone(o.New), func(r record.Request) bool { return r.Error != "" })
+	// In the order in which the client got to know.
+	slices.SortStableFunc(good, func(a, b record.Request) int { return a.Done.Compare(b.Done) })
+	lost := record.Lost(o.New)
+	from, to := outage(good, lost, o.Cause)
+	if from.IsZero() || to.IsZero() {
+		return Outcome{}, fmt.Errorf("nobody answered before the first lost request, or after the last one")
+	}
+	out := Outcome{
+		Routing:     o.Routing,
+		Sent:        len(o.New),
+		OverlapMS:   overlap(o.Routing, good),
+		Transitions: o.Transitions,
+		Run: Run{
+			OutageMS: milliseconds(to.Sub(from)), Lost: len(lost), Lanes: lanes(o, good, lost),
+			Outage: &Span{From: milliseconds(from.Sub(o.Cause)), To: milliseconds(to.Sub(o.Cause))},
+		},
+	}
+	since := func(t time.Time) *float64 {
+		if t.IsZero() {
+			return nil
+		}
+		ms := milliseconds(t.Sub(o.Cause))
+		return &ms
+	}
+	out.Steps = Steps{Noticed: since(o.Noticed), Decided: since(o.Decided), Published: since(o.Published)}
+	if first := slices.IndexFunc(good, func(r record.Request) bool { return r.Pod != o.Old && r.Done.After(o.Cause) }); o.Routing != Plain && first >= 0 {
+		out.Steps.Answered = since(good[first].Done)
+		if out.Steps.Decided != nil {
+			after := *out.Steps.Answered - *out.Steps.Decided
+			out.AfterDetection = &after
+		}
+	}
+	out.KeptMS, out.KeptToTheEnd = kept(o)
+	return out, nil
+}
+
+// outage is the time from the last good answer before the first lost request to
+// the first one after the last; or, if none was lost, the longest time between
+// two answers that ended after the cause. A time is zero if there is no such answer.
+func outage(good, lost []record.Request, cause time.Time) (from, to time.Time) {
+	if len(lost) == 0 {
+		for i := 1; i < len(good); i++ {
+			a, b := good[i-1].Done, good[i].Done
+			if b.After(cause) && b.Sub(a) > to.Sub(from) {
+				from, to = a, b
+			}
+		}
+		return from, to
+	}
+	first, last := lost[0].Sent, lost[len(lost)-1].Sent
+	for _, r := range good {
+		if r.Done.Before(first) {
+			from = r.Done
+		}
+		if to.IsZero() && r.Sent.After(last) {
+			to = r.Done
+		}
+	}
+	return from, to
+}
+
+// overlap is for how long a pod answered to requests that were sent after an
+// answer of its successor had arrived.
+func overlap(routing string, good []record.Request) float64 {
+	if routing == Plain {
+		return 0 // all of its pods serve
+	}
+	longest := 0.0
+	firstAnswer := map[string]time.Time{}
+	for _, r := range good {
+		if _, seen := firstAnswer[r.Pod]; !seen {
+			firstAnswer[r.Pod] = r.Done
+		}
+		for pod, first := range firstAnswer {
+			if first.After(firstAnswer[r.Pod]) && r.Sent.After(first) && pod != r.Pod {
+				longest = max(longest, milliseconds(r.Sent.Sub(first)))
+			}
+		}
+	}
+	return longest
+}
+
+// kept says for how long after the cause the kept-alive connection was answered
+// by the old master, be it badly, and whether it still was at the end.
+func kept(o Observation) (ms *float64, toTheEnd bool) {
+	var first, last record.Request
+	var until time.Time
+	for _, r := range o.Kept {
+		switch {
+		case r.Pod == "":
+		case r.Done.Before(o.Cause):
+			first = r
+		default:
+			last = r
+			if r.Answer == first.Answer {
+				until = r.Done
+			}
+		}
+	}
+	if first.Pod != o.Old {
+		return nil, false
+	}
+	stayed := max(0, milliseconds(until.Sub(o.Cause)))
+	return &stayed, last.Answer == first.Answer
+}
+
+const (
+	// mergeGood and mergeLost are how far apart two answers of a pod, and two lost
+	// requests, may be in a Span: a plain Service has each of its pods answer every
+	// third request only.
+	mergeGood, mergeLost = 300 * time.Millisecond, 50 * time.Millisecond
+	// lead is for how long before the cause requests count.
+	lead = time.Second
+)
+
+func lanes(o Observation, good, lost []record.Request) []Lane {
+	names := map[string]string{o.Old: "old"}
+	all := []Lane{{Pod: "old"}}
+	byPod := map[string][]record.Request{}
+	for _, r := range good {
+		if _, known := names[r.Pod]; !known {
+			names[r.Pod] = "new"
+			if len(names) > 2 || o.Routing == Plain {
+				names[r.Pod] = fmt.Sprintf("pod %d", len(names))
+			}
+			all = append(all, Lane{Pod: names[r.Pod]})
+		}
+		byPod[names[r.Pod]] = append(byPod[names[r.Pod]], r)
+	}
+	for i := range all {
+		all[i].Spans = spans(o.Cause, byPod[all[i].Pod], mergeGood)
+	}
+	return append(all, Lane{Pod: "lost", Spans: spans(o.Cause, lost, mergeLost)})
+}
+
+func spans(cause time.Time, requests []record.Request, merge time.Duration) []Span {
+	requests = slices.Clone(requests)
+	slices.SortFunc(requests, func(a, b record.Request) int { return a.Sent.Compare(b.Sent) })
+	var all []Span
+	for _, r := range requests {
+		at := milliseconds(r.Sent.Sub(cause))
+		if len(all) > 0 && at-all[len(all)-1].To <= milliseconds(merge) {
+			all[len(all)-1].To = at
+			all[len(all)-1].Count++
+			continue
+		}
+		all = append(all, Span{From: at, To: at, Count: 1})
+	}
+	return all
+}
+
+// Summarise sums up the runs of a scenario with one routing.
+func Summarise(scenario, routing string, outcomes []Outcome) Result {
+	r := Result{Scenario: scenario, Routing: routing, Runs: len(outcomes)}
+	var outage, after, stayed []float64
+	for _, o := range outcomes {
+		outage = append(outage, o.OutageMS)
+		if o.AfterDetection != nil {
+			after = append(after, *o.AfterDetection)
+		}
+		if o.KeptMS != nil {
+			stayed = append(stayed, *o.KeptMS)
+		}
+		if o.KeptToTheEnd {
+			r.KeptToTheEnd++
+		}
+		r.Lost += o.Lost
+		r.Sent += o.Sent
+		r.Transitions += o.Transitions
+		r.OverlapMSMax = max(r.OverlapMSMax, o.OverlapMS)
+	}
+	r.OutageMS = *quantiles(outage)
+	r.AfterDetectionMS = quantiles(after)
+	r.KeptMS = quantiles(stayed)
+	byOutage := slices.SortedStableFunc(slices.Values(outcomes), func(a, b Outcome) int {
+		return cmp.Or(cmp.Compare(a.OutageMS, b.OutageMS), cmp.Compare(a.Lost, b.Lost))
+	})
+	r.Median, r.Worst = byOutage[rank(len(byOutage), 0.5)].Run, byOutage[len(byOutage)-1].Run
+	return r
+}
+
+// quantiles are values that were measured (nearest rank), nothing in between.
+func quantiles(values []float64) *Quantiles {
+	if len(values) == 0 {
+		return nil
+	}
+	values = slices.Sorted(slices.Values(values))
+	return &Quantiles{P50: values[rank(len(values), 0.5)], P90: values[rank(len(values), 0.9)], Max: values[len(values)-1]}
+}
+
+func rank(n int, q float64) int { return max(0, int(math.Ceil(q*float64(n)))-1) }
+
+// milliseconds are whole ones: the clients look every 15 ms.
+func milliseconds(d time.Duration) float64 { return math.Round(float64(d) / float64(time.Millisecond)) }

@@ -1,0 +1,170 @@
+package failover
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"qoqo.dev/active-standby-controller/e2e/failover/results"
+)
+
+// Scenario is a way in which a master fails or moves.
+type Scenario struct {
+	Name  string // as in results.json
+	Title string // as in the documents
+
+	// preStop is for how many seconds a pod that is deleted goes on serving.
+	preStop int
+	// shared: another Service selects the measured pods too.
+	shared bool
+	// planned: nothing fails, so that there is nothing to compare with in a plain Service.
+	planned bool
+	// node: the masters' node fails, and takes those of all routings with it.
+	node bool
+	// withController: that node has one of the controller's replicas.
+	withController bool
+
+	// cause makes the master fail or move, and returns when it did.
+	cause func(context.Context, *measurement, *workload) (time.Time, error)
+	// undo makes the workload as it was; a pod that is no more is replaced by
+	// its ReplicaSet.
+	undo func(context.Context, *measurement, *workload) error
+	// takes is about how long a run takes, for the first estimate of the time left.
+	takes time.Duration
+}
+
+const fast, slow = 14 * time.Second, 100 * time.Second
+
+// Scenarios are all that there are.
+var Scenarios = []Scenario{
+	{Name: "not-ready", Title: "The master turns NotReady", cause: fail, undo: replace, takes: fast},
+	{Name: "killed", Title: "The master's process is killed", cause: signal("SIGKILL"), undo: replace, takes: fast},
+	{Name: "hung", Title: "The master's process hangs", cause: signal("SIGSTOP"), undo: replace, takes: fast},
+	{Name: "deleted", Title: "The master is deleted and stops at once", cause: deletePod, takes: fast},
+	{Name: "not-ready-shared", Title: "The master turns NotReady, and another Service selects it too", shared: true, cause: fail, undo: replace, takes: fast},
+	{Name: "switchover", Title: "Planned switchover", planned: true, cause: switchOver, takes: fast},
+	{Name: "deleted-prestop", Title: "The master is deleted and serves on for 2 s", preStop: 2, cause: deletePod, takes: fast},
+	{Name: "rolling-restart", Title: "Rolling restart", preStop: 2, cause: restart, takes: 2 * fast},
+	{Name: "drained", Title: "The master's node is drained", preStop: 2, cause: drain, undo: uncordon, takes: fast},
+	{Name: "node-off", Title: "The master's node loses power", node: true, cause: onNode("kill"), undo: onNodeAgain("start"), takes: slow},
+	{Name: "node-off-with-controller", Title: "The master's node loses power, and a replica of the controller with it", node: true, withController: true, cause: onNode("kill"), undo: onNodeAgain("start"), takes: slow},
+	{Name: "node-frozen", Title: "The master's node freezes", node: true, cause: onNode("pause"), undo: onNodeAgain("unpause"), takes: slow},
+}
+
+// routings are those that are measured, the baseline first.
+func (s Scenario) routings() []string {
+	if s.planned {
+		return slices.DeleteFunc(slices.Clone(results.Routings), func(routing string) bool { return routing == results.Plain })
+	}
+	return results.Routings
+}
+
+// rounds are the routings that are measured at the same time, in their order. A
+// node that fails takes many pods with it anyway; otherwise a change to one
+// Service would make kube-proxy look at the others.
+func (s Scenario) rounds() [][]string {
+	if s.node {
+		return [][]string{s.routings()}
+	}
+	var rounds [][]string
+	for _, routing := range s.routings() {
+		rounds = append(rounds, []string{routing})
+	}
+	return rounds
+}
+
+// fail makes the application find out that it cannot serve.
+func fail(ctx context.Context, m *measurement, w *workload) (time.Time, error) {
+	now := time.Now()
+	err := m.Client.CoreV1().RESTClient().Post().Namespace(namespace).Resource("pods").Name(w.master.Name+":8080").
+		SubResource("proxy").Suffix("failing", "true").Do(ctx).Error()
+	return now, err
+}
+
+func signal(name string) func(context.Context, *measurement, *workload) (time.Time, error) {
+	return func(ctx context.Context, m *measurement, w *workload) (time.Time, error) {
+		now := time.Now()
+		return now, m.Signal(ctx, namespace, w.master.Name, name)
+	}
+}
+
+func deletePod(ctx context.Context, m *measurement, w *workload) (time.Time, error) {
+	now := time.Now()
+	return now, m.Client.CoreV1().Pods(namespace).Delete(ctx, w.master.Name, metav1.DeleteOptions{})
+}
+
+// replace deletes the pod that was the master, so that the next run has a fresh one.
+func replace(ctx context.Context, m *measurement, w *workload) error {
+	return m.deletePodNow(ctx, w.master.Name)
+}
+
+func switchOver(ctx context.Context, m *measurement, w *workload) (time.Time, error) {
+	to, err := m.standby(ctx, w)
+	if err != nil {
+		return time.Time{}, err
+	}
+	now := time.Now()
+	return now, m.editHolder(ctx, w, to)
+}
+
+func restart(ctx context.Context, m *measurement, w *workload) (time.Time, error) {
+	now := time.Now()
+	patch := fmt.Appendf(nil, `{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":%q}}}}}`, now.Format(time.RFC3339))
+	deployments := m.Client.AppsV1().Deployments(namespace)
+	if _, err := deployments.Patch(ctx, w.routing, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		return now, err
+	}
+	return now, m.eventually(ctx, w.routing+" is restarted", func() error {
+		d, err := deployments.Get(ctx, w.routing, metav1.GetOptions{})
+		if err == nil && (d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedReplicas < replicas || d.Status.Replicas > replicas || d.Status.AvailableReplicas < replicas) {
+			err = fmt.Errorf("its status is %+v", d.Status)
+		}
+		return err
+	})
+}
+
+// drain does what kubectl drain does, whose own start would disturb: it cordons
+// the node, lists the pods there, and evicts them; but not the other workloads'.
+func drain(ctx context.Context, m *measurement, w *workload) (time.Time, error) {
+	now := time.Now()
+	if err := m.setUnschedulable(ctx, w.master.Spec.NodeName, true); err != nil {
+		return now, err
+	}
+	pods, err := m.pods(ctx, w)
+	if err != nil {
+		return now, err
+	}
+	for _, pod := range pods {
+		if pod.Spec.NodeName != w.master.Spec.NodeName {
+			continue
+		}
+		eviction := &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: pod.Name}}
+		if err := m.Client.CoreV1().Pods(namespace).EvictV1(ctx, eviction); err != nil {
+			return now, err
+		}
+	}
+	return now, nil
+}
+
+func uncordon(ctx context.Context, m *measurement, w *workload) error {
+	return m.setUnschedulable(ctx, w.master.Spec.NodeName, false)
+}
+
+// onNode does to the master's node what `docker COMMAND` does to its container.
+func onNode(command string) func(context.Context, *measurement, *workload) (time.Time, error) {
+	return func(ctx context.Context, m *measurement, w *workload) (time.Time, error) {
+		now := time.Now()
+		return now, m.Docker(ctx, w.master.Spec.NodeName, command)
+	}
+}
+
+func onNodeAgain(command string) func(context.Context, *measurement, *workload) error {
+	return func(ctx context.Context, m *measurement, w *workload) error {
+		return m.Docker(ctx, w.master.Spec.NodeName, command)
+	}
+}

@@ -1,0 +1,142 @@
+package failover
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
+
+	"qoqo.dev/active-standby-controller/e2e/failover/results"
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+// sightings are what the API server has said, and when; to tell how far the news
+// of a failure had come at what time.
+type sightings struct {
+	lock sync.Mutex
+	all  []sighting
+	// routes is when a Service or an EndpointSlice last changed, upon which
+	// kube-proxy acts.
+	routes time.Time
+}
+
+type sighting struct {
+	at     time.Time
+	object any
+	gone   bool
+}
+
+// watch begins to look, until ctx is done: at what moves kube-proxy in all
+// namespaces, and at the rest in that of the workloads.
+func watch(ctx context.Context, client kubernetes.Interface) (*sightings, error) {
+	s := &sightings{}
+	everywhere := informers.NewSharedInformerFactory(client, 0)
+	here := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace))
+	for _, informer := range []cache.SharedIndexInformer{
+		everywhere.Core().V1().Services().Informer(), everywhere.Discovery().V1().EndpointSlices().Informer(),
+		here.Core().V1().Pods().Informer(), here.Coordination().V1().Leases().Informer(),
+	} {
+		if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+			AddFunc:    func(object any) { s.add(object, false) },
+			UpdateFunc: func(_, object any) { s.add(object, false) },
+			DeleteFunc: func(object any) { s.add(object, true) },
+		}); err != nil {
+			return nil, err
+		}
+	}
+	for _, factory := range []informers.SharedInformerFactory{everywhere, here} {
+		factory.Start(ctx.Done())
+		for kind, synced := range factory.WaitForCacheSync(ctx.Done()) {
+			if !synced {
+				return nil, fmt.Errorf("watch %s: %w", kind, context.Cause(ctx))
+			}
+		}
+	}
+	return s, nil
+}
+
+func (s *sightings) add(object any, gone bool) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	now := time.Now()
+	if unknown, missed := object.(cache.DeletedFinalStateUnknown); missed {
+		object = unknown.Obj
+	}
+	s.all = append(s.all, sighting{now, object, gone})
+	switch object.(type) {
+	case *corev1.Service, *discoveryv1.EndpointSlice:
+		s.routes = now
+	}
+}
+
+// forget drops what was seen up to now.
+func (s *sightings) forget() {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.all = nil
+}
+
+// quiet is for how long kube-proxy has had nothing to do.
+func (s *sightings) quiet() time.Duration {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	return time.Since(s.routes)
+}
+
+// first is when something that is so was first seen, or zero.
+func (s *sightings) first(is func(sighting) bool) time.Time {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if i := slices.IndexFunc(s.all, is); i >= 0 {
+		return s.all[i].at
+	}
+	return time.Time{}
+}
+
+// fill says when the news of the workload's old master had come how far.
+func (s *sightings) fill(o *results.Observation, old *corev1.Pod) {
+	o.Noticed = s.first(func(seen sighting) bool {
+		pod, is := seen.object.(*corev1.Pod)
+		return is && pod.UID == old.UID && (seen.gone || !ready(pod))
+	})
+	o.Published = s.first(func(seen sighting) bool {
+		slice, is := seen.object.(*discoveryv1.EndpointSlice)
+		if !is || seen.gone || slice.Namespace != namespace || slice.Labels[discoveryv1.LabelServiceName] != o.Routing {
+			return false
+		}
+		serving := endpoints(slice)
+		if o.Routing == results.Plain {
+			return !slices.Contains(serving, old.UID)
+		}
+		return slices.ContainsFunc(serving, func(uid types.UID) bool { return uid != old.UID })
+	})
+	s.first(func(seen sighting) bool {
+		lease, is := seen.object.(*coordinationv1.Lease)
+		// An edit of the holder alone is a wish, not the controller's decision.
+		if is && lease.Name == o.Routing && lease.Annotations[api.AnnotationHolderUID] != string(old.UID) && lease.Spec.AcquireTime != nil {
+			o.Decided = lease.Spec.AcquireTime.Time
+			return true
+		}
+		return false
+	})
+}
+
+// endpoints are the pods that a slice lists as ready.
+func endpoints(slice *discoveryv1.EndpointSlice) (pods []types.UID) {
+	for _, endpoint := range slice.Endpoints {
+		if ptr.Deref(endpoint.Conditions.Ready, true) && endpoint.TargetRef != nil {
+			pods = append(pods, endpoint.TargetRef.UID)
+		}
+	}
+	return pods
+}

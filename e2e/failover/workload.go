@@ -1,0 +1,207 @@
+package failover
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"slices"
+	"text/template"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/utils/ptr"
+
+	"qoqo.dev/active-standby-controller/e2e/failover/results"
+	"qoqo.dev/active-standby-controller/e2e/traffic"
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+const (
+	namespace = "failover"
+	// patience is how long is waited for anything.
+	patience = 4 * time.Minute
+	// rest is for how long kube-proxy has nothing to do before a cause. It waits
+	// for a second after the end of an update, so that what comes right after one
+	// has begun is dealt with after that second, and followed by another.
+	rest = 2500 * time.Millisecond
+)
+
+//go:embed workload.yaml
+var manifest string
+
+var workloadTemplate = template.Must(template.New("workload.yaml").Parse(manifest))
+
+// workload is a Deployment and a Service, both named like the routing.
+type workload struct {
+	routing string
+	url     string
+	// master is the pod that fails or moves; of the plain Service, the one that
+	// does in its place.
+	master *corev1.Pod
+	// epoch is the Lease's before the cause.
+	epoch  int32
+	client *traffic.Pod
+}
+
+// apply makes the workloads of all routings as a scenario needs them.
+func (m *measurement) apply(ctx context.Context, s Scenario) error {
+	if _, err := m.Kubectl(ctx, "", "-n", namespace, "delete", "service", "-l", "shared"); err != nil {
+		return err
+	}
+	m.workloads = map[string]*workload{}
+	for _, routing := range results.Routings {
+		var text bytes.Buffer
+		if err := workloadTemplate.Execute(&text, map[string]any{
+			"Routing": routing, "Replicas": replicas, "Image": m.image, "Readiness": readiness, "PreStop": s.preStop, "Shared": s.shared,
+		}); err != nil {
+			return err
+		}
+		if _, err := m.Kubectl(ctx, text.String(), "-n", namespace, "apply", "-f", "-"); err != nil {
+			return err
+		}
+		if err := m.AwaitRollout(ctx, namespace, "deployment/"+routing); err != nil {
+			return err
+		}
+		service, err := m.Client.CoreV1().Services(namespace).Get(ctx, routing, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		// Not by name, as DNS may be on the node that fails.
+		m.workloads[routing] = &workload{routing: routing, url: "http://" + service.Spec.ClusterIP}
+	}
+	return nil
+}
+
+func (m *measurement) pods(ctx context.Context, w *workload) ([]corev1.Pod, error) {
+	list, err := m.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app=" + w.routing})
+	if err != nil {
+		return nil, err
+	}
+	return list.Items, nil
+}
+
+// settle waits until nothing is left of an earlier run, and finds the master.
+func (m *measurement) settle(ctx context.Context, w *workload) error {
+	return m.eventually(ctx, w.routing+" is at rest", func() error {
+		pods, err := m.pods(ctx, w)
+		if err != nil {
+			return err
+		}
+		if len(pods) != replicas {
+			return fmt.Errorf("%d pods", len(pods))
+		}
+		for _, pod := range pods {
+			if !ready(&pod) {
+				return fmt.Errorf("%s is not Ready", pod.Name)
+			}
+		}
+		if w.routing == results.Plain {
+			w.master = &pods[0]
+			return m.spread(ctx, w, pods)
+		}
+		lease, err := m.Client.CoordinationV1().Leases(namespace).Get(ctx, w.routing, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		holder := slices.IndexFunc(pods, func(pod corev1.Pod) bool { return string(pod.UID) == lease.Annotations[api.AnnotationHolderUID] })
+		if holder < 0 || pods[holder].Labels[api.LabelDesignation] != api.DesignationActive {
+			return fmt.Errorf("the Lease's holder %s is not the active pod", ptr.Deref(lease.Spec.HolderIdentity, ""))
+		}
+		w.master, w.epoch = &pods[holder], ptr.Deref(lease.Spec.LeaseTransitions, 0)
+		return m.spread(ctx, w, pods)
+	})
+}
+
+// spread deletes a pod that shares its node with another, and is not the master:
+// what replaces it goes to the node that has none.
+func (m *measurement) spread(ctx context.Context, w *workload, pods []corev1.Pod) error {
+	occupied := sets.New(w.master.Spec.NodeName)
+	for _, pod := range pods {
+		if pod.UID != w.master.UID && occupied.Has(pod.Spec.NodeName) {
+			return errors.Join(fmt.Errorf("%s is not alone on %s", pod.Name, pod.Spec.NodeName), m.deletePodNow(ctx, pod.Name))
+		}
+		occupied.Insert(pod.Spec.NodeName)
+	}
+	return nil
+}
+
+// transitions are those of the Lease since settle.
+func (m *measurement) transitions(ctx context.Context, w *workload) (int, error) {
+	if w.routing == results.Plain {
+		return 0, nil
+	}
+	lease, err := m.Client.CoordinationV1().Leases(namespace).Get(ctx, w.routing, metav1.GetOptions{})
+	if err != nil {
+		return 0, err
+	}
+	return int(ptr.Deref(lease.Spec.LeaseTransitions, 0) - w.epoch), nil
+}
+
+// standby is the name of a pod of the workload that is not the master.
+func (m *measurement) standby(ctx context.Context, w *workload) (string, error) {
+	pods, err := m.pods(ctx, w)
+	if err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(pods, func(pod corev1.Pod) bool { return pod.Name != w.master.Name && ready(&pod) })
+	if i < 0 {
+		return "", fmt.Errorf("%s has no standby", w.routing)
+	}
+	return pods[i].Name, nil
+}
+
+// editHolder asks for a switchover.
+func (m *measurement) editHolder(ctx context.Context, w *workload, to string) error {
+	patch := fmt.Appendf(nil, `{"spec":{"holderIdentity":%q}}`, to)
+	_, err := m.Client.CoordinationV1().Leases(namespace).Patch(ctx, w.routing, types.MergePatchType, patch, metav1.PatchOptions{})
+	return err
+}
+
+// setUnschedulable cordons a node, or puts it in service again.
+func (m *measurement) setUnschedulable(ctx context.Context, node string, unschedulable bool) error {
+	patch := fmt.Appendf(nil, `{"spec":{"unschedulable":%t}}`, unschedulable)
+	_, err := m.Client.CoreV1().Nodes().Patch(ctx, node, types.MergePatchType, patch, metav1.PatchOptions{})
+	return err
+}
+
+// deletePodNow deletes a pod without a grace period; one that is gone is no error.
+func (m *measurement) deletePodNow(ctx context.Context, name string) error {
+	err := m.Client.CoreV1().Pods(namespace).Delete(ctx, name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// deleteNamespace deletes everything that was created, and waits until it is gone.
+func (m *measurement) deleteNamespace(ctx context.Context) error {
+	_, err := m.Kubectl(ctx, "", "delete", "namespace", namespace, "--ignore-not-found", "--timeout=3m")
+	return err
+}
+
+// eventually waits until the condition returns nil.
+func (m *measurement) eventually(ctx context.Context, what string, condition func() error) error {
+	var last error
+	if err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, patience, true, func(context.Context) (bool, error) {
+		last = condition()
+		return last == nil, nil
+	}); ctx.Err() != nil {
+		return context.Cause(ctx)
+	} else if err != nil {
+		return fmt.Errorf("%s: not within %s: %w", what, patience, last)
+	}
+	return nil
+}
+
+func ready(pod *corev1.Pod) bool {
+	return pod.DeletionTimestamp == nil && slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}
