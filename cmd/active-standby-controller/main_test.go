@@ -56,7 +56,7 @@ func TestHelp(t *testing.T) {
 	rest := help
 	for _, text := range []string{
 		"qoqo.dev/service-mode: active-standby", "active-standby-controller [flags]",
-		"\nCluster flags:", "--kubeconfig string ", "--namespaces strings ",
+		"\nCluster flags:", "--kubeconfig string ", "--namespaces strings ", "--node-heartbeat-timeout duration ", "(default 25s)",
 		"\nServing flags:", "--http-endpoint string ", `(default ":8080")`,
 		"\nLogs flags:", "--logging-format string ", "--vmodule ",
 		"\nGlobal flags:", "--help ", "--version ",
@@ -84,6 +84,8 @@ func TestCommandFails(t *testing.T) {
 		"for an argument":                    {[]string{"web"}, `unknown command "web" for "active-standby-controller"`},
 		"for a flag that is not known":       {[]string{"--leader-elect"}, "unknown flag: --leader-elect"},
 		"for a namespace that cannot be":     {[]string{"--namespaces=B_"}, `--namespaces: "B_" is not the name of a namespace: ` + validation.IsDNS1123Label("B_")[0]},
+		"for a timeout that is too short":    {[]string{"--node-heartbeat-timeout=5s"}, "--node-heartbeat-timeout: 5s is too short, as kubelets send a heartbeat every 10 s only; allowed are 0 and 25s or more"},
+		"for a negative timeout":             {[]string{"--node-heartbeat-timeout=-25s"}, "--node-heartbeat-timeout: -25s is too short, as kubelets send a heartbeat every 10 s only; allowed are 0 and 25s or more"},
 		"for a log format that is not known": {[]string{"--logging-format=xml"}, `format: Invalid value: "xml": Unsupported log format`},
 		"for a kubeconfig that is not there": {[]string{"--kubeconfig=/nowhere"}, "no cluster to work on (see --kubeconfig): stat /nowhere: no such file or directory"},
 	}

@@ -16,16 +16,22 @@ func TestNodeRestart(t *testing.T) {
 	if err := cluster.RestartNode(t.Context(), master.Spec.NodeName); err != nil {
 		t.Fatal(err)
 	}
-	s.eventually("the old master is Ready again", func() error {
-		pod := s.pods("web")[master.Name]
-		if len(pod.Status.ContainerStatuses) == 0 || pod.Status.ContainerStatuses[0].RestartCount == 0 {
-			return fmt.Errorf("it has not restarted")
-		}
-		return readiness(pod)
-	})
+	s.awaitRestart(master.Name)
 	s.awaitRollout("deployment/web")
 	lease := s.awaitMaster("web", 0, anybody)
 	client.awaitPod(*lease.Spec.HolderIdentity)
 	s.Logf("%d transitions: %v", *lease.Spec.LeaseTransitions-1, s.guard.Holders("web"))
 	client.check(-1)
+}
+
+// awaitRestart waits until a pod's container was restarted and is Ready again.
+func (s *scene) awaitRestart(name string) {
+	s.Helper()
+	s.eventually(name+" is Ready again", func() error {
+		pod := s.pod(name)
+		if len(pod.Status.ContainerStatuses) == 0 || pod.Status.ContainerStatuses[0].RestartCount == 0 {
+			return fmt.Errorf("it has not restarted")
+		}
+		return readiness(*pod)
+	})
 }

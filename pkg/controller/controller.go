@@ -20,6 +20,8 @@ import (
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
+
+	"qoqo.dev/active-standby-controller/pkg/heartbeat"
 )
 
 const (
@@ -52,9 +54,11 @@ type Controller struct {
 	services scoped[*corev1.Service]
 	leases   scoped[*coordinationv1.Lease]
 	// nodes are the cordoned ones alone.
-	nodes    store[*corev1.Node]
-	pods     *podStores
-	warnings *warnings
+	nodes store[*corev1.Node]
+	// heartbeats is nil if nodes are not listened to.
+	heartbeats *heartbeat.Monitor
+	pods       *podStores
+	warnings   *warnings
 
 	synced chan struct{}
 	lock   sync.Mutex
@@ -63,8 +67,9 @@ type Controller struct {
 }
 
 // New returns a controller of the Services in namespaces, or in all of them
-// when there are none. It does nothing before Run.
-func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces []string) (*Controller, error) {
+// when there are none. A node is dead after heartbeatTimeout without a heartbeat,
+// or when Kubernetes says so if that is 0. It does nothing before Run.
+func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces []string, heartbeatTimeout time.Duration) (*Controller, error) {
 	c := &Controller{
 		client:   client,
 		recorder: recorder,
@@ -78,6 +83,7 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 		busy:     map[key]time.Time{},
 	}
 	c.pods = newPodStores(client, c.podHandler())
+	c.addHeartbeats(heartbeatTimeout)
 	return c, c.addInformers(namespaces)
 }
 
@@ -92,6 +98,9 @@ func (c *Controller) Run(ctx context.Context) {
 	informing, stop := context.WithCancel(ctx)
 	defer stop()
 	c.pods.start(informing, &running)
+	if c.heartbeats != nil {
+		running.Go(func() { c.heartbeats.Run(informing) })
+	}
 	var checkers []cache.DoneChecker
 	for _, informer := range c.informers() {
 		checkers = append(checkers, informer.HasSyncedChecker())

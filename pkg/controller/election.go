@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
@@ -26,7 +27,8 @@ func (c *Controller) syncElection(ctx context.Context, k key) (again time.Durati
 	if err != nil {
 		return 0, err
 	}
-	o, d, err := decide(ctx, c, o, c.draining)
+	c.wantHeartbeats(k, o.nodes())
+	o, d, err := decide(ctx, c, o, c.nodeStates())
 	if err != nil {
 		return 0, err
 	}
@@ -71,14 +73,14 @@ type server interface {
 // decide applies the rules to what is cached; and where caches that are behind
 // could lower the epoch or move the master needlessly, to what the API server
 // says, which it then returns as the observation.
-func decide(ctx context.Context, live server, o *observation, draining func(node string) bool) (*observation, election.Decision, error) {
+func decide(ctx context.Context, live server, o *observation, nodes nodeStates) (*observation, election.Decision, error) {
 	none := election.Decision{}
 	if len(o.members) == 0 {
 		return o, none, nil
 	}
-	v := o.view(draining)
+	v := o.view(nodes)
 	if behind(o, v) {
-		return decideLive(ctx, live, o.key, draining)
+		return decideLive(ctx, live, o.key, nodes)
 	}
 	d := election.Decide(v)
 	// That a pod terminates or has ended is never taken back. All else that
@@ -86,10 +88,10 @@ func decide(ctx context.Context, live server, o *observation, draining func(node
 	// asks for a pod in the Lease has looked at that one, not at a cache.
 	switch {
 	case d.Reason == election.NodeUnschedulable && d.Refused == nil:
-		d, err := decideWithNodes(ctx, live, o, draining)
+		d, err := decideWithNodes(ctx, live, o, nodes)
 		return o, d, err
 	case d.Refused != nil, d.Action == election.Switchover, d.Action == election.Failover && (d.Reason == election.HolderGone || d.Reason == election.HolderUnselected):
-		return decideLive(ctx, live, o.key, draining)
+		return decideLive(ctx, live, o.key, nodes)
 	case d.Reason == election.HolderNotReady, d.Reason == election.NobodyEligible:
 		holder := slices.IndexFunc(o.pods, func(p routing.Pod) bool { return p.UID == v.Lease.HolderUID })
 		if holder < 0 {
@@ -101,7 +103,7 @@ func decide(ctx context.Context, live server, o *observation, draining func(node
 			return nil, none, fmt.Errorf("confirming that %s is not Ready: %w", name, err)
 		}
 		o.replace(name, pod)
-		return o, election.Decide(o.view(draining)), nil
+		return o, election.Decide(o.view(nodes)), nil
 	}
 	return o, d, nil
 }
@@ -115,29 +117,31 @@ func behind(o *observation, v election.View) bool {
 	return !v.Lease.Exists || v.Trace.Epoch > v.Lease.Epoch || !v.Lease.Foreign && !owned(o)
 }
 
-func decideLive(ctx context.Context, live server, k key, draining func(node string) bool) (*observation, election.Decision, error) {
+func decideLive(ctx context.Context, live server, k key, nodes nodeStates) (*observation, election.Decision, error) {
 	o, err := live.lookAtServer(ctx, k)
 	if err != nil || len(o.members) == 0 {
 		return o, election.Decision{}, err
 	}
-	d, err := decideWithNodes(ctx, live, o, draining)
+	d, err := decideWithNodes(ctx, live, o, nodes)
 	return o, d, err
 }
 
 // decideWithNodes asks for those nodes that seem to be draining.
-func decideWithNodes(ctx context.Context, live server, o *observation, draining func(node string) bool) (election.Decision, error) {
-	confirmed := map[string]bool{}
-	for _, p := range o.pods {
-		node := p.Spec.NodeName
-		if _, asked := confirmed[node]; asked || !draining(node) {
+func decideWithNodes(ctx context.Context, live server, o *observation, nodes nodeStates) (election.Decision, error) {
+	draining := sets.New[string]()
+	for node := range o.nodes() {
+		if !nodes.draining(node) {
 			continue
 		}
-		var err error
-		if confirmed[node], err = live.cordoned(ctx, node); err != nil {
+		cordoned, err := live.cordoned(ctx, node)
+		if err != nil {
 			return election.Decision{}, fmt.Errorf("confirming that the node %s is unschedulable: %w", node, err)
 		}
+		if cordoned {
+			draining.Insert(node)
+		}
 	}
-	return election.Decide(o.view(func(node string) bool { return confirmed[node] })), nil
+	return election.Decide(o.view(nodeStates{draining.Has, nodes.dead})), nil
 }
 
 func (c *Controller) livePod(ctx context.Context, namespace, name string) (*corev1.Pod, error) {
@@ -146,12 +150,4 @@ func (c *Controller) livePod(ctx context.Context, namespace, name string) (*core
 		return nil, nil
 	}
 	return pod, err
-}
-
-func (c *Controller) cordoned(ctx context.Context, node string) (bool, error) {
-	n, err := c.client.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return false, nil
-	}
-	return err == nil && n.Spec.Unschedulable, err
 }

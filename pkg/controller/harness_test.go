@@ -88,7 +88,7 @@ func (c *cluster) prepare(namespaces ...string) *started {
 	s := &started{behind: map[string]time.Duration{}, events: &recorder{}, done: make(chan struct{})}
 	s.client = c.server.client(latency, s.behind)
 	var err error
-	if s.Controller, err = New(heeding{s.client}, s.events, namespaces); err != nil {
+	if s.Controller, err = New(heeding{s.client}, s.events, namespaces, 25*time.Second); err != nil {
 		c.Fatal(err)
 	}
 	return s

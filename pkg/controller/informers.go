@@ -170,18 +170,6 @@ func (c *Controller) enqueueSelecting(pod *corev1.Pod) (selected bool) {
 	return selected
 }
 
-// nodeHandler looks at the elections with pods on a node that is cordoned now.
-// That it no longer is moves nothing.
-func (c *Controller) nodeHandler() cache.TypedResourceEventHandler[*corev1.Node] {
-	return cache.TypedResourceEventHandlerFuncs[*corev1.Node]{
-		AddFunc: func(n *corev1.Node) {
-			for _, pod := range c.pods.on(n.Name) {
-				c.enqueueSelecting(pod)
-			}
-		},
-	}
-}
-
 func (c *Controller) annotatedServices(namespace string) []*corev1.Service {
 	return c.services.in(namespace).by(byNamespace, namespace)
 }

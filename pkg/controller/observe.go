@@ -195,7 +195,7 @@ func (o *observation) took(p routing.Patch, result runtime.Object) {
 }
 
 // view is the observation as the election sees it.
-func (o *observation) view(draining func(node string) bool) election.View {
+func (o *observation) view(nodes nodeStates) election.View {
 	trace := routing.Trace(o.members, o.pods)
 	v := election.View{
 		Lease: o.leaseView(),
@@ -205,7 +205,7 @@ func (o *observation) view(draining func(node string) bool) election.View {
 		v.MovesLose = v.MovesLose || m.Settings.Routing == api.RoutingLabel
 	}
 	for _, p := range o.pods {
-		v.Candidates = append(v.Candidates, o.candidate(p, draining))
+		v.Candidates = append(v.Candidates, o.candidate(p, nodes))
 	}
 	return v
 }
@@ -227,15 +227,16 @@ func (o *observation) leaseView() election.Lease {
 	return view
 }
 
-func (o *observation) candidate(p routing.Pod, draining func(node string) bool) election.Candidate {
+func (o *observation) candidate(p routing.Pod, nodes nodeStates) election.Candidate {
 	_, stamped := p.Annotations[api.AnnotationLeaseTransitions]
 	c := election.Candidate{
 		Name: p.Name, UID: p.UID,
 		Unselected:  p.Unselected,
-		Finished:    p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
+		Finished:    finished(p.Pod),
 		Terminating: p.DeletionTimestamp != nil,
 		Created:     p.CreationTimestamp.Time,
-		Draining:    draining(p.Spec.NodeName),
+		Draining:    nodes.draining(p.Spec.NodeName),
+		NodeSilent:  nodes.dead(p.Spec.NodeName),
 		Preferred:   o.members[0].Settings.Prefer.Matches(labels.Set(p.Labels)),
 		Revision:    cmp.Or(p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], p.Labels[appsv1.ControllerRevisionHashLabelKey]),
 		Identified:  p.Labels[api.LabelPodUID] == string(p.UID),
@@ -250,9 +251,8 @@ func (o *observation) candidate(p routing.Pod, draining func(node string) bool) 
 	return c
 }
 
-func (c *Controller) draining(node string) bool {
-	n, found := c.nodes.get(key{Name: node})
-	return found && n.Spec.Unschedulable
+func finished(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
 func byAge(a, b *corev1.Service) int {

@@ -69,12 +69,13 @@ func (w *world) cordoned(context.Context, string) (bool, error) { return false, 
 
 // reconcile is the controller's sync, cut off after some writes.
 func (r *replica) reconcile(w *world, crashAfter int) {
-	drained := func(string) bool { return false }
-	o, d, err := decide(w.t.Context(), w, observed(r.service, r.lease, r.pods), drained)
+	fine := func(string) bool { return false }
+	nodes := nodeStates{fine, fine}
+	o, d, err := decide(w.t.Context(), w, observed(r.service, r.lease, r.pods), nodes)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if d.Writes(o.view(drained).Lease) {
+	if d.Writes(o.view(nodes).Lease) {
 		if crashAfter--; crashAfter < 0 || !w.writeLease(o, d) {
 			return
 		}

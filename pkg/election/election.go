@@ -62,6 +62,8 @@ type Candidate struct {
 	Created    time.Time
 	// Draining: its node is unschedulable.
 	Draining bool
+	// NodeSilent: its node's kubelet gives no sign of life.
+	NodeSilent bool
 	// Preferred: the Service's preference matches it.
 	Preferred bool
 	// Revision is the hash that its Deployment or StatefulSet gave it.
@@ -146,6 +148,8 @@ const (
 	HolderTerminating Reason = "HolderTerminating"
 	// HolderNotReady: its condition Ready is not True.
 	HolderNotReady Reason = "HolderNotReady"
+	// NodeSilent: its node has sent no heartbeat for long, while others have.
+	NodeSilent Reason = "NodeSilent"
 )
 
 // Decision is what is to be done.
@@ -193,6 +197,8 @@ func (c Candidate) Ineligible() Reason {
 		return HolderTerminating
 	case !c.Ready:
 		return HolderNotReady
+	case c.NodeSilent:
+		return NodeSilent
 	}
 	return ""
 }

@@ -25,6 +25,7 @@ func finished(c *Candidate)    { c.Finished = true }
 func unselected(c *Candidate)  { c.Unselected = true }
 func designated(c *Candidate)  { c.Designated = true }
 func draining(c *Candidate)    { c.Draining = true }
+func nodeSilent(c *Candidate)  { c.NodeSilent = true }
 func reborn(c *Candidate)      { c.UID += "-2" }
 
 // held is a Lease as the controller has written it.
@@ -135,6 +136,20 @@ func TestDecide(t *testing.T) {
 		"a master that the Service no longer selects is replaced": {
 			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unselected), pod("b")}},
 			want:   to(Failover, HolderUnselected, "b", 5).from("a"),
+			writes: true,
+		},
+		"a master on a node without heartbeat is replaced by one elsewhere": {
+			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeSilent), pod("b", nodeSilent), pod("c")}},
+			want:   to(Failover, NodeSilent, "c", 5).from("a"),
+			writes: true,
+		},
+		"it is held while nobody elsewhere is eligible": {
+			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeSilent), pod("b", nodeSilent), pod("c", notReady)}},
+			want: to(Hold, NobodyEligible, "a", 4),
+		},
+		"an edit to a pod on such a node is refused": {
+			view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", nodeSilent)}},
+			want:   to(Restore, EditRefused, "a", 4).refusing("b", NodeSilent),
 			writes: true,
 		},
 		"a master that is gone is replaced": {
@@ -313,7 +328,7 @@ func TestDecide(t *testing.T) {
 	}
 	for _, reason := range []Reason{
 		LeaseForeign, HolderEligible, NobodyEligible, AwaitingEligible, LeaseLost, EpochRestored, EditRefused,
-		AlreadyDesignated, FirstEligible, HolderEdited, NodeUnschedulable, HolderGone, HolderUnselected, HolderFinished, HolderTerminating, HolderNotReady,
+		AlreadyDesignated, FirstEligible, HolderEdited, NodeUnschedulable, HolderGone, HolderUnselected, HolderFinished, HolderTerminating, HolderNotReady, NodeSilent,
 	} {
 		if !seen[reason] {
 			t.Errorf("no case decides for the reason %s", reason)

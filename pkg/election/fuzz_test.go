@@ -83,7 +83,7 @@ func viewOf(input []byte) View {
 			Name: names[1+i], UID: uids[1+(i+int(next()))%4],
 			Ready: !bit(0), Terminating: bit(1), Finished: bit(2), Unselected: bit(3),
 			Draining: bit(4), Preferred: bit(5), Identified: bit(6), Designated: bit(7),
-			ReadySince: time.Unix(int64(next()), 0),
+			ReadySince: time.Unix(int64(next()), 0), NodeSilent: next()&3 == 3,
 		})
 	}
 	seen := map[types.UID]bool{}

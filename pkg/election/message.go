@@ -10,6 +10,7 @@ var ineligible = map[Reason]string{
 	HolderFinished:    "%s has ended",
 	HolderTerminating: "%s is terminating",
 	HolderNotReady:    "%s is not Ready",
+	NodeSilent:        "%s is on a node that has sent no heartbeat",
 	NodeUnschedulable: "%s is on a node that is unschedulable",
 }
 

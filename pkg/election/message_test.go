@@ -47,6 +47,10 @@ func TestDecisionMessage(t *testing.T) {
 			to(Switchover, HolderEdited, "b", 5).from("a"),
 			"master moved from a to b in epoch 5: the Lease's holder was edited",
 		},
+		"a master whose node is dead": {
+			to(Failover, NodeSilent, "b", 5).from("a"),
+			"master moved from a to b in epoch 5: a is on a node that has sent no heartbeat",
+		},
 		"a master whose node is cordoned": {
 			to(Switchover, NodeUnschedulable, "b", 5).from("a"),
 			"master moved from a to b in epoch 5: a is on a node that is unschedulable",
