@@ -45,8 +45,10 @@ as in a planned switchover. With ` + "`label`" + `, where that would lose a seco
 evicted, and the ` + "`preStop`" + ` sleep bridges the switch.`,
 
 	"node-off": `The node's container is killed. Kubernetes marks its pods NotReady after its ` + "`node-monitor-grace-period`" + `, 40-55 s
-later; until then a plain Service loses the requests that go to the dead pod, and a Service with one master
-all of them. What the controller and kube-proxy take after that hardly shows.`,
+later, which is all that a plain Service has: until then it loses the requests that go to the dead pod, a third
+of them. The controller misses the node's heartbeats after 25 s, 15-26 s after its death, and does not wait for
+*noticed*. Where *published* is the first that kube-proxy sees, it acts at once; where another routing's change came
+just before, it waits for its ` + "`minSyncPeriod`" + `.`,
 
 	"node-off-with-controller": `The replicas have no leader, and the one that is left does what the other would have done: the time is the
 same as above.`,

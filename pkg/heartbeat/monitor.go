@@ -64,8 +64,7 @@ func New(client kubernetes.Interface, timeout time.Duration, changed func(node s
 // Run works until ctx is done. It is called once.
 func (m *Monitor) Run(ctx context.Context) {
 	m.begin(ctx)
-	defer m.running.Wait()
-	defer m.begin(nil) // no watch begins any more
+	defer m.end()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
@@ -85,6 +84,14 @@ func (m *Monitor) Dead(name string) bool {
 	defer m.lock.Unlock()
 	n, found := m.nodes[name]
 	return found && n.dead
+}
+
+// end waits until the watches have ended, and no other begins.
+func (m *Monitor) end() {
+	m.lock.Lock()
+	m.ctx = nil
+	m.lock.Unlock()
+	m.running.Wait()
 }
 
 // Want says which nodes matter to key from now on; none if nodes is empty. The

@@ -23,21 +23,28 @@ import (
 
 var web = types.NamespacedName{Namespace: "default", Name: "web"}
 
-// monitored runs a test with a monitor in a bubble. told is what changed was.
-func monitored(t *testing.T, test func(t *testing.T, m *Monitor, client *fake.Clientset, told *[]string)) {
+// monitored is a monitor, and what it has told, in a bubble.
+type monitored struct {
+	*testing.T
+	*Monitor
+	client *fake.Clientset
+	told   []string
+}
+
+// monitor runs a test with a monitor.
+func monitor(t *testing.T, test func(m *monitored)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		client := fake.NewClientset()
-		told := &[]string{}
-		m := New(client, 25*time.Second, func(node string) { *told = append(*told, node) })
+		m := &monitored{T: t, client: fake.NewClientset()}
+		m.Monitor = New(m.client, 25*time.Second, func(node string) { m.told = append(m.told, node) })
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			m.Run(ctx)
+			m.Monitor.Run(ctx)
 		}()
 		synctest.Wait()
-		test(t, m, client, told)
+		test(m)
 		cancel()
 		<-done
 	})
@@ -51,17 +58,17 @@ func lease(node string) *coordinationv1.Lease {
 }
 
 // renew renews the nodes' Leases every 10 s.
-func renew(t *testing.T, client *fake.Clientset, times int, nodes ...string) {
-	t.Helper()
-	leases := client.CoordinationV1().Leases(corev1.NamespaceNodeLease)
+func (m *monitored) renew(times int, nodes ...string) {
+	m.Helper()
+	leases := m.client.CoordinationV1().Leases(corev1.NamespaceNodeLease)
 	for range times {
 		for _, node := range nodes {
-			_, err := leases.Update(t.Context(), lease(node), metav1.UpdateOptions{})
+			_, err := leases.Update(m.Context(), lease(node), metav1.UpdateOptions{})
 			if err != nil {
-				_, err = leases.Create(t.Context(), lease(node), metav1.CreateOptions{})
+				_, err = leases.Create(m.Context(), lease(node), metav1.CreateOptions{})
 			}
 			if err != nil {
-				t.Fatal(err)
+				m.Fatal(err)
 			}
 		}
 		time.Sleep(10 * time.Second)
@@ -70,18 +77,18 @@ func renew(t *testing.T, client *fake.Clientset, times int, nodes ...string) {
 }
 
 func TestMonitor(t *testing.T) {
-	monitored(t, func(t *testing.T, m *Monitor, client *fake.Clientset, told *[]string) {
+	monitor(t, func(m *monitored) {
 		m.Want(web, sets.New("a", "b", "c"))
-		renew(t, client, 6, "a", "b", "c")
-		if len(*told) > 0 {
-			t.Errorf("told of %v while all nodes renew", *told)
+		m.renew(6, "a", "b", "c")
+		if len(m.told) > 0 {
+			t.Errorf("told of %v while all nodes renew", m.told)
 		}
-		renew(t, client, 3, "b", "c")
-		if diff := cmp.Diff([]string{"a"}, *told); diff != "" || !m.Dead("a") || m.Dead("b") {
+		m.renew(3, "b", "c")
+		if diff := cmp.Diff([]string{"a"}, m.told); diff != "" || !m.Dead("a") || m.Dead("b") {
 			t.Errorf("a is silent %t, b %t; told (-want +got): %s", m.Dead("a"), m.Dead("b"), diff)
 		}
-		renew(t, client, 1, "a", "b", "c")
-		if diff := cmp.Diff([]string{"a", "a"}, *told); diff != "" || m.Dead("a") {
+		m.renew(1, "a", "b", "c")
+		if diff := cmp.Diff([]string{"a", "a"}, m.told); diff != "" || m.Dead("a") {
 			t.Errorf("a is silent %t, although it renewed; told (-want +got): %s", m.Dead("a"), diff)
 		}
 		if m.Dead("nowhere") {
@@ -101,15 +108,15 @@ func TestMonitorConfirms(t *testing.T) {
 		"it may not be asked for": {err: apierrors.NewForbidden(coordinationv1.Resource("leases"), "a", nil)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			monitored(t, func(t *testing.T, m *Monitor, client *fake.Clientset, told *[]string) {
+			monitor(t, func(m *monitored) {
 				m.Want(web, sets.New("a", "b", "c"))
-				renew(t, client, 2, "a", "b", "c")
-				client.PrependReactor("get", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
+				m.renew(2, "a", "b", "c")
+				m.client.PrependReactor("get", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
 					return true, test.lease, test.err
 				})
-				renew(t, client, 4, "b", "c")
-				if m.Dead("a") || len(*told) > 0 {
-					t.Errorf("it is dead %t; told of %v", m.Dead("a"), *told)
+				m.renew(4, "b", "c")
+				if m.Dead("a") || len(m.told) > 0 {
+					t.Errorf("it is dead %t; told of %v", m.Dead("a"), m.told)
 				}
 			})
 		})
@@ -118,18 +125,18 @@ func TestMonitorConfirms(t *testing.T) {
 
 // A node that is removed from the cluster is not dead.
 func TestMonitorOfALeaseThatIsDeleted(t *testing.T) {
-	monitored(t, func(t *testing.T, m *Monitor, client *fake.Clientset, told *[]string) {
+	monitor(t, func(m *monitored) {
 		m.Want(web, sets.New("a", "b", "c"))
-		renew(t, client, 2, "a", "b", "c")
-		renew(t, client, 3, "b", "c")
+		m.renew(2, "a", "b", "c")
+		m.renew(3, "b", "c")
 		if !m.Dead("a") {
 			t.Fatal("a is not dead")
 		}
-		if err := client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Delete(t.Context(), "a", metav1.DeleteOptions{}); err != nil {
+		if err := m.client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Delete(t.Context(), "a", metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		renew(t, client, 6, "b", "c")
-		if diff := cmp.Diff([]string{"a", "a"}, *told); diff != "" || m.Dead("a") {
+		m.renew(6, "b", "c")
+		if diff := cmp.Diff([]string{"a", "a"}, m.told); diff != "" || m.Dead("a") {
 			t.Errorf("a is dead %t; told (-want +got): %s", m.Dead("a"), diff)
 		}
 	})
@@ -137,14 +144,14 @@ func TestMonitorOfALeaseThatIsDeleted(t *testing.T) {
 
 // Nodes are listened to while they matter to anybody.
 func TestMonitorWatchesWhatIsWanted(t *testing.T) {
-	monitored(t, func(t *testing.T, m *Monitor, client *fake.Clientset, _ *[]string) {
+	monitor(t, func(m *monitored) {
 		db := types.NamespacedName{Namespace: "default", Name: "db"}
 		m.Want(web, sets.New("a", "b"))
 		m.Want(db, sets.New("b"))
 		m.Want(db, sets.New("b"))
 		synctest.Wait()
 		var watched []string
-		for _, action := range client.Actions() {
+		for _, action := range m.client.Actions() {
 			if watch, ok := action.(clienttesting.WatchActionImpl); ok {
 				watched = append(watched, watch.GetNamespace()+" "+watch.ListOptions.FieldSelector)
 			}
