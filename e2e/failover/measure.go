@@ -64,6 +64,10 @@ func (m *measurement) run(ctx context.Context, s Scenario, routings []string) (o
 			return nil, err
 		}
 	}
+	// A kept-alive connection to a master of before would stay there.
+	if err := m.eventually(ctx, "nothing moves", m.quiet); err != nil {
+		return nil, err
+	}
 	for _, w := range all {
 		ask := []string{"request", "-url", w.url, "-every", interval.String(), "-timeout", timeout.String()}
 		client, err := traffic.Start(ctx, m.Client, namespace, m.ControlPlane, m.image, map[string][]string{
@@ -127,11 +131,19 @@ func (m *measurement) steady(ctx context.Context, s Scenario, w *workload) error
 		if since.IsZero() {
 			since = time.Now()
 		}
-		if quiet := min(time.Since(since), m.seen.quiet()); quiet < rest {
-			return fmt.Errorf("quiet for %s only", quiet)
+		if time.Since(since) < rest {
+			return fmt.Errorf("answered for %s only", time.Since(since))
 		}
-		return nil
+		return m.quiet()
 	})
+}
+
+// quiet fails until kube-proxy has had its rest.
+func (m *measurement) quiet() error {
+	if quiet := m.seen.quiet(); quiet < rest {
+		return fmt.Errorf("quiet for %s only", quiet)
+	}
+	return nil
 }
 
 // atLeast is for how long the clients are watched after a cause, and calm the
