@@ -1,8 +1,10 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"image/color"
+	"slices"
 
 	xfont "golang.org/x/image/font"
 	"gonum.org/v1/plot"
@@ -157,5 +159,8 @@ func stepsOf(r results.Result) (all []namedStep) {
 	add("decided", s.Decided, color.RGBA{R: 0xe6, G: 0x9f, B: 0x00, A: 0xff})
 	add("published", s.Published, color.RGBA{R: 0xcc, G: 0x79, B: 0xa7, A: 0xff})
 	add("answered", s.Answered, color.RGBA{R: 0x66, G: 0x33, B: 0x88, A: 0xff})
+	// In their order in time: a dead node's master is replaced before Kubernetes
+	// says that it is not Ready.
+	slices.SortStableFunc(all, func(a, b namedStep) int { return cmp.Compare(a.at, b.at) })
 	return all
 }
