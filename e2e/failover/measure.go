@@ -70,11 +70,11 @@ func (m *measurement) run(ctx context.Context, s Scenario, routings []string) (o
 	}
 	for _, w := range all {
 		ask := []string{"request", "-url", w.url, "-every", interval.String(), "-timeout", timeout.String()}
-		client, err := traffic.Start(ctx, m.Client, namespace, m.ControlPlane, m.image, map[string][]string{
+		client, startErr := traffic.Start(ctx, m.Client, namespace, m.ControlPlane, m.image, map[string][]string{
 			overNew: ask, overKept: append(slices.Clone(ask), "-keep"),
 		})
-		if err != nil {
-			return nil, err
+		if startErr != nil {
+			return nil, startErr
 		}
 		defer func() { err = errors.Join(err, client.Delete(context.WithoutCancel(ctx))) }()
 		w.client = client

@@ -20,7 +20,10 @@ func newProgress(w io.Writer, scenarios []Scenario, runs int) *progress {
 	p := &progress{Writer: w, runs: runs, left: map[string]int{}, takes: map[string]time.Duration{}}
 	for _, s := range scenarios {
 		p.left[s.Name] = runs * len(s.rounds())
-		p.takes[s.Name] = s.takes
+		p.takes[s.Name] = 10 * time.Second
+		if s.node {
+			p.takes[s.Name] = 80 * time.Second
+		}
 	}
 	return p
 }

@@ -34,26 +34,22 @@ type Scenario struct {
 	// undo makes the workload as it was; a pod that is no more is replaced by
 	// its ReplicaSet.
 	undo func(context.Context, *measurement, *workload) error
-	// takes is about how long a run takes, for the first estimate of the time left.
-	takes time.Duration
 }
-
-const fast, slow = 14 * time.Second, 100 * time.Second
 
 // Scenarios are all that there are.
 var Scenarios = []Scenario{
-	{Name: "not-ready", Title: "The master turns NotReady", cause: fail, undo: replace, takes: fast},
-	{Name: "killed", Title: "The master's process is killed", cause: signal("SIGKILL"), undo: replace, takes: fast},
-	{Name: "hung", Title: "The master's process hangs", cause: signal("SIGSTOP"), undo: replace, takes: fast},
-	{Name: "deleted", Title: "The master is deleted and stops at once", cause: deletePod, takes: fast},
-	{Name: "not-ready-shared", Title: "The master turns NotReady, and another Service selects it too", shared: true, cause: fail, undo: replace, takes: fast},
-	{Name: "switchover", Title: "Planned switchover", planned: true, cause: switchOver, takes: fast},
-	{Name: "deleted-prestop", Title: "The master is deleted and serves on for 2 s", preStop: 2, cause: deletePod, takes: fast},
-	{Name: "rolling-restart", Title: "Rolling restart", preStop: 2, cause: restart, takes: 2 * fast},
-	{Name: "drained", Title: "The master's node is drained", preStop: 2, cause: drain, undo: uncordon, takes: fast},
-	{Name: "node-off", Title: "The master's node loses power", node: true, cause: onNode("kill"), undo: onNodeAgain("start"), takes: slow},
-	{Name: "node-off-with-controller", Title: "The master's node loses power, and a replica of the controller with it", node: true, withController: true, cause: onNode("kill"), undo: onNodeAgain("start"), takes: slow},
-	{Name: "node-frozen", Title: "The master's node freezes", node: true, cause: onNode("pause"), undo: onNodeAgain("unpause"), takes: slow},
+	{Name: "not-ready", Title: "The master turns NotReady", cause: fail, undo: replace},
+	{Name: "killed", Title: "The master's process is killed", cause: signal("SIGKILL"), undo: replace},
+	{Name: "hung", Title: "The master's process hangs", cause: signal("SIGSTOP"), undo: replace},
+	{Name: "deleted", Title: "The master is deleted and stops at once", cause: deletePod},
+	{Name: "not-ready-shared", Title: "The master turns NotReady, and another Service selects it too", shared: true, cause: fail, undo: replace},
+	{Name: "switchover", Title: "Planned switchover", planned: true, cause: switchOver},
+	{Name: "deleted-prestop", Title: "The master is deleted and serves on for 2 s", preStop: 2, cause: deletePod},
+	{Name: "rolling-restart", Title: "Rolling restart", preStop: 2, cause: restart},
+	{Name: "drained", Title: "The master's node is drained", preStop: 2, cause: drain, undo: uncordon},
+	{Name: "node-off", Title: "The master's node loses power", node: true, cause: onNode("kill"), undo: onNodeAgain("start")},
+	{Name: "node-off-with-controller", Title: "The master's node loses power, and a replica of the controller with it", node: true, withController: true, cause: onNode("kill"), undo: onNodeAgain("start")},
+	{Name: "node-frozen", Title: "The master's node freezes", node: true, cause: onNode("pause"), undo: onNodeAgain("unpause")},
 }
 
 // routings are those that are measured, the baseline first.

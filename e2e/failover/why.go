@@ -28,8 +28,9 @@ removal in either case.`,
 	"switchover": "With `selector`" + ` one value in the Service's selector changes, the EndpointSlice controller replaces the endpoint in
 one write, and that is the first thing that kube-proxy sees: nothing is lost. With ` + "`label`" + ` two pods have to be
 written to. The old master's endpoint goes first, so that there are never two, and the new one waits for
-kube-proxy's second. The 100 ms from the edit to *decided* are those of two lists: the API server answers
-a consistent list from its cache, which it lets etcd confirm ten times a second.`,
+kube-proxy's second. Of the 100 ms from the edit to *decided* most are probably two lists' (it was not
+profiled): the API server answers a consistent list from its cache, which it lets etcd confirm ten times a
+second.`,
 
 	"deleted-prestop": "The pod's `preStop`" + ` hook sleeps for 2 s. While no endpoint is ready, kube-proxy sends traffic to those that
 terminate and still serve, so that the old master bridges the second until the new one is routed to. A pod

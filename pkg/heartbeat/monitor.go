@@ -86,14 +86,6 @@ func (m *Monitor) Dead(name string) bool {
 	return found && n.dead
 }
 
-// end waits until the watches have ended, and no other begins.
-func (m *Monitor) end() {
-	m.lock.Lock()
-	m.ctx = nil
-	m.lock.Unlock()
-	m.running.Wait()
-}
-
 // Want says which nodes matter to key from now on; none if nodes is empty. The
 // others cost nothing.
 func (m *Monitor) Want(key types.NamespacedName, nodes sets.Set[string]) {
@@ -116,6 +108,14 @@ func (m *Monitor) begin(ctx context.Context) {
 	m.ctx = ctx
 	m.watcher.looked = time.Now()
 	m.adjust()
+}
+
+// end waits until the watches have ended, and no other begins.
+func (m *Monitor) end() {
+	m.lock.Lock()
+	m.ctx = nil
+	m.lock.Unlock()
+	m.running.Wait()
 }
 
 // adjust begins and ends watches.
