@@ -42,12 +42,10 @@ func (s *scene) client(args ...string) *clientPod {
 }
 
 // all returns what was asked and answered up to now, in the order in which it
-// was asked, from the first answer on.
+// was asked, once there was an answer.
 func (t *clientPod) all() []record.Request {
 	t.Helper()
-	requests := assert.Must(t.pod.Read(t.Context(), "client", 0))(t)
-	first := slices.IndexFunc(requests, func(r record.Request) bool { return r.Error == "" })
-	return requests[max(first, 0):]
+	return record.Answered(assert.Must(t.pod.Read(t.Context(), "client", 0))(t))
 }
 
 // awaitAnswer waits until an answer that is asked for from now on pleases.

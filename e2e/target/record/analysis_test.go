@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // Each request is a pod, when it was sent and when it was done.
@@ -43,6 +45,20 @@ func TestStints(t *testing.T) {
 				t.Errorf("%s, want %s", got, test.want)
 			}
 		})
+	}
+}
+
+func TestAnswered(t *testing.T) {
+	at := func(second int64) time.Time { return time.Unix(second, 0) }
+	overtaken := Request{Sent: at(0), Done: at(5)}
+	refused := Request{Sent: at(1), Done: at(2), Error: "refused"}
+	lost := Request{Sent: at(5), Done: at(6), Error: "refused"}
+	answered := Request{Sent: at(7), Done: at(8)}
+	if diff := cmp.Diff([]Request{lost, answered}, Answered([]Request{overtaken, refused, lost, answered})); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if diff := cmp.Diff([]Request{refused, lost}, Answered([]Request{refused, lost})); diff != "" {
+		t.Errorf("without any answer: -want +got:\n%s", diff)
 	}
 }
 
