@@ -38,7 +38,7 @@ func (s *scene) optOut(service string) {
 // awaitNothingLeft waits until nothing of the controller's is in the namespace.
 func (s *scene) awaitNothingLeft() {
 	s.Helper()
-	keys := []string{api.LabelPodUID, api.LabelDesignation, api.AnnotationLeaseTransitions, api.AnnotationDeletionCost}
+	keys := []string{api.LabelPodUID, api.LabelDesignation, api.LabelRouting, api.AnnotationLeaseTransitions, api.AnnotationDeletionCost}
 	left := func(kind string, object metav1.Object, selector map[string]string) error {
 		for _, key := range keys {
 			if object.GetLabels()[key]+object.GetAnnotations()[key]+selector[key] != "" {

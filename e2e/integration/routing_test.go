@@ -33,18 +33,23 @@ func TestKindsOfServices(t *testing.T) {
 			s.Spec.ClusterIP, s.Spec.IPFamilyPolicy = corev1.ClusterIPNone, ptr.To(corev1.IPFamilyPolicyRequireDualStack)
 		},
 	}
-	for name, change := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newScene(t)
-			s.readyPods("web-0")
-			s.service("web", change)
-			s.awaitMaster("web", "web-0", 1)
-			s.readyPods("web-1")
-			s.setReady("web-0", false)
-			s.awaitMaster("web", "web-1", 2)
-			s.editHolderBack("web", "web-0")
-		})
+	for routing, route := range map[string]func(*corev1.Service){
+		"selector":      func(*corev1.Service) {},
+		"endpointslice": closedByEndpointSlice,
+	} {
+		for name, change := range tests {
+			t.Run(name+" by "+routing, func(t *testing.T) {
+				t.Parallel()
+				s := newScene(t)
+				s.readyPods("web-0")
+				s.service("web", change, route)
+				s.awaitMaster("web", "web-0", 1)
+				s.readyPods("web-1")
+				s.setReady("web-0", false)
+				s.awaitMaster("web", "web-1", 2)
+				s.editHolderBack("web", "web-0")
+			})
+		}
 	}
 }
 

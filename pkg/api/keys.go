@@ -18,6 +18,15 @@ const (
 	// AnnotationPrefer is a label selector of the pods to be preferred when a
 	// master is elected.
 	AnnotationPrefer = Domain + "/prefer"
+	// AnnotationSelector is a label selector of the candidates of a Service that
+	// has no selector of its own.
+	AnnotationSelector = Domain + "/selector"
+	// AnnotationProbe is how the controller itself asks pods whether they serve;
+	// see Probe, of which the others set a field.
+	AnnotationProbe         = Domain + "/probe"
+	AnnotationProbeInterval = Domain + "/probe-interval"
+	AnnotationProbeTimeout  = Domain + "/probe-timeout"
+	AnnotationProbeFailures = Domain + "/probe-failures"
 )
 
 // ModeActiveStandby is the value of AnnotationServiceMode that opts in.
@@ -28,6 +37,10 @@ const (
 	// LabelPodUID is the identity label: on a pod its own UID, in a Service's
 	// selector the master's UID, or NoPod. No two pods can match one value.
 	LabelPodUID = Domain + "/pod-uid"
+	// LabelRouting is RoutingEndpointSlice in the selector of a Service whose
+	// EndpointSlices the controller writes. No pod carries it, so that nobody else
+	// writes any.
+	LabelRouting = Domain + "/routing"
 	// LabelDesignation is DesignationActive on the master and
 	// DesignationStandby on every other candidate.
 	LabelDesignation = Domain + "/pod-designation"
@@ -71,6 +84,10 @@ const (
 	ManagedBy      = "active-standby-controller"
 )
 
+// SliceManagedBy is the value of the label endpointslice.kubernetes.io/managed-by
+// on EndpointSlices that are the controller's.
+const SliceManagedBy = Domain
+
 // Routing is a way of making traffic follow the holder.
 type Routing string
 
@@ -80,4 +97,7 @@ const (
 	// RoutingLabel is chosen by a Service whose selector holds
 	// LabelDesignation=active: only the pods' labels move.
 	RoutingLabel Routing = "label"
+	// RoutingEndpointSlice writes the Service's EndpointSlices, which Kubernetes
+	// otherwise would.
+	RoutingEndpointSlice Routing = "endpointslice"
 )

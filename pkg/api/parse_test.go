@@ -31,11 +31,15 @@ func selecting(key, value string) func(*corev1.Service) {
 	return func(s *corev1.Service) { s.Spec.Selector[key] = value }
 }
 
+func without(s *corev1.Service) { s.Spec.Selector = nil }
+
 // readable is Settings with the selectors as text.
 type readable struct {
 	LeaseName          string
 	Routing            Routing
 	Candidates, Prefer string
+	Selectorless       bool
+	Probe              Probe
 }
 
 // nobody is the text of the selector that matches nothing; its own String is
@@ -52,7 +56,7 @@ func read(s Settings) readable {
 		}
 		return s.String()
 	}
-	return readable{s.LeaseName, s.Routing, text(s.Candidates), text(s.Prefer)}
+	return readable{s.LeaseName, s.Routing, text(s.Candidates), text(s.Prefer), s.Selectorless, s.Probe}
 }
 
 func TestParse(t *testing.T) {
@@ -120,7 +124,7 @@ func TestParse(t *testing.T) {
 			want:    defaults,
 			problems: []Problem{{
 				ReasonInvalidAnnotation,
-				`annotation qoqo.dev/routing: "dns" is not known, allowed is "selector" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "selector" is used`,
+				`annotation qoqo.dev/routing: "dns" is not known, allowed are "selector" and "endpointslice" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "selector" is used`,
 			}},
 		},
 		"a routing that is not known is replaced by what the selector chose": {
@@ -128,7 +132,7 @@ func TestParse(t *testing.T) {
 			want:    readable{LeaseName: "web", Routing: RoutingLabel, Candidates: "app=web", Prefer: nobody},
 			problems: []Problem{{
 				ReasonInvalidAnnotation,
-				`annotation qoqo.dev/routing: "dns" is not known, allowed is "selector" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "label" is used`,
+				`annotation qoqo.dev/routing: "dns" is not known, allowed are "selector" and "endpointslice" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "label" is used`,
 			}},
 		},
 		"a routing that contradicts the selector is replaced by what the selector chose": {
@@ -139,6 +143,46 @@ func TestParse(t *testing.T) {
 				`annotation qoqo.dev/routing: "selector" contradicts the selector, which holds qoqo.dev/pod-designation: active; "label" is used, remove one of them`,
 			}},
 		},
+		"own EndpointSlices are chosen by the annotation": {
+			service: service(annotated(AnnotationRouting, "endpointslice")),
+			want:    readable{LeaseName: "web", Routing: RoutingEndpointSlice, Candidates: "app=web", Prefer: nobody},
+		},
+		"and the key in the selector is the controller's": {
+			service: service(annotated(AnnotationRouting, "endpointslice"), selecting(LabelRouting, "endpointslice")),
+			want:    readable{LeaseName: "web", Routing: RoutingEndpointSlice, Candidates: "app=web", Prefer: nobody},
+		},
+		"that key alone chooses nothing, as it is what the controller has left": {
+			service: service(selecting(LabelRouting, "endpointslice")),
+			want:    defaults,
+		},
+		"own EndpointSlices can follow routing by label": {
+			service: service(annotated(AnnotationRouting, "endpointslice"), selecting(LabelDesignation, DesignationActive)),
+			want:    readable{LeaseName: "web", Routing: RoutingEndpointSlice, Candidates: "app=web", Prefer: nobody},
+		},
+		"a Service without selector has one in an annotation, and own EndpointSlices": {
+			service: service(without, annotated(AnnotationSelector, "app=web,tier in (a,b)")),
+			want:    readable{LeaseName: "web", Routing: RoutingEndpointSlice, Candidates: "app=web,tier in (a,b)", Prefer: nobody, Selectorless: true},
+		},
+		"which it may say": {
+			service: service(without, annotated(AnnotationSelector, "app=web"), annotated(AnnotationRouting, "endpointslice")),
+			want:    readable{LeaseName: "web", Routing: RoutingEndpointSlice, Candidates: "app=web", Prefer: nobody, Selectorless: true},
+		},
+		"but not contradict": {
+			service: service(without, annotated(AnnotationSelector, "app=web"), annotated(AnnotationRouting, "selector")),
+			want:    readable{LeaseName: "web", Routing: RoutingEndpointSlice, Candidates: "app=web", Prefer: nobody, Selectorless: true},
+			problems: []Problem{{
+				ReasonInvalidAnnotation,
+				`annotation qoqo.dev/routing: "selector" needs a selector, which the Service has not; "endpointslice" is used`,
+			}},
+		},
+		"of two selectors the Service's own counts": {
+			service: service(annotated(AnnotationSelector, "app=db")),
+			want:    defaults,
+			problems: []Problem{{
+				ReasonInvalidAnnotation,
+				`annotation qoqo.dev/selector: "app=db" is for a Service without a selector of its own, and this one has app=web, which is used; remove one of them`,
+			}},
+		},
 		"a routing that says what the selector chose is no problem": {
 			service: service(annotated(AnnotationRouting, "label"), selecting(LabelDesignation, DesignationActive)),
 			want:    readable{LeaseName: "web", Routing: RoutingLabel, Candidates: "app=web", Prefer: nobody},
@@ -147,8 +191,8 @@ func TestParse(t *testing.T) {
 			service: service(annotated("qoqo.dev/b", "x"), annotated("qoqo.dev/a", "x"), annotated(AnnotationLeaseName, "db")),
 			want:    readable{LeaseName: "db", Routing: RoutingSelector, Candidates: "app=web", Prefer: nobody},
 			problems: []Problem{
-				{ReasonUnknownAnnotation, "annotation qoqo.dev/a is not known; allowed are qoqo.dev/service-mode, qoqo.dev/routing, qoqo.dev/lease-name, qoqo.dev/prefer"},
-				{ReasonUnknownAnnotation, "annotation qoqo.dev/b is not known; allowed are qoqo.dev/service-mode, qoqo.dev/routing, qoqo.dev/lease-name, qoqo.dev/prefer"},
+				{ReasonUnknownAnnotation, "annotation qoqo.dev/a is not known; allowed are " + allowed},
+				{ReasonUnknownAnnotation, "annotation qoqo.dev/b is not known; allowed are " + allowed},
 			},
 		},
 	}
@@ -171,6 +215,9 @@ func TestParse(t *testing.T) {
 		})
 	}
 }
+
+const allowed = "qoqo.dev/service-mode, qoqo.dev/routing, qoqo.dev/selector, qoqo.dev/lease-name, qoqo.dev/prefer, " +
+	"qoqo.dev/probe, qoqo.dev/probe-interval, qoqo.dev/probe-timeout, qoqo.dev/probe-failures"
 
 func parseError(selector string) string {
 	_, err := labels.Parse(selector)
@@ -196,13 +243,13 @@ func TestParseRefuses(t *testing.T) {
 		},
 		"a Service without selector": {
 			service: service(func(s *corev1.Service) { s.Spec.Selector = nil }),
-			want:    Problem{ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become its master; give it one, such as {app: web}"},
+			want:    Problem{ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become its master; give it one, such as {app: web}, or the annotation qoqo.dev/selector: app=web"},
 		},
 		"a selector of nothing but the controller's keys": {
 			service: service(func(s *corev1.Service) {
 				s.Spec.Selector = map[string]string{LabelPodUID: NoPod, LabelDesignation: DesignationActive}
 			}),
-			want: Problem{ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become its master; give it one, such as {app: web}"},
+			want: Problem{ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become its master; give it one, such as {app: web}, or the annotation qoqo.dev/selector: app=web"},
 		},
 		"a selector of the standbys": {
 			service: service(selecting(LabelDesignation, DesignationStandby)),
@@ -215,8 +262,23 @@ func TestParseRefuses(t *testing.T) {
 			service: service(selecting("qoqo.dev/zone", "a"), selecting("qoqo.dev/rack", "b")),
 			want: Problem{
 				ReasonForeignSelectorKey,
-				`selector qoqo.dev/rack: "b" is not the controller's; keys of qoqo.dev allowed in a selector are qoqo.dev/pod-uid and qoqo.dev/pod-designation`,
+				`selector qoqo.dev/rack: "b" is not the controller's; keys of qoqo.dev allowed in a selector are qoqo.dev/pod-uid, qoqo.dev/pod-designation and qoqo.dev/routing`,
 			},
+		},
+		"a selector with another value of the key of routing by EndpointSlice": {
+			service: service(selecting(LabelRouting, "selector")),
+			want:    Problem{ReasonForeignSelectorKey, `selector qoqo.dev/routing: "selector" cannot be served, allowed is "endpointslice"; remove the key, or the annotation qoqo.dev/service-mode`},
+		},
+		"neither a selector nor one in the annotation that parses": {
+			service: service(without, annotated(AnnotationSelector, "app in web")),
+			want: Problem{
+				ReasonUnsupportedService,
+				`the Service has no selector of its own, and annotation qoqo.dev/selector: "app in web" is not a label selector, such as "app=web": ` + parseError("app in web") + `; the Service is left as it is`,
+			},
+		},
+		"neither a selector nor one in the annotation that is for some pods only": {
+			service: service(without, annotated(AnnotationSelector, "")),
+			want:    Problem{ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become its master; give it one, such as {app: web}, or the annotation qoqo.dev/selector: app=web"},
 		},
 	}
 	for name, test := range tests {
@@ -237,13 +299,17 @@ func TestParseRefuses(t *testing.T) {
 
 // What users may set and what Parse knows are two lists in the program.
 func TestParseKnowsTheAnnotationsItNames(t *testing.T) {
-	valid := map[string]string{AnnotationServiceMode: ModeActiveStandby, AnnotationRouting: string(RoutingSelector), AnnotationLeaseName: "web", AnnotationPrefer: "tier=fast"}
+	valid := map[string]string{
+		AnnotationServiceMode: ModeActiveStandby, AnnotationRouting: string(RoutingEndpointSlice), AnnotationSelector: "app=web",
+		AnnotationLeaseName: "web", AnnotationPrefer: "tier=fast",
+		AnnotationProbe: "tcp://:80", AnnotationProbeInterval: "1s", AnnotationProbeTimeout: "1s", AnnotationProbeFailures: "1",
+	}
 	for _, key := range userAnnotations {
 		if _, known := valid[key]; !known {
 			t.Errorf("no value of %s is tested", key)
 		}
 	}
-	all := service(func(s *corev1.Service) { maps.Copy(s.Annotations, valid) })
+	all := service(without, func(s *corev1.Service) { maps.Copy(s.Annotations, valid) })
 	if _, problems, _ := Parse(all); len(problems) > 0 {
 		t.Errorf("problems of valid annotations: %v", problems)
 	}

@@ -61,17 +61,22 @@ func TestSelects(t *testing.T) {
 		pod     labels.Set
 		want    bool
 	}{
-		"a pod that has the labels and others":                   {service(), master, true},
-		"a pod that lacks one":                                   {service(selecting("zone", "a")), master, false},
-		"a pod with another value":                               {service(selecting("tier", "cache")), master, false},
-		"a pod without labels":                                   {service(), nil, false},
-		"a standby, although our key selects another pod":        {service(selecting(LabelPodUID, "uid-b")), master, true},
-		"a standby of routing by label":                          {service(selecting(LabelDesignation, DesignationActive)), labels.Set{"app": "web"}, true},
-		"a pod of a Service that is refused for its selector":    {service(selecting("qoqo.dev/zone", "a")), master, true},
-		"no pod, where there is no selector":                     {service(func(s *corev1.Service) { s.Spec.Selector = nil }), master, false},
-		"no pod, where there is only a key of ours":              {service(func(s *corev1.Service) { s.Spec.Selector = map[string]string{LabelPodUID: "uid-a"} }), master, false},
-		"not by a key whose prefix only begins like our domain":  {service(selecting("qoqo.dev.example.com/x", "a")), master, false},
-		"a pod whose label's prefix begins like our domain, too": {service(selecting("qoqo.dev.example.com/x", "a")), labels.Set{"app": "web", "qoqo.dev.example.com/x": "a"}, true},
+		"a pod that has the labels and others":                    {service(), master, true},
+		"a pod that lacks one":                                    {service(selecting("zone", "a")), master, false},
+		"a pod with another value":                                {service(selecting("tier", "cache")), master, false},
+		"a pod without labels":                                    {service(), nil, false},
+		"a standby, although our key selects another pod":         {service(selecting(LabelPodUID, "uid-b")), master, true},
+		"a standby of routing by label":                           {service(selecting(LabelDesignation, DesignationActive)), labels.Set{"app": "web"}, true},
+		"a pod of a Service that is refused for its selector":     {service(selecting("qoqo.dev/zone", "a")), master, true},
+		"no pod, where there is no selector":                      {service(func(s *corev1.Service) { s.Spec.Selector = nil }), master, false},
+		"no pod, where there is only a key of ours":               {service(func(s *corev1.Service) { s.Spec.Selector = map[string]string{LabelPodUID: "uid-a"} }), master, false},
+		"whom the annotation selects, where there is no selector": {service(without, annotated(AnnotationSelector, "app=web,tier!=cache")), master, true},
+		"nobody else": {service(without, annotated(AnnotationSelector, "app=db")), master, false},
+		"nobody by an annotation that does not parse":             {service(without, annotated(AnnotationSelector, "app in web")), master, false},
+		"nobody by an annotation that is for all":                 {service(without, annotated(AnnotationSelector, "")), master, false},
+		"not whom the annotation selects, if there is a selector": {service(selecting("tier", "cache"), annotated(AnnotationSelector, "app=web")), master, false},
+		"not by a key whose prefix only begins like our domain":   {service(selecting("qoqo.dev.example.com/x", "a")), master, false},
+		"a pod whose label's prefix begins like our domain, too":  {service(selecting("qoqo.dev.example.com/x", "a")), labels.Set{"app": "web", "qoqo.dev.example.com/x": "a"}, true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -83,6 +88,16 @@ func TestSelects(t *testing.T) {
 				t.Errorf("the selector of the Service, of an informer's cache, was changed to %v", test.service.Spec.Selector)
 			}
 		})
+	}
+}
+
+func TestOwnSelector(t *testing.T) {
+	s := service(selecting(LabelPodUID, "uid-a"), selecting(LabelRouting, "endpointslice"), selecting("qoqo.dev/zone", "a"))
+	if diff := cmp.Diff(map[string]string{"app": "web"}, OwnSelector(s)); diff != "" {
+		t.Errorf("own selector (-want +got):\n%s", diff)
+	}
+	if len(s.Spec.Selector) != 4 {
+		t.Errorf("the selector of the Service, of an informer's cache, was changed to %v", s.Spec.Selector)
 	}
 }
 
@@ -105,6 +120,9 @@ func TestSameElection(t *testing.T) {
 		"it selects fewer pods":                    {service(), service(selecting("tier", "db")), false},
 		"it selects other pods":                    {service(), service(selecting("app", "db")), false},
 		"it went over to routing by label":         {service(), service(selecting(LabelDesignation, DesignationActive)), false},
+		"the controller has detached it":           {service(), service(selecting(LabelRouting, "endpointslice")), true},
+		"it goes over to own EndpointSlices":       {service(), service(annotated(AnnotationRouting, "endpointslice")), true},
+		"its annotation selects other pods":        {service(without, annotated(AnnotationSelector, "app=web")), service(without, annotated(AnnotationSelector, "app=db")), false},
 		"its selector has a key that is not known": {service(), service(selecting("qoqo.dev/zone", "a")), false},
 	}
 	for name, test := range tests {

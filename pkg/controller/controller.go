@@ -13,8 +13,10 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	utilcache "k8s.io/apimachinery/pkg/util/cache"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
@@ -22,6 +24,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"qoqo.dev/active-standby-controller/pkg/heartbeat"
+	"qoqo.dev/active-standby-controller/pkg/probe"
 )
 
 const (
@@ -53,10 +56,16 @@ type Controller struct {
 
 	services scoped[*corev1.Service]
 	leases   scoped[*coordinationv1.Lease]
+	// slices are the controller's own EndpointSlices, and others' that are not
+	// Kubernetes'.
+	slices scoped[*discoveryv1.EndpointSlice]
+	// zones are those of nodes, by name.
+	zones *utilcache.LRUExpireCache
 	// nodes are the cordoned ones alone.
 	nodes store[*corev1.Node]
 	// heartbeats is nil if nodes are not listened to.
 	heartbeats *heartbeat.Monitor
+	prober     *probe.Prober
 	pods       *podStores
 	warnings   *warnings
 
@@ -79,11 +88,13 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 			workqueue.TypedRateLimitingQueueConfig[key]{Name: "elections"},
 		),
 		warnings: newWarnings(),
+		zones:    utilcache.NewLRUExpireCache(zonesMax),
 		synced:   make(chan struct{}),
 		busy:     map[key]time.Time{},
 	}
 	c.pods = newPodStores(client, c.podHandler())
 	c.addHeartbeats(heartbeatTimeout)
+	c.prober = probe.New(c.probed)
 	return c, c.addInformers(namespaces)
 }
 
@@ -101,12 +112,13 @@ func (c *Controller) Run(ctx context.Context) {
 	if c.heartbeats != nil {
 		running.Go(func() { c.heartbeats.Run(informing) })
 	}
+	running.Go(func() { c.prober.Run(informing) })
 	var checkers []cache.DoneChecker
 	for _, informer := range c.informers() {
 		checkers = append(checkers, informer.HasSyncedChecker())
 		running.Go(func() { informer.RunWithContext(informing) })
 	}
-	if !cache.WaitFor(ctx, "Services, Leases and Nodes", checkers...) {
+	if !cache.WaitFor(ctx, "Services, Leases, EndpointSlices and Nodes", checkers...) {
 		return
 	}
 	close(c.synced)
@@ -133,7 +145,7 @@ func (c *Controller) Ready() error {
 	case <-c.synced:
 		return nil
 	default:
-		return errors.New("the caches of Services, Leases and Nodes are not yet synced")
+		return errors.New("the caches of Services, Leases, EndpointSlices and Nodes are not yet synced")
 	}
 }
 
@@ -168,8 +180,8 @@ func (c *Controller) next(ctx context.Context) bool {
 		if again > 0 {
 			c.queue.AddAfter(k, again)
 		}
-	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err):
-		// Another replica was first, or the cache is behind: look again.
+	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || errors.Is(err, errAwaited):
+		// Another replica was first, or the cache is behind, or Kubernetes: look again.
 		logger.V(4).Info("Looking again", "reason", err)
 		c.queue.AddRateLimited(k)
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):

@@ -35,6 +35,7 @@ func (c *Controller) syncElection(ctx context.Context, k key) (again time.Durati
 	defer func() { c.warn(o) }()
 	if len(o.members) == 0 {
 		c.metrics.forget(k)
+		c.wantProbes(k, nil)
 		return 0, nil
 	}
 	if d.Action == election.Refuse || d.Reason == election.NobodyEligible {
@@ -42,6 +43,7 @@ func (c *Controller) syncElection(ctx context.Context, k key) (again time.Durati
 	}
 	c.metrics.election(k, d.Action != election.Refuse && d.Action != election.Hold || d.Reason == election.HolderEligible)
 	if d.Action == election.Refuse {
+		c.wantProbes(k, nil)
 		return refusedAgain, nil
 	}
 
@@ -53,6 +55,11 @@ func (c *Controller) syncElection(ctx context.Context, k key) (again time.Durati
 	if written {
 		c.announce(ctx, o, d)
 		c.metrics.recorded(k, d, decided)
+	}
+	c.wantProbes(k, o.targets(d.HolderUID))
+	o.unanswered(d.HolderUID, c.prober.State(k, d.HolderUID))
+	if err = o.withListed(ctx, c); err != nil {
+		return 0, err
 	}
 	return 0, c.route(ctx, o, d, func() {
 		if took, transition := c.metrics.routed(k); transition {
@@ -111,10 +118,12 @@ func decide(ctx context.Context, live server, o *observation, nodes nodeStates) 
 // behind says whether the caches do not suffice to decide. A Lease that is not
 // there is restored from what is written elsewhere, and there may be a foreign
 // one, which is not cached. Stamps that are ahead of the Lease come from a
-// replica that has seen a later one. And about who the Lease's owners are, two
-// replicas with different caches would fight.
+// replica that has seen a later one. About who the Lease's owners are, two replicas
+// with different caches would fight. And a Service that goes over from one routing to
+// another does so step by step.
 func behind(o *observation, v election.View) bool {
-	return !v.Lease.Exists || v.Trace.Epoch > v.Lease.Epoch || !v.Lease.Foreign && !owned(o)
+	return !v.Lease.Exists || v.Trace.Epoch > v.Lease.Epoch || !v.Lease.Foreign && !owned(o) ||
+		slices.ContainsFunc(o.members, routing.GoingOver)
 }
 
 func decideLive(ctx context.Context, live server, k key, nodes nodeStates) (*observation, election.Decision, error) {

@@ -190,6 +190,11 @@ func (c *cluster) state() (lines []string) {
 	for _, s := range services.Items {
 		lines = append(lines, "Service "+c.serviceLine(&s))
 	}
+	for _, s := range c.slices() {
+		if line := c.sliceLine(&s); line != "" {
+			lines = append(lines, "EndpointSlice "+line)
+		}
+	}
 	pods, err := c.users.CoreV1().Pods("").List(c.Context(), metav1.ListOptions{})
 	if err != nil {
 		c.Fatal(err)
@@ -224,13 +229,17 @@ func (c *cluster) leaseLine(l *coordinationv1.Lease) string {
 	return strings.TrimSpace(line) + ", of " + strings.Join(owners, " and ")
 }
 
-// serviceLine is "name: selector -> pod @epoch".
+// serviceLine is "name: selector [-> pod] [detached] [@epoch]".
 func (c *cluster) serviceLine(s *corev1.Service) string {
 	own := maps.Clone(s.Spec.Selector)
 	delete(own, api.LabelPodUID)
+	delete(own, api.LabelRouting)
 	line := qualified(s) + ": " + labels.FormatLabels(own)
 	if uid, routed := s.Spec.Selector[api.LabelPodUID]; routed {
 		line += " -> " + c.nameOf(uid)
+	}
+	if _, detached := s.Spec.Selector[api.LabelRouting]; detached {
+		line += " detached"
 	}
 	return line + stamp(s)
 }

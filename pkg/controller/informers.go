@@ -5,11 +5,13 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	coordinationinformers "k8s.io/client-go/informers/coordination/v1"
 	coreinformers "k8s.io/client-go/informers/core/v1"
+	discoveryinformers "k8s.io/client-go/informers/discovery/v1"
 	"k8s.io/client-go/informers/internalinterfaces"
 	"k8s.io/client-go/tools/cache"
 
@@ -26,12 +28,13 @@ const (
 )
 
 // addInformers watches, in the namespaces, all Services (an annotation cannot
-// be selected) and the Leases that are the controller's; and the cordoned nodes.
+// be selected), the Leases that are the controller's and the EndpointSlices that
+// are not Kubernetes'; and the cordoned nodes.
 func (c *Controller) addInformers(namespaces []string) (err error) {
 	if len(namespaces) == 0 {
 		namespaces = []string{metav1.NamespaceAll}
 	}
-	c.services, c.leases = scoped[*corev1.Service]{}, scoped[*coordinationv1.Lease]{}
+	c.services, c.leases, c.slices = scoped[*corev1.Service]{}, scoped[*coordinationv1.Lease]{}, scoped[*discoveryv1.EndpointSlice]{}
 	for _, namespace := range namespaces {
 		services := coreinformers.NewTypedServiceInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{Indexers: serviceIndexers})
 		if c.services[namespace], err = newStore(services, trimService, c.serviceHandler()); err != nil {
@@ -44,6 +47,13 @@ func (c *Controller) addInformers(namespaces []string) (err error) {
 		})
 		if c.leases[namespace], err = newStore(leases, trimLease, c.leaseHandler()); err != nil {
 			return fmt.Errorf("watching Leases: %w", err)
+		}
+		endpointSlices := discoveryinformers.NewTypedEndpointSliceInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{
+			Indexers:         sliceIndexers,
+			TweakListOptions: func(o *metav1.ListOptions) { o.LabelSelector = notBuiltIn },
+		})
+		if c.slices[namespace], err = newStore(endpointSlices, trimSlice, c.sliceHandler()); err != nil {
+			return fmt.Errorf("watching EndpointSlices: %w", err)
 		}
 	}
 	nodes := coreinformers.NewTypedNodeInformerWithOptions(c.client, internalinterfaces.InformerOptions{
@@ -64,6 +74,9 @@ func (c *Controller) informers() []cache.SharedIndexInformer {
 		all = append(all, s.informer)
 	}
 	for _, s := range c.leases {
+		all = append(all, s.informer)
+	}
+	for _, s := range c.slices {
 		all = append(all, s.informer)
 	}
 	return all
@@ -194,6 +207,19 @@ func trimNode(n *corev1.Node) {
 
 func trimPod(p *corev1.Pod) {
 	p.ManagedFields, p.OwnerReferences = nil, nil
-	p.Spec = corev1.PodSpec{NodeName: p.Spec.NodeName}
-	p.Status = corev1.PodStatus{Phase: p.Status.Phase, Conditions: p.Status.Conditions}
+	p.Spec = corev1.PodSpec{
+		NodeName: p.Spec.NodeName, Hostname: p.Spec.Hostname, Subdomain: p.Spec.Subdomain,
+		Containers: portsOnly(p.Spec.Containers), InitContainers: portsOnly(p.Spec.InitContainers),
+	}
+	p.Status = corev1.PodStatus{Phase: p.Status.Phase, Conditions: p.Status.Conditions, PodIP: p.Status.PodIP, PodIPs: p.Status.PodIPs}
+}
+
+// portsOnly keeps what a Service's named port is looked up in.
+func portsOnly(containers []corev1.Container) (kept []corev1.Container) {
+	for _, c := range containers {
+		if len(c.Ports) > 0 {
+			kept = append(kept, corev1.Container{Name: c.Name, Ports: c.Ports, RestartPolicy: c.RestartPolicy})
+		}
+	}
+	return kept
 }

@@ -26,6 +26,7 @@ type metrics struct {
 	duration    *kmetrics.HistogramVec
 	elections   *kmetrics.Gauge
 	masterless  *kmetrics.Gauge
+	suspected   *kmetrics.Gauge
 
 	lock sync.Mutex
 	// served says of each election whether it has a master that is eligible.
@@ -54,6 +55,10 @@ func newMetrics() *metrics {
 			Subsystem: subsystem, Name: "elections_without_master",
 			Help: "Elections whose master is not eligible, or that have none, because no pod is eligible.",
 		}),
+		suspected: kmetrics.NewGauge(&kmetrics.GaugeOpts{
+			Subsystem: subsystem, Name: "suspected_pods",
+			Help: "Pods that have stopped answering this replica's probes.",
+		}),
 		served:  map[key]bool{},
 		decided: map[key]time.Time{},
 	}
@@ -61,7 +66,7 @@ func newMetrics() *metrics {
 
 // Metrics are what the program registers.
 func (c *Controller) Metrics() []kmetrics.Registerable {
-	return []kmetrics.Registerable{c.metrics.transitions, c.metrics.duration, c.metrics.elections, c.metrics.masterless}
+	return []kmetrics.Registerable{c.metrics.transitions, c.metrics.duration, c.metrics.elections, c.metrics.masterless, c.metrics.suspected}
 }
 
 // recorded counts a decision that this replica has written into the Lease.
@@ -100,6 +105,14 @@ func (m *metrics) forget(k key) {
 		delete(m.served, k)
 		delete(m.decided, k)
 	})
+}
+
+// suspect counts the suspected pods, anew for each, so that none sets what another
+// has counted before it.
+func (m *metrics) suspect(count func() int) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	m.suspected.Set(float64(count()))
 }
 
 func (m *metrics) update(change func()) {

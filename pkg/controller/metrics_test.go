@@ -49,6 +49,9 @@ active_standby_elections 2
 # HELP active_standby_elections_without_master [ALPHA] Elections whose master is not eligible, or that have none, because no pod is eligible.
 # TYPE active_standby_elections_without_master gauge
 active_standby_elections_without_master 1
+# HELP active_standby_suspected_pods [ALPHA] Pods that have stopped answering this replica's probes.
+# TYPE active_standby_suspected_pods gauge
+active_standby_suspected_pods 0
 # HELP active_standby_transition_duration_seconds [ALPHA] Time from the decision on a change of holder until the Lease is written (phase=lease) and until traffic is routed to the holder (phase=routed).
 # TYPE active_standby_transition_duration_seconds histogram
 active_standby_transition_duration_seconds_sum{phase="lease"} 0.03

@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -19,6 +20,7 @@ import (
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/probe"
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
@@ -32,6 +34,9 @@ type observation struct {
 	members []routing.Member
 	// pods are the candidates, and what else add takes up.
 	pods []routing.Pod
+	// probed is what the controller's own probes say of the pods; one of which they say
+	// nothing is not in it.
+	probed map[types.UID]probe.State
 	// lease is nil if there is none.
 	lease *coordinationv1.Lease
 	// problems are to be reported on the Services, by UID.
@@ -74,7 +79,10 @@ func (c *Controller) lookAtCaches(ctx context.Context, k key) (*observation, err
 		return nil, fmt.Errorf("watching the pods: %w", err)
 	}
 	lease, _ := c.leases.in(k.Namespace).get(k)
-	return look(k, lease, c.annotatedServices(k.Namespace), pods.by(cache.NamespaceIndex, k.Namespace)), nil
+	o := look(k, lease, c.annotatedServices(k.Namespace), pods.by(cache.NamespaceIndex, k.Namespace))
+	c.withProbes(o)
+	c.withCachedSlices(o)
+	return o, nil
 }
 
 // lookAtServer looks at the election as the API server has it now.
@@ -91,7 +99,9 @@ func (c *Controller) lookAtServer(ctx context.Context, k key) (*observation, err
 		return nil, err
 	}
 	annotated := slices.DeleteFunc(services, func(s *corev1.Service) bool { return !api.Annotated(s) })
-	return look(k, lease, annotated, pods), nil
+	o := look(k, lease, annotated, pods)
+	c.withProbes(o)
+	return o, c.withLiveSlices(ctx, o)
 }
 
 // listNamespace asks the API server. It lists the pods first, so that a mark on
@@ -157,11 +167,15 @@ func (o *observation) overlap(with *corev1.Service) {
 
 // problem is one of the election itself, and so of all its members.
 func (o *observation) problem(reason, message string) {
-	problem := api.Problem{Reason: reason, Message: message}
 	for _, m := range o.members {
-		if !slices.Contains(o.problems[m.UID], problem) {
-			o.problems[m.UID] = append(o.problems[m.UID], problem)
-		}
+		o.serviceProblem(m.Service, reason, message)
+	}
+}
+
+func (o *observation) serviceProblem(service *corev1.Service, reason, message string) {
+	problem := api.Problem{Reason: reason, Message: message}
+	if !slices.Contains(o.problems[service.UID], problem) {
+		o.problems[service.UID] = append(o.problems[service.UID], problem)
 	}
 }
 
@@ -178,8 +192,8 @@ func (o *observation) replace(name string, now *corev1.Pod) {
 	}
 }
 
-// took takes the result of a patch up; nil means that the object is gone.
-func (o *observation) took(p routing.Patch, result runtime.Object) {
+// took takes the result of a change up; nil means that the object is gone.
+func (o *observation) took(p routing.Change, result runtime.Object) {
 	switch now := result.(type) {
 	case *corev1.Service:
 		for i := range o.members {
@@ -189,8 +203,26 @@ func (o *observation) took(p routing.Patch, result runtime.Object) {
 		}
 	case *corev1.Pod:
 		o.replace(p.Name, now)
+	case *discoveryv1.EndpointSlice:
+		o.replaceSlice(p, now)
 	case nil:
-		o.replace(p.Name, nil)
+		if p.Kind == routing.KindEndpointSlice {
+			o.replaceSlice(p, nil)
+		} else {
+			o.replace(p.Name, nil)
+		}
+	}
+}
+
+// replaceSlice puts the result of a change in the place of what the EndpointSlice
+// was before, nil for nothing.
+func (o *observation) replaceSlice(p routing.Change, now *discoveryv1.EndpointSlice) {
+	for i := range o.members {
+		m := &o.members[i]
+		m.Slices = slices.DeleteFunc(slices.Clone(m.Slices), func(s *discoveryv1.EndpointSlice) bool { return s.Name == p.Name })
+		if now != nil && serviceOf(now).Name == m.Name {
+			m.Slices = append(m.Slices, now)
+		}
 	}
 }
 
@@ -231,16 +263,18 @@ func (o *observation) candidate(p routing.Pod, nodes nodeStates) election.Candid
 	_, stamped := p.Annotations[api.AnnotationLeaseTransitions]
 	c := election.Candidate{
 		Name: p.Name, UID: p.UID,
-		Unselected:  p.Unselected,
-		Finished:    finished(p.Pod),
-		Terminating: p.DeletionTimestamp != nil,
-		Created:     p.CreationTimestamp.Time,
-		Draining:    nodes.draining(p.Spec.NodeName),
-		NodeSilent:  nodes.dead(p.Spec.NodeName),
-		Preferred:   o.members[0].Settings.Prefer.Matches(labels.Set(p.Labels)),
-		Revision:    cmp.Or(p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], p.Labels[appsv1.ControllerRevisionHashLabelKey]),
-		Identified:  p.Labels[api.LabelPodUID] == string(p.UID),
-		Designated:  !stamped && !p.Elsewhere && p.Labels[api.LabelDesignation] == api.DesignationActive,
+		Unselected:   p.Unselected,
+		Finished:     finished(p.Pod),
+		Terminating:  p.DeletionTimestamp != nil,
+		Created:      p.CreationTimestamp.Time,
+		Draining:     nodes.draining(p.Spec.NodeName),
+		NodeSilent:   nodes.dead(p.Spec.NodeName),
+		Answers:      o.probed[p.UID] == probe.Answering,
+		Unresponsive: o.probed[p.UID] == probe.Suspected,
+		Preferred:    o.members[0].Settings.Prefer.Matches(labels.Set(p.Labels)),
+		Revision:     cmp.Or(p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], p.Labels[appsv1.ControllerRevisionHashLabelKey]),
+		Identified:   p.Labels[api.LabelPodUID] == string(p.UID),
+		Designated:   !stamped && !p.Elsewhere && p.Labels[api.LabelDesignation] == api.DesignationActive,
 	}
 	for _, condition := range p.Status.Conditions {
 		if condition.Type == corev1.PodReady {
@@ -249,6 +283,12 @@ func (o *observation) candidate(p routing.Pod, nodes nodeStates) election.Candid
 		}
 	}
 	return c
+}
+
+func podReady(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
 }
 
 func finished(pod *corev1.Pod) bool {

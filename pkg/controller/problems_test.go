@@ -34,7 +34,7 @@ func TestUnknownModeLeavesAllAsItIs(t *testing.T) {
 func TestProblemIsReportedWhenItAppears(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := serving(c)
-		const warning = `Warning InvalidAnnotation Check on web: annotation qoqo.dev/routing: "dns" is not known, allowed is "selector" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "selector" is used`
+		const warning = `Warning InvalidAnnotation Check on web: annotation qoqo.dev/routing: "dns" is not known, allowed are "selector" and "endpointslice" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "selector" is used`
 		c.editService("web", withAnnotation(api.AnnotationRouting, "dns"))
 		c.settle()
 		c.expectEvents(s, warning)

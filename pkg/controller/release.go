@@ -24,6 +24,7 @@ import (
 func (c *Controller) release(ctx context.Context, k key) error {
 	c.metrics.forget(k)
 	c.wantHeartbeats(k, nil)
+	c.wantProbes(k, nil)
 	annotated, err := c.releaseLeftovers(ctx, k.Namespace)
 	if err != nil {
 		return err
@@ -45,18 +46,19 @@ func (c *Controller) release(ctx context.Context, k key) error {
 	return nil
 }
 
-func ignore(routing.Patch, runtime.Object) {}
+func ignore(routing.Change, runtime.Object) {}
 
 // releaseLeftovers takes away what was written in a namespace to Services that
-// are not annotated any more, and then to pods that no annotated Service selects;
-// and returns the annotated Services. It asks the API server and not the caches:
-// a cache that had not heard of a Service would strip that one's master.
+// are not annotated any more, then to pods that no annotated Service selects, and
+// the former's EndpointSlices; and returns the annotated Services. It asks the API
+// server and not the caches: a cache that had not heard of a Service would strip
+// that one's master.
 func (c *Controller) releaseLeftovers(ctx context.Context, namespace string) (annotated []*corev1.Service, err error) {
 	pods, services, err := c.listNamespace(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}
-	var fromServices, fromPods []routing.Patch
+	var fromServices, fromPods []routing.Change
 	for _, s := range services {
 		if api.Annotated(s) {
 			annotated = append(annotated, s)
@@ -70,10 +72,13 @@ func (c *Controller) releaseLeftovers(ctx context.Context, namespace string) (an
 		}
 	}
 	// As long as a Service selects the master's UID, the master keeps it.
-	for _, patches := range [][]routing.Patch{fromServices, fromPods} {
-		if err := c.patch(ctx, patches, ignore); err != nil {
+	for _, changes := range [][]routing.Change{fromServices, fromPods} {
+		if err := c.apply(ctx, changes, ignore); err != nil {
 			return nil, err
 		}
+	}
+	if err := c.releaseSlices(ctx, namespace, services, pods); err != nil {
+		return nil, err
 	}
 	if len(annotated) == 0 {
 		c.pods.forget(namespace, func() bool { return len(c.annotatedServices(namespace)) == 0 })

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -68,10 +69,15 @@ func (c *Controller) warn(o *observation) {
 	}
 }
 
-func (c *Controller) warnReverted(service runtime.Object, manager string) {
+// warnReverted reports that a key of the selector had been overwritten.
+func (c *Controller) warnReverted(service runtime.Object, key, manager string) {
+	instead := fmt.Sprintf("let it set %s: %s for routing by label", api.LabelDesignation, api.DesignationActive)
+	if key == api.LabelRouting {
+		instead = fmt.Sprintf("let it set %s: %s itself", key, api.RoutingEndpointSlice)
+	}
 	c.recorder.Eventf(service, nil, corev1.EventTypeWarning, reasonSelectorReverted, "Route",
-		"the field manager %q had overwritten %s in the selector, which was put back; if that is a tool which applies manifests, let it ignore the key, or let it set %s: %s for routing by label",
-		manager, api.LabelPodUID, api.LabelDesignation, api.DesignationActive)
+		"the field manager %q had overwritten %s in the selector, which was put back; if that is a tool which applies manifests, let it ignore the key, or %s",
+		manager, key, instead)
 }
 
 // warnings remembers which problems a Service was last seen with, so that each

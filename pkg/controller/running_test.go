@@ -116,9 +116,10 @@ func TestWatchesOfWhatIsNeededAlone(t *testing.T) {
 			}
 		}
 		want := map[string]string{
-			"services": "", // An annotation cannot be selected.
-			"leases":   "app.kubernetes.io/managed-by=active-standby-controller",
-			"nodes":    "spec.unschedulable=true",
+			"services":       "", // An annotation cannot be selected.
+			"leases":         "app.kubernetes.io/managed-by=active-standby-controller",
+			"endpointslices": "endpointslice.kubernetes.io/managed-by!=endpointslice-controller.k8s.io",
+			"nodes":          "spec.unschedulable=true",
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("watches and their selectors (-want +got):\n%s", diff)

@@ -9,6 +9,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
@@ -25,13 +26,20 @@ type replica struct {
 	service *corev1.Service
 	lease   *coordinationv1.Lease
 	pods    map[string]*corev1.Pod
+	slices  map[string]*discoveryv1.EndpointSlice
+}
+
+func newReplica(w *world) *replica {
+	r := &replica{}
+	r.hearAll(w)
+	return r
 }
 
 var simulatedKey = key{Namespace: "default", Name: "web"}
 
 // hear brings a part of the replica's view up to date.
 func (r *replica) hear(w *world) {
-	switch w.random.IntN(3) {
+	switch w.random.IntN(4) {
 	case 0:
 		r.service = w.service
 	case 1:
@@ -43,22 +51,23 @@ func (r *replica) hear(w *world) {
 		} else {
 			delete(r.pods, name)
 		}
+	case 3:
+		r.slices = maps.Clone(w.slices)
 	}
 }
 
 func (r *replica) hearAll(w *world) {
-	r.service, r.lease, r.pods = w.service, w.lease, map[string]*corev1.Pod{}
-	for name, pod := range w.pods {
-		r.pods[name] = pod
-	}
+	r.service, r.lease, r.pods, r.slices = w.service, w.lease, maps.Clone(w.pods), maps.Clone(w.slices)
 }
 
-func observed(service *corev1.Service, lease *coordinationv1.Lease, pods map[string]*corev1.Pod) *observation {
-	return look(simulatedKey, lease, []*corev1.Service{service}, slices.Collect(maps.Values(pods)))
+func (r *replica) look() *observation {
+	o := look(simulatedKey, r.lease, []*corev1.Service{r.service}, slices.Collect(maps.Values(r.pods)))
+	o.withSlices(func(key) []*discoveryv1.EndpointSlice { return slices.Collect(maps.Values(r.slices)) })
+	return o
 }
 
 func (w *world) lookAtServer(context.Context, key) (*observation, error) {
-	return observed(w.service, w.lease, w.pods), nil
+	return newReplica(w).look(), nil
 }
 
 func (w *world) livePod(_ context.Context, _, name string) (*corev1.Pod, error) {
@@ -71,7 +80,7 @@ func (w *world) cordoned(context.Context, string) (bool, error) { return false, 
 func (r *replica) reconcile(w *world, crashAfter int) {
 	fine := func(string) bool { return false }
 	nodes := nodeStates{fine, fine}
-	o, d, err := decide(w.t.Context(), w, observed(r.service, r.lease, r.pods), nodes)
+	o, d, err := decide(w.t.Context(), w, r.look(), nodes)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -80,7 +89,11 @@ func (r *replica) reconcile(w *world, crashAfter int) {
 			return
 		}
 	}
+	if err := o.withListed(w.t.Context(), w); err != nil {
+		w.t.Fatal(err)
+	}
 	a := routing.Assignment{HolderUID: d.HolderUID, Epoch: d.Epoch}
+	routing.Begin(a, o.members, o.pods)
 	for {
 		_, patches := routing.Next(a, o.members, o.pods)
 		if len(patches) == 0 {
@@ -101,6 +114,7 @@ func (w *world) settle(replicas []*replica) {
 		for _, r := range replicas {
 			r.hearAll(w)
 			r.reconcile(w, 1000)
+			w.followAll()
 		}
 	}
 	writes := w.writes
@@ -133,17 +147,7 @@ func (w *world) settle(replicas []*replica) {
 	if anybody && !served {
 		w.t.Fatalf("a pod is eligible, but the holder is %q", holder)
 	}
-	settings, _, _ := api.Parse(w.service)
-	if settings.Routing != api.RoutingSelector {
-		return
-	}
-	want := string(holder)
-	if want == "" {
-		want = api.NoPod
-	}
-	if got := w.service.Spec.Selector[api.LabelPodUID]; got != want {
-		w.t.Fatalf("the Service selects %q, want %q", got, want)
-	}
+	w.checkRouted(holder)
 }
 
 func (w *world) alive() (alive []*corev1.Pod) {
@@ -156,24 +160,31 @@ func (w *world) alive() (alive []*corev1.Pod) {
 }
 
 func TestSimulation(t *testing.T) {
-	for _, routing := range []api.Routing{api.RoutingSelector, api.RoutingLabel} {
-		t.Run(string(routing), func(t *testing.T) {
+	const selector, label, slice = api.RoutingSelector, api.RoutingLabel, api.RoutingEndpointSlice
+	tests := map[string][]api.Routing{
+		"by selector":                            {selector},
+		"by label":                               {label},
+		"by EndpointSlice":                       {slice},
+		"by EndpointSlice and selector, in turn": {slice, selector},
+		"by all of them, in turn":                {slice, selector, label},
+	}
+	for name, routings := range tests {
+		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(500) {
 				t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-					w := newWorld(t, seed, routing)
-					replicas := []*replica{{}, {}, {}}
-					for _, r := range replicas {
-						r.hearAll(w)
-					}
+					w := newWorld(t, seed, routings)
+					replicas := []*replica{newReplica(w), newReplica(w), newReplica(w)}
 					for range 300 {
 						r := replicas[w.random.IntN(len(replicas))]
-						switch w.random.IntN(10) {
+						switch w.random.IntN(11) {
 						case 0:
 							w.disturb()
 						case 1, 2, 3, 4:
 							r.hear(w)
-						case 5:
+						case 5, 6:
 							r.reconcile(w, w.random.IntN(4))
+						case 7:
+							w.follow()
 						default:
 							r.reconcile(w, 1000)
 						}

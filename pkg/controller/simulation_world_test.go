@@ -9,6 +9,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -27,6 +28,10 @@ type world struct {
 	service *corev1.Service
 	lease   *coordinationv1.Lease
 	pods    map[string]*corev1.Pod
+	slices  map[string]*discoveryv1.EndpointSlice
+	// routings are those that the user changes between.
+	routings []api.Routing
+	builtIn  follower
 
 	// What must hold for ever.
 	holderOf map[int32]types.UID
@@ -35,16 +40,15 @@ type world struct {
 	writes   int
 }
 
-func newWorld(t *testing.T, seed uint64, routing api.Routing) *world {
+func newWorld(t *testing.T, seed uint64, routings []api.Routing) *world {
 	t.Helper()
-	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 0)), pods: map[string]*corev1.Pod{}, holderOf: map[int32]types.UID{}}
-	w.service = &corev1.Service{ObjectMeta: metav1.ObjectMeta{
+	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 0)), pods: map[string]*corev1.Pod{}, holderOf: map[int32]types.UID{}, slices: map[string]*discoveryv1.EndpointSlice{}, routings: routings}
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{
 		Namespace: "default", Name: "web", UID: "service", ResourceVersion: w.next(),
 		Annotations: map[string]string{api.AnnotationServiceMode: api.ModeActiveStandby},
-	}, Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "web"}}}
-	if routing == api.RoutingLabel {
-		w.service.Spec.Selector[api.LabelDesignation] = api.DesignationActive
-	}
+	}, Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "web"}, ClusterIP: "10.1.0.1"}}
+	choose(service, routings[0])
+	w.putService(service)
 	for i := range 3 {
 		w.create(fmt.Sprint("web-", i))
 	}
@@ -55,7 +59,14 @@ func (w *world) next() string { w.version++; return strconv.Itoa(w.version) }
 
 func (w *world) create(name string) {
 	w.uids++
-	w.put(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: types.UID(fmt.Sprint("uid-", w.uids)), Labels: map[string]string{"app": "web", "tier": w.tier()}}})
+	status := []corev1.ConditionStatus{corev1.ConditionFalse, corev1.ConditionTrue}[w.random.IntN(2)]
+	w.put(&corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: types.UID(fmt.Sprint("uid-", w.uids)), Labels: map[string]string{"app": "web", "tier": w.tier()}},
+		Status: corev1.PodStatus{
+			PodIPs:     []corev1.PodIP{{IP: fmt.Sprint("10.0.0.", w.uids)}},
+			Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: status}},
+		},
+	})
 }
 
 func (w *world) tier() string { return []string{"fast", "slow"}[w.random.IntN(2)] }
@@ -69,7 +80,12 @@ func (w *world) put(pod *corev1.Pod) {
 func (w *world) disturb() {
 	name := fmt.Sprint("web-", w.random.IntN(3))
 	pod, exists := w.pods[name]
-	switch w.random.IntN(13) {
+	what := w.random.IntN(14)
+	if len(w.routings) > 1 && w.random.IntN(2) == 0 {
+		// What it is about then: switches while the routing is changed.
+		what = []int{7, 12}[w.random.IntN(2)]
+	}
+	switch what {
 	case 0, 1, 2, 3:
 		if exists {
 			pod = pod.DeepCopy()
@@ -102,7 +118,7 @@ func (w *world) disturb() {
 	case 8:
 		// Of an epoch that was never derived nothing but the Lease tells, so
 		// that deleting it just then loses it.
-		if w.lease != nil && *w.lease.Spec.LeaseTransitions == w.stamp {
+		if w.lease != nil && *w.lease.Spec.LeaseTransitions == w.serviceStamp() {
 			w.lease = nil
 		}
 	case 9:
@@ -118,13 +134,18 @@ func (w *world) disturb() {
 		} else {
 			s.Spec.Selector["tier"] = w.tier()
 		}
-		s.ResourceVersion = w.next()
-		w.service = s
+		w.putService(s)
 	case 11:
 		s := w.service.DeepCopy()
 		delete(s.Spec.Selector, api.LabelPodUID)
-		s.ResourceVersion = w.next()
-		w.service = s
+		delete(s.Spec.Selector, api.LabelRouting)
+		w.putService(s)
+	case 12:
+		s := w.service.DeepCopy()
+		choose(s, w.routings[w.random.IntN(len(w.routings))])
+		w.putService(s)
+	case 13:
+		w.deleteOwnSlices()
 	}
 }
 
@@ -160,7 +181,7 @@ func (w *world) writeLease(o *observation, d election.Decision) bool {
 	return true
 }
 
-func (w *world) patch(o *observation, p routing.Patch) bool {
+func (w *world) patch(o *observation, p routing.Change) bool {
 	merge := func(current map[string]string, changes map[string]*string) map[string]string {
 		merged := map[string]string{}
 		for k, v := range current {
@@ -182,8 +203,7 @@ func (w *world) patch(o *observation, p routing.Patch) bool {
 		}
 		s := w.service.DeepCopy()
 		s.Annotations, s.Spec.Selector = merge(s.Annotations, p.Annotations), merge(s.Spec.Selector, p.Selector)
-		s.ResourceVersion = w.next()
-		w.service = s
+		w.putService(s)
 		o.took(p, s)
 	case routing.KindPod:
 		pod, exists := w.pods[p.Name]
@@ -198,18 +218,26 @@ func (w *world) patch(o *observation, p routing.Patch) bool {
 		pod.Labels, pod.Annotations = merge(pod.Labels, p.Labels), merge(pod.Annotations, p.Annotations)
 		w.put(pod)
 		o.took(p, pod)
+	case routing.KindEndpointSlice:
+		if !w.writeSlice(o, p) {
+			return false
+		}
 	}
 	w.writes++
 	w.check()
 	return true
 }
 
+func (w *world) serviceStamp() int32 {
+	return routing.Trace([]routing.Member{{Service: w.service}}, nil).Epoch
+}
+
 // check looks for what must never be.
 func (w *world) check() {
-	if stamp := routing.Trace([]routing.Member{{Service: w.service}}, nil).Epoch; stamp < w.stamp {
+	if stamp := w.serviceStamp(); stamp < w.stamp && routing.MarkedService(w.service) {
 		w.t.Fatalf("the Service's stamp fell from %d to %d", w.stamp, stamp)
 	} else {
-		w.stamp = stamp
+		w.stamp = max(w.stamp, stamp)
 	}
 	target, routed := w.service.Spec.Selector[api.LabelPodUID]
 	served := 0
@@ -221,4 +249,5 @@ func (w *world) check() {
 	if served > 1 {
 		w.t.Fatalf("%d pods match the Service's selector", served)
 	}
+	w.checkListed()
 }

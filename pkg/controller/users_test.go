@@ -6,8 +6,10 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
@@ -26,6 +28,25 @@ func newService(name string, change ...func(*corev1.Service)) *corev1.Service {
 		f(s)
 	}
 	return s
+}
+
+// bySlice is a Service whose EndpointSlices the controller writes.
+func bySlice(s *corev1.Service) {
+	s.Annotations[api.AnnotationRouting] = string(api.RoutingEndpointSlice)
+	withAddress(s)
+}
+
+// selectorless is a Service without a selector, whose candidates an annotation names.
+func selectorless(s *corev1.Service) {
+	s.Annotations[api.AnnotationSelector] = "app=web"
+	s.Spec.Selector = nil
+	withAddress(s)
+}
+
+// withAddress gives a Service what the API server gives it.
+func withAddress(s *corev1.Service) {
+	s.Spec.ClusterIP, s.Spec.IPFamilies = "10.1.0.1", []corev1.IPFamily{corev1.IPv4Protocol}
+	s.Spec.Ports = []corev1.ServicePort{{Port: 80, Protocol: corev1.ProtocolTCP, TargetPort: intstr.FromInt32(80)}}
 }
 
 func withAnnotation(key, value string) func(*corev1.Service) {
@@ -47,6 +68,8 @@ func newPod(name string, change ...func(*corev1.Pod)) *corev1.Pod {
 		Spec:       corev1.PodSpec{NodeName: "node"},
 	}
 	setReady(p)
+	p.Status.PodIP = "10.0.0.1" + name[len(name)-1:]
+	p.Status.PodIPs = []corev1.PodIP{{IP: p.Status.PodIP}}
 	for _, f := range change {
 		f(p)
 	}
@@ -83,6 +106,8 @@ func (c *cluster) create(objects ...runtime.Object) {
 			_, err = c.users.CoreV1().Pods(o.Namespace).Create(c.Context(), o, metav1.CreateOptions{})
 		case *corev1.Node:
 			_, err = c.users.CoreV1().Nodes().Create(c.Context(), o, metav1.CreateOptions{})
+		case *discoveryv1.EndpointSlice:
+			_, err = c.users.DiscoveryV1().EndpointSlices(o.Namespace).Create(c.Context(), o, metav1.CreateOptions{})
 		case *coordinationv1.Lease:
 			_, err = c.users.CoordinationV1().Leases(o.Namespace).Create(c.Context(), o, metav1.CreateOptions{})
 		}
@@ -156,9 +181,23 @@ func (c *cluster) deleteLease(name string) {
 	c.remove(c.users.CoordinationV1().Leases(testNamespace), name)
 }
 
+func (c *cluster) editSlice(name string, change func(*discoveryv1.EndpointSlice)) {
+	c.Helper()
+	edit(c, c.users.DiscoveryV1().EndpointSlices(testNamespace), name, change)
+}
+
+func (c *cluster) deleteSlice(name string) {
+	c.Helper()
+	c.remove(c.users.DiscoveryV1().EndpointSlices(testNamespace), name)
+}
+
 // cordoned is a node that is being drained.
 func cordoned(name string) *corev1.Node {
 	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.NodeSpec{Unschedulable: true}}
+}
+
+func newNode(name, zone string) *corev1.Node {
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelTopologyZone: zone}}}
 }
 
 // foreignLease is somebody else's.

@@ -97,50 +97,56 @@ func owned(o *observation) bool {
 }
 
 // route writes what follows from the Lease, phase by phase, and calls routed
-// once traffic goes to the holder.
+// once traffic goes to the holder. It returns errAwaited where that is not all.
 func (c *Controller) route(ctx context.Context, o *observation, d election.Decision, routed func()) error {
+	// Traffic does not wait for a zone that cannot be asked for.
+	unzoned := c.withZone(ctx, o, d.HolderUID)
 	a := routing.Assignment{HolderUID: d.HolderUID, Epoch: d.Epoch}
-	reverters := map[types.UID]string{}
+	routing.Begin(a, o.members, o.pods)
+	reverted := map[types.UID]func(service runtime.Object){}
 	for _, m := range o.members {
-		if manager, reverted := routing.Reverted(a, m); reverted {
-			reverters[m.UID] = manager
+		if key, manager, is := routing.Reverted(a, m); is {
+			reverted[m.UID] = func(service runtime.Object) { c.warnReverted(service, key, manager) }
 		}
 	}
-	took := func(p routing.Patch, result runtime.Object) {
+	took := func(p routing.Change, result runtime.Object) {
 		o.took(p, result)
-		if manager, reverted := reverters[p.UID]; reverted {
-			c.warnReverted(result, manager)
-			delete(reverters, p.UID)
+		if warn, is := reverted[p.UID]; is {
+			warn(result)
+			delete(reverted, p.UID)
 		}
 	}
 	last := routing.PhaseCorrect - 1
 	for {
-		phase, patches := routing.Next(a, o.members, o.pods)
-		if phase > routing.Routed(o.members) && routed != nil {
+		phase, changes := routing.Next(a, o.members, o.pods)
+		goingOver := slices.ContainsFunc(o.members, routing.GoingOver)
+		if phase > routing.Routed(o.members) && routed != nil && !goingOver {
 			routed()
 			routed = nil
 		}
-		if phase == routing.PhaseDone {
-			return nil
-		}
-		if phase <= last {
-			return fmt.Errorf("phase %d is not finished by its patches; what others write undoes them", phase)
+		switch {
+		case phase == routing.PhaseDone && goingOver:
+			return errors.Join(errAwaited, unzoned)
+		case phase == routing.PhaseDone:
+			return unzoned
+		case phase <= last:
+			return fmt.Errorf("phase %d is not finished by its changes; what others write undoes them", phase)
 		}
 		last = phase
-		if err := c.patch(ctx, patches, took); err != nil {
+		if err := c.apply(ctx, changes, took); err != nil {
 			return err
 		}
 	}
 }
 
-// patch sends the patches, many at once, and calls took for each that succeeded, one
-// at a time, with the result. A pod that is gone needs no patch any more: its
-// result is nil.
-func (c *Controller) patch(ctx context.Context, patches []routing.Patch, took func(routing.Patch, runtime.Object)) error {
-	results, errs := make([]runtime.Object, len(patches)), make([]error, len(patches))
+// apply sends the changes, many at once, and calls took for each that succeeded, one
+// at a time, with the result. A pod that is gone needs no change any more: its
+// result is nil, as is that of a deletion.
+func (c *Controller) apply(ctx context.Context, changes []routing.Change, took func(routing.Change, runtime.Object)) error {
+	results, errs := make([]runtime.Object, len(changes)), make([]error, len(changes))
 	var sending sync.WaitGroup
 	atOnce := make(chan struct{}, workers)
-	for i, p := range patches {
+	for i, p := range changes {
 		atOnce <- struct{}{}
 		sending.Go(func() {
 			results[i], errs[i] = c.send(ctx, p)
@@ -148,7 +154,7 @@ func (c *Controller) patch(ctx context.Context, patches []routing.Patch, took fu
 		})
 	}
 	sending.Wait()
-	for i, p := range patches {
+	for i, p := range changes {
 		if errs[i] == nil {
 			took(p, results[i])
 		}
@@ -156,7 +162,14 @@ func (c *Controller) patch(ctx context.Context, patches []routing.Patch, took fu
 	return errors.Join(errs...)
 }
 
-func (c *Controller) send(ctx context.Context, p routing.Patch) (runtime.Object, error) {
+func (c *Controller) send(ctx context.Context, p routing.Change) (runtime.Object, error) {
+	if p.Kind == routing.KindEndpointSlice {
+		slice, err := c.sendSlice(ctx, p)
+		if slice == nil {
+			return nil, err
+		}
+		return slice, err
+	}
 	body, err := p.JSON()
 	if err != nil {
 		return nil, err

@@ -64,6 +64,13 @@ type Candidate struct {
 	Draining bool
 	// NodeSilent: its node's kubelet gives no sign of life.
 	NodeSilent bool
+	// Answers: it has just answered the controller's own probe; and Unresponsive, that
+	// it no longer does, after it had. At most one of them is true, and neither is
+	// where it is not probed or has never answered.
+	Answers, Unresponsive bool
+	// doubted: it is Unresponsive, but nobody answers who could show that it is not
+	// the controller that reaches nobody.
+	doubted bool
 	// Preferred: the Service's preference matches it.
 	Preferred bool
 	// Revision is the hash that its Deployment or StatefulSet gave it.
@@ -150,6 +157,9 @@ const (
 	HolderNotReady Reason = "HolderNotReady"
 	// NodeSilent: its node has sent no heartbeat for long, while others have.
 	NodeSilent Reason = "NodeSilent"
+	// HolderUnresponsive: it has stopped answering the controller's probe, which
+	// another pod answers.
+	HolderUnresponsive Reason = "HolderUnresponsive"
 )
 
 // Decision is what is to be done.
@@ -186,7 +196,8 @@ func (d Decision) Transition() bool {
 	return d.Action == Elect || d.Action == Failover || d.Action == Switchover
 }
 
-// Ineligible says why the pod cannot hold the Lease now; empty if it can.
+// Ineligible says why the pod cannot hold the Lease now; empty if it can. That it is
+// Unresponsive counts only if believable says so.
 func (c Candidate) Ineligible() Reason {
 	switch {
 	case c.Unselected:
@@ -199,6 +210,8 @@ func (c Candidate) Ineligible() Reason {
 		return HolderNotReady
 	case c.NodeSilent:
 		return NodeSilent
+	case c.Unresponsive:
+		return HolderUnresponsive
 	}
 	return ""
 }

@@ -19,14 +19,16 @@ func pod(name string, change ...func(*Candidate)) Candidate {
 	return c
 }
 
-func notReady(c *Candidate)    { c.Ready = false }
-func terminating(c *Candidate) { c.Terminating = true }
-func finished(c *Candidate)    { c.Finished = true }
-func unselected(c *Candidate)  { c.Unselected = true }
-func designated(c *Candidate)  { c.Designated = true }
-func draining(c *Candidate)    { c.Draining = true }
-func nodeSilent(c *Candidate)  { c.NodeSilent = true }
-func reborn(c *Candidate)      { c.UID += "-2" }
+func notReady(c *Candidate)     { c.Ready = false }
+func terminating(c *Candidate)  { c.Terminating = true }
+func finished(c *Candidate)     { c.Finished = true }
+func unselected(c *Candidate)   { c.Unselected = true }
+func designated(c *Candidate)   { c.Designated = true }
+func draining(c *Candidate)     { c.Draining = true }
+func nodeSilent(c *Candidate)   { c.NodeSilent = true }
+func answers(c *Candidate)      { c.Answers = true }
+func unresponsive(c *Candidate) { c.Unresponsive = true }
+func reborn(c *Candidate)       { c.UID += "-2" }
 
 // held is a Lease as the controller has written it.
 func held(by string, epoch int32) Lease {
@@ -285,6 +287,51 @@ func TestDecide(t *testing.T) {
 			writes: true,
 		},
 
+		"a master that has stopped answering is replaced if another answers": {
+			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive), pod("b", answers)}},
+			want:   to(Failover, HolderUnresponsive, "b", 5).from("a"),
+			writes: true,
+		},
+		"a master that has stopped answering stays if no other answers": {
+			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive), pod("b"), pod("c", unresponsive)}},
+			want: to(Hold, HolderEligible, "a", 4),
+		},
+		"one that answers and could not be master does not count": {
+			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive), pod("b", answers, notReady), pod("c")}},
+			want: to(Hold, HolderEligible, "a", 4),
+		},
+		"if nobody answers, readiness alone decides": {
+			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive, notReady), pod("b", unresponsive)}},
+			want:   to(Failover, HolderNotReady, "b", 5).from("a"),
+			writes: true,
+		},
+		"a standby that has stopped answering is not elected, as the master's answers show that it could": {
+			view: View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", answers), pod("b", unresponsive)}},
+			want: to(Restore, EditRefused, "a", 4).refusing("b", HolderUnresponsive), writes: true,
+		},
+		"a master that never answered stays": {
+			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", answers)}},
+			want: to(Hold, HolderEligible, "a", 4),
+		},
+		"a master leaves a cordoned node also for a pod of which only Kubernetes says that it serves": {
+			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", answers, draining), pod("b")}},
+			want:   to(Switchover, NodeUnschedulable, "b", 5).from("a"),
+			writes: true,
+		},
+		"but not for one that has stopped answering": {
+			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", answers, draining), pod("b", unresponsive)}},
+			want: to(Hold, HolderEligible, "a", 4),
+		},
+		"of the pods that nobody vouches for, one that has stopped answering is the last": {
+			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", terminating), pod("b", unresponsive), pod("c")}},
+			want:   to(Failover, HolderTerminating, "c", 5).from("a"),
+			writes: true,
+		},
+		"a master does not come back when it answers again": {
+			view: View{Lease: held("b", 5), Candidates: []Candidate{pod("a", answers), pod("b", answers)}},
+			want: to(Hold, HolderEligible, "b", 5),
+		},
+
 		"the predecessor's master is adopted": {
 			view:   View{Candidates: []Candidate{pod("a"), pod("b", designated)}},
 			want:   to(Adopt, AlreadyDesignated, "b", 1),
@@ -328,7 +375,7 @@ func TestDecide(t *testing.T) {
 	}
 	for _, reason := range []Reason{
 		LeaseForeign, HolderEligible, NobodyEligible, AwaitingEligible, LeaseLost, EpochRestored, EditRefused,
-		AlreadyDesignated, FirstEligible, HolderEdited, NodeUnschedulable, HolderGone, HolderUnselected, HolderFinished, HolderTerminating, HolderNotReady, NodeSilent,
+		AlreadyDesignated, FirstEligible, HolderEdited, NodeUnschedulable, HolderGone, HolderUnselected, HolderFinished, HolderTerminating, HolderNotReady, NodeSilent, HolderUnresponsive,
 	} {
 		if !seen[reason] {
 			t.Errorf("no case decides for the reason %s", reason)

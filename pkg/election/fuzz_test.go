@@ -31,6 +31,7 @@ func FuzzDecide(f *testing.F) {
 			(d.Epoch == view.Lease.Epoch || d.Epoch == view.Trace.Epoch) {
 			t.Errorf("epoch %d is used again, for %s", d.Epoch, d.HolderUID)
 		}
+		view.Candidates = believable(view.Candidates)
 		var holder, incumbent *Candidate
 		for i, c := range view.Candidates {
 			if c.UID == d.HolderUID {
@@ -85,6 +86,13 @@ func viewOf(input []byte) View {
 			Draining: bit(4), Preferred: bit(5), Identified: bit(6), Designated: bit(7),
 			ReadySince: time.Unix(int64(next()), 0), NodeSilent: next()&3 == 3,
 		})
+		probed := &view.Candidates[i]
+		switch next() & 3 {
+		case 1:
+			probed.Answers = true
+		case 2:
+			probed.Unresponsive = true
+		}
 	}
 	seen := map[types.UID]bool{}
 	for i := range view.Candidates {

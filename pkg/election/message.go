@@ -5,13 +5,14 @@ import "fmt"
 // ineligible says in a sentence why a pod is not eligible, or would not stay
 // master; %s stands for the pod.
 var ineligible = map[Reason]string{
-	HolderGone:        "%s does not exist",
-	HolderUnselected:  "the Service no longer selects %s",
-	HolderFinished:    "%s has ended",
-	HolderTerminating: "%s is terminating",
-	HolderNotReady:    "%s is not Ready",
-	NodeSilent:        "%s is on a node that has sent no heartbeat",
-	NodeUnschedulable: "%s is on a node that is unschedulable",
+	HolderGone:         "%s does not exist",
+	HolderUnselected:   "the Service no longer selects %s",
+	HolderFinished:     "%s has ended",
+	HolderTerminating:  "%s is terminating",
+	HolderNotReady:     "%s is not Ready",
+	NodeSilent:         "%s is on a node that has sent no heartbeat",
+	HolderUnresponsive: "%s has stopped answering the controller's probe, which others answer",
+	NodeUnschedulable:  "%s is on a node that is unschedulable",
 }
 
 // Message says the decision in a sentence, for events and logs.

@@ -51,6 +51,10 @@ func TestDecisionMessage(t *testing.T) {
 			to(Failover, NodeSilent, "b", 5).from("a"),
 			"master moved from a to b in epoch 5: a is on a node that has sent no heartbeat",
 		},
+		"a master that has stopped answering": {
+			to(Failover, HolderUnresponsive, "b", 5).from("a"),
+			"master moved from a to b in epoch 5: a has stopped answering the controller's probe, which others answer",
+		},
 		"a master whose node is cordoned": {
 			to(Switchover, NodeUnschedulable, "b", 5).from("a"),
 			"master moved from a to b in epoch 5: a is on a node that is unschedulable",

@@ -10,11 +10,15 @@ import (
 // rollout goes to.
 func compare(a, b Candidate, newest string) int {
 	return cmp.Or(
+		// One that has stopped answering may be as it seems.
+		trueFirst(!a.doubted, !b.doubted),
 		// A pod on a node that is being drained would soon have to go again.
 		trueFirst(!a.Draining, !b.Draining),
 		trueFirst(a.Preferred, b.Preferred),
 		// An old revision would be replaced later in the same rollout.
 		trueFirst(a.Revision == newest, b.Revision == newest),
+		// Not before the former, as a pod that has just become Ready has yet to be asked.
+		trueFirst(a.Answers, b.Answers),
 		trueFirst(a.Identified, b.Identified),
 		// The longest Ready has proved itself the longest.
 		a.ReadySince.Compare(b.ReadySince),

@@ -7,6 +7,7 @@ import (
 
 func TestOrder(t *testing.T) {
 	draining := func(c *Candidate) { c.Draining = true }
+	doubted := func(c *Candidate) { c.doubted = true }
 	preferred := func(c *Candidate) { c.Preferred = true }
 	identified := func(c *Candidate) { c.Identified = true }
 	revision := func(hash string, created time.Duration) func(*Candidate) {
@@ -18,6 +19,10 @@ func TestOrder(t *testing.T) {
 	tests := map[string]struct {
 		better, worse Candidate
 	}{
+		"one that has not stopped answering before a node that is not drained": {
+			better: pod("z", draining, revision("old", 0), readyAfter(time.Minute)),
+			worse:  pod("a", doubted, preferred, revision("new", time.Minute), answers, identified),
+		},
 		"a node that is not drained before a preferred pod": {
 			better: pod("z", revision("old", 0), readyAfter(time.Minute)),
 			worse:  pod("a", draining, preferred, revision("new", time.Minute), identified),
@@ -26,9 +31,13 @@ func TestOrder(t *testing.T) {
 			better: pod("z", preferred, revision("old", 0), readyAfter(time.Minute)),
 			worse:  pod("a", revision("new", time.Minute), identified),
 		},
-		"the newest revision before one that carries its identity label": {
+		"the newest revision before one that answers": {
 			better: pod("z", revision("new", time.Minute), readyAfter(time.Minute)),
-			worse:  pod("a", revision("old", 0), identified),
+			worse:  pod("a", revision("old", 0), answers, identified),
+		},
+		"one that answers before one that carries its identity label": {
+			better: pod("z", answers, readyAfter(time.Minute)),
+			worse:  pod("a", identified),
 		},
 		"one that carries its identity label before the longest Ready": {
 			better: pod("z", identified, readyAfter(time.Minute)),

@@ -2,6 +2,7 @@ package election
 
 import (
 	"cmp"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -46,7 +47,22 @@ type situation struct {
 	best *Candidate
 }
 
+// believable are the candidates without what the probes cannot tell: if nobody who
+// could be master answers, then it may be the controller that cannot reach them, and
+// what Kubernetes says of them decides alone.
+func believable(candidates []Candidate) []Candidate {
+	if slices.ContainsFunc(candidates, func(c Candidate) bool { return c.Answers && c.Ineligible() == "" }) {
+		return candidates
+	}
+	candidates = slices.Clone(candidates)
+	for i := range candidates {
+		candidates[i].doubted, candidates[i].Unresponsive = candidates[i].Unresponsive, false
+	}
+	return candidates
+}
+
 func newSituation(view View) situation {
+	view.Candidates = believable(view.Candidates)
 	s := situation{View: view, best: best(view.Candidates)}
 	if uid := cmp.Or(view.Lease.HolderUID, view.Trace.HolderUID); uid != "" {
 		s.had = true

@@ -1,28 +1,32 @@
 // Package routing makes traffic follow the Lease's holder. It is pure: what is
 // to be written for an epoch is a function of who holds the Lease in it and of
-// the objects as last read, and it comes out as patches in steps. It imports
-// package api; it knows nothing of how the holder was chosen.
+// the objects as last read, and it comes out as changes in steps. It imports
+// packages api and endpoints; it knows nothing of how the holder was chosen.
 package routing
 
 import (
 	"encoding/json"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Kind is the kind of object that a Patch is for.
+// Kind is the kind of object that a Change is for.
 type Kind string
 
-// The kinds that the controller patches.
+// The kinds that the controller changes.
 const (
-	KindService Kind = "Service"
-	KindPod     Kind = "Pod"
+	KindService       Kind = "Service"
+	KindPod           Kind = "Pod"
+	KindEndpointSlice Kind = "EndpointSlice"
 )
 
-// Patch is a JSON merge patch of one object. In its maps a nil value removes
-// the key. It applies only to the object and the version that it was made for.
-type Patch struct {
+// Change is a write to one object. It applies only to the object and the version
+// that it was made for. Services and pods, which are others', are patched; in the
+// maps a nil value removes the key. An EndpointSlice is the controller's, and is
+// written as a whole.
+type Change struct {
 	Kind            Kind
 	Namespace, Name string
 	UID             types.UID
@@ -31,25 +35,30 @@ type Patch struct {
 	Labels, Annotations map[string]*string
 	// Selector is of a Service.
 	Selector map[string]*string
+
+	// Slice is what an EndpointSlice should be, to be created if it has no UID; nil
+	// to have it deleted.
+	Slice *discoveryv1.EndpointSlice
 }
 
-func patchOf(kind Kind, object metav1.Object) Patch {
-	return Patch{
+func changeOf(kind Kind, object metav1.Object) Change {
+	return Change{
 		Kind: kind, Namespace: object.GetNamespace(), Name: object.GetName(),
 		UID: object.GetUID(), ResourceVersion: object.GetResourceVersion(),
 		Labels: map[string]*string{}, Annotations: map[string]*string{}, Selector: map[string]*string{},
 	}
 }
 
-// Empty says that there is nothing to write.
-func (p Patch) Empty() bool {
-	return len(p.Labels)+len(p.Annotations)+len(p.Selector) == 0
+// Empty says that there is nothing to write. No change of an EndpointSlice is made
+// for nothing.
+func (c Change) Empty() bool {
+	return c.Kind != KindEndpointSlice && len(c.Labels)+len(c.Annotations)+len(c.Selector) == 0
 }
 
 // JSON is the body to send with the content type of JSON merge patches. The
 // API server answers with a conflict if the object has another UID or
 // resource version by then.
-func (p Patch) JSON() ([]byte, error) {
+func (c Change) JSON() ([]byte, error) {
 	type metadata struct {
 		UID             types.UID          `json:"uid,omitempty"`
 		ResourceVersion string             `json:"resourceVersion,omitempty"`
@@ -62,9 +71,9 @@ func (p Patch) JSON() ([]byte, error) {
 	body := struct {
 		Metadata metadata `json:"metadata"`
 		Spec     *spec    `json:"spec,omitempty"`
-	}{Metadata: metadata{p.UID, p.ResourceVersion, p.Labels, p.Annotations}}
-	if len(p.Selector) > 0 {
-		body.Spec = &spec{p.Selector}
+	}{Metadata: metadata{c.UID, c.ResourceVersion, c.Labels, c.Annotations}}
+	if len(c.Selector) > 0 {
+		body.Spec = &spec{c.Selector}
 	}
 	return json.Marshal(body)
 }

@@ -7,10 +7,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestPatchJSON(t *testing.T) {
+func TestChangeJSON(t *testing.T) {
 	tests := map[string]struct {
-		patch Patch
-		want  string
+		change Change
+		want   string
 	}{
 		"a Service's selector and stamp": {
 			servicePatch(keys{"qoqo.dev/pod-uid": to("uid-b")}, keys{"qoqo.dev/lease-transitions": to("5")}),
@@ -31,7 +31,7 @@ func TestPatchJSON(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := test.patch.JSON()
+			got, err := test.change.JSON()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -42,19 +42,21 @@ func TestPatchJSON(t *testing.T) {
 	}
 }
 
-func TestPatchEmpty(t *testing.T) {
+func TestChangeEmpty(t *testing.T) {
 	tests := map[string]struct {
-		patch Patch
-		want  bool
+		change Change
+		want   bool
 	}{
-		"a patch that only names its object": {patchOf(KindPod, pod("a")), true},
-		"a label":                            {podPatch("a", keys{"key": to("")}, nil), false},
-		"an annotation that is removed":      {podPatch("a", nil, keys{"key": nil}), false},
-		"a key of the selector":              {servicePatch(keys{"key": nil}, nil), false},
+		"a change that only names its object": {changeOf(KindPod, pod("a")), true},
+		"a label":                             {podPatch("a", keys{"key": to("")}, nil), false},
+		"an annotation that is removed":       {podPatch("a", nil, keys{"key": nil}), false},
+		"a slice to be deleted":               {sliceRemoval(ownSlice("a", "4")), false},
+		"a slice to be made":                  {slicePatch(created(ownSlice("a", "4"))), false},
+		"a key of the selector":               {servicePatch(keys{"key": nil}, nil), false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := test.patch.Empty(); got != test.want {
+			if got := test.change.Empty(); got != test.want {
 				t.Errorf("empty: %v, want %v", got, test.want)
 			}
 		})

@@ -19,17 +19,11 @@ func TestNext(t *testing.T) {
 	}
 	cost := annotated(api.AnnotationDeletionCost, api.MasterDeletionCost)
 
-	tests := map[string]struct {
-		assignment Assignment
-		members    []Member
-		pods       []Pod
-		phase      Phase
-		patches    []Patch
-	}{
+	testNext(t, map[string]nextTest{
 		"by selector, the holder gets its identity label first": {
 			assignment: toB, members: bySelector("uid-a", "4"), pods: []Pod{pod("a", active("4")), pod("b"), pod("c")},
 			phase: PhaseIdentify,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("b", keys{api.LabelPodUID: to("uid-b")}, nil),
 			},
 		},
@@ -37,35 +31,35 @@ func TestNext(t *testing.T) {
 			assignment: toB, members: bySelector("uid-a", "4"),
 			pods:  []Pod{pod("a", active("4")), pod("b", standby("4")), pod("c", standby("4"), labelled(api.LabelPodUID, "uid-b"))},
 			phase: PhaseCorrect,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("c", keys{api.LabelPodUID: to("uid-c")}, nil),
 			},
 		},
 		"by selector, the Service is pointed at the holder next, in one patch": {
 			assignment: toB, members: bySelector("uid-a", "4"), pods: []Pod{pod("a", active("4")), pod("b", standby("4")), pod("c", standby("4"))},
 			phase: PhaseRoute,
-			patches: []Patch{
+			patches: []Change{
 				servicePatch(keys{api.LabelPodUID: to("uid-b")}, keys{api.AnnotationLeaseTransitions: to("5")}),
 			},
 		},
 		"by selector, the holder before is demoted then": {
 			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("a", active("4")), pod("b", standby("4")), pod("c", standby("4"))},
 			phase: PhaseDemote,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("a", keys{api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("5"), api.AnnotationDeletionCost: nil}),
 			},
 		},
 		"by selector, the holder is promoted then": {
 			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("a", standby("5")), pod("b", standby("4")), pod("c", standby("4"))},
 			phase: PhasePromote,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("b", keys{api.LabelDesignation: to("active")}, keys{api.AnnotationLeaseTransitions: to("5"), api.AnnotationDeletionCost: to("1073741824")}),
 			},
 		},
 		"by selector, pods that are new are marked last": {
 			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("a"), pod("b", active("5")), pod("c", identified)},
 			phase: PhaseTidy,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("a", keys{api.LabelPodUID: to("uid-a"), api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("5")}),
 				podPatch("c", keys{api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("5")}),
 			},
@@ -79,7 +73,7 @@ func TestNext(t *testing.T) {
 			assignment: toB, members: byLabel,
 			pods:  []Pod{bare("a", "active", "4", cost), bare("b", "standby", "4"), pod("c", labelled(api.LabelPodUID, "uid-b"))},
 			phase: PhaseDemote,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("a", keys{api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("5"), api.AnnotationDeletionCost: nil}),
 			},
 		},
@@ -87,7 +81,7 @@ func TestNext(t *testing.T) {
 			assignment: toB, members: byLabel,
 			pods:  []Pod{bare("a", "active", "4"), bare("b", "standby", "4"), pod("c", designated("active"))},
 			phase: PhaseDemote,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("a", keys{api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("5")}),
 				podPatch("c", keys{api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("5")}),
 			},
@@ -95,14 +89,14 @@ func TestNext(t *testing.T) {
 		"by label, the holder is promoted then": {
 			assignment: toB, members: byLabel, pods: []Pod{bare("a", "standby", "5"), bare("b", "standby", "4"), pod("c")},
 			phase: PhasePromote,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("b", keys{api.LabelDesignation: to("active")}, keys{api.AnnotationLeaseTransitions: to("5"), api.AnnotationDeletionCost: to("1073741824")}),
 			},
 		},
 		"by label, pods that are new are marked last": {
 			assignment: toB, members: byLabel, pods: []Pod{bare("a", "standby", "5"), bare("b", "active", "5", cost), pod("c")},
 			phase: PhaseTidy,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("c", keys{api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("5")}),
 			},
 		},
@@ -114,28 +108,28 @@ func TestNext(t *testing.T) {
 		"a Service fails closed while there has been no master": {
 			assignment: Assignment{}, members: bySelector("", ""), pods: []Pod{pod("a"), pod("b")},
 			phase: PhaseRoute,
-			patches: []Patch{
+			patches: []Change{
 				servicePatch(keys{api.LabelPodUID: to("none")}, keys{api.AnnotationLeaseTransitions: to("0")}),
 			},
 		},
 		"pods are identified early, also without a master": {
 			assignment: Assignment{}, members: bySelector("none", "0"), pods: []Pod{pod("a")},
 			phase: PhaseTidy,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("a", keys{api.LabelPodUID: to("uid-a"), api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("0")}),
 			},
 		},
 		"a stamp alone is renewed where the holder stays": {
 			assignment: toB, members: bySelector("uid-b", "4"), pods: []Pod{pod("b", active("4"))},
 			phase: PhaseRoute,
-			patches: []Patch{
+			patches: []Change{
 				servicePatch(nil, keys{api.AnnotationLeaseTransitions: to("5")}),
 			},
 		},
 		"a stamp that cannot be read is like none": {
 			assignment: toB, members: bySelector("uid-a", "five"), pods: []Pod{pod("b", active("5"))},
 			phase: PhaseRoute,
-			patches: []Patch{
+			patches: []Change{
 				servicePatch(keys{api.LabelPodUID: to("uid-b")}, keys{api.AnnotationLeaseTransitions: to("5")}),
 			},
 		},
@@ -147,42 +141,42 @@ func TestNext(t *testing.T) {
 		"only that is left alone": {
 			assignment: toB, members: bySelector("uid-c", "6"), pods: []Pod{pod("a", active("4")), pod("b", active("5")), pod("c", active("6"))},
 			phase: PhaseDemote,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("a", keys{api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("5"), api.AnnotationDeletionCost: nil}),
 			},
 		},
 		"the designation of another election's pod is not ours to take": {
 			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("a", active("9"), elsewhere), pod("b", active("5")), pod("c", designated("active"), elsewhere)},
 			phase: PhaseTidy,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("c", keys{api.LabelPodUID: to("uid-c")}, nil),
 			},
 		},
 		"the stamp of another election's pod does not keep it from its identity": {
 			assignment: toB, members: bySelector("uid-a", "4"), pods: []Pod{pod("b", stamped("9"), elsewhere)},
 			phase: PhaseIdentify,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("b", keys{api.LabelPodUID: to("uid-b")}, nil),
 			},
 		},
 		"a pod that is no candidate any more loses its marks, the designation before another gets it": {
 			assignment: toB, members: byLabel, pods: []Pod{pod("a", active("4"), unselected), bare("b", "standby", "4")},
 			phase: PhaseDemote,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("a", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationDeletionCost: nil}),
 			},
 		},
 		"also the holder": {
 			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("b", active("5"), unselected)},
 			phase: PhaseDemote,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("b", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationDeletionCost: nil}),
 			},
 		},
 		"a standby that is no candidate any more loses its marks in the end": {
 			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("b", active("5")), pod("c", standby("4"), unselected)},
 			phase: PhaseTidy,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("c", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil}),
 			},
 		},
@@ -193,7 +187,7 @@ func TestNext(t *testing.T) {
 		"a stamp that no cluster reaches is none": {
 			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("b", active("2147483647"))},
 			phase: PhasePromote,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("b", nil, keys{api.AnnotationLeaseTransitions: to("5")}),
 			},
 		},
@@ -204,28 +198,28 @@ func TestNext(t *testing.T) {
 		"a deletion cost that a user has set on the holder stays": {
 			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("b", standby("4"), annotated(api.AnnotationDeletionCost, "-5"))},
 			phase: PhasePromote,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("b", keys{api.LabelDesignation: to("active")}, keys{api.AnnotationLeaseTransitions: to("5")}),
 			},
 		},
 		"a deletion cost that a user has set on the holder before stays": {
 			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("a", active("4"), annotated(api.AnnotationDeletionCost, "-5")), pod("b", active("5"))},
 			phase: PhaseDemote,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("a", keys{api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("5")}),
 			},
 		},
 		"the holder's deletion cost goes with a standby that has kept it": {
 			assignment: toB, members: bySelector("uid-b", "5"), pods: []Pod{pod("a", standby("5"), cost), pod("b", active("5"))},
 			phase: PhaseTidy,
-			patches: []Patch{
+			patches: []Change{
 				podPatch("a", nil, keys{api.AnnotationDeletionCost: nil}),
 			},
 		},
-		"a Service that went over to routing by label loses our key": {
+		"a Service that went over to routing by label loses our key, once the holder is promoted": {
 			assignment: toB, members: []Member{member(api.RoutingLabel, "uid-b", "5")}, pods: []Pod{pod("b", active("5"))},
-			phase: PhaseRoute,
-			patches: []Patch{
+			phase: PhasePublish,
+			patches: []Change{
 				servicePatch(keys{api.LabelPodUID: nil}, keys{api.AnnotationLeaseTransitions: nil}),
 			},
 		},
@@ -236,20 +230,33 @@ func TestNext(t *testing.T) {
 			},
 			pods:  []Pod{pod("a", active("4")), pod("b", standby("4"))},
 			phase: PhaseRoute,
-			patches: []Patch{
+			patches: []Change{
 				servicePatch(keys{api.LabelPodUID: to("uid-b")}, keys{api.AnnotationLeaseTransitions: to("5")}),
 				servicePatch(keys{api.LabelPodUID: to("uid-b")}, keys{api.AnnotationLeaseTransitions: to("5")}),
 			},
 		},
-	}
+	})
+}
+
+type nextTest struct {
+	assignment Assignment
+	members    []Member
+	pods       []Pod
+	phase      Phase
+	patches    []Change
+}
+
+func testNext(t *testing.T, tests map[string]nextTest) {
+	t.Helper()
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
+			Begin(test.assignment, test.members, test.pods)
 			phase, patches := Next(test.assignment, test.members, test.pods)
 			if phase != test.phase {
 				t.Errorf("phase %d, want %d", phase, test.phase)
 			}
 			if diff := cmp.Diff(test.patches, patches, emptyIsNil); diff != "" {
-				t.Errorf("patches (-want +got):\n%s", diff)
+				t.Errorf("changes (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -1,9 +1,11 @@
 package routing
 
 import (
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
@@ -20,6 +22,13 @@ type Assignment struct {
 type Member struct {
 	*corev1.Service
 	Settings api.Settings
+	// Slices are the EndpointSlices of the Service that are the controller's own.
+	Slices []*discoveryv1.EndpointSlice
+	// Listed are the pods in those of Kubernetes' controller, true if they are
+	// ready. It is needed of a member that is GoingOver alone.
+	Listed map[types.UID]bool
+	// by is the routing that Begin has found it in.
+	by api.Routing
 }
 
 // Pod is a pod that the election's Services select or selected.
@@ -29,6 +38,8 @@ type Pod struct {
 	Unselected bool
 	// Elsewhere: its designation is another election's to write.
 	Elsewhere bool
+	// Zone is that of its node, empty if unknown. It is needed of the holder alone.
+	Zone string
 }
 
 // Phase is a part of a switch. A later one must not begin before the earlier
@@ -44,10 +55,14 @@ const (
 	PhaseIdentify
 	// PhaseRoute points the Services at the holder.
 	PhaseRoute
+	// PhaseDetach ends what another routing publishes, once this one does.
+	PhaseDetach
 	// PhaseDemote takes the designation from every other pod.
 	PhaseDemote
 	// PhasePromote designates the holder.
 	PhasePromote
+	// PhasePublish lets Kubernetes' controller list the holder again.
+	PhasePublish
 	// PhaseTidy does what no traffic depends on.
 	PhaseTidy
 	// PhaseDone: nothing is left to be written.
@@ -64,24 +79,26 @@ func Routed(members []Member) Phase {
 	return PhaseRoute
 }
 
-// Next returns the first phase that is not yet written, and its patches, which
-// may be sent in any order. It is called again with the results, until
-// PhaseDone. An object that is stamped with a later epoch is left alone: then
+// Next returns the first phase that is not yet written, and its changes, which
+// may be sent in any order. After Begin it is called again and again with the
+// results, until PhaseDone. An object that is stamped with a later epoch is left alone: then
 // the assignment is out of date, not the object.
-func Next(a Assignment, members []Member, pods []Pod) (Phase, []Patch) {
-	identify := false
-	for _, m := range members {
-		identify = identify || m.Settings.Routing == api.RoutingSelector
-	}
-	phases := [PhaseDone][]Patch{}
-	add := func(phase Phase, p Patch) {
-		if !p.Empty() {
+func Next(a Assignment, members []Member, pods []Pod) (Phase, []Change) {
+	phases := [PhaseDone][]Change{}
+	add := func(phase Phase, p Change) {
+		if phase < PhaseDone && !p.Empty() {
 			phases[phase] = append(phases[phase], p)
 		}
 	}
+	holder := holderOf(a, pods)
+	identify, last := false, PhaseTidy
 	for _, m := range members {
-		if epoch(m) <= a.Epoch {
-			add(PhaseRoute, service(a, m))
+		identify = identify || m.by == api.RoutingSelector || m.Settings.Routing == api.RoutingSelector
+		if m.epoch() <= a.Epoch {
+			add(service(a, m))
+			if sliceChanges(a, m, holder, add) {
+				last = PhaseDetach
+			}
 		}
 	}
 	for _, pod := range pods {
@@ -99,7 +116,7 @@ func Next(a Assignment, members []Member, pods []Pod) (Phase, []Patch) {
 			continue
 		}
 		holder := pod.UID == a.HolderUID
-		identity := patchOf(KindPod, pod)
+		identity := changeOf(KindPod, pod)
 		set(identity.Labels, pod.Labels, api.LabelPodUID, string(pod.UID))
 		switch {
 		case identify && wronglyIdentified(pod):
@@ -116,9 +133,9 @@ func Next(a Assignment, members []Member, pods []Pod) (Phase, []Patch) {
 			add(PhaseTidy, podMarks(a, pod, identify))
 		}
 	}
-	for phase, patches := range phases {
-		if len(patches) > 0 {
-			return Phase(phase), patches
+	for phase, changes := range phases[:last+1] {
+		if len(changes) > 0 {
+			return Phase(phase), changes
 		}
 	}
 	return PhaseDone, nil
@@ -129,25 +146,59 @@ func wronglyIdentified(pod Pod) bool {
 	return found && value != string(pod.UID)
 }
 
-func service(a Assignment, m Member) Patch {
-	p := patchOf(KindService, m)
-	if m.Settings.Routing == api.RoutingLabel {
-		// It is not patched, but for what another routing left.
-		return ReleaseService(m.Service)
+// holderOf is nil if there is no such pod among the candidates.
+func holderOf(a Assignment, pods []Pod) *Pod {
+	i := slices.IndexFunc(pods, func(p Pod) bool { return p.UID == a.HolderUID && !p.Unselected })
+	if i < 0 {
+		return nil
 	}
-	target := string(a.HolderUID)
-	if target == "" {
-		target = api.NoPod
+	return &pods[i]
+}
+
+// service is what the member's Service should say.
+func service(a Assignment, m Member) (Phase, Change) {
+	switch {
+	case m.Settings.Selectorless, m.by == api.RoutingLabel && m.by != m.Settings.Routing:
+		return PhaseDone, Change{}
+	case m.by == api.RoutingLabel:
+		// It is not patched, but for what another routing left: as long as that is
+		// there nobody gets traffic whom it does not let.
+		c := ReleaseService(m.Service)
+		unset(c.Selector, m.Spec.Selector, api.LabelRouting)
+		return PhasePublish, c
 	}
-	set(p.Selector, m.Spec.Selector, api.LabelPodUID, target)
-	set(p.Annotations, m.Annotations, api.AnnotationLeaseTransitions, formatEpoch(a.Epoch))
-	return p
+	c := changeOf(KindService, m)
+	set(c.Annotations, m.Annotations, api.AnnotationLeaseTransitions, formatEpoch(a.Epoch))
+	if m.by == api.RoutingEndpointSlice {
+		if m.by == m.Settings.Routing {
+			set(c.Selector, m.Spec.Selector, api.LabelRouting, string(api.RoutingEndpointSlice))
+			unset(c.Selector, m.Spec.Selector, api.LabelPodUID)
+		}
+		if len(c.Selector) == 0 {
+			return PhaseTidy, c
+		}
+		return PhaseDetach, c
+	}
+	set(c.Selector, m.Spec.Selector, api.LabelPodUID, selected(a))
+	unset(c.Selector, m.Spec.Selector, api.LabelRouting)
+	if Detached(m.Service) {
+		return PhasePublish, c
+	}
+	return PhaseRoute, c
+}
+
+// selected is the identity label that routing by selector selects.
+func selected(a Assignment) string {
+	if a.HolderUID == "" {
+		return api.NoPod
+	}
+	return string(a.HolderUID)
 }
 
 // podMarks is what a pod should carry. A standby's stamp is not renewed, so
 // that a transition writes to two pods and not to all.
-func podMarks(a Assignment, pod Pod, identify bool) Patch {
-	p := patchOf(KindPod, pod)
+func podMarks(a Assignment, pod Pod, identify bool) Change {
+	p := changeOf(KindPod, pod)
 	if identify {
 		set(p.Labels, pod.Labels, api.LabelPodUID, string(pod.UID))
 	}
@@ -170,13 +221,22 @@ func podMarks(a Assignment, pod Pod, identify bool) Patch {
 	return p
 }
 
-func unsetDeletionCost(p Patch, pod *corev1.Pod) {
+func unsetDeletionCost(p Change, pod *corev1.Pod) {
 	if pod.Annotations[api.AnnotationDeletionCost] == api.MasterDeletionCost {
 		unset(p.Annotations, pod.Annotations, api.AnnotationDeletionCost)
 	}
 }
 
 func formatEpoch(epoch int32) string { return strconv.FormatInt(int64(epoch), 10) }
+
+// epoch is the highest that the member's Service or slices are stamped with.
+func (m Member) epoch() int32 {
+	highest := epoch(m)
+	for _, s := range m.Slices {
+		highest = max(highest, epoch(s))
+	}
+	return highest
+}
 
 // epoch reads the stamp of an object; -1 if it has none that can be read.
 func epoch(object interface{ GetAnnotations() map[string]string }) int32 {

@@ -14,10 +14,11 @@ func MarkedService(service *corev1.Service) bool {
 
 // ReleaseService takes away what the controller wrote to a Service. A key that
 // a user put into the selector beforehand, of a Service never written to, stays.
-func ReleaseService(service *corev1.Service) Patch {
-	p := patchOf(KindService, service)
+func ReleaseService(service *corev1.Service) Change {
+	p := changeOf(KindService, service)
 	if MarkedService(service) {
 		unset(p.Selector, service.Spec.Selector, api.LabelPodUID)
+		unset(p.Selector, service.Spec.Selector, api.LabelRouting)
 		unset(p.Annotations, service.Annotations, api.AnnotationLeaseTransitions)
 	}
 	return p
@@ -32,8 +33,8 @@ func MarkedPod(pod *corev1.Pod) bool {
 }
 
 // ReleasePod takes away what the controller wrote to a pod.
-func ReleasePod(pod *corev1.Pod) Patch {
-	p := patchOf(KindPod, pod)
+func ReleasePod(pod *corev1.Pod) Change {
+	p := changeOf(KindPod, pod)
 	unset(p.Labels, pod.Labels, api.LabelPodUID)
 	if _, stamped := pod.Annotations[api.AnnotationLeaseTransitions]; stamped {
 		unset(p.Labels, pod.Labels, api.LabelDesignation)

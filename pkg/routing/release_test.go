@@ -12,11 +12,19 @@ func TestReleaseService(t *testing.T) {
 	tests := map[string]struct {
 		member Member
 		marked bool
-		want   Patch
+		want   Change
 	}{
 		"a Service that the controller has written to loses both keys": {
 			member: member(api.RoutingSelector, "uid-a", "4"), marked: true,
 			want: servicePatch(keys{api.LabelPodUID: nil}, keys{api.AnnotationLeaseTransitions: nil}),
+		},
+		"a Service that was detached is published": {
+			member: member(api.RoutingEndpointSlice, "", "4").detached(), marked: true,
+			want: servicePatch(keys{api.LabelRouting: nil}, keys{api.AnnotationLeaseTransitions: nil}),
+		},
+		"a user's selector of that key stays": {
+			member: member(api.RoutingEndpointSlice, "", "").detached(),
+			want:   servicePatch(nil, nil),
 		},
 		"also if the stamp cannot be read": {
 			member: member(api.RoutingSelector, "uid-a", "x"), marked: true,
@@ -51,7 +59,7 @@ func TestReleasePod(t *testing.T) {
 	tests := map[string]struct {
 		pod    Pod
 		marked bool
-		want   Patch
+		want   Change
 	}{
 		"a master loses all marks": {
 			pod: pod("a", active("4")), marked: true,

@@ -11,8 +11,8 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
-// Trace reads back what Next has written: the highest epoch on any Service or
-// pod, and who was routed to in it; the holder is empty if that cannot be told.
+// Trace reads back what Next has written: the highest epoch on any Service,
+// slice or pod, and who was routed to in it; the holder is empty if that cannot be told.
 func Trace(members []Member, pods []Pod) Assignment {
 	var latest Assignment
 	see := func(epoch int32, holder types.UID) {
@@ -29,6 +29,9 @@ func Trace(members []Member, pods []Pod) Assignment {
 		} else {
 			see(epoch(m), "")
 		}
+		for _, s := range m.Slices {
+			see(epoch(s), endpointOf(s))
+		}
 	}
 	for _, pod := range pods {
 		switch {
@@ -42,17 +45,24 @@ func Trace(members []Member, pods []Pod) Assignment {
 	return latest
 }
 
-// Reverted says whether somebody has undone the routing of this very epoch,
-// and which field manager wrote the selector last, "unknown" if nobody says so.
-func Reverted(a Assignment, m Member) (manager string, reverted bool) {
-	if m.Settings.Routing != api.RoutingSelector || epoch(m) != a.Epoch {
-		return "", false
+// Reverted says whether somebody has undone the routing of this very epoch, in
+// which key of the Service's selector, and which field manager wrote the selector
+// last, "unknown" if nobody says so.
+func Reverted(a Assignment, m Member) (key, manager string, reverted bool) {
+	_, selecting := m.Spec.Selector[api.LabelPodUID]
+	_, detached := m.Spec.Selector[api.LabelRouting]
+	// The key of the other routing shows that the user has chosen this one only now.
+	switch {
+	case epoch(m) != a.Epoch || m.Settings.Selectorless:
+	case m.Settings.Routing == api.RoutingSelector:
+		key, reverted = api.LabelPodUID, m.Spec.Selector[api.LabelPodUID] != selected(a) && !detached
+	case m.Settings.Routing == api.RoutingEndpointSlice:
+		key, reverted = api.LabelRouting, !detached && !selecting
 	}
-	p := service(a, m)
-	if len(p.Selector) == 0 {
-		return "", false
+	if !reverted {
+		return "", "", false
 	}
-	return selectorManager(m.Service), true
+	return key, selectorManager(m.Service), true
 }
 
 func selectorManager(service *corev1.Service) string {

@@ -57,6 +57,18 @@ func TestTrace(t *testing.T) {
 			members: []Member{member(api.RoutingSelector, "uid-a", "4")}, pods: []Pod{pod("b", active("9"), elsewhere)},
 			want: Assignment{"uid-a", 4},
 		},
+		"a slice says who, and in which epoch, before the Service does": {
+			members: []Member{member(api.RoutingEndpointSlice, "", "4").detached().with(ownSlice("b", "5"))}, pods: []Pod{pod("a", active("4"))},
+			want: Assignment{"uid-b", 5},
+		},
+		"a slice without an endpoint still says in which epoch": {
+			members: []Member{member(api.RoutingEndpointSlice, "", "4").detached().with(ownSlice("", "5"))},
+			want:    Assignment{"", 5},
+		},
+		"a slice of an epoch before says nothing": {
+			members: []Member{member(api.RoutingSelector, "uid-a", "4").with(ownSlice("b", "3"))},
+			want:    Assignment{"uid-a", 4},
+		},
 		"in epoch 0 there is no master, whatever a selector says": {
 			members: []Member{member(api.RoutingSelector, "uid-a", "0")}, pods: []Pod{pod("a", active("0"))},
 		},
@@ -80,10 +92,13 @@ func TestReverted(t *testing.T) {
 	}
 	const selector, ports = `{"f:spec":{"f:selector":{}}}`, `{"f:spec":{"f:ports":{}}}`
 
+	selectorless := member(api.RoutingEndpointSlice, "", "4")
+	selectorless.Settings.Selectorless = true
+
 	tests := map[string]struct {
 		member   Member
 		managers []metav1.ManagedFieldsEntry
-		want     bool
+		key      string
 		manager  string
 	}{
 		"what was written stands": {
@@ -93,30 +108,30 @@ func TestReverted(t *testing.T) {
 		"our key was removed": {
 			member:   member(api.RoutingSelector, "", "4"),
 			managers: []metav1.ManagedFieldsEntry{wrote("kubectl", at(1), selector)},
-			want:     true, manager: "kubectl",
+			key:      api.LabelPodUID, manager: "kubectl",
 		},
 		"our key was set to another pod": {
 			member:   member(api.RoutingSelector, "uid-b", "4"),
 			managers: []metav1.ManagedFieldsEntry{wrote("kubectl", at(1), selector)},
-			want:     true, manager: "kubectl",
+			key:      api.LabelPodUID, manager: "kubectl",
 		},
 		"the last one to write the selector did it": {
 			member: member(api.RoutingSelector, "", "4"),
 			managers: []metav1.ManagedFieldsEntry{
 				wrote("kubectl", at(1), selector), wrote("argocd", at(3), selector), wrote("helm", at(2), selector),
 			},
-			want: true, manager: "argocd",
+			key: api.LabelPodUID, manager: "argocd",
 		},
 		"neither the controller did it, nor who wrote something else": {
 			member: member(api.RoutingSelector, "", "4"),
 			managers: []metav1.ManagedFieldsEntry{
 				wrote("kubectl", at(1), selector), wrote(api.ManagedBy, at(2), selector), wrote("helm", at(3), ports), {Manager: "empty", Time: at(4)},
 			},
-			want: true, manager: "kubectl",
+			key: api.LabelPodUID, manager: "kubectl",
 		},
 		"nobody says who did it": {
 			member: member(api.RoutingSelector, "", "4"),
-			want:   true, manager: "unknown",
+			key:    api.LabelPodUID, manager: "unknown",
 		},
 		"a Service of an epoch before is behind and not reverted": {
 			member: member(api.RoutingSelector, "uid-b", "3"),
@@ -127,6 +142,27 @@ func TestReverted(t *testing.T) {
 		"a Service that is not yet written to": {
 			member: member(api.RoutingSelector, "", ""),
 		},
+		"our key was set to nobody": {
+			member: member(api.RoutingSelector, "none", "4"),
+			key:    api.LabelPodUID, manager: "unknown",
+		},
+		"by EndpointSlice, what was written stands": {
+			member: member(api.RoutingEndpointSlice, "", "4").detached(),
+		},
+		"by EndpointSlice, our key was removed": {
+			member:   member(api.RoutingEndpointSlice, "", "4"),
+			managers: []metav1.ManagedFieldsEntry{wrote("kubectl", at(1), selector)},
+			key:      api.LabelRouting, manager: "kubectl",
+		},
+		"a Service that is on its way from selector to EndpointSlice is not reverted": {
+			member: member(api.RoutingEndpointSlice, "uid-a", "4"),
+		},
+		"nor one that is on its way back": {
+			member: member(api.RoutingSelector, "", "4").detached(),
+		},
+		"nor one without a selector": {
+			member: selectorless,
+		},
 		"what another routing left is not a revert of routing by label": {
 			member: member(api.RoutingLabel, "uid-b", "4"),
 		},
@@ -135,9 +171,9 @@ func TestReverted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			test.member.ManagedFields = test.managers
 			before := test.member.DeepCopy()
-			manager, reverted := Reverted(assignment, test.member)
-			if reverted != test.want || manager != test.manager {
-				t.Errorf("reverted: %v by %q, want %v by %q", reverted, manager, test.want, test.manager)
+			key, manager, reverted := Reverted(assignment, test.member)
+			if key != test.key || manager != test.manager || reverted != (test.key != "") {
+				t.Errorf("reverted: %v of %q by %q, want %q by %q", reverted, key, manager, test.key, test.manager)
 			}
 			if diff := cmp.Diff(before, test.member.Service); diff != "" {
 				t.Errorf("the Service, of an informer's cache, was changed (-before +after):\n%s", diff)

@@ -1,0 +1,104 @@
+//go:build e2e
+
+package functional
+
+import (
+	"fmt"
+	"testing"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"qoqo.dev/active-standby-controller/e2e/assert"
+	"qoqo.dev/active-standby-controller/e2e/target/record"
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
+)
+
+// With own EndpointSlices a planned move loses nothing, with a selector and without.
+func TestEndpointSliceSwitchover(t *testing.T) {
+	for _, service := range []string{"endpointslice.yaml", "selectorless.yaml"} {
+		t.Run(service, func(t *testing.T) {
+			s := newScene(t)
+			masters := []string{*s.web(service).Spec.HolderIdentity}
+			client := s.request("http://web")
+			for epoch := range int32(3) {
+				next := s.standby("web")
+				s.editHolder("web", next)
+				s.awaitMaster("web", epoch+2, next)
+				client.awaitPod(next)
+				masters = append(masters, next)
+			}
+			client.check(0, masters...)
+		})
+	}
+}
+
+// A master that turns NotReady is replaced.
+func TestEndpointSliceFailover(t *testing.T) {
+	s := newScene(t)
+	master := *s.web("endpointslice.yaml").Spec.HolderIdentity
+	client := s.request("http://web")
+	s.setReady(master, false)
+	lease := s.awaitMaster("web", 2, anybody)
+	if reason := lease.Annotations[api.AnnotationReason]; reason != string(election.HolderNotReady) {
+		t.Errorf("the Lease's reason is %s", reason)
+	}
+	next := ptr.Deref(lease.Spec.HolderIdentity, "")
+	client.awaitPod(next)
+	client.check(-1, master, next)
+}
+
+// Clients lose nothing while a Service goes over from one routing to another, or
+// opts out.
+func TestTurningOverRoutings(t *testing.T) {
+	s := newScene(t)
+	master := *s.web("clusterip.yaml").Spec.HolderIdentity
+	client := s.request("http://web")
+	for range 2 {
+		s.kubectl("annotate", "service", "web", api.AnnotationRouting+"="+string(api.RoutingEndpointSlice))
+		s.awaitSlices("web", true)
+		client.awaitPod(master)
+		s.kubectl("annotate", "service", "web", api.AnnotationRouting+"-")
+		s.awaitSlices("web", false)
+		client.awaitPod(master)
+	}
+	client.check(0, master)
+
+	s.kubectl("annotate", "service", "web", api.AnnotationRouting+"="+string(api.RoutingEndpointSlice))
+	s.awaitSlices("web", true)
+	s.optOut("web")
+	s.awaitSlices("web", false)
+	s.kubectl("annotate", "service", "web", api.AnnotationRouting+"-")
+	s.awaitNothingLeft()
+	for name := range s.pods("web") {
+		client.awaitPod(name)
+	}
+	if lost := record.Lost(client.all()); len(lost) > 0 {
+		t.Errorf("%d requests are lost; the first: %+v", len(lost), lost[0])
+	}
+}
+
+// awaitSlices waits until either the Service's EndpointSlices are the controller's own
+// and Kubernetes lists nobody, or there are no own ones.
+func (s *scene) awaitSlices(service string, own bool) {
+	s.Helper()
+	s.eventually(fmt.Sprintf("the slices of %s are own ones: %v", service, own), func() error {
+		list := assert.Must(cluster.Client.DiscoveryV1().EndpointSlices(s.namespace).List(s.Context(),
+			metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service}))(s)
+		found := false
+		for _, slice := range list.Items {
+			switch {
+			case slice.Labels[discoveryv1.LabelManagedBy] == api.SliceManagedBy:
+				found = true
+			case own && len(slice.Endpoints) > 0:
+				return fmt.Errorf("%s still lists %v", slice.Name, slice.Endpoints)
+			}
+		}
+		if found != own {
+			return fmt.Errorf("there are some: %v", found)
+		}
+		return nil
+	})
+}

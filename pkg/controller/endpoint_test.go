@@ -1,0 +1,172 @@
+package controller
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+)
+
+// What the controller's own slices say of the master. Caches keep no more of a pod
+// than is read, so that it is tested here and not in package endpoints alone.
+
+func (c *cluster) slice(name string) *discoveryv1.EndpointSlice {
+	c.Helper()
+	s, err := c.users.DiscoveryV1().EndpointSlices(testNamespace).Get(c.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		c.Fatal(err)
+	}
+	return s
+}
+
+func TestEndpointOfTheMaster(t *testing.T) {
+	withPort := func(p *corev1.Pod) {
+		p.Spec.Containers = []corev1.Container{{Name: "sidecar"}, {Name: "web", Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080, Protocol: corev1.ProtocolTCP}}}}
+	}
+	withHostname := func(p *corev1.Pod) { p.Spec.Hostname, p.Spec.Subdomain = p.Name, "web" }
+	withIPv6 := func(p *corev1.Pod) { p.Status.PodIPs = append(p.Status.PodIPs, corev1.PodIP{IP: "fd00::1"}) }
+	endpoint := func(address string, change ...func(*discoveryv1.Endpoint)) discoveryv1.Endpoint {
+		e := discoveryv1.Endpoint{
+			Addresses: []string{address},
+			Conditions: discoveryv1.EndpointConditions{
+				Ready: ptr.To(true), Serving: ptr.To(true), Terminating: ptr.To(false),
+			},
+			TargetRef: &corev1.ObjectReference{Kind: "Pod", Namespace: testNamespace, Name: "web-0"},
+			NodeName:  ptr.To("node"), Zone: ptr.To("zone-a"),
+		}
+		for _, f := range change {
+			f(&e)
+		}
+		return e
+	}
+	port := func(number int32) []discoveryv1.EndpointPort {
+		return []discoveryv1.EndpointPort{{Name: ptr.To(""), Port: &number, Protocol: ptr.To(corev1.ProtocolTCP)}}
+	}
+	tests := map[string]struct {
+		service   func(*corev1.Service)
+		pod       func(*corev1.Pod)
+		slice     string
+		endpoints []discoveryv1.Endpoint
+		ports     []discoveryv1.EndpointPort
+	}{
+		"with the zone of its node": {
+			slice: "web-master-ipv4", endpoints: []discoveryv1.Endpoint{endpoint("10.0.0.10")}, ports: port(80),
+		},
+		"with the number of a named port": {
+			service: func(s *corev1.Service) { s.Spec.Ports[0].TargetPort = intstr.FromString("http") }, pod: withPort,
+			slice: "web-master-ipv4", endpoints: []discoveryv1.Endpoint{endpoint("10.0.0.10")}, ports: port(8080),
+		},
+		"with the hostname of a pod of a StatefulSet": {
+			service: func(s *corev1.Service) { s.Spec.ClusterIP = corev1.ClusterIPNone }, pod: withHostname,
+			slice:     "web-master-ipv4",
+			endpoints: []discoveryv1.Endpoint{endpoint("10.0.0.10", func(e *discoveryv1.Endpoint) { e.Hostname = ptr.To("web-0") })},
+			ports:     port(80),
+		},
+		"of another address family": {
+			service: func(s *corev1.Service) {
+				s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol}
+			}, pod: withIPv6,
+			slice: "web-master-ipv6", endpoints: []discoveryv1.Endpoint{endpoint("fd00::1")}, ports: port(80),
+		},
+		"on a node that is gone": {
+			pod:   func(p *corev1.Pod) { p.Spec.NodeName = "gone" },
+			slice: "web-master-ipv4",
+			endpoints: []discoveryv1.Endpoint{endpoint("10.0.0.10", func(e *discoveryv1.Endpoint) {
+				e.NodeName, e.Zone = ptr.To("gone"), nil
+			})},
+			ports: port(80),
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(c *cluster) {
+				service, pod := newService("web", bySlice), newPod("web-0")
+				if test.service != nil {
+					test.service(service)
+				}
+				if test.pod != nil {
+					test.pod(pod)
+				}
+				c.create(newNode("node", "zone-a"), service, pod)
+				s := c.start()
+				c.settle()
+				got := c.slice(test.slice)
+				for i := range got.Endpoints {
+					got.Endpoints[i].TargetRef.UID = ""
+				}
+				if diff := cmp.Diff(test.endpoints, got.Endpoints); diff != "" {
+					t.Errorf("endpoints (-want +got):\n%s", diff)
+				}
+				if diff := cmp.Diff(test.ports, got.Ports); diff != "" {
+					t.Errorf("ports (-want +got):\n%s", diff)
+				}
+				// Neither what is cached nor what was just read makes a difference.
+				s.client.ClearActions()
+				c.editPod("web-0", func(p *corev1.Pod) { p.Annotations["changed"] = "" })
+				c.settle()
+				if writes := s.writes(); len(writes) > 0 {
+					t.Errorf("writes: %q", writes)
+				}
+			})
+		})
+	}
+}
+
+func TestZonesAreRemembered(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.create(newNode("node", "zone-a"))
+		s := servingBySlices(c)
+		c.switchTo("web", "web-1")
+		c.settle()
+		if slices.Contains(s.requests(), "get nodes node") {
+			t.Error("the zone was asked for again")
+		}
+		c.wait(zoneFor)
+		c.switchTo("web", "web-0")
+		c.settle()
+		if !slices.Contains(s.requests(), "get nodes node") {
+			t.Error("the zone is remembered for ever")
+		}
+	})
+}
+
+func TestFailoverDoesNotWaitForAZone(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		servingBySlices(c)
+		failed := c.failing("get", "nodes", apierrors.NewInternalError(errors.New("no quorum")))
+		c.editPod("web-0", setNotReady)
+		c.settle()
+		if failed.Load() == 0 {
+			t.Error("no zone was asked for, so that nothing is tested")
+		}
+		c.expect(failedOverBySlices...)
+		c.create(newNode("node", "zone-a"))
+		c.failingNoMore()
+		c.wait(retryMax + time.Second)
+		if zone := c.slice("web-master-ipv4").Endpoints[0].Zone; zone == nil || *zone != "zone-a" {
+			t.Errorf("zone %v, want the one that can be asked for now", zone)
+		}
+	})
+}
+
+func TestSliceOfAnAddressFamilyThatTheServiceLosesIsDeleted(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		servingBySlices(c, func(s *corev1.Service) {
+			s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol}
+		})
+		if s := c.slice("web-master-ipv6"); len(s.Endpoints) > 0 {
+			t.Errorf("endpoints %v of pods without such an address", s.Endpoints)
+		}
+		c.editService("web", func(s *corev1.Service) { s.Spec.IPFamilies = s.Spec.IPFamilies[:1] })
+		c.settle()
+		c.expect(bySlices...)
+	})
+}

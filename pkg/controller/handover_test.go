@@ -1,0 +1,230 @@
+package controller
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+// A Service goes over from one routing to another, with Kubernetes' controllers at
+// any speed: no request is lost, and none goes to another pod than the master.
+func TestRoutingIsChanged(t *testing.T) {
+	bySelector := []string{
+		"Lease web: web-0 @1 FirstEligible, of web",
+		"Service web: app=web -> web-0 @1",
+		"EndpointSlice web-k8s: web-0",
+		"Pod web-0: identified active @1 spared",
+		"Pod web-1: identified standby @1",
+	}
+	byLabel := []string{
+		"Lease web: web-0 @1 FirstEligible, of web",
+		"Service web: app=web,qoqo.dev/pod-designation=active",
+		"EndpointSlice web-k8s: web-0",
+		"Pod web-0: active @1 spared",
+		"Pod web-1: standby @1",
+	}
+	// The identity of pods stays, as it does no harm.
+	identified := func(lines []string) (all []string) {
+		for _, line := range lines {
+			line = strings.Replace(line, "-0: active", "-0: identified active", 1)
+			all = append(all, strings.Replace(line, "-1: standby", "-1: identified standby", 1))
+		}
+		return all
+	}
+	toSlice := withAnnotation(api.AnnotationRouting, "endpointslice")
+	toSelector := func(s *corev1.Service) {
+		delete(s.Annotations, api.AnnotationRouting)
+		delete(s.Spec.Selector, api.LabelDesignation)
+	}
+	toLabel := func(s *corev1.Service) {
+		delete(s.Annotations, api.AnnotationRouting)
+		s.Spec.Selector[api.LabelDesignation] = api.DesignationActive
+	}
+	tests := map[string]struct {
+		from   func(*corev1.Service)
+		before []string
+		to     []func(*corev1.Service)
+		after  []string
+	}{
+		"from selector to endpointslice": {
+			from: withAddress, before: bySelector, to: []func(*corev1.Service){toSlice}, after: identified(bySlices),
+		},
+		"from label to endpointslice": {
+			from:   func(s *corev1.Service) { withAddress(s); toLabel(s) },
+			before: byLabel, to: []func(*corev1.Service){toSlice},
+			after: slices.Replace(slices.Clone(bySlices), 1, 2, "Service web: app=web,qoqo.dev/pod-designation=active detached @1"),
+		},
+		"from endpointslice to selector": {
+			from: bySlice, before: bySlices, to: []func(*corev1.Service){toSelector}, after: bySelector,
+		},
+		"from endpointslice to label": {
+			from: bySlice, before: bySlices, to: []func(*corev1.Service){toLabel}, after: byLabel,
+		},
+		"from selector to endpointslice and back at once": {
+			from: withAddress, before: bySelector, to: []func(*corev1.Service){toSlice, toSelector}, after: bySelector,
+		},
+		"from endpointslice to selector and back at once": {
+			from: bySlice, before: bySlices, to: []func(*corev1.Service){toSelector, toSlice}, after: identified(bySlices),
+		},
+	}
+	for name, test := range tests {
+		for _, delay := range []time.Duration{0, builtInDelay, 3 * time.Second} {
+			for replicas := range 2 {
+				t.Run(name+" with Kubernetes "+delay.String()+" behind and other replicas: "+string(rune('0'+replicas)), func(t *testing.T) {
+					inCluster(t, func(c *cluster) {
+						c.runKubernetes(delay)
+						c.create(newService("web", test.from), newPod("web-0"), newPod("web-1"))
+						s := c.start()
+						for range replicas {
+							c.start()
+						}
+						c.wait(5 * time.Minute)
+						c.expect(test.before...)
+						s.events.take()
+						traffic := c.traffic()
+						for _, to := range test.to {
+							c.editService("web", to)
+							c.wait(200 * time.Millisecond)
+						}
+						c.wait(5 * time.Minute)
+						c.expect(test.after...)
+						c.expectEvents(s)
+						if diff := cmp.Diff([]string{"web-0"}, traffic()); diff != "" {
+							t.Errorf("traffic (-want +got):\n%s", diff)
+						}
+						s.client.ClearActions()
+						c.wait(time.Hour)
+						if requests := s.requests(); len(requests) > 0 {
+							t.Errorf("requests at rest: %q", requests)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// While Kubernetes' controller does not follow at all it is asked ever more rarely.
+func TestHandoverIsAwaitedPatiently(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.create(newService("web", withAddress), newPod("web-0"), newPod("web-1"))
+		s := c.start()
+		c.settle()
+		s.client.ClearActions()
+		c.editService("web", withAnnotation(api.AnnotationRouting, "endpointslice"))
+		c.wait(time.Hour)
+		asked := len(slices.DeleteFunc(s.requests(), func(r string) bool { return !strings.HasPrefix(r, "list endpointslices") }))
+		// Each look asks for its own and for Kubernetes'.
+		if most := int(2*time.Hour/retryMax) + 40; asked == 0 || asked > most {
+			t.Errorf("asked %d times in an hour, want at most %d", asked, most)
+		}
+		if writes := s.writes(); len(writes) > 0 {
+			t.Errorf("writes %q before Kubernetes lists the master", writes)
+		}
+	})
+}
+
+func TestSwitchWhileRoutingIsChanged(t *testing.T) {
+	tests := map[string]struct{ from, to func(*corev1.Service) }{
+		"from selector": {withAddress, withAnnotation(api.AnnotationRouting, "endpointslice")},
+		"to selector":   {bySlice, withoutAnnotation(api.AnnotationRouting)},
+	}
+	for name, test := range tests {
+		for _, after := range []time.Duration{0, 20 * time.Millisecond, 150 * time.Millisecond, time.Second} {
+			t.Run(name+", switched after "+after.String(), func(t *testing.T) {
+				inCluster(t, func(c *cluster) {
+					c.runKubernetes(500 * time.Millisecond)
+					c.create(newService("web", test.from), newPod("web-0"), newPod("web-1"))
+					c.start()
+					c.start()
+					c.wait(time.Minute)
+					traffic := c.traffic()
+					c.editService("web", test.to)
+					time.Sleep(after)
+					c.switchTo("web", "web-1")
+					c.wait(time.Minute)
+					for _, served := range traffic() {
+						if strings.Contains(served, "+") {
+							t.Errorf("traffic went to %s", served)
+						}
+					}
+					if got := c.state(); !slices.Contains(got, "EndpointSlice web-k8s: web-1") && !slices.Contains(got, "EndpointSlice web-master-ipv4: web-1 @2, of web-1") {
+						t.Errorf("the new master does not get traffic: %q", got)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestOptOutOfRoutingByEndpointSlice(t *testing.T) {
+	tests := map[string]struct {
+		change func(*corev1.Service)
+		want   []string
+	}{
+		"Kubernetes takes over": {
+			want: []string{"Service web: app=web", "EndpointSlice web-k8s: web-0 web-1", "Pod web-0:", "Pod web-1:"},
+		},
+		"with a selector that no pod matches any more": {
+			change: withSelector(api.LabelDesignation, api.DesignationActive),
+			want:   []string{"Service web: app=web,qoqo.dev/pod-designation=active", "Pod web-0:", "Pod web-1:"},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(c *cluster) {
+				var change []func(*corev1.Service)
+				if test.change != nil {
+					change = append(change, test.change)
+				}
+				s := servingBySlices(c, change...)
+				traffic := c.traffic()
+				c.editService("web", optOut)
+				c.settle()
+				c.expect(test.want...)
+				c.expectEvents(s)
+				// Somebody is served all the time, if anybody is to be.
+				if gap := slices.Index(traffic(), ""); gap >= 0 && test.change == nil {
+					t.Error("nobody got traffic for a while")
+				}
+			})
+		})
+	}
+}
+
+func TestSelectorlessService(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.runKubernetes(builtInDelay)
+		c.create(newService("web", selectorless), newPod("web-0"), newPod("web-1"))
+		s := c.start()
+		c.settle()
+		c.expect(
+			"Lease web: web-0 @1 FirstEligible, of web",
+			"Service web: <none>",
+			"EndpointSlice web-master-ipv4: web-0 @1, of web-0",
+			"Pod web-0: active @1 spared",
+			"Pod web-1: standby @1",
+		)
+		c.editPod("web-0", setNotReady)
+		c.settle()
+		c.expect(
+			"Lease web: web-1 @2 HolderNotReady, of web",
+			"Service web: <none>",
+			"EndpointSlice web-master-ipv4: web-1 @2, of web-1",
+			"Pod web-0: standby @2",
+			"Pod web-1: active @2 spared",
+		)
+		c.editService("web", optOut)
+		c.settle()
+		c.expect("Service web: <none>", "Pod web-0:", "Pod web-1:")
+		if slices.ContainsFunc(s.writes(), func(w string) bool { return strings.HasSuffix(w, "services web") }) {
+			t.Errorf("the Service was written to: %q", s.writes())
+		}
+	})
+}

@@ -1,0 +1,57 @@
+package controller
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/probe"
+)
+
+// withProbes adds to the observation what the pods have answered.
+func (c *Controller) withProbes(o *observation) {
+	o.probed = map[types.UID]probe.State{}
+	for _, p := range o.pods {
+		if state := c.prober.State(o.key, p.UID); state != probe.Unknown {
+			o.probed[p.UID] = state
+		}
+	}
+}
+
+// wantProbes asks the pods of the election, and no others, from now on.
+func (c *Controller) wantProbes(k key, targets []probe.Target) {
+	c.prober.Want(k, targets)
+	c.metrics.suspect(c.prober.Suspected)
+}
+
+// probed looks at the election, as one of its pods answers now or no longer does.
+func (c *Controller) probed(k key) {
+	c.metrics.suspect(c.prober.Suspected)
+	c.queue.Add(k)
+}
+
+// targets are the pods that could be master, while the Service asks for a probe.
+func (o *observation) targets(holder types.UID) (targets []probe.Target) {
+	asked := o.members[0].Settings.Probe
+	if asked == (api.Probe{}) {
+		return nil
+	}
+	for _, p := range o.pods {
+		if !p.Unselected && p.DeletionTimestamp == nil && !finished(p.Pod) {
+			targets = append(targets, probe.Target{Pod: p.UID, Address: p.Status.PodIP, Master: p.UID == holder, Probe: asked})
+		}
+	}
+	return targets
+}
+
+// unanswered reports a master that is Ready, but out of the probe's reach.
+func (o *observation) unanswered(holder types.UID, state probe.State) {
+	for _, p := range o.pods {
+		if p.UID == holder && podReady(p.Pod) && state == probe.NeverAnswered {
+			o.problem(api.ReasonProbeUnanswered, fmt.Sprintf(
+				"%s is Ready, but has never answered the probe %s; until it does, its readiness alone decides. Does a NetworkPolicy keep the controller out, or is the port another?",
+				p.Name, o.members[0].Settings.Probe))
+		}
+	}
+}

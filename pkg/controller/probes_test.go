@@ -1,0 +1,97 @@
+package controller
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/probe"
+)
+
+// That answers arrive here is tested with real ones, in package integration of the
+// module e2e.
+
+// probedService asks for a probe; another Service of the election is younger.
+func probedElection(pods ...*corev1.Pod) *observation {
+	older, younger := newService("web"), newService("web-too")
+	older.Annotations[api.AnnotationProbe] = "http://:8080/healthz"
+	younger.Annotations[api.AnnotationLeaseName] = "web"
+	younger.CreationTimestamp = metav1.NewTime(older.CreationTimestamp.Add(time.Hour))
+	older.UID, younger.UID = "older", "younger"
+	return look(key{Namespace: testNamespace, Name: "web"}, nil, []*corev1.Service{younger, older}, pods)
+}
+
+func addressed(ip string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.UID, p.Status.PodIP = types.UID("uid-"+p.Name), ip }
+}
+
+func TestTargetsOfProbes(t *testing.T) {
+	ended := func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }
+	o := probedElection(
+		newPod("web-0", addressed("10.0.0.1")), newPod("web-1", addressed("10.0.0.2"), setNotReady), newPod("web-2", addressed("")),
+		newPod("web-3", addressed("10.0.0.4"), setTerminating), newPod("web-4", addressed("10.0.0.5"), ended),
+	)
+	asked := api.Probe{Scheme: api.ProbeHTTP, Port: 8080, Path: "/healthz", Interval: 250 * time.Millisecond, Timeout: 250 * time.Millisecond, Failures: 2}
+	want := []probe.Target{
+		{Pod: "uid-web-0", Address: "10.0.0.1", Probe: asked},
+		{Pod: "uid-web-1", Address: "10.0.0.2", Master: true, Probe: asked},
+		{Pod: "uid-web-2", Probe: asked},
+	}
+	if diff := cmp.Diff(want, o.targets("uid-web-1")); diff != "" {
+		t.Errorf("targets (-want +got):\n%s", diff)
+	}
+	delete(o.services[0].Annotations, api.AnnotationProbe)
+	if targets := look(o.key, nil, o.services, []*corev1.Pod{newPod("web-0", addressed("10.0.0.1"))}).targets("uid-web-0"); targets != nil {
+		t.Errorf("targets without a probe: %v", targets)
+	}
+}
+
+func TestAnswersInTheElection(t *testing.T) {
+	o := probedElection(newPod("web-0", addressed("10.0.0.1")), newPod("web-1", addressed("10.0.0.2")), newPod("web-2", addressed("10.0.0.3")), newPod("web-3", addressed("10.0.0.4")))
+	o.probed = map[types.UID]probe.State{"uid-web-0": probe.Suspected, "uid-web-1": probe.Answering, "uid-web-2": probe.NeverAnswered}
+	fine := func(string) bool { return false }
+	type answers struct{ Answers, Unresponsive bool }
+	got := map[string]answers{}
+	for _, c := range o.view(nodeStates{fine, fine}).Candidates {
+		got[c.Name] = answers{c.Answers, c.Unresponsive}
+	}
+	want := map[string]answers{"web-0": {Unresponsive: true}, "web-1": {Answers: true}, "web-2": {}, "web-3": {}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("candidates (-want +got):\n%s", diff)
+	}
+	if d := election.Decide(o.view(nodeStates{fine, fine})); d.Holder != "web-1" {
+		t.Errorf("%s is elected", d.Holder)
+	}
+}
+
+func TestUnansweredProbeIsReported(t *testing.T) {
+	message := "web-0 is Ready, but has never answered the probe http://:8080/healthz; until it does, its readiness alone decides. Does a NetworkPolicy keep the controller out, or is the port another?"
+	tests := map[string]struct {
+		state  probe.State
+		change func(*corev1.Pod)
+		want   []api.Problem
+	}{
+		"of a master that is Ready":         {state: probe.NeverAnswered, change: setReady, want: []api.Problem{{Reason: "ProbeUnanswered", Message: message}}},
+		"not of one that is not Ready":      {state: probe.NeverAnswered, change: setNotReady},
+		"not of one of which is not known":  {state: probe.Unknown, change: setReady},
+		"not of one that answers":           {state: probe.Answering, change: setReady},
+		"not of one that did answer before": {state: probe.Suspected, change: setReady},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			o := probedElection(newPod("web-0", addressed("10.0.0.1"), test.change), newPod("web-1", addressed("10.0.0.2")))
+			o.unanswered("uid-web-0", test.state)
+			for _, service := range []types.UID{"older", "younger"} {
+				if diff := cmp.Diff(test.want, o.problems[service]); diff != "" {
+					t.Errorf("problems of %s (-want +got):\n%s", service, diff)
+				}
+			}
+		})
+	}
+}

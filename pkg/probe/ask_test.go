@@ -1,0 +1,231 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+const (
+	// enough is a timeout that nothing comes near to, and short one that is waited for.
+	enough = 10 * time.Second
+	short  = 100 * time.Millisecond
+)
+
+// serve has connections handled on a host. At the end of the test each must have
+// been closed by the other end.
+func serve(t *testing.T, host string, handle func(net.Conn)) (port uint16) {
+	t.Helper()
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Skipf("There is no %s here: %v", host, err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				defer conn.Close()
+				handle(conn)
+				_ = conn.SetReadDeadline(time.Now().Add(enough))
+				if !ends(conn) {
+					t.Error("the connection was not closed")
+				}
+			})
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		running.Wait()
+	})
+	return netip.MustParseAddrPort(listener.Addr().String()).Port()
+}
+
+// ends reads until the other end closes the connection, or this end has.
+func ends(conn net.Conn) bool {
+	buffer := make([]byte, 4096)
+	for {
+		if _, err := conn.Read(buffer); err != nil {
+			return !errors.Is(err, os.ErrDeadlineExceeded)
+		}
+	}
+}
+
+// askFor asks, and says how it was answered: empty if well.
+func askFor(t *testing.T, host string, probe api.Probe) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), probe.Timeout)
+	defer cancel()
+	begun := time.Now()
+	err := ask(ctx, host, probe)
+	if took := time.Since(begun); took > probe.Timeout+enough/2 {
+		t.Errorf("it took %s, although the timeout is %s", took, probe.Timeout)
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// refused is a port at which nobody listens.
+func refused(t *testing.T, _ string) uint16 {
+	t.Helper()
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return netip.MustParseAddrPort(listener.Addr().String()).Port()
+}
+
+// unanswered is a port at which connections are not answered, as by a node that is
+// dead: as many wait to be accepted as may.
+func unanswered(t *testing.T, _ string) uint16 {
+	t.Helper()
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(socket) })
+	if err := errors.Join(syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(socket, 0)); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := uint16(name.(*syscall.SockaddrInet4).Port)
+	to := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
+	for range 10 {
+		waiting := net.Dialer{Timeout: short}
+		conn, err := waiting.DialContext(t.Context(), "tcp", to.String())
+		if err != nil {
+			return port
+		}
+		t.Cleanup(func() { conn.Close() })
+	}
+	t.Skip("This system accepts any number of connections.")
+	return 0
+}
+
+func TestTCP(t *testing.T) {
+	listening := func(handle func(net.Conn)) func(*testing.T, string) uint16 {
+		return func(t *testing.T, host string) uint16 {
+			t.Helper()
+			return serve(t, host, handle)
+		}
+	}
+	for name, test := range map[string]struct {
+		host    string
+		port    func(t *testing.T, host string) uint16
+		timeout time.Duration
+		want    string
+	}{
+		"it accepts":           {"127.0.0.1", listening(func(net.Conn) {}), enough, ""},
+		"it does by IPv6":      {"::1", listening(func(net.Conn) {}), enough, ""},
+		"it closes at once":    {"127.0.0.1", listening(func(c net.Conn) { c.Close() }), enough, ""},
+		"nobody listens":       {"127.0.0.1", refused, enough, "connection refused"},
+		"the node is dead":     {"127.0.0.1", unanswered, short, "no answer within 100ms"},
+		"it is no address":     {"localhost", refused, enough, `ParseAddr("localhost"): unable to parse IP`},
+		"there is no address":  {"", refused, enough, `ParseAddr(""): unable to parse IP`},
+		"it cannot be reached": {"255.255.255.255", refused, enough, "network is unreachable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := askFor(t, test.host, api.Probe{Scheme: api.ProbeTCP, Port: test.port(t, test.host), Timeout: test.timeout})
+			if got != test.want {
+				t.Errorf("it says %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestUnknownScheme(t *testing.T) {
+	if got := askFor(t, "127.0.0.1", api.Probe{Scheme: "udp", Timeout: short}); got != `the scheme "udp" is not known` {
+		t.Errorf("it says %q", got)
+	}
+}
+
+// Whatever a library makes of the end of the time, there was no answer in time.
+func TestExplainTimeout(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	got := explain(ctx, errors.New("stream error: CANCEL"), api.Probe{Timeout: short})
+	if got.Error() != "no answer within 100ms" {
+		t.Errorf("it says %q", got)
+	}
+}
+
+// A question that is broken off ends at once, whatever it is waiting for.
+func TestBrokenOff(t *testing.T) {
+	for _, scheme := range []api.ProbeScheme{api.ProbeHTTP, api.ProbeHTTPS, api.ProbeGRPC} {
+		t.Run(string(scheme), func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), enough)
+			defer cancel()
+			port := serve(t, "127.0.0.1", func(net.Conn) { cancel() })
+			begun := time.Now()
+			err := ask(ctx, "127.0.0.1", api.Probe{Scheme: scheme, Port: port, Path: "/", Timeout: enough})
+			if took := time.Since(begun); !errors.Is(err, context.Canceled) || took > enough/2 {
+				t.Errorf("it ended after %s with %v", took, err)
+			}
+		})
+	}
+}
+
+// Neither goroutines nor file descriptors are left of questions, however they end.
+func TestNothingIsLeft(t *testing.T) {
+	hanging := serve(t, "127.0.0.1", func(net.Conn) {})
+	silent, nobody := unanswered(t, ""), refused(t, "")
+	answering := serve(t, "127.0.0.1", withHTTP("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+	goroutines, files := runtime.NumGoroutine(), openFiles(t)
+	for range 20 {
+		for _, scheme := range []api.ProbeScheme{api.ProbeTCP, api.ProbeHTTP, api.ProbeHTTPS, api.ProbeGRPC} {
+			for _, port := range []uint16{hanging, silent, nobody, answering} {
+				askFor(t, "127.0.0.1", api.Probe{Scheme: scheme, Port: port, Path: "/", Timeout: 5 * time.Millisecond})
+			}
+		}
+	}
+	// What the server has of a connection ends when it notices, and so it is waited for.
+	err := wait.PollUntilContextTimeout(t.Context(), time.Millisecond, enough, true, func(context.Context) (bool, error) {
+		return runtime.NumGoroutine() <= goroutines && openFiles(t) <= files, nil
+	})
+	if err != nil {
+		stacks := make([]byte, 1<<20)
+		t.Errorf("%d goroutines, before %d; %d files, before %d: %s",
+			runtime.NumGoroutine(), goroutines, openFiles(t), files, stacks[:runtime.Stack(stacks, true)])
+	}
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("This system does not say which files are open.")
+	}
+	return len(entries)
+}
+
+// withHTTP reads a request, and then writes.
+func withHTTP(response ...string) func(net.Conn) {
+	return func(conn net.Conn) {
+		readRequest(conn)
+		_, _ = conn.Write([]byte(strings.Join(response, "")))
+	}
+}

@@ -1,0 +1,226 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+var probeDefault = api.Probe{Scheme: api.ProbeTCP, Port: 80, Interval: 250 * ms, Timeout: 250 * ms, Failures: 2}
+
+// link is how a prober reaches pods that are all fine.
+type link struct {
+	lock  sync.Mutex
+	reach map[string]bool
+}
+
+func (l *link) set(reach ...string) {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	l.reach = map[string]bool{}
+	for _, address := range reach {
+		l.reach[address] = true
+	}
+}
+
+func (l *link) reaches(address string) bool {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	return l.reach[address]
+}
+
+// ask is answered if the pod can be reached all the time.
+func (l *link) ask(ctx context.Context, address string, _ api.Probe) error {
+	if l.reaches(address) {
+		if <-time.After(ms); l.reaches(address) {
+			return nil
+		}
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// unjust says whom the prober would have replace the master; empty if nobody.
+func unjust(p *Prober, pods []Target) (by types.UID) {
+	suspected := false
+	for _, pod := range pods {
+		switch state := p.State(web, pod.Pod); {
+		case pod.Master:
+			suspected = state == Suspected
+		case state == Answering:
+			by = pod.Pod
+		}
+	}
+	if !suspected {
+		return ""
+	}
+	return by
+}
+
+// asking is a test with probers that reach pods through links of their own; changed is
+// told of each prober's news.
+func asking(t *testing.T, links []*link, changed func(i int), test func(probers []*Prober)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		var probers []*Prober
+		for i, link := range links {
+			p := New(func(types.NamespacedName) { changed(i) })
+			p.ask = link.ask
+			probers = append(probers, p)
+			running.Go(func() { p.Run(ctx) })
+		}
+		test(probers)
+		cancel()
+		running.Wait()
+	})
+}
+
+// wanting are pods of the probe's defaults.
+func wanting(names ...string) []Target {
+	pods := targets(names...)
+	for i := range pods {
+		pods[i].Probe = probeDefault
+	}
+	return pods
+}
+
+// While the controller's own network is away, and when it comes back, nobody moves.
+func TestBlackout(t *testing.T) {
+	const phases = 40
+	lasts := []time.Duration{2 * time.Second, 10 * time.Second}
+	for d := 100 * ms; d <= time.Second; d += 100 * ms {
+		lasts = append(lasts, d)
+	}
+	pods := wanting("a", "b", "c")
+	for _, last := range lasts {
+		t.Run(last.String(), func(t *testing.T) {
+			moved, suspected := 0, false
+			var own link
+			var p *Prober
+			var lock sync.Mutex
+			// Every change is told of, so that none is missed.
+			changed := func(int) {
+				lock.Lock()
+				defer lock.Unlock()
+				suspected = suspected || p.State(web, "a") == Suspected
+				if unjust(p, pods) != "" {
+					moved++
+				}
+			}
+			asking(t, []*link{&own}, changed, func(probers []*Prober) {
+				lock.Lock()
+				p = probers[0]
+				lock.Unlock()
+				own.set("a", "b", "c")
+				p.Want(web, pods)
+				for phase := range phases {
+					<-time.After(10*time.Second + time.Duration(phase)*250*ms/phases + rand.N(ms))
+					for _, pod := range pods {
+						if got := p.State(web, pod.Pod); got != Answering {
+							t.Fatalf("%s is %q before", pod.Pod, got)
+						}
+					}
+					own.set()
+					<-time.After(last)
+					own.set("a", "b", "c")
+				}
+				<-time.After(10 * time.Second)
+			})
+			if moved > 0 {
+				t.Errorf("a pod was to replace the master %d times in %d phases", moved, phases)
+			}
+			if last > 3*probeDefault.Timeout && !suspected {
+				t.Error("the master was never suspected, so that this tests nothing")
+			}
+		})
+	}
+}
+
+// Two replicas of the controller that each reach another pod do not take the master
+// from each other again and again.
+func TestTwoViews(t *testing.T) {
+	for name, reach := range map[string][2][]string{
+		"each reaches another":                {{"b"}, {"a"}},
+		"each reaches another, and a third":   {{"b", "c"}, {"a", "c"}},
+		"one reaches all, and the other one":  {{"a", "b", "c"}, {"b"}},
+		"the same pod":                        {{"b"}, {"b"}},
+		"each reaches another, the other way": {{"a"}, {"b"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			links := []*link{{}, {}}
+			look := make(chan int, 1000)
+			asking(t, links, func(i int) { look <- i }, func(probers []*Prober) {
+				order, want := wanting("a", "b", "c"), func(order []Target) {
+					for _, p := range probers {
+						p.Want(web, order)
+					}
+				}
+				var moves []string
+				begun := time.Now()
+				run := func(d time.Duration) {
+					for end := time.After(d); ; {
+						select {
+						case <-end:
+							return
+						case i := <-look:
+							by := unjust(probers[i], order)
+							if by == "" {
+								continue
+							}
+							moves = append(moves, fmt.Sprintf("%s: replica %d, to %s", time.Since(begun), i+1, by))
+							for n := range order {
+								order[n].Master = order[n].Pod == by
+							}
+							want(order)
+						}
+					}
+				}
+				links[0].set("a", "b", "c")
+				links[1].set("a", "b", "c")
+				want(order)
+				run(10 * time.Second)
+				links[0].set(reach[0]...)
+				links[1].set(reach[1]...)
+				run(30 * time.Second)
+				early := len(moves)
+				run(time.Minute)
+				if early < 1 || early > 2 || len(moves) > early {
+					t.Errorf("the master moved %d times, and then %d times: %v; want once or twice, and then never", early, len(moves)-early, moves[:min(len(moves), 10)])
+				}
+			})
+		})
+	}
+}
+
+// A master that hangs is suspected no later for what the standbys have to show: within
+// an interval and twice its timeout.
+func TestHangIsFoundInTime(t *testing.T) {
+	for range 40 {
+		prober(t, func(p *probed) {
+			p.answers(well, "a", "b", "c")
+			p.Want(web, targets("a", "b", "c"))
+			p.pass(5*time.Second + rand.N(time.Second))
+			p.forget()
+			p.answers(hang, "a")
+			p.pass(603 * ms)
+			p.want(Suspected, Answering, Answering)
+			if got := p.when("a"); len(got) < 2 || got[1]-got[0] > 202 {
+				t.Errorf("the master is asked after %v", got)
+			}
+			if err := p.Err(web, "a"); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("it fails because of %v", err)
+			}
+		})
+	}
+}

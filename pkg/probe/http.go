@@ -1,0 +1,64 @@
+package probe
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+const (
+	// maxBody is how much of a response's body is read, as by kubelet.
+	maxBody = 10 << 10
+	// maxHeader bounds the memory that the headers of one may take.
+	maxHeader = 64 << 10
+)
+
+// overHTTP makes connections for one request each, by HTTP/1.1. It does not use the
+// proxies of the environment.
+var overHTTP = &http.Transport{
+	DialContext: dialer.DialContext,
+	// Whether it answers is the question, and not who it is; nothing secret is sent.
+	TLSClientConfig:        &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // as kubelet does
+	DisableKeepAlives:      true,
+	DisableCompression:     true,
+	MaxResponseHeaderBytes: maxHeader,
+	Protocols:              protocols((*http.Protocols).SetHTTP1),
+}
+
+// protocols is a set of one.
+func protocols(set func(*http.Protocols, bool)) *http.Protocols {
+	p := &http.Protocols{}
+	set(p, true)
+	return p
+}
+
+// askHTTP asks for a response with a status from 200 to 399 and, unless it is long,
+// its whole body. It follows no redirect, which is a good answer.
+func askHTTP(ctx context.Context, to netip.AddrPort, probe api.Probe) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, string(probe.Scheme)+"://"+to.String()+probe.Path, http.NoBody)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("User-Agent", userAgent)
+	request.Header.Set("Accept", "*/*")
+	conn, err := overHTTP.NewClientConn(ctx, string(probe.Scheme), to.String())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	response, err := conn.RoundTrip(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode < http.StatusOK || response.StatusCode >= http.StatusBadRequest {
+		return fmt.Errorf("status %d", response.StatusCode)
+	}
+	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, maxBody))
+	return err
+}

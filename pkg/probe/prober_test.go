@@ -1,0 +1,287 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/types"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+const ms = time.Millisecond
+
+var web = types.NamespacedName{Namespace: "default", Name: "web"}
+
+// How a pod answers.
+var (
+	well     = func(context.Context) error { return after1ms(nil) }
+	badly    = func(context.Context) error { return after1ms(errNo) }
+	hang     = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	after1ms = func(err error) error { <-time.After(ms); return err }
+)
+
+// probed is a prober in a bubble, the pods that it asks, and what it has told.
+type probed struct {
+	*testing.T
+	*Prober
+	cancel func()
+	done   chan struct{}
+
+	lock  sync.Mutex
+	begun time.Time
+	// pods are how they answer, by address.
+	pods map[string]func(context.Context) error
+	// asked has when each was, in milliseconds since the beginning.
+	asked map[string][]int
+	told  []string
+}
+
+// prober runs a test with a prober; Run is for the test to call.
+func prober(t *testing.T, test func(p *probed)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		p := &probed{T: t, begun: time.Now(), pods: map[string]func(context.Context) error{}, asked: map[string][]int{}, done: make(chan struct{})}
+		p.Prober = New(p.changed)
+		p.ask = p.answer
+		ctx, cancel := context.WithCancel(t.Context())
+		p.cancel = cancel
+		go func() {
+			defer close(p.done)
+			p.Prober.Run(ctx)
+		}()
+		synctest.Wait()
+		test(p)
+		cancel()
+		<-p.done
+	})
+}
+
+// changed notes what the states are then.
+func (p *probed) changed(key types.NamespacedName) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	var states []string
+	for _, uid := range p.wanted(key) {
+		states = append(states, fmt.Sprintf("%s=%s", uid, p.State(key, uid)))
+	}
+	now := fmt.Sprintf("%d %s ", p.now(), key.Name)
+	// Of several at once, in whatever order, the last is what is so then.
+	if last := len(p.told) - 1; last >= 0 && strings.HasPrefix(p.told[last], now) {
+		p.told = p.told[:last]
+	}
+	p.told = append(p.told, now+strings.Join(states, " "))
+}
+
+// wanted are the pods of an election.
+func (p *probed) wanted(key types.NamespacedName) []types.UID {
+	p.Prober.lock.Lock()
+	defer p.Prober.lock.Unlock()
+	e, found := p.elections[key]
+	if !found {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(e.pods))
+}
+
+func (p *probed) now() int { return int(time.Since(p.begun).Milliseconds()) }
+
+func (p *probed) answer(ctx context.Context, address string, _ api.Probe) error {
+	p.lock.Lock()
+	p.asked[address] = append(p.asked[address], p.now())
+	answer := p.pods[address]
+	p.lock.Unlock()
+	return answer(ctx)
+}
+
+// answers is how the pods at the addresses answer from now on.
+func (p *probed) answers(answer func(context.Context) error, addresses ...string) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	for _, address := range addresses {
+		p.pods[address] = answer
+	}
+}
+
+// pass lets time pass.
+func (p *probed) pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+// forget forgets what was asked and told, and begins to count the time.
+func (p *probed) forget() {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	p.asked, p.told, p.begun = map[string][]int{}, nil, time.Now()
+}
+
+// until is how long it is until a pod of web is asked.
+func (p *probed) until(pod types.UID) time.Duration {
+	p.Prober.lock.Lock()
+	defer p.Prober.lock.Unlock()
+	e := p.elections[web]
+	return time.Until(e.due(e.pods[pod]))
+}
+
+// news is what was told.
+func (p *probed) news() []string {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	return slices.Clone(p.told)
+}
+
+// all is when each pod was asked, by address.
+func (p *probed) all() map[string][]int {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	all := map[string][]int{}
+	for address, asked := range p.asked {
+		all[address] = slices.Clone(asked)
+	}
+	return all
+}
+
+// when is when the pod at an address was asked.
+func (p *probed) when(address string) []int { return p.all()[address] }
+
+// gaps are from one question to the pod at an address to the next.
+func (p *probed) gaps(address string) []int {
+	asked := p.when(address)
+	var gaps []int
+	for i := 1; i < len(asked); i++ {
+		gaps = append(gaps, asked[i]-asked[i-1])
+	}
+	return gaps
+}
+
+// want says what the states are to be of the pods a, b, c and so on.
+func (p *probed) want(states ...State) {
+	p.Helper()
+	var got []State
+	for i := range states {
+		got = append(got, p.State(web, types.UID('a'+rune(i))))
+	}
+	if diff := cmp.Diff(states, got); diff != "" {
+		p.Errorf("states after %d ms (-want +got): %s", p.now(), diff)
+	}
+}
+
+// targets are the pods a, b, c and so on, at addresses of the same name; the first is
+// the master.
+func targets(names ...string) (targets []Target) {
+	for i, name := range names {
+		targets = append(targets, Target{Pod: types.UID(name), Address: name, Probe: probeTCP, Master: i == 0})
+	}
+	return targets
+}
+
+// probing is a prober whose pods a, the master, b and c answer.
+func probing(t *testing.T, test func(p *probed)) {
+	t.Helper()
+	prober(t, func(p *probed) {
+		p.answers(well, "a", "b", "c")
+		p.Want(web, targets("a", "b", "c"))
+		p.pass(5 * time.Second)
+		p.want(Answering, Answering, Answering)
+		// The master is asked in a millisecond, and the others not before its timeout.
+		for until := p.until("a"); ; until = p.until("a") {
+			if until == ms && min(p.until("b"), p.until("c")) > 250*ms {
+				break
+			}
+			p.pass((until+198*ms)%(200*ms) + ms)
+		}
+		p.forget()
+		test(p)
+	})
+}
+
+func TestRhythm(t *testing.T) {
+	prober(t, func(p *probed) {
+		p.answers(well, "a", "b")
+		p.Want(web, targets("a", "b"))
+		p.pass(20 * time.Second)
+		p.want(Answering, Answering)
+		for _, first := range []int{p.when("a")[0], p.when("b")[0]} {
+			if first < 0 || first >= 200 {
+				t.Errorf("asked first after %d ms, want one within the interval of 200", first)
+			}
+		}
+		master, standby := p.gaps("a"), p.gaps("b")
+		if slices.Min(master) != 200 || slices.Max(master) != 200 || len(master) < 98 {
+			t.Errorf("the master is asked every %v ms, want 200", master)
+		}
+		if slices.Min(standby) < 800 || slices.Max(standby) > 1001 || slices.Min(standby) == slices.Max(standby) || len(standby) < 18 {
+			t.Errorf("the standby is asked every %v ms, want four intervals and up to a quarter more", standby)
+		}
+	})
+}
+
+// A master that takes longer than the interval is asked when that has ended.
+func TestRhythmOfASlowMaster(t *testing.T) {
+	prober(t, func(p *probed) {
+		slow := targets("a")
+		slow[0].Probe.Timeout = 300 * ms
+		p.answers(hang, "a")
+		p.Want(web, slow)
+		p.pass(time.Second)
+		p.forget()
+		p.pass(3 * time.Second)
+		if gaps := p.gaps("a"); slices.Min(gaps) != 300 || slices.Max(gaps) != 300 {
+			t.Errorf("asked every %v ms, want 300", gaps)
+		}
+	})
+}
+
+// Run returns when all questions have ended; what was broken off says nothing.
+func TestRunEnds(t *testing.T) {
+	probing(t, func(p *probed) {
+		ended := 0
+		p.answers(func(ctx context.Context) error {
+			<-ctx.Done()
+			<-time.After(ms)
+			ended++
+			return ctx.Err()
+		}, "a")
+		p.pass(100 * ms)
+		p.cancel()
+		<-p.done
+		if p.now() != 101 || ended != 1 {
+			t.Errorf("it ended after %d ms with %d questions, want 101 and 1", p.now(), ended)
+		}
+		p.want(Answering, Answering, Answering)
+		if err := p.Err(web, "a"); err != nil {
+			t.Errorf("it fails because of %v", err)
+		}
+		p.forget()
+		p.Want(web, targets("a", "b", "c", "d"))
+		p.pass(3 * time.Second)
+		if len(p.all()) > 0 {
+			t.Errorf("asked %v after Run", p.all())
+		}
+	})
+}
+
+// A process that was suspended blames nobody for it.
+func TestSuspended(t *testing.T) {
+	probing(t, func(p *probed) {
+		p.answers(func(ctx context.Context) error {
+			<-ctx.Done()
+			<-time.After(leniency + ms)
+			return ctx.Err()
+		}, "a")
+		p.pass(5 * time.Second)
+		p.want(Answering, Answering, Answering)
+		if len(p.news()) > 0 || len(p.when("a")) < 12 {
+			t.Errorf("told of %v; asked after %v", p.news(), p.all())
+		}
+	})
+}

@@ -1,0 +1,269 @@
+package routing
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+// scene is everything that the future of a Service depends on, while its routing is
+// changed, its holder switched, and its pods a and b are Ready.
+type scene struct {
+	// member is what the API server has of it, pods too.
+	member     Member
+	pods       []Pod
+	assignment Assignment
+
+	// past is what the Service was before, where a replica may not have heard of more.
+	past []Member
+
+	// selectors are the Service's: the one that Kubernetes' controller works with,
+	// and then those that it has yet to hear of, in order.
+	selectors []map[string]string
+	// published are the pods that it lists.
+	published []types.UID
+
+	// look is what a sync that goes on works with, nil if there is none. It is
+	// outdated once somebody else has written to the Service.
+	look     *Member
+	outdated bool
+
+	// flips are the routings that the user has yet to choose, and switches the
+	// holders that are yet to be elected.
+	flips    []api.Routing
+	switches []types.UID
+	switched bool
+
+	path []string
+}
+
+func (s *scene) clone(step string) *scene {
+	c := *s
+	c.path = append(slices.Clone(s.path), step)
+	c.member.Service = s.member.DeepCopy()
+	c.pods = nil
+	for _, p := range s.pods {
+		p.Pod = p.DeepCopy()
+		c.pods = append(c.pods, p)
+	}
+	return &c
+}
+
+// String tells scenes apart, whatever their path.
+func (s *scene) String() string {
+	line := describe(s.member)
+	for _, m := range s.past {
+		line += "; " + describe(m)
+	}
+	for _, p := range s.pods {
+		line += fmt.Sprintf("; %v %v", p.Labels, p.Annotations)
+	}
+	line += fmt.Sprintf("; %v; %v -> %v; %v %v %v", s.assignment, s.selectors, s.published, s.flips, s.switches, s.switched)
+	if s.look != nil {
+		line += fmt.Sprintf("; %v %s %v %v", s.outdated, describe(*s.look), s.look.Listed, s.look.by)
+	}
+	return line
+}
+
+func describe(m Member) string {
+	line := fmt.Sprint(m.Settings.Routing, m.Spec.Selector, m.Annotations)
+	for _, own := range m.Slices {
+		line += fmt.Sprint(" ", endpointOf(own), own.Annotations)
+	}
+	return line
+}
+
+// behindMost is how many changes of its selector Kubernetes' controller can be
+// behind a Service: with more of them it could list the holder of an epoch before
+// the last, and that cannot be told from its having followed.
+const behindMost = 2
+
+// outdatedMost is how many changes of the Service a replica can be behind.
+const outdatedMost = 2
+
+// successors are what can happen next.
+func (s *scene) successors() (all []*scene) {
+	if len(s.selectors) > 1 {
+		c := s.clone(fmt.Sprintf("Kubernetes follows to %v", s.selectors[1]))
+		c.selectors = s.selectors[1:]
+		c.published = c.selected()
+		all = append(all, c)
+	}
+	if len(s.selectors) > behindMost {
+		return all
+	}
+	if !slices.Equal(s.published, s.selected()) {
+		c := s.clone("Kubernetes follows the pods")
+		c.published = c.selected()
+		all = append(all, c)
+	}
+	if len(s.flips) > 0 {
+		all = append(all, s.flip())
+	}
+	if s.look == nil {
+		if len(s.switches) > 0 {
+			c := s.clone("elected is " + string(s.switches[0]))
+			c.assignment, c.switches, c.switched = Assignment{s.switches[0], s.assignment.Epoch + 1}, s.switches[1:], true
+			all = append(all, c)
+		}
+		return append(all, s.start()...)
+	}
+	c := s.clone("crash")
+	c.look = nil
+	all = append(all, c)
+	_, changes := Next(s.assignment, []Member{*s.look}, s.pods)
+	for _, change := range changes {
+		all = append(all, s.apply(change))
+	}
+	return all
+}
+
+// start begins a sync, if it does anything: of a replica that knows everything, or
+// of one that has not heard of the Service's last changes, and does not see so.
+func (s *scene) start() (all []*scene) {
+	for i, m := range append(slices.Clone(s.past), s.member) {
+		m.Slices = s.member.Slices
+		outdated := i < len(s.past)
+		if GoingOver(m) {
+			if outdated {
+				continue // That is decided on what the API server has.
+			}
+			m = m.listing(s.published...)
+		}
+		begun := []Member{m}
+		Begin(s.assignment, begun, s.pods)
+		if phase, _ := Next(s.assignment, begun, s.pods); phase == PhaseDone {
+			continue
+		}
+		c := s.clone("sync")
+		if outdated {
+			c.path[len(c.path)-1] += ", outdated by " + fmt.Sprint(len(s.past)-i)
+		}
+		c.look, c.outdated = &begun[0], outdated
+		all = append(all, c)
+	}
+	return all
+}
+
+// remember keeps what the Service was before a change.
+func (s *scene) remember(before Member) {
+	before.Slices = nil
+	s.past = append(slices.Clone(s.past), before)
+	s.past = s.past[max(0, len(s.past)-outdatedMost):]
+}
+
+func (s *scene) flip() *scene {
+	to := s.flips[0]
+	c := s.clone("the user wants " + string(to))
+	c.remember(s.member)
+	c.flips, c.outdated = s.flips[1:], true
+	c.member.Settings.Routing = to
+	switch to {
+	case api.RoutingLabel:
+		c.member.Spec.Selector[api.LabelDesignation] = api.DesignationActive
+	case api.RoutingSelector:
+		delete(c.member.Spec.Selector, api.LabelDesignation)
+	}
+	return c.wroteService()
+}
+
+// wroteService tells Kubernetes' controller of a selector that is new.
+func (s *scene) wroteService() *scene {
+	if !maps.Equal(s.selectors[len(s.selectors)-1], s.member.Spec.Selector) {
+		s.selectors = append(slices.Clone(s.selectors), maps.Clone(s.member.Spec.Selector))
+	}
+	return s
+}
+
+// apply makes a change of the sync, which ends with a conflict if that is outdated.
+func (s *scene) apply(change Change) *scene {
+	c := s.clone(fmt.Sprintf("the controller writes %s %s", change.Kind, change.Name))
+	look := *s.look
+	look.Service = s.look.DeepCopy()
+	c.look = &look
+	switch change.Kind {
+	case KindService:
+		if s.outdated {
+			c.look = nil
+			return c
+		}
+		c.remember(s.member)
+		for _, service := range []Member{c.member, look} {
+			merge(service.Annotations, change.Annotations)
+			merge(service.Spec.Selector, change.Selector)
+		}
+		return c.wroteService()
+	case KindPod:
+		i := slices.IndexFunc(c.pods, func(p Pod) bool { return p.UID == change.UID })
+		merge(c.pods[i].Labels, change.Labels)
+		merge(c.pods[i].Annotations, change.Annotations)
+	case KindEndpointSlice:
+		own := replaced(look.Slices, change)
+		c.path[len(c.path)-1] += fmt.Sprint(": ", describe(Member{Service: c.member.Service, Slices: own}))
+		look.Slices, c.member.Slices = own, own
+	}
+	return c
+}
+
+// replaced are the slices after the change of one.
+func replaced(own []*discoveryv1.EndpointSlice, change Change) []*discoveryv1.EndpointSlice {
+	own = slices.DeleteFunc(slices.Clone(own), func(s *discoveryv1.EndpointSlice) bool { return s.Name == change.Name })
+	if change.Slice != nil {
+		own = append(own, change.Slice)
+	}
+	return own
+}
+
+func merge(current map[string]string, changes keys) {
+	for key, value := range changes {
+		if value == nil {
+			delete(current, key)
+		} else {
+			current[key] = *value
+		}
+	}
+}
+
+// selected are the pods that match the selector that Kubernetes' controller knows.
+func (s *scene) selected() (selected []types.UID) {
+	for _, p := range s.pods {
+		if labels.SelectorFromSet(s.selectors[0]).Matches(labels.Set(p.Labels)) {
+			selected = append(selected, p.UID)
+		}
+	}
+	return selected
+}
+
+// served are the pods that get traffic.
+func (s *scene) served() []types.UID {
+	all := slices.Clone(s.published)
+	for uid := range Listed(s.member.Slices) {
+		all = append(all, uid)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// open says whether Kubernetes' controller works with a selector of all pods, or
+// will, as its user has removed what stood for one.
+func (s *scene) open() bool {
+	return slices.ContainsFunc(s.selectors, func(selector map[string]string) bool {
+		return !slices.ContainsFunc([]string{api.LabelPodUID, api.LabelDesignation, api.LabelRouting}, func(key string) bool {
+			_, found := selector[key]
+			return found
+		})
+	})
+}
+
+func (s *scene) fatal(t *testing.T, format string, args ...any) {
+	t.Helper()
+	t.Fatalf("%s after\n%s\n%s", fmt.Sprintf(format, args...), strings.Join(s.path, "\n"), s)
+}
