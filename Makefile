@@ -75,13 +75,14 @@ e2e: e2e-images ## Tests on a kind cluster. KIND_NODE_IMAGE: of the nodes; E2E_K
 	cd e2e && $(E2E_ENV) $(GO) test -tags e2e -v -count=1 -timeout 60m -run '$(E2E_RUN)' ./functional
 
 # How often make e2e-failover measures each scenario with each routing, and which
-# scenarios, separated by commas; all if there are none.
+# scenarios and routings, separated by commas; all if there are none.
 E2E_RUNS      ?= 10
 E2E_SCENARIOS ?=
+E2E_ROUTINGS  ?=
 
 .PHONY: e2e-failover
-e2e-failover: e2e-images ## Measure failover on a kind cluster, and write docs/failover/ and the README's table; an hour and a half. E2E_RUNS, E2E_SCENARIOS.
-	cd e2e && $(E2E_ENV) $(GO) run ./cmd/failover measure -runs '$(E2E_RUNS)' -scenarios '$(E2E_SCENARIOS)'
+e2e-failover: e2e-images ## Measure failover on a kind cluster, and write docs/failover/ and the README's table; four hours. E2E_RUNS, E2E_SCENARIOS, E2E_ROUTINGS.
+	cd e2e && $(E2E_ENV) $(GO) run ./cmd/failover measure -runs '$(E2E_RUNS)' -scenarios '$(E2E_SCENARIOS)' -routings '$(E2E_ROUTINGS)'
 
 E2E_ENV = E2E_IMAGE=$(E2E_IMAGE) E2E_TARGET=$(E2E_TARGET) E2E_BUSYBOX=$(E2E_BUSYBOX) E2E_ARTIFACTS=$(E2E_ARTIFACTS) E2E_VERSION=$(VERSION)
 

@@ -1,12 +1,13 @@
 // Package failover measures on a cluster of kind what clients lose when a master
-// fails or moves: in each scenario, once with each of the controller's routings
-// and once with a plain Service, over and over. The runs are interleaved, so
-// that what else happens on the machine hits all alike. What the figures mean is
-// said in package results.
+// fails or moves: in each scenario, once with each of the controller's routings,
+// with its own probes or without, and once with a plain Service, over and over.
+// The runs are interleaved, so that what else happens on the machine hits all
+// alike. What the figures mean is said in package results.
 package failover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -18,9 +19,10 @@ import (
 
 // Options say what to measure.
 type Options struct {
-	Runs      int        // of each scenario and routing
+	Runs      int        // of each scenario and variant
 	Scenarios []Scenario // in this order
-	Target    string     // the image of the pods and the clients, which the nodes have
+	Variants  []results.Variant
+	Target    string // the image of the pods and the clients, which the nodes have
 	Progress  io.Writer
 	// Measured is told the results of each scenario once it is complete.
 	Measured func([]results.Result) error
@@ -35,10 +37,24 @@ const (
 // readiness is how the measured pods are probed: the fastest that kubelet can.
 var readiness = results.Readiness{PeriodSeconds: 1, TimeoutSeconds: 1, FailureThreshold: 1}
 
+// probe is the controller's own, of the variants that have one: the same question
+// as kubelet's, as often as a user would ask who wants to know fast.
+var probe = results.Probe{URL: "http://:8080/ready", IntervalMS: 200, TimeoutMS: 200, Failures: 2}
+
 // client is how the clients ask.
 var client = results.Client{
 	IntervalMS: float64(interval) / float64(time.Millisecond),
 	TimeoutMS:  float64(timeout) / float64(time.Millisecond),
+}
+
+// Validate refuses what would measure nothing.
+func (o Options) Validate() error {
+	for _, s := range o.Scenarios {
+		if len(s.variants(o.Variants)) > 0 {
+			return nil
+		}
+	}
+	return errors.New("there is nothing to measure: where nothing fails, nothing is measured of the plain Service")
 }
 
 // Run measures. What it has created in the cluster stays there, to look at.
@@ -52,7 +68,7 @@ func Run(ctx context.Context, cluster *kind.Cluster, o Options) error {
 	if err := m.prepare(ctx); err != nil {
 		return err
 	}
-	progress := newProgress(o.Progress, o.Scenarios, o.Runs)
+	progress := newProgress(o)
 	for _, s := range o.Scenarios {
 		if err := m.scenario(ctx, s, o, progress); err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)
@@ -62,34 +78,38 @@ func Run(ctx context.Context, cluster *kind.Cluster, o Options) error {
 }
 
 func (m *measurement) scenario(ctx context.Context, s Scenario, o Options, progress *progress) error {
-	if err := m.apply(ctx, s); err != nil {
+	variants := s.variants(o.Variants)
+	if len(variants) == 0 {
+		return nil
+	}
+	if err := m.apply(ctx, s, variants); err != nil {
 		return err
 	}
-	rounds := s.rounds()
-	outcomes := map[string][]results.Outcome{}
+	rounds := s.rounds(variants)
+	outcomes := map[results.Variant][]results.Outcome{}
 	for n := range o.Runs {
 		// Not always the same after the same.
 		slices.Reverse(rounds)
-		for _, routings := range rounds {
+		for _, round := range rounds {
 			begun := time.Now()
-			observed, err := m.run(ctx, s, routings)
+			observed, err := m.run(ctx, s, round)
 			if err != nil {
-				return fmt.Errorf("run %d of %v: %w", n+1, routings, err)
+				return fmt.Errorf("run %d of %v: %w", n+1, round, err)
 			}
 			for _, observation := range observed {
 				outcome, err := results.Analyse(observation)
 				if err != nil {
-					return fmt.Errorf("run %d of %s: %w", n+1, observation.Routing, err)
+					return fmt.Errorf("run %d of %s: %w", n+1, observation.Variant, err)
 				}
-				outcomes[observation.Routing] = append(outcomes[observation.Routing], outcome)
+				outcomes[observation.Variant] = append(outcomes[observation.Variant], outcome)
 				progress.outcome(s, n+1, outcome)
 			}
-			progress.done(s, time.Since(begun))
+			progress.done(s, round, time.Since(begun))
 		}
 	}
 	var all []results.Result
-	for _, routing := range s.routings() {
-		all = append(all, results.Summarise(s.Name, routing, outcomes[routing]))
+	for _, v := range variants {
+		all = append(all, results.Summarise(s.Name, v, outcomes[v]))
 	}
 	return o.Measured(all)
 }

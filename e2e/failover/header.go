@@ -41,5 +41,6 @@ func Header(ctx context.Context, cluster *kind.Cluster) (h results.Header, err e
 		KubeProxy:  results.KubeProxy{Mode: config.Mode, MinSyncPeriod: config.IPTables.MinSyncPeriod},
 		Readiness:  readiness,
 		Client:     client,
+		Probe:      probe,
 	}, nil
 }

@@ -10,7 +10,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
@@ -19,12 +18,13 @@ import (
 	"qoqo.dev/active-standby-controller/e2e/traffic"
 )
 
-// measurement is a cluster with the workloads of all routings.
+// measurement is a cluster with the workloads of a scenario.
 type measurement struct {
 	*kind.Cluster
 	image     string
 	seen      *sightings
-	workloads map[string]*workload // by routing
+	workloads []*workload
+	off       *offNode // of the run before, or nil
 }
 
 func (m *measurement) prepare(ctx context.Context) (err error) {
@@ -49,12 +49,13 @@ const (
 	overKept = "kept"
 )
 
-// run measures one failure, of some routings' masters at the same time.
-func (m *measurement) run(ctx context.Context, s Scenario, routings []string) (observed []results.Observation, err error) {
-	var all []*workload
-	for _, routing := range routings {
-		w := m.workloads[routing]
-		all = append(all, w)
+// run measures one failure, of some variants' masters at the same time.
+func (m *measurement) run(ctx context.Context, s Scenario, round []results.Variant) (observed []results.Observation, err error) {
+	if err := m.nodeIsUp(ctx); err != nil {
+		return nil, err
+	}
+	all := slices.DeleteFunc(slices.Clone(m.workloads), func(w *workload) bool { return !slices.Contains(round, w.variant) })
+	for _, w := range all {
 		if err := m.settle(ctx, w); err != nil {
 			return nil, err
 		}
@@ -64,8 +65,13 @@ func (m *measurement) run(ctx context.Context, s Scenario, routings []string) (o
 			return nil, err
 		}
 	}
+	if s.alone {
+		if err := m.apart(ctx, all[0]); err != nil {
+			return nil, err
+		}
+	}
 	// A kept-alive connection to a master of before would stay there.
-	if err := m.eventually(ctx, "nothing moves", m.quiet); err != nil {
+	if err := m.eventually(ctx, "nothing moves", func() error { return m.quiet(follow) }); err != nil {
 		return nil, err
 	}
 	for _, w := range all {
@@ -79,16 +85,8 @@ func (m *measurement) run(ctx context.Context, s Scenario, routings []string) (o
 		defer func() { err = errors.Join(err, client.Delete(context.WithoutCancel(ctx))) }()
 		w.client = client
 	}
-	for _, w := range all {
-		if err := m.steady(ctx, s, w); err != nil {
-			return nil, err
-		}
-	}
-	// Anywhere in the second between two readiness probes.
-	select {
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case <-time.After(rand.N(time.Second)):
+	if err := m.poise(ctx, s, all); err != nil {
+		return nil, err
 	}
 	m.seen.forget()
 	if s.undo != nil {
@@ -98,8 +96,9 @@ func (m *measurement) run(ctx context.Context, s Scenario, routings []string) (o
 	if err != nil {
 		return nil, err
 	}
+	over := time.Now()
 	for _, w := range all {
-		observation, err := m.observe(ctx, w, cause)
+		observation, err := m.observe(ctx, w, cause, over)
 		if err != nil {
 			return nil, err
 		}
@@ -108,61 +107,108 @@ func (m *measurement) run(ctx context.Context, s Scenario, routings []string) (o
 	return observed, nil
 }
 
-// steady waits until both clients are answered and kube-proxy has had its rest.
-// In the plain Service the pod that fails is the one of the kept-alive connection.
-func (m *measurement) steady(ctx context.Context, s Scenario, w *workload) error {
+// poise waits for the moment of the cause: the clients are answered, kube-proxy
+// has had its rest, and it is anywhere in the second between two readiness probes.
+func (m *measurement) poise(ctx context.Context, s Scenario, all []*workload) error {
+	for {
+		if err := m.steady(ctx, s, all); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(rand.N(time.Second)):
+		}
+		if m.quiet(rest) == nil {
+			return nil
+		}
+	}
+}
+
+// steady waits until all clients have been answered for as long as their requests
+// will count, kube-proxy has had its rest, and nobody starts or ends.
+func (m *measurement) steady(ctx context.Context, s Scenario, all []*workload) error {
 	var since time.Time
-	return m.eventually(ctx, "the clients of "+w.routing+" are answered", func() error {
-		for _, container := range []string{overNew, overKept} {
-			latest, err := w.client.Read(ctx, container, 1)
-			if err != nil {
-				return err
-			}
-			if len(latest) == 0 || latest[0].Error != "" || w.routing != results.Plain && latest[0].Pod != w.master.Name {
+	return m.eventually(ctx, "the clients are answered", func() error {
+		for _, w := range all {
+			if err := m.answered(ctx, s, w); err != nil {
 				since = time.Time{}
-				return fmt.Errorf("the master is %s, the latest of %s: %+v", w.master.Name, container, latest)
-			}
-			if container == overKept && w.routing == results.Plain && !s.node && w.master.Name != latest[0].Pod {
-				if w.master, err = m.Client.CoreV1().Pods(namespace).Get(ctx, latest[0].Pod, metav1.GetOptions{}); err != nil {
-					return err
-				}
+				return err
 			}
 		}
 		if since.IsZero() {
 			since = time.Now()
 		}
-		if time.Since(since) < rest {
+		if time.Since(since) < results.Lead {
 			return fmt.Errorf("answered for %s only", time.Since(since))
 		}
-		return m.quiet()
+		if err := m.quiet(rest); err != nil {
+			return err
+		}
+		return m.idle(ctx)
 	})
 }
 
-// quiet fails until kube-proxy has had its rest.
-func (m *measurement) quiet() error {
-	if quiet := m.seen.quiet(); quiet < rest {
+// idle fails while a pod of any workload starts or ends, as after another's run.
+func (m *measurement) idle(ctx context.Context) error {
+	pods, err := m.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app"})
+	if err != nil {
+		return err
+	}
+	for _, pod := range pods.Items {
+		if !ready(&pod) {
+			return fmt.Errorf("%s is not Ready", pod.Name)
+		}
+	}
+	return nil
+}
+
+// answered fails if the master was not the latest to answer to both clients. In
+// the plain Service the pod that fails is the one of the kept-alive connection.
+func (m *measurement) answered(ctx context.Context, s Scenario, w *workload) error {
+	for _, container := range []string{overNew, overKept} {
+		latest, err := w.client.Read(ctx, container, 1)
+		if err != nil {
+			return err
+		}
+		if len(latest) == 0 || latest[0].Error != "" || !w.plain() && latest[0].Pod != w.master.Name {
+			return fmt.Errorf("the master of %s is %s, the latest of %s: %+v", w.name(), w.master.Name, container, latest)
+		}
+		if container == overKept && w.plain() && !s.node && w.master.Name != latest[0].Pod {
+			if w.master, err = m.Client.CoreV1().Pods(namespace).Get(ctx, latest[0].Pod, metav1.GetOptions{}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// quiet fails until kube-proxy has had nothing to do for that long.
+func (m *measurement) quiet(least time.Duration) error {
+	if quiet := m.seen.quiet(); quiet < least {
 		return fmt.Errorf("quiet for %s only", quiet)
 	}
 	return nil
 }
 
-// atLeast is for how long the clients are watched after a cause, and calm the
+// atLeast is for how long the clients are watched once a cause is over (a rolling
+// restart takes some seconds, and its last pods end later still), and calm the
 // stretch of time without a lost request or another's answer that ends a run.
 const atLeast, calm = 4 * time.Second, 1500 * time.Millisecond
 
 // observe waits until the workload's traffic is as it should be, and reads what
 // has happened.
-func (m *measurement) observe(ctx context.Context, w *workload, cause time.Time) (o results.Observation, err error) {
-	o = results.Observation{Routing: w.routing, Cause: cause, Old: w.master.Name}
-	err = m.eventually(ctx, w.routing+" is served again", func() error {
+func (m *measurement) observe(ctx context.Context, w *workload, cause, over time.Time) (o results.Observation, err error) {
+	o = results.Observation{Variant: w.variant, Cause: cause, Old: w.master.Name}
+	err = m.eventually(ctx, w.name()+" is served again", func() error {
 		// By now it is known what became of what was sent then.
 		o.Until = time.Now().Add(-timeout - 100*time.Millisecond)
-		if o.Until.Before(cause.Add(atLeast)) {
+		if o.Until.Before(over.Add(atLeast)) {
 			return fmt.Errorf("it is too early")
 		}
 		holder := ""
-		if w.routing != results.Plain {
-			lease, err := m.Client.CoordinationV1().Leases(namespace).Get(ctx, w.routing, metav1.GetOptions{})
+		if !w.plain() {
+			lease, err := m.Client.CoordinationV1().Leases(namespace).Get(ctx, w.name(), metav1.GetOptions{})
 			if err != nil {
 				return err
 			}
@@ -191,62 +237,4 @@ func (m *measurement) observe(ctx context.Context, w *workload, cause time.Time)
 	m.seen.fill(&o, w.master)
 	o.Transitions, err = m.transitions(ctx, w)
 	return o, err
-}
-
-// gather brings the masters of the workloads together on a worker that has, or
-// has not, one of the controller's replicas.
-func (m *measurement) gather(ctx context.Context, all []*workload, withController bool) error {
-	node := ""
-	if err := m.eventually(ctx, "the controller's replicas are at rest", func() error {
-		controllers, err := m.Client.CoreV1().Pods(kind.Namespace).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=active-standby-controller"})
-		if err != nil {
-			return err
-		}
-		occupied := sets.New[string]()
-		for _, pod := range controllers.Items {
-			if !ready(&pod) {
-				return fmt.Errorf("%s is not Ready", pod.Name)
-			}
-			occupied.Insert(pod.Spec.NodeName)
-		}
-		i := slices.IndexFunc(m.Workers, func(node string) bool { return occupied.Has(node) == withController })
-		if i < 0 || len(controllers.Items) < 2 {
-			return fmt.Errorf("%d replicas are on %v", len(controllers.Items), sets.List(occupied))
-		}
-		node = m.Workers[i]
-		return nil
-	}); err != nil {
-		return err
-	}
-	for _, w := range all {
-		if err := m.moveTo(ctx, w, node); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// moveTo makes the pod on that node the workload's master.
-func (m *measurement) moveTo(ctx context.Context, w *workload, node string) error {
-	return m.eventually(ctx, fmt.Sprintf("the master of %s is on %s", w.routing, node), func() error {
-		if err := m.settle(ctx, w); err != nil || w.master.Spec.NodeName == node {
-			return err
-		}
-		pods, err := m.pods(ctx, w)
-		if err != nil {
-			return err
-		}
-		there := slices.IndexFunc(pods, func(pod corev1.Pod) bool { return pod.Spec.NodeName == node })
-		if there < 0 {
-			return fmt.Errorf("no pod is there")
-		}
-		if w.routing == results.Plain {
-			w.master = &pods[there]
-			return nil
-		}
-		if err := m.editHolder(ctx, w, pods[there].Name); err != nil {
-			return err
-		}
-		return fmt.Errorf("it is on %s", w.master.Spec.NodeName)
-	})
 }

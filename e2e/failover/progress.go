@@ -8,24 +8,46 @@ import (
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
 )
 
-// progress says after each run how it went and how long the rest will take.
+// progress says after each run how it went and how long the rest will take. What
+// rounds take is guessed, and corrected by what the others have taken.
 type progress struct {
 	io.Writer
-	runs  int
-	left  map[string]int           // rounds of runs to go, by scenario
-	takes map[string]time.Duration // what the latest took, at first guessed
+	runs       int
+	left, past time.Duration // of rounds, as guessed
+	took       time.Duration // what those of the past did take
 }
 
-func newProgress(w io.Writer, scenarios []Scenario, runs int) *progress {
-	p := &progress{Writer: w, runs: runs, left: map[string]int{}, takes: map[string]time.Duration{}}
-	for _, s := range scenarios {
-		p.left[s.Name] = runs * len(s.rounds())
-		p.takes[s.Name] = 10 * time.Second
-		if s.node {
-			p.takes[s.Name] = 80 * time.Second
+func newProgress(o Options) *progress {
+	p := &progress{Writer: o.Progress, runs: o.Runs}
+	rounds := 0
+	for _, s := range o.Scenarios {
+		for _, round := range s.rounds(s.variants(o.Variants)) {
+			rounds += o.Runs
+			p.left += time.Duration(o.Runs) * guess(s, round)
 		}
 	}
+	p.say("%d times something will fail or move, which takes about %s", rounds, p.left.Round(time.Minute))
 	return p
+}
+
+// guess is what a round takes, from the wait for its pods until it is undone.
+func guess(s Scenario, round []results.Variant) time.Duration {
+	if !s.node {
+		// Pods that serve on take longer to be replaced.
+		return 11*time.Second + time.Duration(s.preStop)*1500*time.Millisecond
+	}
+	longest := time.Duration(0)
+	for _, v := range round {
+		detection := 22 * time.Second // by heartbeats
+		switch {
+		case v.Routing == results.Plain:
+			detection = 50 * time.Second
+		case v.Probe:
+			detection = time.Second
+		}
+		longest = max(longest, detection)
+	}
+	return longest + 50*time.Second // most of it until the node is up again
 }
 
 func (p *progress) outcome(s Scenario, run int, o results.Outcome) {
@@ -33,17 +55,14 @@ func (p *progress) outcome(s Scenario, run int, o results.Outcome) {
 	if o.AfterDetection != nil {
 		after = fmt.Sprintf(", %.0f ms after the decision", *o.AfterDetection)
 	}
-	p.say("%s, %s, run %d of %d: outage %.0f ms%s, %d of %d requests lost", s.Name, o.Routing, run, p.runs, o.OutageMS, after, o.Lost, o.Sent)
+	p.say("%s, %s, run %d of %d: outage %.0f ms%s, %d of %d requests lost", s.Name, o.Variant, run, p.runs, o.OutageMS, after, o.Lost, o.Sent)
 }
 
-// done takes note that a round of runs is over.
-func (p *progress) done(s Scenario, took time.Duration) {
-	p.left[s.Name]--
-	p.takes[s.Name] = (p.takes[s.Name] + took) / 2
-	var left time.Duration
-	for name, rounds := range p.left {
-		left += time.Duration(rounds) * p.takes[name]
-	}
+// done takes note that a round is over.
+func (p *progress) done(s Scenario, round []results.Variant, took time.Duration) {
+	guessed := guess(s, round)
+	p.left, p.past, p.took = p.left-guessed, p.past+guessed, p.took+took
+	left := time.Duration(float64(p.left) * float64(p.took) / float64(p.past))
 	p.say("  took %s; about %s left", took.Round(time.Second), left.Round(time.Minute))
 }
 

@@ -24,8 +24,11 @@ type Scenario struct {
 	shared bool
 	// planned: nothing fails, so that there is nothing to compare with in a plain Service.
 	planned bool
-	// node: the masters' node fails, and takes those of all routings with it.
+	// node: the masters' node fails, and takes those of several variants with it.
 	node bool
+	// alone: no other workload's master is on the node of the one that is measured,
+	// as what is done to the node moves that one too.
+	alone bool
 	// withController: that node has one of the controller's replicas.
 	withController bool
 
@@ -46,30 +49,35 @@ var Scenarios = []Scenario{
 	{Name: "switchover", Title: "Planned switchover", planned: true, cause: switchOver},
 	{Name: "deleted-prestop", Title: "The master is deleted and serves on for 2 s", preStop: 2, cause: deletePod},
 	{Name: "rolling-restart", Title: "Rolling restart", preStop: 2, cause: restart},
-	{Name: "drained", Title: "The master's node is drained", preStop: 2, cause: drain, undo: uncordon},
-	{Name: "node-off", Title: "The master's node loses power", node: true, cause: onNode("kill"), undo: onNodeAgain("start")},
-	{Name: "node-off-with-controller", Title: "The master's node loses power, and a replica of the controller with it", node: true, withController: true, cause: onNode("kill"), undo: onNodeAgain("start")},
-	{Name: "node-frozen", Title: "The master's node freezes", node: true, cause: onNode("pause"), undo: onNodeAgain("unpause")},
+	{Name: "drained", Title: "The master's node is drained", preStop: 2, alone: true, cause: drain, undo: uncordon},
+	{Name: "node-off", Title: "The master's node loses power", node: true, cause: onNode("kill"), undo: startNode},
+	{Name: "node-off-with-controller", Title: "The master's node loses power, and a replica of the controller with it", node: true, withController: true, cause: onNode("kill"), undo: startNode},
+	{Name: "node-frozen", Title: "The master's node freezes", node: true, cause: onNode("pause"), undo: unfreezeNode},
 }
 
-// routings are those that are measured, the baseline first.
-func (s Scenario) routings() []string {
-	if s.planned {
-		return slices.DeleteFunc(slices.Clone(results.Routings), func(routing string) bool { return routing == results.Plain })
-	}
-	return results.Routings
+// variants are those of the asked that are measured.
+func (s Scenario) variants(asked []results.Variant) []results.Variant {
+	return slices.DeleteFunc(slices.Clone(asked), func(v results.Variant) bool { return s.planned && v.Routing == results.Plain })
 }
 
-// rounds are the routings that are measured at the same time, in their order. A
-// node that fails takes many pods with it anyway; otherwise a change to one
-// Service would make kube-proxy look at the others.
-func (s Scenario) rounds() [][]string {
-	if s.node {
-		return [][]string{s.routings()}
-	}
-	var rounds [][]string
-	for _, routing := range s.routings() {
-		rounds = append(rounds, []string{routing})
+// rounds are the variants that are measured at the same time. Mostly that is one,
+// as a change to another's Service would make kube-proxy look at it too. A node
+// takes the masters of several with it, since it takes a while to come back: of
+// those whose failures are found out at different times, some seconds apart.
+func (s Scenario) rounds(variants []results.Variant) (rounds [][]results.Variant) {
+	type detector struct{ kubernetes, probe bool } // or the node's heartbeats
+	taken := map[detector]int{}
+	for _, v := range variants {
+		i := len(rounds)
+		if s.node {
+			by := detector{kubernetes: v.Routing == results.Plain, probe: v.Probe}
+			i = taken[by]
+			taken[by]++
+		}
+		if i == len(rounds) {
+			rounds = append(rounds, nil)
+		}
+		rounds[i] = append(rounds[i], v)
 	}
 	return rounds
 }
@@ -112,11 +120,11 @@ func restart(ctx context.Context, m *measurement, w *workload) (time.Time, error
 	now := time.Now()
 	patch := fmt.Appendf(nil, `{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":%q}}}}}`, now.Format(time.RFC3339))
 	deployments := m.Client.AppsV1().Deployments(namespace)
-	if _, err := deployments.Patch(ctx, w.routing, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+	if _, err := deployments.Patch(ctx, w.name(), types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		return now, err
 	}
-	return now, m.eventually(ctx, w.routing+" is restarted", func() error {
-		d, err := deployments.Get(ctx, w.routing, metav1.GetOptions{})
+	return now, m.eventually(ctx, w.name()+" is restarted", func() error {
+		d, err := deployments.Get(ctx, w.name(), metav1.GetOptions{})
 		if err == nil && (d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedReplicas < replicas || d.Status.Replicas > replicas || d.Status.AvailableReplicas < replicas) {
 			err = fmt.Errorf("its status is %+v", d.Status)
 		}
@@ -159,8 +167,12 @@ func onNode(command string) func(context.Context, *measurement, *workload) (time
 	}
 }
 
-func onNodeAgain(command string) func(context.Context, *measurement, *workload) error {
-	return func(ctx context.Context, m *measurement, w *workload) error {
-		return m.Docker(ctx, w.master.Spec.NodeName, command)
-	}
+// startNode starts the node again; the next run waits until it is up.
+func startNode(ctx context.Context, m *measurement, w *workload) error {
+	m.off = &offNode{name: w.master.Spec.NodeName, until: time.Now()}
+	return m.Docker(ctx, m.off.name, "start")
+}
+
+func unfreezeNode(ctx context.Context, m *measurement, w *workload) error {
+	return m.Docker(ctx, w.master.Spec.NodeName, "unpause")
 }

@@ -111,11 +111,11 @@ func (s *sightings) fill(o *results.Observation, old *corev1.Pod) {
 	})
 	o.Published = s.first(func(seen sighting) bool {
 		slice, is := seen.object.(*discoveryv1.EndpointSlice)
-		if !is || seen.gone || slice.Namespace != namespace || slice.Labels[discoveryv1.LabelServiceName] != o.Routing {
+		if !is || seen.gone || slice.Namespace != namespace || slice.Labels[discoveryv1.LabelServiceName] != o.Variant.Object() {
 			return false
 		}
 		serving := endpoints(slice)
-		if o.Routing == results.Plain {
+		if o.Variant.Routing == results.Plain {
 			return !slices.Contains(serving, old.UID)
 		}
 		return slices.ContainsFunc(serving, func(uid types.UID) bool { return uid != old.UID })
@@ -123,7 +123,7 @@ func (s *sightings) fill(o *results.Observation, old *corev1.Pod) {
 	s.first(func(seen sighting) bool {
 		lease, is := seen.object.(*coordinationv1.Lease)
 		// An edit of the holder alone is a wish, not the controller's decision.
-		if is && lease.Name == o.Routing && lease.Annotations[api.AnnotationHolderUID] != string(old.UID) && lease.Spec.AcquireTime != nil {
+		if is && lease.Name == o.Variant.Object() && lease.Annotations[api.AnnotationHolderUID] != string(old.UID) && lease.Spec.AcquireTime != nil {
 			o.Decided = lease.Spec.AcquireTime.Time
 			return true
 		}

@@ -1,12 +1,12 @@
 package failover
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"text/template"
 	"time"
 
@@ -27,6 +27,9 @@ const (
 	namespace = "failover"
 	// patience is how long is waited for anything.
 	patience = 4 * time.Minute
+	// follow is within what time kube-proxy is done with a change, a second of
+	// waiting and a busy machine included.
+	follow = 2 * time.Second
 	// rest is for how long kube-proxy has nothing to do before a cause. It waits
 	// for a second after the end of an update, so that what comes right after one
 	// has begun is dealt with after that second, and followed by another.
@@ -38,9 +41,9 @@ var manifest string
 
 var workloadTemplate = template.Must(template.New("workload.yaml").Parse(manifest))
 
-// workload is a Deployment and a Service, both named like the routing.
+// workload is a Deployment and a Service of the same name.
 type workload struct {
-	routing string
+	variant results.Variant
 	url     string
 	// master is the pod that fails or moves; of the plain Service, the one that
 	// does in its place.
@@ -50,37 +53,57 @@ type workload struct {
 	client *traffic.Pod
 }
 
-// apply makes the workloads of all routings as a scenario needs them.
-func (m *measurement) apply(ctx context.Context, s Scenario) error {
+// name is that of its objects, and of its Lease.
+func (w *workload) name() string { return w.variant.Object() }
+
+// plain says that it has no master.
+func (w *workload) plain() bool { return w.variant.Routing == results.Plain }
+
+// apply makes the workloads of these variants as a scenario needs them. There are
+// no others, as all pods share the machine.
+func (m *measurement) apply(ctx context.Context, s Scenario, variants []results.Variant) error {
 	if _, err := m.Kubectl(ctx, "", "-n", namespace, "delete", "service", "-l", "shared"); err != nil {
 		return err
 	}
-	m.workloads = map[string]*workload{}
-	for _, routing := range results.Routings {
-		var text bytes.Buffer
-		if err := workloadTemplate.Execute(&text, map[string]any{
-			"Routing": routing, "Replicas": replicas, "Image": m.image, "Readiness": readiness, "PreStop": s.preStop, "Shared": s.shared,
-		}); err != nil {
+	text, err := m.manifests(s, variants)
+	if err != nil {
+		return err
+	}
+	if _, err := m.Kubectl(ctx, text, "-n", namespace, "apply", "-f", "-"); err != nil {
+		return err
+	}
+	m.workloads = nil
+	for _, v := range variants {
+		w := &workload{variant: v}
+		if err := m.AwaitRollout(ctx, namespace, "deployment/"+w.name()); err != nil {
 			return err
 		}
-		if _, err := m.Kubectl(ctx, text.String(), "-n", namespace, "apply", "-f", "-"); err != nil {
-			return err
-		}
-		if err := m.AwaitRollout(ctx, namespace, "deployment/"+routing); err != nil {
-			return err
-		}
-		service, err := m.Client.CoreV1().Services(namespace).Get(ctx, routing, metav1.GetOptions{})
+		service, err := m.Client.CoreV1().Services(namespace).Get(ctx, w.name(), metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
 		// Not by name, as DNS may be on the node that fails.
-		m.workloads[routing] = &workload{routing: routing, url: "http://" + service.Spec.ClusterIP}
+		w.url = "http://" + service.Spec.ClusterIP
+		m.workloads = append(m.workloads, w)
 	}
 	return nil
 }
 
+// manifests are the objects of these variants.
+func (m *measurement) manifests(s Scenario, variants []results.Variant) (string, error) {
+	var text strings.Builder
+	for _, v := range variants {
+		if err := workloadTemplate.Execute(&text, map[string]any{
+			"Name": v.Object(), "Variant": v, "Replicas": replicas, "Image": m.image, "Readiness": readiness, "Probe": probe, "PreStop": s.preStop, "Shared": s.shared,
+		}); err != nil {
+			return "", err
+		}
+	}
+	return text.String(), nil
+}
+
 func (m *measurement) pods(ctx context.Context, w *workload) ([]corev1.Pod, error) {
-	list, err := m.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app=" + w.routing})
+	list, err := m.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app=" + w.name()})
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +112,7 @@ func (m *measurement) pods(ctx context.Context, w *workload) ([]corev1.Pod, erro
 
 // settle waits until nothing is left of an earlier run, and finds the master.
 func (m *measurement) settle(ctx context.Context, w *workload) error {
-	return m.eventually(ctx, w.routing+" is at rest", func() error {
+	return m.eventually(ctx, w.name()+" is at rest", func() error {
 		pods, err := m.pods(ctx, w)
 		if err != nil {
 			return err
@@ -102,21 +125,30 @@ func (m *measurement) settle(ctx context.Context, w *workload) error {
 				return fmt.Errorf("%s is not Ready", pod.Name)
 			}
 		}
-		if w.routing == results.Plain {
-			w.master = &pods[0]
-			return m.spread(ctx, w, pods)
-		}
-		lease, err := m.Client.CoordinationV1().Leases(namespace).Get(ctx, w.routing, metav1.GetOptions{})
-		if err != nil {
+		if err := m.findMaster(ctx, w, pods); err != nil {
 			return err
 		}
-		holder := slices.IndexFunc(pods, func(pod corev1.Pod) bool { return string(pod.UID) == lease.Annotations[api.AnnotationHolderUID] })
-		if holder < 0 || pods[holder].Labels[api.LabelDesignation] != api.DesignationActive {
-			return fmt.Errorf("the Lease's holder %s is not the active pod", ptr.Deref(lease.Spec.HolderIdentity, ""))
-		}
-		w.master, w.epoch = &pods[holder], ptr.Deref(lease.Spec.LeaseTransitions, 0)
 		return m.spread(ctx, w, pods)
 	})
+}
+
+// findMaster finds the master among the workload's pods. That of a plain Service
+// is any.
+func (m *measurement) findMaster(ctx context.Context, w *workload, pods []corev1.Pod) error {
+	if w.plain() {
+		w.master = &pods[0]
+		return nil
+	}
+	lease, err := m.Client.CoordinationV1().Leases(namespace).Get(ctx, w.name(), metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	holder := slices.IndexFunc(pods, func(pod corev1.Pod) bool { return string(pod.UID) == lease.Annotations[api.AnnotationHolderUID] })
+	if holder < 0 || pods[holder].Labels[api.LabelDesignation] != api.DesignationActive {
+		return fmt.Errorf("the Lease's holder %s is not the active pod", ptr.Deref(lease.Spec.HolderIdentity, ""))
+	}
+	w.master, w.epoch = &pods[holder], ptr.Deref(lease.Spec.LeaseTransitions, 0)
+	return nil
 }
 
 // spread deletes a pod that shares its node with another, and is not the master:
@@ -134,10 +166,10 @@ func (m *measurement) spread(ctx context.Context, w *workload, pods []corev1.Pod
 
 // transitions are those of the Lease since settle.
 func (m *measurement) transitions(ctx context.Context, w *workload) (int, error) {
-	if w.routing == results.Plain {
+	if w.plain() {
 		return 0, nil
 	}
-	lease, err := m.Client.CoordinationV1().Leases(namespace).Get(ctx, w.routing, metav1.GetOptions{})
+	lease, err := m.Client.CoordinationV1().Leases(namespace).Get(ctx, w.name(), metav1.GetOptions{})
 	if err != nil {
 		return 0, err
 	}
@@ -152,7 +184,7 @@ func (m *measurement) standby(ctx context.Context, w *workload) (string, error) 
 	}
 	i := slices.IndexFunc(pods, func(pod corev1.Pod) bool { return pod.Name != w.master.Name && ready(&pod) })
 	if i < 0 {
-		return "", fmt.Errorf("%s has no standby", w.routing)
+		return "", fmt.Errorf("%s has no standby", w.name())
 	}
 	return pods[i].Name, nil
 }
@@ -160,14 +192,7 @@ func (m *measurement) standby(ctx context.Context, w *workload) (string, error) 
 // editHolder asks for a switchover.
 func (m *measurement) editHolder(ctx context.Context, w *workload, to string) error {
 	patch := fmt.Appendf(nil, `{"spec":{"holderIdentity":%q}}`, to)
-	_, err := m.Client.CoordinationV1().Leases(namespace).Patch(ctx, w.routing, types.MergePatchType, patch, metav1.PatchOptions{})
-	return err
-}
-
-// setUnschedulable cordons a node, or puts it in service again.
-func (m *measurement) setUnschedulable(ctx context.Context, node string, unschedulable bool) error {
-	patch := fmt.Appendf(nil, `{"spec":{"unschedulable":%t}}`, unschedulable)
-	_, err := m.Client.CoreV1().Nodes().Patch(ctx, node, types.MergePatchType, patch, metav1.PatchOptions{})
+	_, err := m.Client.CoordinationV1().Leases(namespace).Patch(ctx, w.name(), types.MergePatchType, patch, metav1.PatchOptions{})
 	return err
 }
 

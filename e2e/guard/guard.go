@@ -21,8 +21,8 @@ import (
 )
 
 // Guard fails a test if what must never happen does: two pods ready in the
-// slices of one address family of a Service, an epoch that falls, one with two
-// holders, or a Lease that is deleted. It goes on watching when the API server
+// slices of one address family of a Service, whoever manages these, an epoch that
+// falls, one with two holders, or a Lease that is deleted. It goes on watching when the API server
 // comes back; what happened while it could not watch, it does not see.
 type Guard struct {
 	tb   testing.TB
@@ -44,13 +44,18 @@ type slice struct {
 	pods    sets.Set[string]
 }
 
-// New guards a namespace from now on until the test's end.
-func New(tb testing.TB, client kubernetes.Interface, namespace string) *Guard {
+func newGuard(tb testing.TB) *Guard {
 	tb.Helper()
-	g := &Guard{
+	return &Guard{
 		tb: tb, ready: map[types.NamespacedName]slice{}, open: sets.New[string](), leaving: sets.New[string](),
 		epochs: map[string]int32{}, holders: map[string]map[int32]string{},
 	}
+}
+
+// New guards a namespace from now on until the test's end.
+func New(tb testing.TB, client kubernetes.Interface, namespace string) *Guard {
+	tb.Helper()
+	g := newGuard(tb)
 	ctx, cancel := context.WithCancel(context.Background())
 	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace))
 	tb.Cleanup(func() { cancel(); factory.Shutdown() })
@@ -120,9 +125,13 @@ func (g *Guard) seeSlice(s *discoveryv1.EndpointSlice, deleted bool) {
 		return
 	}
 	now := slice{s.Labels[discoveryv1.LabelServiceName], s.AddressType, sets.New[string]()}
+	if now.service == "" {
+		return // it is no Service's, so that no traffic comes
+	}
 	for _, e := range s.Endpoints {
-		if ptr.Deref(e.Conditions.Ready, false) {
-			now.pods.Insert(e.TargetRef.Name + " " + string(e.TargetRef.UID))
+		// Not to say is to be ready, to kube-proxy too.
+		if ptr.Deref(e.Conditions.Ready, true) {
+			now.pods.Insert(identity(e))
 		}
 	}
 	g.ready[key] = now
@@ -135,6 +144,15 @@ func (g *Guard) seeSlice(s *discoveryv1.EndpointSlice, deleted bool) {
 	if all.Len() > 1 && !g.open.Has(now.service) {
 		g.tb.Errorf("two pods of Service %s were ready at once: %v", now.service, sets.List(all))
 	}
+}
+
+// identity tells incarnations of a pod apart; what does not say which pod it is
+// goes by where it leads.
+func identity(e discoveryv1.Endpoint) string {
+	if e.TargetRef == nil {
+		return fmt.Sprint(e.Addresses)
+	}
+	return e.TargetRef.Name + " " + string(e.TargetRef.UID)
 }
 
 func (g *Guard) seeLease(l *coordinationv1.Lease, deleted bool) {

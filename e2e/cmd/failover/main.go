@@ -1,9 +1,9 @@
 // Failover measures on a cluster of kind what clients lose when a master fails
 // or moves, and writes docs/failover/ and the table in the README from it:
 //
-//	failover measure [-runs 10] [-scenarios a,b]   measures, then writes
-//	failover write                                 writes again what results.json says
-//	failover check                                 fails if what is written says something else
+//	failover measure [-runs 10] [-scenarios a,b] [-routings c,d]   measures, then writes
+//	failover write                                                 writes again what results.json says
+//	failover check                                                 fails if what is written says something else
 //
 // `make e2e-failover`, `make update` and `make verify` call it.
 package main
@@ -67,34 +67,49 @@ func run(ctx context.Context, args []string) error {
 func parse(args []string) (o failover.Options, err error) {
 	flags := flag.NewFlagSet("measure", flag.ContinueOnError)
 	flags.IntVar(&o.Runs, "runs", 10, "of each scenario and routing")
-	names := flags.String("scenarios", "", "which to measure, separated by commas; all by default")
+	scenarios := flags.String("scenarios", "", "which to measure, separated by commas; all by default")
+	routings := flags.String("routings", "", "which to measure, separated by commas; all by default")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	if o.Runs < 1 {
 		return o, fmt.Errorf("-runs is %d, it has to be 1 or more", o.Runs)
 	}
-	o.Scenarios = failover.Scenarios
-	if *names == "" {
-		return o, nil
+	if o.Scenarios, err = pick("scenario", *scenarios, failover.Scenarios, scenarioName); err != nil {
+		return o, err
 	}
-	o.Scenarios = nil
-	for name := range strings.SplitSeq(*names, ",") {
-		i := slices.IndexFunc(failover.Scenarios, func(s failover.Scenario) bool { return s.Name == name })
-		if i < 0 {
-			return o, fmt.Errorf("there is no scenario %q; there are %s", name, strings.Join(order(), ", "))
-		}
-		o.Scenarios = append(o.Scenarios, failover.Scenarios[i])
+	if o.Variants, err = pick("routing", *routings, results.Variants, results.Variant.String); err != nil {
+		return o, err
 	}
-	return o, nil
+	return o, o.Validate()
 }
 
-func order() (names []string) {
-	for _, s := range failover.Scenarios {
-		names = append(names, s.Name)
+// pick returns those of all whose names are given, in that order and each once;
+// all if none are.
+func pick[T any](what, given string, all []T, name func(T) string) (picked []T, err error) {
+	if given == "" {
+		return all, nil
+	}
+	for wanted := range strings.SplitSeq(given, ",") {
+		i := slices.IndexFunc(all, func(one T) bool { return name(one) == wanted })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no %s %q; there are %s", what, wanted, strings.Join(names(all, name), ", "))
+		}
+		if !slices.Contains(names(picked, name), wanted) {
+			picked = append(picked, all[i])
+		}
+	}
+	return picked, nil
+}
+
+func names[T any](all []T, name func(T) string) (names []string) {
+	for _, one := range all {
+		names = append(names, name(one))
 	}
 	return names
 }
+
+func scenarioName(s failover.Scenario) string { return s.Name }
 
 // measure writes results.json after each scenario. What it returns as broken are
 // the promises of the design that a result breaks.
@@ -136,7 +151,7 @@ func measure(ctx context.Context, o failover.Options, path string) (broken, err 
 		for i := range measured {
 			measured[i].Date, measured[i].Controller = time.Now().UTC().Format(time.DateOnly), os.Getenv("E2E_VERSION")
 		}
-		file.Replace(header, order(), measured)
+		file.Replace(header, names(failover.Scenarios, scenarioName), measured)
 		broken = errors.Join(broken, results.Broken(measured))
 		return file.Write(path)
 	}

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"image/color"
 	"slices"
+	"strings"
 
 	xfont "golang.org/x/image/font"
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
@@ -34,7 +36,7 @@ const (
 	headRows, gap = 1.3, 0.5
 )
 
-// band is the part of a picture that shows one routing: a head that says what
+// band is the part of a picture that shows one variant: a head that says what
 // the colours mean and how long it took, a lane with the steps, and one for each pod.
 type band struct {
 	result results.Result
@@ -111,30 +113,65 @@ func (b *band) end() (ms float64) {
 func (b *band) head(c draw.Canvas, top, bottom vg.Length) {
 	middle := (top + bottom) / 2
 	c.FillPolygon(headColour, rectangle(c.Min.X, c.Max.X, bottom+1, top))
-	at := c.Min.X + 4
-	write := func(weight xfont.Weight, words string) {
-		s := style(small, weight)
+	at := c.Min.X
+	for _, k := range b.keys() {
+		if k.fill != nil {
+			box := at + keyGap
+			c.FillPolygon(k.fill, rectangle(box, box+keyBox, middle-keyBox/2, middle+keyBox/2))
+		}
+		s := k.style()
 		s.YAlign += 0.08 // gonum puts it too low
-		c.FillText(s, vg.Point{X: at, Y: middle}, words)
-		at += s.Width(words)
+		at += k.width()
+		c.FillText(s, vg.Point{X: at - s.Width(k.words), Y: middle}, k.words)
 	}
-	key := func(fill color.Color, words string) {
-		at += 12
-		c.FillPolygon(fill, rectangle(at, at+7, middle-3.5, middle+3.5))
-		at += 10
-		write(xfont.WeightNormal, words)
+}
+
+// headWidth is how much room the head needs.
+func (b *band) headWidth() (width vg.Length) {
+	for _, k := range b.keys() {
+		width += k.width()
 	}
-	name, outage := "routing "+b.result.Routing, "no answer for "
-	if b.result.Routing == results.Plain {
-		name, outage = "plain Service", "losses within "
+	return width
+}
+
+// keys are what the head says: the band's name, and what the colours mean.
+func (b *band) keys() []key {
+	name, outage := strings.ReplaceAll(named(b.result.Variant), "`", ""), "no answer for "
+	if b.result.Variant.Routing == results.Plain {
+		outage = "losses within "
 	}
-	write(xfont.WeightBold, name)
+	all := []key{{words: name}}
 	if b.result.Median.Outage != nil {
-		key(outageColour, outage+duration(b.result.Median.OutageMS))
+		all = append(all, key{outageColour, outage + duration(b.result.Median.OutageMS)})
 	}
 	for _, s := range stepsOf(b.result) {
-		key(s.fill, s.name+" "+duration(s.at))
+		all = append(all, key{s.fill, s.name + " " + duration(s.at)})
 	}
+	return all
+}
+
+// key is a box of a colour and what it means, or a name.
+type key struct {
+	fill  color.Color
+	words string
+}
+
+// Before a name, before a box, of the box, and between it and its words.
+const nameGap, keyGap, keyBox, wordGap = 4, 12, 7, 3
+
+func (k key) style() text.Style {
+	if k.fill == nil {
+		return style(small, xfont.WeightBold)
+	}
+	return style(small, xfont.WeightNormal)
+}
+
+func (k key) width() vg.Length {
+	before := vg.Length(nameGap)
+	if k.fill != nil {
+		before = keyGap + keyBox + wordGap
+	}
+	return before + k.style().Width(k.words)
 }
 
 func rectangle(left, right, bottom, top vg.Length) []vg.Point {

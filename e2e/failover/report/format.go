@@ -53,10 +53,18 @@ func kept(r results.Result) string {
 	return duration(r.KeptMS.P50)
 }
 
-// named is how a routing is called in a table's head or a row.
-func named(routing string) string {
-	if routing == results.Plain {
-		return "plain Service"
+// named is how a variant is called in a row.
+func named(v results.Variant) string {
+	return strings.Join(names(v), " ")
+}
+
+// names are the parts of a variant's name, which a narrow column has in lines.
+func names(v results.Variant) []string {
+	switch {
+	case v.Routing == results.Plain:
+		return []string{"plain Service"}
+	case v.Probe:
+		return []string{"`" + v.Routing + "`", "with probes"}
 	}
-	return "`" + routing + "`"
+	return []string{"`" + v.Routing + "`"}
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	xfont "golang.org/x/image/font"
 	"gonum.org/v1/plot"
 	"k8s.io/utils/ptr"
 
@@ -45,6 +46,45 @@ func TestKept(t *testing.T) {
 				t.Errorf("%s, want %s", got, test.want)
 			}
 		})
+	}
+}
+
+func TestWhen(t *testing.T) {
+	result := func(routing, date, version string) results.Result {
+		return results.Result{Variant: results.Variant{Routing: routing}, Date: date, Controller: version}
+	}
+	for _, test := range []struct {
+		want string
+		all  []results.Result
+	}{
+		{
+			"Measured on 2026-11-25, version v1.",
+			[]results.Result{result("a", "2026-11-25", "v1"), result("b", "2026-11-25", "v1")},
+		},
+		{
+			"Measured on 2026-11-25, version v1: `a`, `c`; on 2026-11-26, version v1: `b`; on 2026-11-26, version v2: `d`.",
+			[]results.Result{result("a", "2026-11-25", "v1"), result("b", "2026-11-26", "v1"), result("c", "2026-11-25", "v1"), result("d", "2026-11-26", "v2")},
+		},
+	} {
+		if got := when(test.all); got != test.want {
+			t.Errorf("%s\nwant %s", got, test.want)
+		}
+	}
+}
+
+// The head's last words would be cut off.
+func TestHeadFits(t *testing.T) {
+	long := ptr.To(50_000.0)
+	for _, v := range results.Variants {
+		r := results.Result{Variant: v, Median: results.Run{
+			OutageMS: 50_000, Outage: &results.Span{}, Steps: results.Steps{Noticed: long, Decided: long, Published: long, Answered: long},
+			Lanes: []results.Lane{{Pod: lost}}, Lost: 1500,
+		}}
+		b := band{result: r}
+		available := width - 2*around - style(small, xfont.WeightNormal).Width(b.labels()[1].Label)
+		if got := b.headWidth(); got > available {
+			t.Errorf("the head of %s is %.0f points wide, and there are %.0f", v, got, available)
+		}
 	}
 }
 

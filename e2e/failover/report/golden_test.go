@@ -2,8 +2,9 @@ package report
 
 import "strings"
 
-// raw is a text with backquotes, which are written as ^.
-func raw(text string) string { return strings.ReplaceAll(text, "^", "`") }
+// raw is a text with backquotes, which are written as ^, and spaces at which no
+// line breaks, which are written as ~.
+func raw(text string) string { return strings.NewReplacer("^", "`", "~", "\u00a0").Replace(text) }
 
 var wantSummary = raw(`# Project
 
@@ -11,10 +12,10 @@ Prose.
 
 <!-- generated: failover-summary, by make update -->
 
-|  | plain Service | ^selector^ |
-| --- | --- | --- |
-| The master's process is killed | 180 ms (worst 1.00 s)<br>4.3 lost | 1.21 s (worst 1.46 s)<br>82 lost |
-| Planned switchover | – | 16 ms (worst 31 ms)<br>0 lost |
+|  | plain Service | ^selector^ | ^selector^<br>with probes |
+| --- | --- | --- | --- |
+| The master's process is killed | 180~ms<br>(1.00~s)<br>4.3~lost | 1.21~s<br>(1.46~s)<br>82~lost | 410~ms<br>(1.42~s)<br>30~lost |
+| Planned switchover | – | 16~ms<br>(31~ms)<br>0~lost | – |
 
 <!-- end -->
 
@@ -30,6 +31,7 @@ var wantDetail = raw(`A
 | nodes | 4, the control plane among them; they share 2 CPUs with the pods and the clients |
 | kube-proxy | mode ^iptables^, ^minSyncPeriod^ 1s |
 | readiness probe | ^periodSeconds^ 1, ^timeoutSeconds^ 2, ^failureThreshold^ 3 |
+| the controller's own probe, where a Service has one | ^http://:8080/ready^, interval 200ms, timeout 150ms, failures 2 |
 | client | a new connection every 15ms; lost if not answered within 1s |
 
 <!-- end -->
@@ -38,12 +40,13 @@ B
 
 ### The master's process is killed
 
-Measured on 2026-11-25, version v1.2.3.
+Measured on 2026-11-25, version v1.2.3: plain Service, ^selector^; on 2026-11-26, version v1.3.0: ^selector^ with probes.
 
 | routing | runs | outage: p50 / p90 / max | after detection: p50 / max | lost of sent | overlap | transitions | kept-alive |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 | plain Service | 10 | 180 ms / 200 ms / 1.00 s | – | 43 of 3000 | – | – | – |
 | ^selector^ | 10 | 1.21 s / 1.35 s / 1.46 s | 985 ms / 1.00 s | 815 of 3100 | 0 ms | 10 | 7 ms (2 of 10 to the end) |
+| ^selector^ with probes | 5 | 410 ms / 1.40 s / 1.42 s | – | 150 of 1500 | 0 ms | 5 | – |
 
 The kubelet looks once a second.
 
@@ -69,6 +72,8 @@ C
 |  |  | worst | – | – | – | – |
 |  | ^selector^ | median | 140 | 152 | 171 | 1202 |
 |  |  | worst | 390 | – | – | – |
+|  | ^selector^ with probes | median | – | 350 | – | – |
+|  |  | worst | – | – | – | – |
 | Planned switchover | ^selector^ | median | – | 20 | – | – |
 |  |  | worst | – | – | – | – |
 

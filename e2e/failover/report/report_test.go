@@ -17,17 +17,29 @@ var about = map[string]Scenario{
 	"switchover": {Title: "Planned switchover"},
 }
 
-// measuredFile has the routings in another order than the documents.
+var (
+	plain         = results.Variant{Routing: results.Plain}
+	selector      = results.Variant{Routing: results.Selector}
+	selectorProbe = results.Variant{Routing: results.Selector, Probe: true}
+)
+
+// measuredFile has the variants in another order than the documents.
 var measuredFile = results.File{
 	Header: results.Header{
 		Kubernetes: "v1.37.2", Nodes: 4, CPUs: 2,
 		KubeProxy: results.KubeProxy{Mode: "iptables", MinSyncPeriod: "1s"},
 		Readiness: results.Readiness{PeriodSeconds: 1, TimeoutSeconds: 2, FailureThreshold: 3},
 		Client:    results.Client{IntervalMS: 15, TimeoutMS: 1000},
+		Probe:     results.Probe{URL: "http://:8080/ready", IntervalMS: 200, TimeoutMS: 150, Failures: 2},
 	},
 	Results: []results.Result{
 		{
-			Scenario: "killed", Routing: "selector", Runs: 10, Date: "2026-11-25", Controller: "v1.2.3",
+			Scenario: "killed", Variant: selectorProbe, Runs: 5, Date: "2026-11-26", Controller: "v1.3.0",
+			OutageMS: results.Quantiles{P50: 410, P90: 1400, Max: 1420}, Lost: 150, Sent: 1500, Transitions: 5,
+			Median: results.Run{OutageMS: 410, Steps: results.Steps{Decided: ptr.To(350.0)}},
+		},
+		{
+			Scenario: "killed", Variant: selector, Runs: 10, Date: "2026-11-25", Controller: "v1.2.3",
 			OutageMS:         results.Quantiles{P50: 1210, P90: 1350, Max: 1462},
 			AfterDetectionMS: &results.Quantiles{P50: 985, P90: 990, Max: 1004},
 			Lost:             815, Sent: 3100, Transitions: 10, KeptMS: &results.Quantiles{P50: 7}, KeptToTheEnd: 2,
@@ -43,12 +55,12 @@ var measuredFile = results.File{
 			Worst: results.Run{Steps: results.Steps{Noticed: ptr.To(390.0)}},
 		},
 		{
-			Scenario: "killed", Routing: results.Plain, Runs: 10, Date: "2026-11-25", Controller: "v1.2.3",
+			Scenario: "killed", Variant: plain, Runs: 10, Date: "2026-11-25", Controller: "v1.2.3",
 			OutageMS: results.Quantiles{P50: 180, P90: 200, Max: 1000}, Lost: 43, Sent: 3000,
-			Median: results.Run{Steps: results.Steps{Noticed: ptr.To(120.0), Published: ptr.To(141.0)}},
+			Median: results.Run{OutageMS: 180, Outage: &results.Span{From: -4, To: 176}, Steps: results.Steps{Noticed: ptr.To(120.0), Published: ptr.To(141.0)}},
 		},
 		{
-			Scenario: "switchover", Routing: "selector", Runs: 10, Date: "2026-11-25", Controller: "v1.2.3",
+			Scenario: "switchover", Variant: selector, Runs: 10, Date: "2026-11-25", Controller: "v1.2.3",
 			OutageMS: results.Quantiles{P50: 16, P90: 17, Max: 31}, Sent: 2900, OverlapMSMax: 3, Transitions: 10,
 			KeptMS: &results.Quantiles{P50: 4000}, KeptToTheEnd: 10,
 			Median: results.Run{Steps: results.Steps{Decided: ptr.To(20.0)}},
@@ -114,13 +126,35 @@ func TestWrite(t *testing.T) {
 		t.Errorf("%s (-want +got):\n%s", detail, diff)
 	}
 	svg := read(t, root, folder+"/killed.svg")
-	for _, said := range []string{"plain Service", "routing selector", "no answer for 1.21 s", "answered 1.20 s", ">80 lost<", "Arial"} {
+	for _, said := range []string{"plain Service", "losses within 180 ms", ">selector<", ">selector with probes<", "no answer for 1.21 s", "answered 1.20 s", ">80 lost<", "Arial"} {
 		if !strings.Contains(svg, said) {
 			t.Errorf("the picture does not say %q", said)
 		}
 	}
-	if strings.Index(svg, "plain Service") > strings.Index(svg, "routing selector") {
+	if strings.Index(svg, "plain Service") > strings.Index(svg, ">selector<") {
 		t.Error("the picture does not begin with the plain Service")
+	}
+}
+
+func TestColumns(t *testing.T) {
+	of := func(variants ...results.Variant) (s scenario) {
+		for _, v := range variants {
+			s.results = append(s.results, results.Result{Variant: v})
+		}
+		return s
+	}
+	unknown := results.Variant{Routing: "unknown"}
+	got := variants([]scenario{of(unknown, selectorProbe), of(plain, selectorProbe), of(selector)})
+	if diff := cmp.Diff([]results.Variant{plain, selector, selectorProbe, unknown}, got); diff != "" {
+		t.Error("(-want +got)", diff)
+	}
+}
+
+func TestMeasuredWithoutProbes(t *testing.T) {
+	h := measuredFile.Header
+	h.Probe = results.Probe{}
+	if text := measuredOn(h); strings.Contains(text, "own probe") {
+		t.Errorf("it says how nobody was probed:\n%s", text)
 	}
 }
 
@@ -170,7 +204,7 @@ func TestCheck(t *testing.T) {
 	if err := Check(root, about); err != nil {
 		t.Errorf("what was just written is not right: %v", err)
 	}
-	put(t, root, summary, strings.Replace(read(t, root, summary), "1.21 s", "1.20 s", 1))
+	put(t, root, summary, strings.Replace(read(t, root, summary), "1.21\u00a0s", "1.20\u00a0s", 1))
 	put(t, root, folder+"/older.svg", "")
 	if err := os.Remove(filepath.Join(root, folder, "killed.svg")); err != nil {
 		t.Fatal(err)

@@ -1,23 +1,22 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
 )
 
-// scenario is what was measured in one, in the order of the routings.
+// scenario is what was measured in one, in the order of the variants.
 type scenario struct {
 	Scenario
 	slug    string
 	results []results.Result
 }
 
-// result is that of a routing, or nil.
-func (s scenario) result(routing string) *results.Result {
-	i := slices.IndexFunc(s.results, func(r results.Result) bool { return r.Routing == routing })
+// result is that of a variant, or nil.
+func (s scenario) result(v results.Variant) *results.Result {
+	i := slices.IndexFunc(s.results, func(r results.Result) bool { return r.Variant == v })
 	if i < 0 {
 		return nil
 	}
@@ -38,31 +37,22 @@ func group(all []results.Result, about map[string]Scenario) (scenarios []scenari
 		}
 		scenarios[i].results = append(scenarios[i].results, r)
 	}
-	order := routings(scenarios)
 	for _, s := range scenarios {
-		slices.SortStableFunc(s.results, func(a, b results.Result) int {
-			return cmp.Compare(slices.Index(order, a.Routing), slices.Index(order, b.Routing))
-		})
+		slices.SortStableFunc(s.results, func(a, b results.Result) int { return a.Variant.Compare(b.Variant) })
 	}
 	return scenarios, nil
 }
 
-// routings are all that were measured: the baseline, those that are known, and
+// variants are all that were measured: the baseline, those that are known, and
 // then others in the order in which they first appear.
-func routings(scenarios []scenario) (order []string) {
-	var seen []string
+func variants(scenarios []scenario) (seen []results.Variant) {
 	for _, s := range scenarios {
 		for _, r := range s.results {
-			if !slices.Contains(seen, r.Routing) {
-				seen = append(seen, r.Routing)
+			if !slices.Contains(seen, r.Variant) {
+				seen = append(seen, r.Variant)
 			}
 		}
 	}
-	for _, known := range results.Routings {
-		if i := slices.Index(seen, known); i >= 0 {
-			order = append(order, known)
-			seen = slices.Delete(seen, i, i+1)
-		}
-	}
-	return append(order, seen...)
+	slices.SortStableFunc(seen, results.Variant.Compare)
+	return seen
 }

@@ -24,47 +24,54 @@ func head(texts int, cells ...string) string {
 }
 
 func measuredOn(h results.Header) string {
-	return head(2, "what", "value") +
+	text := head(2, "what", "value") +
 		row("Kubernetes", h.Kubernetes) +
 		row("nodes", fmt.Sprintf("%d, the control plane among them; they share %d CPUs with the pods and the clients", h.Nodes, h.CPUs)) +
 		row("kube-proxy", fmt.Sprintf("mode `%s`, `minSyncPeriod` %s", cmp.Or(h.KubeProxy.Mode, "default"), cmp.Or(h.KubeProxy.MinSyncPeriod, "default"))) +
 		row("readiness probe", fmt.Sprintf("`periodSeconds` %d, `timeoutSeconds` %d, `failureThreshold` %d",
-			h.Readiness.PeriodSeconds, h.Readiness.TimeoutSeconds, h.Readiness.FailureThreshold)) +
-		row("client", fmt.Sprintf("a new connection every %s; lost if not answered within %s", setting(h.Client.IntervalMS), setting(h.Client.TimeoutMS)))
+			h.Readiness.PeriodSeconds, h.Readiness.TimeoutSeconds, h.Readiness.FailureThreshold))
+	if h.Probe != (results.Probe{}) {
+		text += row("the controller's own probe, where a Service has one", fmt.Sprintf("`%s`, interval %s, timeout %s, failures %d",
+			h.Probe.URL, setting(h.Probe.IntervalMS), setting(h.Probe.TimeoutMS), h.Probe.Failures))
+	}
+	return text + row("client", fmt.Sprintf("a new connection every %s; lost if not answered within %s", setting(h.Client.IntervalMS), setting(h.Client.TimeoutMS)))
 }
 
-// summaryTable says at a glance what a client loses.
+// summaryTable says at a glance what a client loses. Its columns are narrow, so
+// that all of them find room on a page.
 func summaryTable(scenarios []scenario) string {
-	order := routings(scenarios)
+	order := variants(scenarios)
 	cells := []string{""}
-	for _, routing := range order {
-		cells = append(cells, named(routing))
+	for _, v := range order {
+		cells = append(cells, strings.Join(names(v), "<br>"))
 	}
 	text := head(len(cells), cells...)
 	for _, s := range scenarios {
 		cells := []string{s.Title}
-		for _, routing := range order {
-			cells = append(cells, glance(s.result(routing)))
+		for _, v := range order {
+			cells = append(cells, glance(s.result(v)))
 		}
 		text += row(cells...)
 	}
 	return text
 }
 
+// glance has no place where a line would break but its own.
 func glance(r *results.Result) string {
 	if r == nil {
 		return nothing
 	}
-	return fmt.Sprintf("%s (worst %s)<br>%s lost", duration(r.OutageMS.P50), duration(r.OutageMS.Max), perRun(r.Lost, r.Runs))
+	lines := fmt.Sprintf("%s<br>(%s)<br>%s lost", duration(r.OutageMS.P50), duration(r.OutageMS.Max), perRun(r.Lost, r.Runs))
+	return strings.ReplaceAll(lines, " ", "\u00a0")
 }
 
 func resultTables(scenarios []scenario) string {
 	var parts []string
 	for _, s := range scenarios {
-		text := "### " + s.Title + "\n\n" + fmt.Sprintf("Measured on %s, version %s.\n\n", s.results[0].Date, s.results[0].Controller) +
+		text := "### " + s.Title + "\n\n" + when(s.results) + "\n\n" +
 			head(1, "routing", "runs", "outage: p50 / p90 / max", "after detection: p50 / max", "lost of sent", "overlap", "transitions", "kept-alive")
 		for _, r := range s.results {
-			text += row(append([]string{named(r.Routing), fmt.Sprint(r.Runs)}, measured(r)...)...)
+			text += row(append([]string{named(r.Variant), fmt.Sprint(r.Runs)}, measured(r)...)...)
 		}
 		if s.Why != "" {
 			text += "\n" + s.Why + "\n"
@@ -74,6 +81,25 @@ func resultTables(scenarios []scenario) string {
 	return strings.Join(parts, "\n")
 }
 
+// when says when what was measured, of which version of the controller.
+func when(all []results.Result) string {
+	var times []string
+	of := map[string][]string{}
+	for _, r := range all {
+		at := fmt.Sprintf("on %s, version %s", r.Date, r.Controller)
+		if of[at] == nil {
+			times = append(times, at)
+		}
+		of[at] = append(of[at], named(r.Variant))
+	}
+	if len(times) > 1 {
+		for i, at := range times {
+			times[i] += ": " + strings.Join(of[at], ", ")
+		}
+	}
+	return "Measured " + strings.Join(times, "; ") + "."
+}
+
 // measured are the cells of a result. The plain Service has no master, so there
 // is nothing to say of its overlap and its transitions.
 func measured(r results.Result) []string {
@@ -81,7 +107,7 @@ func measured(r results.Result) []string {
 	if r.AfterDetectionMS != nil {
 		after = duration(r.AfterDetectionMS.P50) + " / " + duration(r.AfterDetectionMS.Max)
 	}
-	if r.Routing != results.Plain {
+	if r.Variant.Routing != results.Plain {
 		overlap, transitions = duration(r.OverlapMSMax), fmt.Sprint(r.Transitions)
 	}
 	return []string{
@@ -101,7 +127,7 @@ func stepsTable(scenarios []scenario) string {
 	for _, s := range scenarios {
 		title := s.Title
 		for _, r := range s.results {
-			text += row(append([]string{title, named(r.Routing), "median"}, steps(r.Median)...)...) +
+			text += row(append([]string{title, named(r.Variant), "median"}, steps(r.Median)...)...) +
 				row(append([]string{"", "", "worst"}, steps(r.Worst)...)...)
 			title = ""
 		}

@@ -12,7 +12,7 @@ import (
 
 // Observation is what was seen of one workload in one run.
 type Observation struct {
-	Routing string
+	Variant Variant
 	// Cause is when the master failed or was told to move, Old its pod's name.
 	Cause time.Time
 	Old   string
@@ -28,7 +28,7 @@ type Observation struct {
 
 // Outcome is what one run amounts to.
 type Outcome struct {
-	Routing string
+	Variant Variant
 	Run
 	Sent           int
 	AfterDetection *float64
@@ -44,7 +44,7 @@ type Outcome struct {
 func Analyse(o Observation) (Outcome, error) {
 	within := func(requests []record.Request) []record.Request {
 		return slices.DeleteFunc(slices.Clone(requests), func(r record.Request) bool {
-			return r.Sent.Before(o.Cause.Add(-lead)) || r.Sent.After(o.Until)
+			return r.Sent.Before(o.Cause.Add(-Lead)) || r.Sent.After(o.Until)
 		})
 	}
 	o.New, o.Kept = within(o.New), within(o.Kept)
@@ -57,9 +57,9 @@ func Analyse(o Observation) (Outcome, error) {
 		return Outcome{}, fmt.Errorf("nobody answered before the first lost request, or after the last one")
 	}
 	out := Outcome{
-		Routing:     o.Routing,
+		Variant:     o.Variant,
 		Sent:        len(o.New),
-		OverlapMS:   overlap(o.Routing, good),
+		OverlapMS:   overlap(o.Variant, good),
 		Transitions: o.Transitions,
 		Run: Run{
 			OutageMS: milliseconds(to.Sub(from)), Lost: len(lost), Lanes: lanes(o, good, lost),
@@ -74,7 +74,7 @@ func Analyse(o Observation) (Outcome, error) {
 		return &ms
 	}
 	out.Steps = Steps{Noticed: since(o.Noticed), Decided: since(o.Decided), Published: since(o.Published)}
-	if first := slices.IndexFunc(good, func(r record.Request) bool { return r.Pod != o.Old && r.Done.After(o.Cause) }); o.Routing != Plain && first >= 0 {
+	if first := slices.IndexFunc(good, func(r record.Request) bool { return r.Pod != o.Old && r.Done.After(o.Cause) }); o.Variant.Routing != Plain && first >= 0 {
 		out.Steps.Answered = since(good[first].Done)
 		if out.Steps.Decided != nil {
 			after := *out.Steps.Answered - *out.Steps.Decided
@@ -112,8 +112,8 @@ func outage(good, lost []record.Request, cause time.Time) (from, to time.Time) {
 
 // overlap is for how long a pod answered to requests that were sent after an
 // answer of its successor had arrived.
-func overlap(routing string, good []record.Request) float64 {
-	if routing == Plain {
+func overlap(v Variant, good []record.Request) float64 {
+	if v.Routing == Plain {
 		return 0 // all of its pods serve
 	}
 	longest := 0.0
@@ -160,9 +160,10 @@ const (
 	// requests, may be in a Span: a plain Service has each of its pods answer every
 	// third request only.
 	mergeGood, mergeLost = 300 * time.Millisecond, 50 * time.Millisecond
-	// lead is for how long before the cause requests count.
-	lead = time.Second
 )
+
+// Lead is for how long before the cause requests count.
+const Lead = time.Second
 
 func lanes(o Observation, good, lost []record.Request) []Lane {
 	names := map[string]string{o.Old: "old"}
@@ -171,7 +172,7 @@ func lanes(o Observation, good, lost []record.Request) []Lane {
 	for _, r := range good {
 		if _, known := names[r.Pod]; !known {
 			names[r.Pod] = "new"
-			if len(names) > 2 || o.Routing == Plain {
+			if len(names) > 2 || o.Variant.Routing == Plain {
 				names[r.Pod] = fmt.Sprintf("pod %d", len(names))
 			}
 			all = append(all, Lane{Pod: names[r.Pod]})
@@ -200,9 +201,9 @@ func spans(cause time.Time, requests []record.Request, merge time.Duration) []Sp
 	return all
 }
 
-// Summarise sums up the runs of a scenario with one routing.
-func Summarise(scenario, routing string, outcomes []Outcome) Result {
-	r := Result{Scenario: scenario, Routing: routing, Runs: len(outcomes)}
+// Summarise sums up a variant's runs of a scenario.
+func Summarise(scenario string, v Variant, outcomes []Outcome) Result {
+	r := Result{Scenario: scenario, Variant: v, Runs: len(outcomes)}
 	var outage, after, stayed []float64
 	for _, o := range outcomes {
 		outage = append(outage, o.OutageMS)

@@ -46,13 +46,13 @@ func TestAnalyse(t *testing.T) {
 	}{
 		"a master that fails: the gap between its last answer and its successor's first": {
 			Observation{
-				Routing: "selector", Cause: cause, Old: "web-0", Transitions: 1,
+				Variant: Variant{Routing: Selector}, Cause: cause, Old: "web-0", Transitions: 1,
 				New:     slices.Concat(stretch(-100, 0, "web-0"), stretch(0, 500, ""), stretch(500, 1000, "web-1")),
 				Kept:    slices.Concat(stretch(-100, 700, "web-0"), stretch(700, 1000, "web-1")),
 				Noticed: at(200), Decided: at(210), Published: at(230),
 			},
 			Outcome{
-				Routing: "selector", Sent: 110, AfterDetection: ms(294), KeptMS: ms(694), Transitions: 1,
+				Variant: Variant{Routing: Selector}, Sent: 110, AfterDetection: ms(294), KeptMS: ms(694), Transitions: 1,
 				Run: Run{
 					OutageMS: 510, Lost: 50, Outage: &Span{From: -6, To: 504},
 					Steps: Steps{Noticed: ms(200), Decided: ms(210), Published: ms(230), Answered: ms(504)},
@@ -64,12 +64,12 @@ func TestAnalyse(t *testing.T) {
 		},
 		"a kept-alive connection that stays, and a third master": {
 			Observation{
-				Routing: "label", Cause: cause, Old: "web-0", Transitions: 2,
+				Variant: Variant{Routing: Label}, Cause: cause, Old: "web-0", Transitions: 2,
 				New:  slices.Concat(stretch(-10, 50, "web-0"), stretch(50, 100, "web-1"), stretch(100, 150, "web-2")),
 				Kept: stretch(-10, 150, "web-0"),
 			},
 			Outcome{
-				Routing: "label", Sent: 16, KeptMS: ms(144), KeptToTheEnd: true, Transitions: 2,
+				Variant: Variant{Routing: Label}, Sent: 16, KeptMS: ms(144), KeptToTheEnd: true, Transitions: 2,
 				Run: Run{
 					OutageMS: 10, Outage: &Span{From: -6, To: 4}, Steps: Steps{Answered: ms(54)},
 					Lanes: []Lane{
@@ -80,11 +80,11 @@ func TestAnalyse(t *testing.T) {
 		},
 		"two masters: the old one answers what was sent after the new one's first answer": {
 			Observation{
-				Routing: "label", Cause: cause, Old: "web-0",
+				Variant: Variant{Routing: Label}, Cause: cause, Old: "web-0",
 				New: slices.Concat(stretch(-10, 100, "web-0"), stretch(50, 150, "web-1"), stretch(150, 160, "web-0"), stretch(160, 200, "web-1")),
 			},
 			Outcome{
-				Routing: "label", Sent: 26, OverlapMS: 96,
+				Variant: Variant{Routing: Label}, Sent: 26, OverlapMS: 96,
 				Run: Run{
 					OutageMS: 10, Outage: &Span{From: -6, To: 4}, Steps: Steps{Answered: ms(54)},
 					Lanes: []Lane{{"old", []Span{{-10, 150, 12}}}, {"new", []Span{{50, 190, 14}}}, {"lost", nil}},
@@ -93,7 +93,7 @@ func TestAnalyse(t *testing.T) {
 		},
 		"what was sent before the new master's first answer is no overlap": {
 			Observation{
-				Routing: "selector", Cause: cause, Old: "web-0",
+				Variant: Variant{Routing: Selector}, Cause: cause, Old: "web-0",
 				New: []record.Request{
 					{Sent: at(-10), Done: at(-5), Answer: record.Answer{Pod: "web-0"}},
 					{Sent: at(10), Done: at(15), Answer: record.Answer{Pod: "web-1"}},
@@ -101,7 +101,7 @@ func TestAnalyse(t *testing.T) {
 				},
 			},
 			Outcome{
-				Routing: "selector", Sent: 3,
+				Variant: Variant{Routing: Selector}, Sent: 3,
 				Run: Run{
 					OutageMS: 20, Outage: &Span{From: -5, To: 15}, Steps: Steps{Answered: ms(15)},
 					Lanes: []Lane{{"old", []Span{{-10, 14, 2}}}, {"new", []Span{{10, 10, 1}}}, {"lost", nil}},
@@ -110,13 +110,13 @@ func TestAnalyse(t *testing.T) {
 		},
 		"a plain Service: while some of the requests are lost, though others are not": {
 			Observation{
-				Routing: Plain, Cause: cause, Old: "web-0",
+				Variant: Variant{Routing: Plain}, Cause: cause, Old: "web-0",
 				New: slices.Concat(stretch(-10, 0, "web-1"), stretch(0, 10, "web-0"), stretch(10, 20, ""), stretch(20, 30, "web-1"),
 					stretch(30, 40, ""), stretch(40, 50, "web-2")),
 				Kept: stretch(-10, 50, "web-1"),
 			},
 			Outcome{
-				Routing: Plain, Sent: 6,
+				Variant: Variant{Routing: Plain}, Sent: 6,
 				Run: Run{
 					OutageMS: 40, Lost: 2, Outage: &Span{From: 4, To: 44},
 					Lanes: []Lane{
@@ -126,9 +126,9 @@ func TestAnalyse(t *testing.T) {
 			},
 		},
 		"where nothing is lost, the longest time between two answers": {
-			Observation{Routing: Plain, Cause: cause, Old: "web-0", New: slices.Concat(stretch(-100, -50, "web-1"), stretch(-10, 20, "web-1"), stretch(40, 50, "web-1"))},
+			Observation{Variant: Variant{Routing: Plain}, Cause: cause, Old: "web-0", New: slices.Concat(stretch(-100, -50, "web-1"), stretch(-10, 20, "web-1"), stretch(40, 50, "web-1"))},
 			Outcome{
-				Routing: Plain, Sent: 9,
+				Variant: Variant{Routing: Plain}, Sent: 9,
 				Run: Run{
 					OutageMS: 30, Outage: &Span{From: 14, To: 44},
 					Lanes: []Lane{{"old", nil}, {"pod 2", []Span{{-100, 40, 9}}}, {"lost", nil}},
@@ -137,11 +137,11 @@ func TestAnalyse(t *testing.T) {
 		},
 		"what was sent long before, or too late to know what became of it, does not count": {
 			Observation{
-				Routing: Plain, Cause: cause, Old: "web-0", Until: at(20),
+				Variant: Variant{Routing: Plain}, Cause: cause, Old: "web-0", Until: at(20),
 				New: slices.Concat(stretch(-2000, -1990, ""), stretch(-10, 30, "web-1"), stretch(30, 40, "")),
 			},
 			Outcome{
-				Routing: Plain, Sent: 4,
+				Variant: Variant{Routing: Plain}, Sent: 4,
 				Run: Run{
 					OutageMS: 10, Outage: &Span{From: -6, To: 4},
 					Lanes: []Lane{{"old", nil}, {"pod 2", []Span{{-10, 20, 4}}}, {"lost", nil}},
@@ -150,11 +150,11 @@ func TestAnalyse(t *testing.T) {
 		},
 		"losses with good answers between them are one outage": {
 			Observation{
-				Routing: "label", Cause: cause, Old: "web-0",
+				Variant: Variant{Routing: Label}, Cause: cause, Old: "web-0",
 				New: slices.Concat(stretch(-10, 10, "web-0"), stretch(10, 20, ""), stretch(20, 30, "web-1"), stretch(30, 40, ""), stretch(40, 50, "web-1")),
 			},
 			Outcome{
-				Routing: "label", Sent: 6,
+				Variant: Variant{Routing: Label}, Sent: 6,
 				Run: Run{
 					OutageMS: 40, Lost: 2, Outage: &Span{From: 4, To: 44}, Steps: Steps{Answered: ms(24)},
 					Lanes: []Lane{{"old", []Span{{-10, 0, 2}}}, {"new", []Span{{20, 40, 2}}}, {"lost", []Span{{10, 30, 2}}}},
@@ -163,21 +163,21 @@ func TestAnalyse(t *testing.T) {
 		},
 		"a kept-alive connection counts also while the old master answers badly": {
 			Observation{
-				Routing: "label", Cause: cause, Old: "web-0", New: stretch(-10, 20, "web-0"),
+				Variant: Variant{Routing: Label}, Cause: cause, Old: "web-0", New: stretch(-10, 20, "web-0"),
 				Kept: slices.Concat(stretch(-10, 0, "web-0"), badly(stretch(0, 10, "web-0")), stretch(10, 20, "web-1")),
 			},
 			Outcome{
-				Routing: "label", Sent: 3, KeptMS: ms(4),
+				Variant: Variant{Routing: Label}, Sent: 3, KeptMS: ms(4),
 				Run: Run{OutageMS: 10, Outage: &Span{From: -6, To: 4}, Lanes: []Lane{{"old", []Span{{-10, 10, 3}}}, {"lost", nil}}},
 			},
 		},
 		"one that is not answered any more has not stayed": {
 			Observation{
-				Routing: "label", Cause: cause, Old: "web-0", New: stretch(-10, 20, "web-0"),
+				Variant: Variant{Routing: Label}, Cause: cause, Old: "web-0", New: stretch(-10, 20, "web-0"),
 				Kept: slices.Concat(stretch(-10, 0, "web-0"), stretch(0, 20, "")),
 			},
 			Outcome{
-				Routing: "label", Sent: 3, KeptMS: ms(0),
+				Variant: Variant{Routing: Label}, Sent: 3, KeptMS: ms(0),
 				Run: Run{OutageMS: 10, Outage: &Span{From: -6, To: 4}, Lanes: []Lane{{"old", []Span{{-10, 10, 3}}}, {"lost", nil}}},
 			},
 		},
@@ -204,7 +204,7 @@ func TestAnalyseNeedsAnswers(t *testing.T) {
 		"nobody answered after the last":   slices.Concat(stretch(-20, -10, "web-0"), stretch(0, 10, "")),
 		"nobody answered twice":            stretch(-10, 0, "web-0"),
 	} {
-		if got, err := Analyse(Observation{Routing: "selector", Cause: cause, Until: at(1000), Old: "web-0", New: requests}); err == nil {
+		if got, err := Analyse(Observation{Variant: Variant{Routing: Selector}, Cause: cause, Until: at(1000), Old: "web-0", New: requests}); err == nil {
 			t.Errorf("%s: got %+v, want an error", name, got)
 		}
 	}
@@ -217,9 +217,9 @@ func TestSummarise(t *testing.T) {
 			KeptMS: kept, KeptToTheEnd: kept != nil && *kept == 9, Transitions: 1,
 		}
 	}
-	got := Summarise("killed", "label", []Outcome{outcome(40, 4, ms(9)), outcome(10, 1, nil), outcome(20, 3, ms(7)), outcome(20, 2, ms(9))})
+	got := Summarise("killed", Variant{Routing: Label}, []Outcome{outcome(40, 4, ms(9)), outcome(10, 1, nil), outcome(20, 3, ms(7)), outcome(20, 2, ms(9))})
 	want := Result{
-		Scenario: "killed", Routing: "label", Runs: 4,
+		Scenario: "killed", Variant: Variant{Routing: Label}, Runs: 4,
 		OutageMS: Quantiles{P50: 20, P90: 40, Max: 40}, AfterDetectionMS: &Quantiles{P50: 10, P90: 20, Max: 20},
 		Lost: 10, Sent: 400, OverlapMSMax: 4, Transitions: 4,
 		KeptMS: &Quantiles{P50: 9, P90: 9, Max: 9}, KeptToTheEnd: 2,
@@ -227,48 +227,5 @@ func TestSummarise(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error("(-want +got)", diff)
-	}
-}
-
-func TestReplace(t *testing.T) {
-	old := []Result{{Scenario: "b", Routing: "old"}, {Scenario: "unknown"}, {Scenario: "c"}}
-	measured := []Result{{Scenario: "b", Routing: "new"}, {Scenario: "a"}}
-	for name, test := range map[string]struct {
-		header Header
-		want   []Result
-	}{
-		"the others stay": {
-			Header{Kubernetes: "v1"},
-			[]Result{{Scenario: "a"}, {Scenario: "b", Routing: "new"}, {Scenario: "c"}},
-		},
-		"but not with those of another cluster": {
-			Header{Kubernetes: "v2"},
-			[]Result{{Scenario: "a"}, {Scenario: "b", Routing: "new"}},
-		},
-	} {
-		f := File{Header: Header{Kubernetes: "v1"}, Results: slices.Clone(old)}
-		f.Replace(test.header, []string{"a", "b", "c"}, measured)
-		if diff := cmp.Diff(File{Header: test.header, Results: test.want}, f); diff != "" {
-			t.Errorf("%s (-want +got): %s", name, diff)
-		}
-	}
-}
-
-func TestBroken(t *testing.T) {
-	kept := []Result{
-		{Scenario: "switchover", Routing: "label", Lost: 3, OverlapMSMax: 5},
-		{Scenario: "killed", Routing: "selector", Lost: 3},
-		{Scenario: "switchover", Routing: "selector"},
-	}
-	if err := Broken(kept); err != nil {
-		t.Error(err)
-	}
-	for _, r := range []Result{
-		{Scenario: "switchover", Routing: "selector", Lost: 1},
-		{Scenario: "killed", Routing: "selector", OverlapMSMax: 1},
-	} {
-		if Broken(append(kept, r)) == nil {
-			t.Errorf("%+v breaks a promise", r)
-		}
 	}
 }

@@ -33,23 +33,28 @@ func (f File) Write(path string) error {
 	return os.WriteFile(path, append(text, '\n'), 0o600)
 }
 
-// Replace puts a scenario's results in the place of those that were there.
-// Scenarios come in the given order. Others are dropped, and so are results that
-// were measured on something else than the header says now.
+// Replace puts what was measured in the place of the same scenarios' results of
+// the same variants. Scenarios come in the given order, and their variants in
+// that of Variants. Others are dropped, and so are results that were measured on
+// something else than the header says now.
 func (f *File) Replace(header Header, order []string, measured []Result) {
-	if f.Header != header {
-		f.Header, f.Results = header, nil
-	}
-	of := map[string][]Result{}
-	for _, r := range f.Results {
-		of[r.Scenario] = append(of[r.Scenario], r)
-	}
-	f.Results = nil
+	kept := slices.DeleteFunc(f.Results, func(old Result) bool {
+		return !same(f.Header, header, old.Variant) || !slices.Contains(Variants, old.Variant) ||
+			slices.ContainsFunc(measured, func(r Result) bool { return r.Scenario == old.Scenario && r.Variant == old.Variant })
+	})
+	f.Header, f.Results = header, nil
 	for _, scenario := range order {
-		mine := slices.DeleteFunc(slices.Clone(measured), func(r Result) bool { return r.Scenario != scenario })
-		if len(mine) == 0 {
-			mine = of[scenario]
-		}
+		mine := slices.DeleteFunc(slices.Concat(kept, measured), func(r Result) bool { return r.Scenario != scenario })
+		slices.SortStableFunc(mine, func(a, b Result) int { return a.Variant.Compare(b.Variant) })
 		f.Results = append(f.Results, mine...)
 	}
+}
+
+// same says whether what was measured of the variant on a is what would be
+// measured on b. The settings of the probe matter only to who is probed.
+func same(a, b Header, v Variant) bool {
+	if !v.Probe {
+		a.Probe, b.Probe = Probe{}, Probe{}
+	}
+	return a == b
 }

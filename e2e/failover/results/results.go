@@ -16,6 +16,7 @@ type Header struct {
 	KubeProxy  KubeProxy `json:"kubeProxy"`
 	Readiness  Readiness `json:"readiness"`
 	Client     Client    `json:"client"`
+	Probe      Probe     `json:"probe,omitzero"`
 }
 
 // KubeProxy is how the nodes' kube-proxy is set.
@@ -31,28 +32,25 @@ type Readiness struct {
 	FailureThreshold int32 `json:"failureThreshold"`
 }
 
+// Probe is the controller's own probe of the variants that have one.
+type Probe struct {
+	URL        string  `json:"url"`         // what is asked for, such as http://:8080/ready
+	IntervalMS float64 `json:"interval_ms"` // between two questions
+	TimeoutMS  float64 `json:"timeout_ms"`  // for an answer
+	Failures   int     `json:"failures"`    // in a row that make the master suspected
+}
+
 // Client is how the measuring client asks.
 type Client struct {
 	IntervalMS float64 `json:"interval_ms"` // between two new connections
 	TimeoutMS  float64 `json:"timeout_ms"`  // after which a request is lost
 }
 
-// The routings: Plain is the baseline, a Service that is not annotated, all of
-// whose pods serve. The others are the controller's.
-const (
-	Plain    = "plain"
-	Selector = "selector"
-	Label    = "label"
-)
-
-// Routings are all that are measured, the baseline first.
-var Routings = []string{Plain, Selector, Label}
-
-// Result is what was measured in one scenario with one routing, in all runs.
+// Result is what was measured in one scenario of one variant, in all runs.
 type Result struct {
-	Scenario string `json:"scenario"`
-	Routing  string `json:"routing"` // Plain, or one of the controller's
-	Runs     int    `json:"runs"`
+	Scenario string  `json:"scenario"`
+	Variant  Variant `json:"routing"`
+	Runs     int     `json:"runs"`
 	// Date and Controller say when it was measured, such as 2026-11-25, and of which
 	// version of the controller.
 	Date       string `json:"date"`

@@ -1,0 +1,90 @@
+package results
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var (
+	plain         = Variant{Routing: Plain}
+	label         = Variant{Routing: Label}
+	selectors     = Variant{Routing: Selector}
+	selectorProbe = Variant{Routing: Selector, Probe: true}
+	slicesProbe   = Variant{Routing: EndpointSlice, Probe: true}
+)
+
+func TestReplace(t *testing.T) {
+	old := []Result{
+		{Scenario: "b", Variant: selectorProbe, Runs: 1},
+		{Scenario: "b", Variant: plain, Runs: 1},
+		{Scenario: "b", Variant: Variant{Routing: "given up"}},
+		{Scenario: "given up", Variant: plain},
+		{Scenario: "c", Variant: selectorProbe, Runs: 1},
+	}
+	for name, test := range map[string]struct {
+		header   Header
+		measured []Result
+		want     []Result
+	}{
+		"what was measured takes the place of the same, and the others stay": {
+			Header{Kubernetes: "v1", Probe: Probe{Failures: 2}},
+			[]Result{{Scenario: "b", Variant: selectorProbe, Runs: 9}, {Scenario: "a", Variant: plain, Runs: 9}},
+			[]Result{
+				{Scenario: "a", Variant: plain, Runs: 9},
+				{Scenario: "b", Variant: plain, Runs: 1},
+				{Scenario: "b", Variant: selectorProbe, Runs: 9},
+				{Scenario: "c", Variant: selectorProbe, Runs: 1},
+			},
+		},
+		"the variants of a scenario come in their order": {
+			Header{Kubernetes: "v1", Probe: Probe{Failures: 2}},
+			[]Result{{Scenario: "b", Variant: slicesProbe, Runs: 9}, {Scenario: "b", Variant: selectors, Runs: 9}},
+			[]Result{
+				{Scenario: "b", Variant: plain, Runs: 1},
+				{Scenario: "b", Variant: selectors, Runs: 9},
+				{Scenario: "b", Variant: selectorProbe, Runs: 1},
+				{Scenario: "b", Variant: slicesProbe, Runs: 9},
+				{Scenario: "c", Variant: selectorProbe, Runs: 1},
+			},
+		},
+		"results of another cluster go": {
+			Header{Kubernetes: "v2", Probe: Probe{Failures: 2}},
+			[]Result{{Scenario: "a", Variant: plain, Runs: 9}},
+			[]Result{{Scenario: "a", Variant: plain, Runs: 9}},
+		},
+		"results with other probes go, those without stay": {
+			Header{Kubernetes: "v1", Probe: Probe{Failures: 3}},
+			[]Result{{Scenario: "c", Variant: slicesProbe, Runs: 9}},
+			[]Result{{Scenario: "b", Variant: plain, Runs: 1}, {Scenario: "c", Variant: slicesProbe, Runs: 9}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := File{Header: Header{Kubernetes: "v1", Probe: Probe{Failures: 2}}, Results: slices.Clone(old)}
+			f.Replace(test.header, []string{"a", "b", "c"}, test.measured)
+			if diff := cmp.Diff(File{Header: test.header, Results: test.want}, f); diff != "" {
+				t.Error("(-want +got)", diff)
+			}
+		})
+	}
+}
+
+func TestFileIsReadAsWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "results.json")
+	want := File{
+		Header:  Header{Kubernetes: "v1", Probe: Probe{URL: "http://:8080/ready", IntervalMS: 200, TimeoutMS: 100, Failures: 2}},
+		Results: []Result{{Scenario: "a", Variant: plain}, {Scenario: "a", Variant: slicesProbe}, {Scenario: "a", Variant: Variant{Routing: "given up"}}},
+	}
+	if err := want.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error("(-want +got)", diff)
+	}
+}
