@@ -145,7 +145,7 @@ func TestProbeThatNobodyAnswers(t *testing.T) {
 		service.Annotations[api.AnnotationProbe] = "tcp://:9"
 		service.Annotations[api.AnnotationProbeInterval] = "50ms"
 	})
-	if note := s.awaitEvent("web", api.ReasonProbeUnanswered); !strings.Contains(note, "web-0 is Ready, but has never answered the probe tcp://:9") {
+	if note := s.awaitEvent("web", api.ReasonProbeUnanswered); !strings.Contains(note, "web-0 is Ready, but has not answered the probe tcp://:9 since it became master") {
 		t.Errorf("the event is %q", note)
 	}
 	s.readyPods("web-1")

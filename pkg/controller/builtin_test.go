@@ -33,8 +33,8 @@ type builtInControllers struct {
 	pods     map[string]*corev1.Pod
 }
 
-// runKubernetes runs them until the test ends.
-func (c *cluster) runKubernetes(delay time.Duration) {
+// runKubernetes runs them until they are stopped, or the test ends.
+func (c *cluster) runKubernetes(delay time.Duration) (stop func()) {
 	c.Helper()
 	k := &builtInControllers{cluster: c, services: map[string]*corev1.Service{}, pods: map[string]*corev1.Pod{}}
 	var watches []watch.Interface
@@ -66,12 +66,14 @@ func (c *cluster) runKubernetes(delay time.Duration) {
 			}
 		}
 	})
-	c.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		for _, w := range watches {
 			w.Stop()
 		}
 		running.Wait()
 	})
+	c.Cleanup(stop)
+	return stop
 }
 
 func (k *builtInControllers) heardOfService(event watch.EventType, s *corev1.Service) {

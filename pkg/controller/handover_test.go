@@ -124,8 +124,33 @@ func TestHandoverIsAwaitedPatiently(t *testing.T) {
 		if most := int(2*time.Hour/retryMax) + 40; asked == 0 || asked > most {
 			t.Errorf("asked %d times in an hour, want at most %d", asked, most)
 		}
-		if writes := s.writes(); len(writes) > 0 {
-			t.Errorf("writes %q before Kubernetes lists the master", writes)
+		// The slice lists nobody yet.
+		if diff := cmp.Diff([]string{"create endpointslices web-master-ipv4"}, s.writes()); diff != "" {
+			t.Errorf("writes (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A replica that has not heard that the Service goes over does not take the slices
+// away that the other makes.
+func TestReplicaThatIsBehindAHandover(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.runKubernetes(time.Second)
+		c.create(newService("web", withAddress), newPod("web-0"), newPod("web-1"))
+		c.start()
+		late := c.prepare()
+		late.behind["services"] = 3 * time.Second
+		c.run(late)
+		c.wait(time.Minute)
+		late.client.ClearActions()
+		traffic := c.traffic()
+		c.editService("web", withAnnotation(api.AnnotationRouting, "endpointslice"))
+		c.wait(time.Minute)
+		if diff := cmp.Diff([]string{"web-0"}, traffic()); diff != "" {
+			t.Errorf("traffic (-want +got):\n%s", diff)
+		}
+		if slices.Contains(late.writes(), "delete endpointslices web-master-ipv4") {
+			t.Errorf("writes of the replica that is behind: %q", late.writes())
 		}
 	})
 }
@@ -161,70 +186,4 @@ func TestSwitchWhileRoutingIsChanged(t *testing.T) {
 			})
 		}
 	}
-}
-
-func TestOptOutOfRoutingByEndpointSlice(t *testing.T) {
-	tests := map[string]struct {
-		change func(*corev1.Service)
-		want   []string
-	}{
-		"Kubernetes takes over": {
-			want: []string{"Service web: app=web", "EndpointSlice web-k8s: web-0 web-1", "Pod web-0:", "Pod web-1:"},
-		},
-		"with a selector that no pod matches any more": {
-			change: withSelector(api.LabelDesignation, api.DesignationActive),
-			want:   []string{"Service web: app=web,qoqo.dev/pod-designation=active", "Pod web-0:", "Pod web-1:"},
-		},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			inCluster(t, func(c *cluster) {
-				var change []func(*corev1.Service)
-				if test.change != nil {
-					change = append(change, test.change)
-				}
-				s := servingBySlices(c, change...)
-				traffic := c.traffic()
-				c.editService("web", optOut)
-				c.settle()
-				c.expect(test.want...)
-				c.expectEvents(s)
-				// Somebody is served all the time, if anybody is to be.
-				if gap := slices.Index(traffic(), ""); gap >= 0 && test.change == nil {
-					t.Error("nobody got traffic for a while")
-				}
-			})
-		})
-	}
-}
-
-func TestSelectorlessService(t *testing.T) {
-	inCluster(t, func(c *cluster) {
-		c.runKubernetes(builtInDelay)
-		c.create(newService("web", selectorless), newPod("web-0"), newPod("web-1"))
-		s := c.start()
-		c.settle()
-		c.expect(
-			"Lease web: web-0 @1 FirstEligible, of web",
-			"Service web: <none>",
-			"EndpointSlice web-master-ipv4: web-0 @1, of web-0",
-			"Pod web-0: active @1 spared",
-			"Pod web-1: standby @1",
-		)
-		c.editPod("web-0", setNotReady)
-		c.settle()
-		c.expect(
-			"Lease web: web-1 @2 HolderNotReady, of web",
-			"Service web: <none>",
-			"EndpointSlice web-master-ipv4: web-1 @2, of web-1",
-			"Pod web-0: standby @2",
-			"Pod web-1: active @2 spared",
-		)
-		c.editService("web", optOut)
-		c.settle()
-		c.expect("Service web: <none>", "Pod web-0:", "Pod web-1:")
-		if slices.ContainsFunc(s.writes(), func(w string) bool { return strings.HasSuffix(w, "services web") }) {
-			t.Errorf("the Service was written to: %q", s.writes())
-		}
-	})
 }

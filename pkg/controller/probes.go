@@ -50,7 +50,7 @@ func (o *observation) unanswered(holder types.UID, state probe.State) {
 	for _, p := range o.pods {
 		if p.UID == holder && podReady(p.Pod) && state == probe.NeverAnswered {
 			o.problem(api.ReasonProbeUnanswered, fmt.Sprintf(
-				"%s is Ready, but has never answered the probe %s; until it does, its readiness alone decides. Does a NetworkPolicy keep the controller out, or is the port another?",
+				"%s is Ready, but has not answered the probe %s since it became master; until it does, its readiness alone decides. Does a NetworkPolicy keep the controller out, or is the port another?",
 				p.Name, o.members[0].Settings.Probe))
 		}
 	}

@@ -45,7 +45,7 @@ func (w *world) putService(s *corev1.Service) {
 	w.service = s
 	known := w.builtIn.services
 	if len(known) == 0 || !maps.Equal(known[len(known)-1].Spec.Selector, s.Spec.Selector) {
-		w.builtIn.services = append(known, s)
+		w.builtIn.services = append(slices.Clone(known), s)
 	}
 	for len(w.builtIn.services) > 1+behindMost {
 		w.follow()

@@ -174,6 +174,18 @@ func TestSimulation(t *testing.T) {
 				t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 					w := newWorld(t, seed, routings)
 					replicas := []*replica{newReplica(w), newReplica(w), newReplica(w)}
+					w.between = func() {
+						// Another replica comes between two writes.
+						between := w.between
+						w.between = nil
+						if w.random.IntN(5) == 0 {
+							w.disturb()
+							r := replicas[w.random.IntN(len(replicas))]
+							r.hear(w)
+							r.reconcile(w, 1000)
+						}
+						w.between = between
+					}
 					for range 300 {
 						r := replicas[w.random.IntN(len(replicas))]
 						switch w.random.IntN(11) {
@@ -189,6 +201,7 @@ func TestSimulation(t *testing.T) {
 							r.reconcile(w, 1000)
 						}
 					}
+					w.between = nil
 					w.settle(replicas)
 				})
 			}

@@ -32,6 +32,8 @@ type world struct {
 	// routings are those that the user changes between.
 	routings []api.Routing
 	builtIn  follower
+	// between is called before each write that follows from a Lease, nil for nothing.
+	between func()
 
 	// What must hold for ever.
 	holderOf map[int32]types.UID
@@ -182,6 +184,9 @@ func (w *world) writeLease(o *observation, d election.Decision) bool {
 }
 
 func (w *world) patch(o *observation, p routing.Change) bool {
+	if w.between != nil {
+		w.between()
+	}
 	merge := func(current map[string]string, changes map[string]*string) map[string]string {
 		merged := map[string]string{}
 		for k, v := range current {

@@ -36,7 +36,7 @@ func (e *election) failing(p *pod) time.Time {
 // hear takes in an answer of a pod.
 func (e *election) hear(p *pod, asked, noticed time.Time, err error) {
 	p.hear(asked, noticed, err)
-	if since := e.failing(p); err == nil && !since.IsZero() && !asked.Before(since) && p.confirmed.Before(since) {
+	if since := e.failing(p); err == nil && p.confirmed.Before(since) {
 		p.confirmed = asked
 	}
 }

@@ -192,7 +192,7 @@ func TestMasterMovesToOneThatFails(t *testing.T) {
 		p.pass(time.Second)
 		p.want(Answering, Unknown, Answering)
 		p.answers(well, "b")
-		p.pass(200 * ms)
+		p.pass(202 * ms)
 		p.want(Answering, Answering, Answering)
 		p.answers(badly, "b")
 		p.pass(401 * ms)

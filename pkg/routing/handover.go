@@ -29,7 +29,11 @@ import (
 // controller may have something to list. All replicas can rely on its absence: who
 // has not heard of the Service's changes still cannot write another pod into slices
 // that list one beside Kubernetes'. And once the Service may be published they are
-// not written for another pod, but removed.
+// not written for another pod, but emptied or removed.
+//
+// While the first step has to wait, as Kubernetes' controller does not list the
+// holder yet, own slices list nobody, so that no replica makes one for the holder
+// before that one is replaced.
 //
 // A Service that opts in has all its pods listed, and may have until Kubernetes'
 // controller has followed: it is not waited for.
@@ -130,10 +134,14 @@ func anotherThan(holder types.UID, listed map[types.UID]bool) bool {
 }
 
 // handedOver says whether the member's own slices are not needed any more, as
-// Kubernetes' controller lists the holder like them, if it can.
+// Kubernetes' controller lists the holder like them, if it can: a label that is
+// another election's to write leads to that one's master.
 func (m Member) handedOver(a Assignment, holder *Pod) bool {
+	if holder == nil || !endpoints.Listable(holder.Pod) || m.byLabel() && holder.Elsewhere {
+		return true
+	}
 	ready, listed := m.Listed[a.HolderUID]
-	return listed && (ready || !Listed(m.Slices)[a.HolderUID]) || holder == nil || !endpoints.Listable(holder.Pod)
+	return listed && (ready || !Listed(m.Slices)[a.HolderUID])
 }
 
 func (m Member) handing() bool { return slices.ContainsFunc(m.Slices, handing) }

@@ -50,13 +50,22 @@ func (s *scene) settle() *scene {
 
 func TestHandover(t *testing.T) {
 	const selector, label, slice = api.RoutingSelector, api.RoutingLabel, api.RoutingEndpointSlice
+	choices := [][]api.Routing{
+		nil,
+		{slice},
+		{selector},
+		{label},
+		{slice, selector},
+		{slice, label},
+		{selector, slice},
+		{label, slice},
+		{selector, label},
+		{slice, selector, slice},
+		{selector, slice, selector},
+		{slice, label, slice},
+	}
 	for from, start := range settled {
-		for _, flips := range [][]api.Routing{
-			nil,
-			{slice}, {selector}, {label},
-			{slice, selector}, {slice, label}, {selector, slice}, {label, slice}, {selector, label},
-			{slice, selector, slice}, {selector, slice, selector}, {slice, label, slice},
-		} {
+		for _, flips := range choices {
 			if from == optingIn && slices.Contains(flips, label) {
 				// Its user has said that no pod gets traffic.
 				continue
@@ -66,6 +75,7 @@ func TestHandover(t *testing.T) {
 					continue // It takes too long.
 				}
 				t.Run(fmt.Sprintf("from %s to %v, switched to %v", from, flips, switches), func(t *testing.T) {
+					t.Parallel()
 					s := start()
 					s.flips, s.switches = flips, switches
 					explore(t, s)

@@ -66,6 +66,12 @@ func TestNextByEndpointSlice(t *testing.T) {
 				podPatch("c", keys{api.LabelDesignation: to("standby")}, keys{api.AnnotationLeaseTransitions: to("5")}),
 			},
 		},
+		"a slice whose Service goes by a label that is another election's goes, although that leads elsewhere": {
+			assignment: toB,
+			members:    []Member{member(label, "", "5").with(ownSlice("b", "5")).listing("uid-a")},
+			pods:       []Pod{pod("a", running, active("5"), elsewhere), pod("b", running, standby("5"), elsewhere)},
+			phase:      PhaseDetach, patches: []Change{sliceRemoval(ownSlice("b", "5"))},
+		},
 		"a slice that is not there is made": {
 			assignment: toB, members: []Member{own("5")}, pods: after,
 			phase: PhaseRoute, patches: []Change{slicePatch(created(ownSlice("b", "5")))},
@@ -131,12 +137,24 @@ func TestNextByEndpointSlice(t *testing.T) {
 			assignment: toB, members: []Member{own("5").with(ownSlice("a", "4", slice))}, pods: after,
 			phase: PhaseRoute, patches: []Change{slicePatch(ownSlice("b", "5"))},
 		},
-		"by selector, a Service that is to go over first routes to the holder": {
+		"by selector, what is to go over first gets a slice that lists nobody": {
 			assignment: toB, members: []Member{member(slice, "uid-a", "4").listing("uid-a")}, pods: before,
+			phase: PhaseCorrect, patches: []Change{slicePatch(created(ownSlice("", "5", slice)))},
+		},
+		"or has its slice say so": {
+			assignment: toB, members: []Member{member(slice, "uid-a", "4").with(ownSlice("a", "4", slice)).listing("uid-a")}, pods: before,
+			phase: PhaseCorrect, patches: []Change{slicePatch(ownSlice("", "5", slice))},
+		},
+		"then it routes to the holder": {
+			assignment: toB, members: []Member{member(slice, "uid-a", "4").with(ownSlice("", "5", slice)).listing("uid-a")}, pods: before,
 			phase: PhaseRoute,
 			patches: []Change{
 				servicePatch(keys{api.LabelPodUID: to("uid-b")}, keys{api.AnnotationLeaseTransitions: to("5")}),
 			},
+		},
+		"a slice that lists the holder stays while Kubernetes has yet to": {
+			assignment: toB, members: []Member{member(slice, "uid-b", "5").with(ownSlice("b", "5", slice)).listing()}, pods: after,
+			phase: PhaseDone,
 		},
 		"by selector, it goes over once Kubernetes lists the holder": {
 			assignment: toB, members: []Member{member(slice, "uid-b", "5").with(ownSlice("b", "5", slice)).listing("uid-b")}, pods: after,
@@ -146,7 +164,7 @@ func TestNextByEndpointSlice(t *testing.T) {
 			},
 		},
 		"by label, it waits until Kubernetes lists the holder": {
-			assignment: toB, members: []Member{member(label, "", "").to(slice).listing("uid-a")}, pods: after,
+			assignment: toB, members: []Member{member(label, "", "").to(slice).with(ownSlice("", "5", slice)).listing("uid-a")}, pods: after,
 			phase: PhaseDone,
 		},
 		"by label, it does not wait for a holder that another election designates": {

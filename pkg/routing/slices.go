@@ -29,13 +29,15 @@ func sliceChanges(a Assignment, m Member, holder *Pod, add func(Phase, Change)) 
 	_, listed := own[a.HolderUID]
 	another := anotherThan(a.HolderUID, own)
 	switch {
+	case published && !leaves && m.by != api.RoutingEndpointSlice && (!listed || another):
+		// A slice that lists nobody: with it no replica that has looked before this
+		// can make one for the holder before, beside what is routed to from now on.
+		m.publish(ownSlices(a, m, nil, true), true, func(_ Phase, c Change) { add(PhaseCorrect, c) })
 	case another && (published || m.by != api.RoutingEndpointSlice && m.handing()):
 		// Kubernetes' controller must not list the holder before this.
 		m.remove(PhaseCorrect, add)
 	case published && leaves && (!listed || m.handedOver(a, holder)):
 		m.remove(PhaseDetach, add)
-	case (!listed || another) && m.by != api.RoutingEndpointSlice && published:
-		// That the routing is another now is waited for elsewhere.
 	case (!listed || another) && m.listsAnother(a.HolderUID):
 		return true
 	default:

@@ -51,11 +51,12 @@ func Trace(members []Member, pods []Pod) Assignment {
 func Reverted(a Assignment, m Member) (key, manager string, reverted bool) {
 	_, selecting := m.Spec.Selector[api.LabelPodUID]
 	_, detached := m.Spec.Selector[api.LabelRouting]
-	// The key of the other routing shows that the user has chosen this one only now.
+	// The key of the other routing, or what it has written, shows that the user has
+	// chosen this one only now.
 	switch {
 	case epoch(m) != a.Epoch || m.Settings.Selectorless:
 	case m.Settings.Routing == api.RoutingSelector:
-		key, reverted = api.LabelPodUID, m.Spec.Selector[api.LabelPodUID] != selected(a) && !detached
+		key, reverted = api.LabelPodUID, m.Spec.Selector[api.LabelPodUID] != selected(a) && !detached && len(m.Slices) == 0
 	case m.Settings.Routing == api.RoutingEndpointSlice:
 		key, reverted = api.LabelRouting, !detached && !selecting
 	}

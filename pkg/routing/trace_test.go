@@ -160,6 +160,9 @@ func TestReverted(t *testing.T) {
 		"nor one that is on its way back": {
 			member: member(api.RoutingSelector, "", "4").detached(),
 		},
+		"nor one whose user has removed the key that was in the manifest": {
+			member: member(api.RoutingSelector, "", "4").with(ownSlice("a", "4")),
+		},
 		"nor one without a selector": {
 			member: selectorless,
 		},
