@@ -48,12 +48,13 @@ evicted, and the ` + "`preStop`" + ` sleep bridges the switch.`,
 	"node-off": `The node's container is killed. Kubernetes marks its pods NotReady after its ` + "`node-monitor-grace-period`" + `, 40-55 s
 later, which is all that a plain Service has: until then it loses the requests that go to the dead pod, a third
 of them. The controller misses the node's heartbeats after 25 s, 15-26 s after its death, and does not wait for
-*noticed*. Where *published* is the first that kube-proxy sees, it acts at once; where another routing's change came
-just before, it waits for its ` + "`minSyncPeriod`" + `.`,
+*noticed*. With probes it takes two unanswered questions: half a second. In either case the switch is the first
+that kube-proxy hears of it, so that both routings are followed at once.`,
 
 	"node-off-with-controller": `The replicas have no leader, and the one that is left does what the other would have done: the time is the
 same as above.`,
 
 	"node-frozen": `The node's container is paused: nothing on it runs any more, but its kernel goes on accepting connections,
-and established ones are not reset. It is noticed as a dead node is.`,
+and established ones are not reset. It is noticed as a dead node is. A probe that asks for an answer, and not
+only for a connection, notices it as fast as a dead one.`,
 }

@@ -49,13 +49,6 @@ func Selects(service *corev1.Service, pod labels.Set) bool {
 	return err == nil && selector.Matches(pod)
 }
 
-// OwnSelector is the Service's selector without the keys of Domain.
-func OwnSelector(service *corev1.Service) map[string]string {
-	own := maps.Clone(service.Spec.Selector)
-	maps.DeleteFunc(own, func(key, _ string) bool { return ours(key) })
-	return own
-}
-
 // annotatedSelector is that of AnnotationSelector. One that is not there, or is for
 // everybody, is for nobody: a namespace's pods have not one master.
 func annotatedSelector(service *corev1.Service) (labels.Selector, error) {

@@ -91,16 +91,6 @@ func TestSelects(t *testing.T) {
 	}
 }
 
-func TestOwnSelector(t *testing.T) {
-	s := service(selecting(LabelPodUID, "uid-a"), selecting(LabelRouting, "endpointslice"), selecting("qoqo.dev/zone", "a"))
-	if diff := cmp.Diff(map[string]string{"app": "web"}, OwnSelector(s)); diff != "" {
-		t.Errorf("own selector (-want +got):\n%s", diff)
-	}
-	if len(s.Spec.Selector) != 4 {
-		t.Errorf("the selector of the Service, of an informer's cache, was changed to %v", s.Spec.Selector)
-	}
-}
-
 func TestSameElection(t *testing.T) {
 	identified := func(uid string) func(*corev1.Service) { return func(s *corev1.Service) { s.UID = types.UID(uid) } }
 	tests := map[string]struct {

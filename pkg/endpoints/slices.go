@@ -19,7 +19,8 @@ import (
 // With pod == nil the slices have no endpoints.
 //
 // Their name, owner and label endpointslice.kubernetes.io/managed-by are the
-// caller's to add, and a pod whose node is gone is the caller's to leave out.
+// caller's to add. A pod whose node is gone, which Kubernetes' controller leaves out,
+// is listed here without a zone, until its pod is gone too.
 func Slices(service *corev1.Service, pod *corev1.Pod, zone string) []*discoveryv1.EndpointSlice {
 	var made []*discoveryv1.EndpointSlice
 	for _, family := range families(service) {
