@@ -69,6 +69,14 @@ func TestLabelRouting(t *testing.T) {
 	service := s.service("web", func(service *corev1.Service) {
 		service.Spec.Selector = map[string]string{"app": "web", api.LabelDesignation: api.DesignationActive}
 	})
+	s.servesUnpatched(service)
+}
+
+// servesUnpatched takes the Service web, whose only pod is web-0, through a failover, a
+// switchover and the loss of its Lease, whose epoch is read from what was written
+// elsewhere: to the Service itself nothing is.
+func (s *scene) servesUnpatched(service *corev1.Service) {
+	s.Helper()
 	s.awaitMaster("web", "web-0", 1)
 	s.readyPods("web-1")
 	s.setReady("web-0", false)
@@ -79,7 +87,7 @@ func TestLabelRouting(t *testing.T) {
 	assert.Must(0, client.CoordinationV1().Leases(s.namespace).Delete(s.Context(), "web", metav1.DeleteOptions{}))(s)
 	s.awaitMaster("web", "web-0", 3)
 	if now := s.getService("web"); now.ResourceVersion != service.ResourceVersion {
-		t.Errorf("the Service was patched: %v", now)
+		s.Errorf("the Service was patched: %v", now)
 	}
 }
 

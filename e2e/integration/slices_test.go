@@ -208,19 +208,7 @@ func TestSelectorless(t *testing.T) {
 		service.Annotations[api.AnnotationSelector] = "app=web"
 		service.Spec.Selector = nil
 	})
-	s.awaitMaster("web", "web-0", 1)
-	s.readyPods("web-1")
-	s.setReady("web-0", false)
-	s.awaitMaster("web", "web-1", 2)
-	s.editHolderBack("web", "web-0")
-
-	// The epoch is read from what it has written elsewhere.
-	s.guard.MayGo("web")
-	assert.Must(0, client.CoordinationV1().Leases(s.namespace).Delete(s.Context(), "web", metav1.DeleteOptions{}))(s)
-	s.awaitMaster("web", "web-0", 3)
-	if now := s.getService("web"); now.ResourceVersion != service.ResourceVersion {
-		t.Errorf("the Service was patched: %v", now)
-	}
+	s.servesUnpatched(service)
 	s.annotate("web", api.AnnotationServiceMode, nil)
 	s.reattached("web")
 }
