@@ -94,14 +94,15 @@ func (c *Controller) releaseSlices(ctx context.Context, namespace string, servic
 // needed says whether nobody but the controller's own slices would serve a Service
 // that has opted out, as Kubernetes' controller has yet to follow.
 func (c *Controller) needed(ctx context.Context, service *corev1.Service, pods []*corev1.Pod) (bool, error) {
-	selector := maps.Clone(service.Spec.Selector)
+	own := maps.Clone(service.Spec.Selector)
 	for key := range routing.ReleaseService(service).Selector {
-		delete(selector, key)
+		delete(own, key)
 	}
+	selector := labels.SelectorFromSet(own)
 	serves := func(pod *corev1.Pod) bool {
-		return pod.DeletionTimestamp == nil && podReady(pod) && labels.SelectorFromSet(selector).Matches(labels.Set(pod.Labels))
+		return pod.DeletionTimestamp == nil && podReady(pod) && selector.Matches(labels.Set(pod.Labels))
 	}
-	if service.Spec.Type == corev1.ServiceTypeExternalName || len(selector) == 0 || !slices.ContainsFunc(pods, serves) {
+	if service.Spec.Type == corev1.ServiceTypeExternalName || len(own) == 0 || !slices.ContainsFunc(pods, serves) {
 		return false, nil
 	}
 	published, err := c.published(ctx, service)

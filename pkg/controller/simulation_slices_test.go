@@ -137,7 +137,7 @@ func (w *world) checkRouted(holder types.UID) {
 	want := map[types.UID]bool{}
 	for _, pod := range w.pods {
 		if pod.UID == holder && api.Selects(w.service, pod.Labels) {
-			want[holder] = ready(pod) && pod.DeletionTimestamp == nil
+			want[holder] = podReady(pod) && pod.DeletionTimestamp == nil
 		}
 	}
 	if settings.Routing == api.RoutingEndpointSlice {

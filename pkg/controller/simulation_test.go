@@ -133,7 +133,7 @@ func (w *world) settle(replicas []*replica) {
 		if !api.Selects(w.service, pod.Labels) {
 			continue
 		}
-		eligible := ready(pod) && pod.DeletionTimestamp == nil
+		eligible := podReady(pod) && pod.DeletionTimestamp == nil
 		anybody = anybody || eligible
 		want := api.DesignationStandby
 		if pod.UID == holder {
@@ -152,7 +152,7 @@ func (w *world) settle(replicas []*replica) {
 
 func (w *world) alive() (alive []*corev1.Pod) {
 	for _, pod := range w.pods {
-		if ready(pod) && pod.DeletionTimestamp == nil {
+		if podReady(pod) && pod.DeletionTimestamp == nil {
 			alive = append(alive, pod)
 		}
 	}

@@ -3,7 +3,6 @@ package controller
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"testing"
 
@@ -92,7 +91,7 @@ func (w *world) disturb() {
 		if exists {
 			pod = pod.DeepCopy()
 			status := corev1.ConditionTrue
-			if ready(pod) {
+			if podReady(pod) {
 				status = corev1.ConditionFalse
 			}
 			pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: status}}
@@ -149,12 +148,6 @@ func (w *world) disturb() {
 	case 13:
 		w.deleteOwnSlices()
 	}
-}
-
-func ready(pod *corev1.Pod) bool {
-	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-	})
 }
 
 func (w *world) writeLease(o *observation, d election.Decision) bool {

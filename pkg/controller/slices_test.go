@@ -3,7 +3,6 @@ package controller
 import (
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -219,17 +218,7 @@ func TestOwnSliceThatIsDeletedOrEditedIsPutBack(t *testing.T) {
 
 func TestNothingIsAskedAtRestWithRoutingByEndpointSlice(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		first := servingBySlices(c)
-		second := c.start()
-		c.settle()
-		first.client.ClearActions()
-		second.client.ClearActions()
-		c.wait(time.Hour)
-		for _, s := range []*started{first, second} {
-			if actions := s.client.Actions(); len(actions) > 0 {
-				t.Errorf("requests at rest: %v", actions)
-			}
-		}
+		c.rest(servingBySlices(c))
 	})
 }
 

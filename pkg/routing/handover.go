@@ -106,7 +106,7 @@ func (m Member) listsHolder(a Assignment, holder *Pod) bool {
 	switch {
 	case m.listsAnother(a.HolderUID):
 		return false
-	case holder == nil, !endpoints.Listable(holder.Pod), m.byLabel() && holder.Elsewhere:
+	case m.cannotList(holder):
 		return true
 	}
 	_, listed := m.Listed[a.HolderUID]
@@ -133,11 +133,16 @@ func anotherThan(holder types.UID, listed map[types.UID]bool) bool {
 	return false
 }
 
+// cannotList says whether Kubernetes' controller will never list the holder: a label
+// that is another election's to write leads to that one's master.
+func (m Member) cannotList(holder *Pod) bool {
+	return holder == nil || !endpoints.Listable(holder.Pod) || m.byLabel() && holder.Elsewhere
+}
+
 // handedOver says whether the member's own slices are not needed any more, as
-// Kubernetes' controller lists the holder like them, if it can: a label that is
-// another election's to write leads to that one's master.
+// Kubernetes' controller lists the holder like them, if it can.
 func (m Member) handedOver(a Assignment, holder *Pod) bool {
-	if holder == nil || !endpoints.Listable(holder.Pod) || m.byLabel() && holder.Elsewhere {
+	if m.cannotList(holder) {
 		return true
 	}
 	ready, listed := m.Listed[a.HolderUID]
