@@ -13,6 +13,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
@@ -27,19 +28,19 @@ func (c *Controller) syncElection(ctx context.Context, k key) (again time.Durati
 	if err != nil {
 		return 0, err
 	}
-	c.wantHeartbeats(k, o.nodes())
+	c.wantHeartbeats(k, o.Nodes())
 	o, d, err := decide(ctx, c, o, c.nodeStates())
 	if err != nil {
 		return 0, err
 	}
 	defer func() { c.warn(o) }()
-	if len(o.members) == 0 {
+	if len(o.Members) == 0 {
 		c.metrics.forget(k)
 		c.wantProbes(k, nil)
 		return 0, nil
 	}
 	if d.Action == election.Refuse || d.Reason == election.NobodyEligible {
-		o.problem(string(d.Reason), d.Message())
+		o.Problem(string(d.Reason), d.Message())
 	}
 	c.metrics.election(k, d.Action != election.Refuse && d.Action != election.Hold || d.Reason == election.HolderEligible)
 	if d.Action == election.Refuse {
@@ -56,9 +57,9 @@ func (c *Controller) syncElection(ctx context.Context, k key) (again time.Durati
 		c.announce(ctx, o, d)
 		c.metrics.recorded(k, d, decided)
 	}
-	c.wantProbes(k, o.targets(d.HolderUID))
-	o.unanswered(d.HolderUID, c.prober.State(k, d.HolderUID))
-	if err = o.withListed(ctx, c); err != nil {
+	c.wantProbes(k, targets(o, d.HolderUID))
+	unanswered(o, d.HolderUID, c.prober.State(k, d.HolderUID))
+	if err = withListed(ctx, o, c); err != nil {
 		return 0, err
 	}
 	return 0, c.route(ctx, o, d, func() {
@@ -70,7 +71,7 @@ func (c *Controller) syncElection(ctx context.Context, k key) (again time.Durati
 
 // server answers with what the API server has now.
 type server interface {
-	lookAtServer(ctx context.Context, k key) (*observation, error)
+	lookAtServer(ctx context.Context, k key) (*observation.Observation, error)
 	// livePod returns nil if there is no pod of that name.
 	livePod(ctx context.Context, namespace, name string) (*corev1.Pod, error)
 	// cordoned says whether the node is unschedulable.
@@ -80,14 +81,14 @@ type server interface {
 // decide applies the rules to what is cached; and where caches that are behind
 // could lower the epoch or move the master needlessly, to what the API server
 // says, which it then returns as the observation.
-func decide(ctx context.Context, live server, o *observation, nodes nodeStates) (*observation, election.Decision, error) {
+func decide(ctx context.Context, live server, o *observation.Observation, nodes observation.NodeStates) (*observation.Observation, election.Decision, error) {
 	none := election.Decision{}
-	if len(o.members) == 0 {
+	if len(o.Members) == 0 {
 		return o, none, nil
 	}
-	v := o.view(nodes)
+	v := o.View(nodes)
 	if behind(o, v) {
-		return decideLive(ctx, live, o.key, nodes)
+		return decideLive(ctx, live, o.Key, nodes)
 	}
 	d := election.Decide(v)
 	// That a pod terminates or has ended is never taken back. All else that
@@ -98,19 +99,19 @@ func decide(ctx context.Context, live server, o *observation, nodes nodeStates) 
 		d, err := decideWithNodes(ctx, live, o, nodes)
 		return o, d, err
 	case d.Refused != nil, d.Action == election.Switchover, d.Action == election.Failover && (d.Reason == election.HolderGone || d.Reason == election.HolderUnselected):
-		return decideLive(ctx, live, o.key, nodes)
+		return decideLive(ctx, live, o.Key, nodes)
 	case d.Reason == election.HolderNotReady, d.Reason == election.NobodyEligible:
-		holder := slices.IndexFunc(o.pods, func(p routing.Pod) bool { return p.UID == v.Lease.HolderUID })
+		holder := slices.IndexFunc(o.Pods, func(p routing.Pod) bool { return p.UID == v.Lease.HolderUID })
 		if holder < 0 {
 			return o, d, nil
 		}
-		name := o.pods[holder].Name
-		pod, err := live.livePod(ctx, o.key.Namespace, name)
+		name := o.Pods[holder].Name
+		pod, err := live.livePod(ctx, o.Key.Namespace, name)
 		if err != nil {
 			return nil, none, fmt.Errorf("confirming that %s is not Ready: %w", name, err)
 		}
-		o.replace(name, pod)
-		return o, election.Decide(o.view(nodes)), nil
+		o.Replace(name, pod)
+		return o, election.Decide(o.View(nodes)), nil
 	}
 	return o, d, nil
 }
@@ -121,14 +122,14 @@ func decide(ctx context.Context, live server, o *observation, nodes nodeStates) 
 // replica that has seen a later one. About who the Lease's owners are, two replicas
 // with different caches would fight. And a Service that goes over from one routing to
 // another does so step by step.
-func behind(o *observation, v election.View) bool {
+func behind(o *observation.Observation, v election.View) bool {
 	return !v.Lease.Exists || v.Trace.Epoch > v.Lease.Epoch || !v.Lease.Foreign && !owned(o) ||
-		slices.ContainsFunc(o.members, routing.GoingOver)
+		slices.ContainsFunc(o.Members, routing.GoingOver)
 }
 
-func decideLive(ctx context.Context, live server, k key, nodes nodeStates) (*observation, election.Decision, error) {
+func decideLive(ctx context.Context, live server, k key, nodes observation.NodeStates) (*observation.Observation, election.Decision, error) {
 	o, err := live.lookAtServer(ctx, k)
-	if err != nil || len(o.members) == 0 {
+	if err != nil || len(o.Members) == 0 {
 		return o, election.Decision{}, err
 	}
 	d, err := decideWithNodes(ctx, live, o, nodes)
@@ -136,10 +137,10 @@ func decideLive(ctx context.Context, live server, k key, nodes nodeStates) (*obs
 }
 
 // decideWithNodes asks for those nodes that seem to be draining.
-func decideWithNodes(ctx context.Context, live server, o *observation, nodes nodeStates) (election.Decision, error) {
+func decideWithNodes(ctx context.Context, live server, o *observation.Observation, nodes observation.NodeStates) (election.Decision, error) {
 	draining := sets.New[string]()
-	for node := range o.nodes() {
-		if !nodes.draining(node) {
+	for node := range o.Nodes() {
+		if !nodes.Draining(node) {
 			continue
 		}
 		cordoned, err := live.cordoned(ctx, node)
@@ -150,7 +151,7 @@ func decideWithNodes(ctx context.Context, live server, o *observation, nodes nod
 			draining.Insert(node)
 		}
 	}
-	return election.Decide(o.view(nodeStates{draining.Has, nodes.dead})), nil
+	return election.Decide(o.View(observation.NodeStates{Draining: draining.Has, Silent: nodes.Silent})), nil
 }
 
 func (c *Controller) livePod(ctx context.Context, namespace, name string) (*corev1.Pod, error) {

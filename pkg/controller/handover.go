@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
@@ -27,9 +28,9 @@ type publisher interface {
 
 // withListed adds to the members what Kubernetes' own EndpointSlices list, where it
 // matters.
-func (o *observation) withListed(ctx context.Context, live publisher) error {
-	for i := range o.members {
-		m := &o.members[i]
+func withListed(ctx context.Context, o *observation.Observation, live publisher) error {
+	for i := range o.Members {
+		m := &o.Members[i]
 		m.Listed = nil
 		if !routing.GoingOver(*m) {
 			continue
@@ -42,7 +43,7 @@ func (o *observation) withListed(ctx context.Context, live publisher) error {
 		if m.Settings.Selectorless && len(m.Listed) > 0 {
 			// They stay when a selector is removed, and are the user's from then on.
 			for _, s := range published {
-				o.foreignSlice(m.Service, s)
+				o.ForeignSlice(m.Service, s)
 			}
 		}
 	}
@@ -70,7 +71,7 @@ func (c *Controller) published(ctx context.Context, service *corev1.Service) (al
 func (c *Controller) releaseSlices(ctx context.Context, namespace string, services []*corev1.Service, pods []*corev1.Pod) error {
 	var awaited error
 	for _, s := range c.slices.in(namespace).by(byNamespace, namespace) {
-		i := slices.IndexFunc(services, func(service *corev1.Service) bool { return service.Name == serviceOf(s).Name })
+		i := slices.IndexFunc(services, func(service *corev1.Service) bool { return service.Name == observation.ServiceOf(s).Name })
 		if i >= 0 {
 			if api.Annotated(services[i]) {
 				continue
@@ -100,7 +101,7 @@ func (c *Controller) needed(ctx context.Context, service *corev1.Service, pods [
 	}
 	selector := labels.SelectorFromSet(own)
 	serves := func(pod *corev1.Pod) bool {
-		return pod.DeletionTimestamp == nil && podReady(pod) && selector.Matches(labels.Set(pod.Labels))
+		return pod.DeletionTimestamp == nil && observation.Ready(pod) && selector.Matches(labels.Set(pod.Labels))
 	}
 	if service.Spec.Type == corev1.ServiceTypeExternalName || len(own) == 0 || !slices.ContainsFunc(pods, serves) {
 		return false, nil

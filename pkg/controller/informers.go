@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
@@ -87,7 +88,7 @@ var serviceIndexers = cache.TypedIndexersToIndexers(cache.TypedIndexers[*corev1.
 		if !api.Annotated(s) {
 			return nil, nil
 		}
-		return []string{leaseKey(s).String()}, nil
+		return []string{observation.LeaseKey(s).String()}, nil
 	},
 	byNamespace: func(s *corev1.Service) ([]string, error) {
 		if !api.Annotated(s) {
@@ -97,12 +98,10 @@ var serviceIndexers = cache.TypedIndexersToIndexers(cache.TypedIndexers[*corev1.
 	},
 })
 
-func leaseKey(s *corev1.Service) key { return key{Namespace: s.Namespace, Name: api.LeaseName(s)} }
-
 func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Service] {
 	enqueue := func(s *corev1.Service) {
 		if api.Annotated(s) {
-			c.queue.Add(leaseKey(s))
+			c.queue.Add(observation.LeaseKey(s))
 		} else if routing.MarkedService(s) {
 			c.queue.Add(key{Namespace: s.Namespace})
 		}
@@ -177,7 +176,7 @@ func (c *Controller) enqueueSelecting(pod *corev1.Pod) (selected bool) {
 	for _, s := range c.annotatedServices(pod.Namespace) {
 		if api.Selects(s, pod.Labels) {
 			selected = true
-			c.queue.Add(leaseKey(s))
+			c.queue.Add(observation.LeaseKey(s))
 		}
 	}
 	return selected

@@ -11,24 +11,19 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"qoqo.dev/active-standby-controller/pkg/heartbeat"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
-// nodeStates say of a node whether it is unschedulable, as far as is known, and
-// whether its heartbeat has stopped.
-type nodeStates struct {
-	draining, dead func(node string) bool
-}
-
-func (c *Controller) nodeStates() nodeStates {
-	states := nodeStates{
-		draining: func(node string) bool {
+func (c *Controller) nodeStates() observation.NodeStates {
+	states := observation.NodeStates{
+		Draining: func(node string) bool {
 			n, found := c.nodes.get(key{Name: node})
 			return found && n.Spec.Unschedulable
 		},
-		dead: func(string) bool { return false },
+		Silent: func(string) bool { return false },
 	}
 	if c.heartbeats != nil {
-		states.dead = c.heartbeats.Dead
+		states.Silent = c.heartbeats.Dead
 	}
 	return states
 }
@@ -46,17 +41,6 @@ func (c *Controller) wantHeartbeats(k key, nodes sets.Set[string]) {
 	if c.heartbeats != nil {
 		c.heartbeats.Want(k, nodes)
 	}
-}
-
-// nodes are those with pods that are, or could become, eligible.
-func (o *observation) nodes() sets.Set[string] {
-	nodes := sets.New[string]()
-	for _, p := range o.pods {
-		if p.Spec.NodeName != "" && p.DeletionTimestamp == nil && !finished(p.Pod) {
-			nodes.Insert(p.Spec.NodeName)
-		}
-	}
-	return nodes
 }
 
 // lookAtNode looks at the elections with pods on the node.

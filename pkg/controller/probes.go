@@ -6,15 +6,16 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/probe"
 )
 
 // withProbes adds to the observation what the pods have answered.
-func (c *Controller) withProbes(o *observation) {
-	o.probed = map[types.UID]probe.State{}
-	for _, p := range o.pods {
-		if state := c.prober.State(o.key, p.UID); state != probe.Unknown {
-			o.probed[p.UID] = state
+func (c *Controller) withProbes(o *observation.Observation) {
+	o.Probed = map[types.UID]probe.State{}
+	for _, p := range o.Pods {
+		if state := c.prober.State(o.Key, p.UID); state != probe.Unknown {
+			o.Probed[p.UID] = state
 		}
 	}
 }
@@ -32,13 +33,13 @@ func (c *Controller) probed(k key) {
 }
 
 // targets are the pods that could be master, while the Service asks for a probe.
-func (o *observation) targets(holder types.UID) (targets []probe.Target) {
-	asked := o.members[0].Settings.Probe
+func targets(o *observation.Observation, holder types.UID) (targets []probe.Target) {
+	asked := o.Members[0].Settings.Probe
 	if asked == (api.Probe{}) {
 		return nil
 	}
-	for _, p := range o.pods {
-		if !p.Unselected && p.DeletionTimestamp == nil && !finished(p.Pod) {
+	for _, p := range o.Pods {
+		if !p.Unselected && p.DeletionTimestamp == nil && !observation.Finished(p.Pod) {
 			targets = append(targets, probe.Target{Pod: p.UID, Address: p.Status.PodIP, Master: p.UID == holder, Probe: asked})
 		}
 	}
@@ -46,12 +47,12 @@ func (o *observation) targets(holder types.UID) (targets []probe.Target) {
 }
 
 // unanswered reports a master that is Ready, but out of the probe's reach.
-func (o *observation) unanswered(holder types.UID, state probe.State) {
-	for _, p := range o.pods {
-		if p.UID == holder && podReady(p.Pod) && state == probe.NeverAnswered {
-			o.problem(api.ReasonProbeUnanswered, fmt.Sprintf(
+func unanswered(o *observation.Observation, holder types.UID, state probe.State) {
+	for _, p := range o.Pods {
+		if p.UID == holder && observation.Ready(p.Pod) && state == probe.NeverAnswered {
+			o.Problem(api.ReasonProbeUnanswered, fmt.Sprintf(
 				"%s is Ready, but has not answered the probe %s since it became master; until it does, its readiness alone decides. Does a NetworkPolicy keep the controller out, or is the port another?",
-				p.Name, o.members[0].Settings.Probe))
+				p.Name, o.Members[0].Settings.Probe))
 		}
 	}
 }

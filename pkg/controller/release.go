@@ -15,6 +15,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
@@ -29,7 +30,7 @@ func (c *Controller) release(ctx context.Context, k key) error {
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(annotated, func(s *corev1.Service) bool { return leaseKey(s) == k }) {
+	if slices.ContainsFunc(annotated, func(s *corev1.Service) bool { return observation.LeaseKey(s) == k }) {
 		// The Lease that another replica has made for it was heard of first.
 		return nil
 	}
@@ -67,7 +68,7 @@ func (c *Controller) releaseLeftovers(ctx context.Context, namespace string) (an
 		}
 	}
 	for _, pod := range pods {
-		if p := routing.ReleasePod(pod); !p.Empty() && oldestSelecting(annotated, pod) == nil {
+		if p := routing.ReleasePod(pod); !p.Empty() && observation.OldestSelecting(annotated, pod) == nil {
 			fromPods = append(fromPods, p)
 		}
 	}
@@ -93,7 +94,7 @@ func (c *Controller) findLeftovers(ctx context.Context) {
 	err := backoff.DelayFunc().Until(ctx, true, true, func(ctx context.Context) (bool, error) {
 		for namespace := range c.services {
 			err := c.markedPods(ctx, namespace, func(pod *corev1.Pod) {
-				if oldestSelecting(c.annotatedServices(pod.Namespace), pod) == nil {
+				if observation.OldestSelecting(c.annotatedServices(pod.Namespace), pod) == nil {
 					c.queue.Add(key{Namespace: pod.Namespace})
 				}
 			})

@@ -14,6 +14,7 @@ import (
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
 // Reasons of Warning events that are not an election's.
@@ -21,13 +22,13 @@ const reasonSelectorReverted = "SelectorReverted"
 
 // announce says what was decided, once it stands in the Lease. Only the
 // replica that has written it does so.
-func (c *Controller) announce(ctx context.Context, o *observation, d election.Decision) {
+func (c *Controller) announce(ctx context.Context, o *observation.Observation, d election.Decision) {
 	logger := klog.FromContext(ctx)
 	if d.Refused != nil {
 		logger.V(2).Info("Refused an edit of the holder", "requested", d.Refused.Holder, "reason", d.Refused.Why)
 		// Two events of one reason that are related to the same are made one.
-		requested := &corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: o.key.Namespace, Name: shortened(d.Refused.Holder, 253)}
-		for _, m := range o.members {
+		requested := &corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: o.Key.Namespace, Name: shortened(d.Refused.Holder, 253)}
+		for _, m := range o.Members {
 			c.recorder.Eventf(m.Service, requested, corev1.EventTypeWarning, string(election.EditRefused), string(election.Switchover), "%s", shortened(d.Refused.Message()+"; "+d.Message(), noteMax))
 		}
 	}
@@ -35,8 +36,8 @@ func (c *Controller) announce(ctx context.Context, o *observation, d election.De
 	if d.Action == election.Hold || d.Reason == election.EditRefused {
 		return
 	}
-	holder := &corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: o.key.Namespace, Name: d.Holder, UID: d.HolderUID}
-	for _, m := range o.members {
+	holder := &corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: o.Key.Namespace, Name: d.Holder, UID: d.HolderUID}
+	for _, m := range o.Members {
 		c.recorder.Eventf(m.Service, holder, corev1.EventTypeNormal, string(d.Reason), string(d.Action), "%s", d.Message())
 	}
 }
@@ -55,10 +56,10 @@ func shortened(text string, most int) string {
 
 // warn reports the problems that were not there at the last look; those of one
 // reason in one event, as client-go would drop all but one.
-func (c *Controller) warn(o *observation) {
-	for _, s := range o.services {
+func (c *Controller) warn(o *observation.Observation) {
+	for _, s := range o.Services {
 		messages := map[string][]string{}
-		for _, problem := range c.warnings.appeared(s.UID, o.problems[s.UID]) {
+		for _, problem := range c.warnings.appeared(s.UID, o.Problems[s.UID]) {
 			messages[problem.Reason] = append(messages[problem.Reason], problem.Message)
 		}
 		for reason, texts := range messages {

@@ -12,6 +12,7 @@ import (
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/endpoints"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
@@ -89,7 +90,7 @@ func (w *world) published(context.Context, *corev1.Service) ([]*discoveryv1.Endp
 	return []*discoveryv1.EndpointSlice{w.builtIn.slice}, nil
 }
 
-func (w *world) writeSlice(o *observation, p routing.Change) bool {
+func (w *world) writeSlice(o *observation.Observation, p routing.Change) bool {
 	live, exists := w.slices[p.Name]
 	switch {
 	case p.UID == "" && exists, p.Slice != nil && p.UID != "" && !exists:
@@ -98,7 +99,7 @@ func (w *world) writeSlice(o *observation, p routing.Change) bool {
 		return false
 	case p.Slice == nil:
 		delete(w.slices, p.Name)
-		o.took(p, nil)
+		o.Took(p, nil)
 		return true
 	}
 	now := p.Slice.DeepCopy()
@@ -107,7 +108,7 @@ func (w *world) writeSlice(o *observation, p routing.Change) bool {
 		now.UID = types.UID("slice-" + now.ResourceVersion)
 	}
 	w.slices[p.Name] = now
-	o.took(p, now)
+	o.Took(p, now)
 	return true
 }
 
@@ -137,7 +138,7 @@ func (w *world) checkRouted(holder types.UID) {
 	want := map[types.UID]bool{}
 	for _, pod := range w.pods {
 		if pod.UID == holder && api.Selects(w.service, pod.Labels) {
-			want[holder] = podReady(pod) && pod.DeletionTimestamp == nil
+			want[holder] = observation.Ready(pod) && pod.DeletionTimestamp == nil
 		}
 	}
 	if settings.Routing == api.RoutingEndpointSlice {

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
@@ -60,13 +61,13 @@ func (r *replica) hearAll(w *world) {
 	r.service, r.lease, r.pods, r.slices = w.service, w.lease, maps.Clone(w.pods), maps.Clone(w.slices)
 }
 
-func (r *replica) look() *observation {
-	o := look(simulatedKey, r.lease, []*corev1.Service{r.service}, slices.Collect(maps.Values(r.pods)))
-	o.withSlices(func(key) []*discoveryv1.EndpointSlice { return slices.Collect(maps.Values(r.slices)) })
+func (r *replica) look() *observation.Observation {
+	o := observation.Look(simulatedKey, r.lease, []*corev1.Service{r.service}, slices.Collect(maps.Values(r.pods)))
+	o.WithSlices(func(key) []*discoveryv1.EndpointSlice { return slices.Collect(maps.Values(r.slices)) })
 	return o
 }
 
-func (w *world) lookAtServer(context.Context, key) (*observation, error) {
+func (w *world) lookAtServer(context.Context, key) (*observation.Observation, error) {
 	return newReplica(w).look(), nil
 }
 
@@ -79,23 +80,23 @@ func (w *world) cordoned(context.Context, string) (bool, error) { return false, 
 // reconcile is the controller's sync, cut off after some writes.
 func (r *replica) reconcile(w *world, crashAfter int) {
 	fine := func(string) bool { return false }
-	nodes := nodeStates{fine, fine}
+	nodes := observation.NodeStates{Draining: fine, Silent: fine}
 	o, d, err := decide(w.t.Context(), w, r.look(), nodes)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if d.Writes(o.view(nodes).Lease) {
+	if d.Writes(o.View(nodes).Lease) {
 		if crashAfter--; crashAfter < 0 || !w.writeLease(o, d) {
 			return
 		}
 	}
-	if err := o.withListed(w.t.Context(), w); err != nil {
+	if err := withListed(w.t.Context(), o, w); err != nil {
 		w.t.Fatal(err)
 	}
 	a := routing.Assignment{HolderUID: d.HolderUID, Epoch: d.Epoch}
-	routing.Begin(a, o.members, o.pods)
+	routing.Begin(a, o.Members, o.Pods)
 	for {
-		_, patches := routing.Next(a, o.members, o.pods)
+		_, patches := routing.Next(a, o.Members, o.Pods)
 		if len(patches) == 0 {
 			return
 		}
@@ -133,7 +134,7 @@ func (w *world) settle(replicas []*replica) {
 		if !api.Selects(w.service, pod.Labels) {
 			continue
 		}
-		eligible := podReady(pod) && pod.DeletionTimestamp == nil
+		eligible := observation.Ready(pod) && pod.DeletionTimestamp == nil
 		anybody = anybody || eligible
 		want := api.DesignationStandby
 		if pod.UID == holder {
@@ -152,7 +153,7 @@ func (w *world) settle(replicas []*replica) {
 
 func (w *world) alive() (alive []*corev1.Pod) {
 	for _, pod := range w.pods {
-		if podReady(pod) && pod.DeletionTimestamp == nil {
+		if observation.Ready(pod) && pod.DeletionTimestamp == nil {
 			alive = append(alive, pod)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
@@ -91,7 +92,7 @@ func (w *world) disturb() {
 		if exists {
 			pod = pod.DeepCopy()
 			status := corev1.ConditionTrue
-			if podReady(pod) {
+			if observation.Ready(pod) {
 				status = corev1.ConditionFalse
 			}
 			pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: status}}
@@ -150,17 +151,17 @@ func (w *world) disturb() {
 	}
 }
 
-func (w *world) writeLease(o *observation, d election.Decision) bool {
-	if o.lease != nil && (w.lease == nil || w.lease.ResourceVersion != o.lease.ResourceVersion) || o.lease == nil && w.lease != nil {
+func (w *world) writeLease(o *observation.Observation, d election.Decision) bool {
+	if o.Lease != nil && (w.lease == nil || w.lease.ResourceVersion != o.Lease.ResourceVersion) || o.Lease == nil && w.lease != nil {
 		return false
 	}
 	l := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{api.LabelManagedBy: api.ManagedBy}}}
-	if o.lease != nil {
-		l = o.lease.DeepCopy()
+	if o.Lease != nil {
+		l = o.Lease.DeepCopy()
 	}
 	fill(l, d)
 	l.ResourceVersion = w.next()
-	w.lease, o.lease = l, l
+	w.lease, o.Lease = l, l
 	w.writes++
 
 	if d.Epoch < w.epoch {
@@ -176,7 +177,7 @@ func (w *world) writeLease(o *observation, d election.Decision) bool {
 	return true
 }
 
-func (w *world) patch(o *observation, p routing.Change) bool {
+func (w *world) patch(o *observation.Observation, p routing.Change) bool {
 	if w.between != nil {
 		w.between()
 	}
@@ -202,11 +203,11 @@ func (w *world) patch(o *observation, p routing.Change) bool {
 		s := w.service.DeepCopy()
 		s.Annotations, s.Spec.Selector = merge(s.Annotations, p.Annotations), merge(s.Spec.Selector, p.Selector)
 		w.putService(s)
-		o.took(p, s)
+		o.Took(p, s)
 	case routing.KindPod:
 		pod, exists := w.pods[p.Name]
 		if !exists {
-			o.took(p, nil)
+			o.Took(p, nil)
 			return true
 		}
 		if pod.UID != p.UID || pod.ResourceVersion != p.ResourceVersion {
@@ -215,7 +216,7 @@ func (w *world) patch(o *observation, p routing.Change) bool {
 		pod = pod.DeepCopy()
 		pod.Labels, pod.Annotations = merge(pod.Labels, p.Labels), merge(pod.Annotations, p.Annotations)
 		w.put(pod)
-		o.took(p, pod)
+		o.Took(p, pod)
 	case routing.KindEndpointSlice:
 		if !w.writeSlice(o, p) {
 			return false

@@ -4,15 +4,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 
-	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
@@ -28,31 +27,25 @@ var notBuiltIn = discoveryv1.LabelManagedBy + "!=" + builtIn
 const byService = "service"
 
 var sliceIndexers = cache.TypedIndexersToIndexers(cache.TypedIndexers[*discoveryv1.EndpointSlice]{
-	byService: func(s *discoveryv1.EndpointSlice) ([]string, error) { return []string{serviceOf(s).String()}, nil },
+	byService: func(s *discoveryv1.EndpointSlice) ([]string, error) {
+		return []string{observation.ServiceOf(s).String()}, nil
+	},
 	byNamespace: func(s *discoveryv1.EndpointSlice) ([]string, error) {
-		if !own(s) {
+		if !observation.Own(s) {
 			return nil, nil
 		}
 		return []string{s.Namespace}, nil
 	},
 })
 
-func serviceOf(s *discoveryv1.EndpointSlice) key {
-	return key{Namespace: s.Namespace, Name: s.Labels[discoveryv1.LabelServiceName]}
-}
-
-func own(s *discoveryv1.EndpointSlice) bool {
-	return s.Labels[discoveryv1.LabelManagedBy] == api.SliceManagedBy
-}
-
 // sliceHandler looks at the election whose Service the EndpointSlice is of, and at
 // what is left of own ones that are of none.
 func (c *Controller) sliceHandler() cache.TypedResourceEventHandler[*discoveryv1.EndpointSlice] {
 	enqueue := func(s *discoveryv1.EndpointSlice) {
-		service, found := c.services.in(s.Namespace).get(serviceOf(s))
+		service, found := c.services.in(s.Namespace).get(observation.ServiceOf(s))
 		if found && api.Annotated(service) {
-			c.queue.Add(leaseKey(service))
-		} else if own(s) {
+			c.queue.Add(observation.LeaseKey(service))
+		} else if observation.Own(s) {
 			c.queue.Add(key{Namespace: s.Namespace})
 		}
 	}
@@ -70,78 +63,44 @@ func (c *Controller) sliceHandler() cache.TypedResourceEventHandler[*discoveryv1
 	}
 }
 
-// hasSlices says whether the member has, or is to have, slices of its own.
-func hasSlices(m routing.Member) bool {
-	return m.Settings.Routing == api.RoutingEndpointSlice || len(m.Slices) > 0
-}
-
 // withCachedSlices adds to the members what is cached of their EndpointSlices.
-func (c *Controller) withCachedSlices(o *observation) {
-	o.withSlices(func(service key) []*discoveryv1.EndpointSlice {
+func (c *Controller) withCachedSlices(o *observation.Observation) {
+	o.WithSlices(func(service key) []*discoveryv1.EndpointSlice {
 		return c.slices.in(service.Namespace).by(byService, service.String())
 	})
-	for _, m := range o.members {
-		if !hasSlices(m) {
+	for _, m := range o.Members {
+		if !observation.HasSlices(m) {
 			continue
 		}
 		for _, family := range []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6} {
 			name := routing.SliceName(m.Name, family)
-			if s, found := c.slices.in(m.Namespace).get(key{Namespace: m.Namespace, Name: name}); found && !own(s) {
-				o.serviceProblem(m.Service, api.ReasonForeignEndpointSlice, fmt.Sprintf(
-					"the EndpointSlice %s is managed by %s, but the controller needs this name to route to the master; delete it", name, managerOf(s)))
+			if s, found := c.slices.in(m.Namespace).get(key{Namespace: m.Namespace, Name: name}); found && !observation.Own(s) {
+				o.ServiceProblem(m.Service, api.ReasonForeignEndpointSlice, fmt.Sprintf(
+					"the EndpointSlice %s is managed by %s, but the controller needs this name to route to the master; delete it", name, observation.ManagerOf(s)))
 			}
 		}
 	}
 }
 
 // withLiveSlices adds what the API server has of them, if they matter.
-func (c *Controller) withLiveSlices(ctx context.Context, o *observation) error {
+func (c *Controller) withLiveSlices(ctx context.Context, o *observation.Observation) error {
 	c.withCachedSlices(o)
-	if !slices.ContainsFunc(o.members, hasSlices) {
+	if !slices.ContainsFunc(o.Members, observation.HasSlices) {
 		return nil
 	}
-	list, err := c.client.DiscoveryV1().EndpointSlices(o.key.Namespace).List(ctx, metav1.ListOptions{LabelSelector: notBuiltIn})
+	list, err := c.client.DiscoveryV1().EndpointSlices(o.Key.Namespace).List(ctx, metav1.ListOptions{LabelSelector: notBuiltIn})
 	if err != nil {
 		return fmt.Errorf("listing the EndpointSlices: %w", err)
 	}
-	o.withSlices(func(service key) (of []*discoveryv1.EndpointSlice) {
+	o.WithSlices(func(service key) (of []*discoveryv1.EndpointSlice) {
 		for i := range list.Items {
-			if serviceOf(&list.Items[i]) == service {
+			if observation.ServiceOf(&list.Items[i]) == service {
 				of = append(of, &list.Items[i])
 			}
 		}
 		return of
 	})
 	return nil
-}
-
-// withSlices adds the members' EndpointSlices, and reports those that are somebody
-// else's.
-func (o *observation) withSlices(of func(service key) []*discoveryv1.EndpointSlice) {
-	for i := range o.members {
-		m := &o.members[i]
-		m.Slices = nil
-		for _, s := range of(key{Namespace: m.Namespace, Name: m.Name}) {
-			if own(s) {
-				m.Slices = append(m.Slices, s)
-			} else {
-				o.foreignSlice(m.Service, s)
-			}
-		}
-	}
-}
-
-func (o *observation) foreignSlice(service *corev1.Service, s *discoveryv1.EndpointSlice) {
-	o.serviceProblem(service, api.ReasonForeignEndpointSlice, fmt.Sprintf(
-		"the EndpointSlice %s of this Service is managed by %s, not by the controller; what it lists gets traffic beside the master. Delete it if it should not",
-		s.Name, managerOf(s)))
-}
-
-func managerOf(s *discoveryv1.EndpointSlice) string {
-	if manager := s.Labels[discoveryv1.LabelManagedBy]; manager != "" {
-		return strconv.Quote(manager)
-	}
-	return "nobody that it names"
 }
 
 // sendSlice writes or deletes an EndpointSlice; one that is gone needs no deletion.

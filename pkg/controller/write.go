@@ -19,30 +19,31 @@ import (
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
 // record writes the decision into the Lease, on the version that it was
 // decided on, and says whether that was necessary. With two replicas one of
 // them gets a conflict here.
-func (c *Controller) record(ctx context.Context, o *observation, d election.Decision) (written bool, err error) {
-	leases := c.client.CoordinationV1().Leases(o.key.Namespace)
-	decided := d.Writes(o.leaseView())
+func (c *Controller) record(ctx context.Context, o *observation.Observation, d election.Decision) (written bool, err error) {
+	leases := c.client.CoordinationV1().Leases(o.Key.Namespace)
+	decided := d.Writes(o.LeaseView())
 	if !decided && owned(o) {
 		return false, nil
 	}
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
-		Namespace: o.key.Namespace, Name: o.key.Name,
+		Namespace: o.Key.Namespace, Name: o.Key.Name,
 		Labels: map[string]string{api.LabelManagedBy: api.ManagedBy},
 	}}
-	if o.lease != nil {
-		lease = o.lease.DeepCopy()
+	if o.Lease != nil {
+		lease = o.Lease.DeepCopy()
 	}
 	lease.OwnerReferences = ownerReferences(o)
 	if decided {
 		fill(lease, d)
 	}
-	if o.lease == nil {
+	if o.Lease == nil {
 		lease, err = leases.Create(ctx, lease, metav1.CreateOptions{FieldManager: api.ManagedBy})
 	} else {
 		lease, err = leases.Update(ctx, lease, metav1.UpdateOptions{FieldManager: api.ManagedBy})
@@ -50,8 +51,8 @@ func (c *Controller) record(ctx context.Context, o *observation, d election.Deci
 	if err != nil {
 		return false, fmt.Errorf("writing the Lease: %w", err)
 	}
-	c.leases.in(o.key.Namespace).wrote(lease)
-	o.lease = lease
+	c.leases.in(o.Key.Namespace).wrote(lease)
+	o.Lease = lease
 	return decided, nil
 }
 
@@ -78,39 +79,39 @@ func fill(lease *coordinationv1.Lease, d election.Decision) {
 
 // ownerReferences makes the garbage collector remove the Lease with the last
 // of its Services. Owners that somebody else added stay.
-func ownerReferences(o *observation) []metav1.OwnerReference {
+func ownerReferences(o *observation.Observation) []metav1.OwnerReference {
 	var owners []metav1.OwnerReference
-	if o.lease != nil {
-		owners = slices.DeleteFunc(slices.Clone(o.lease.OwnerReferences), func(r metav1.OwnerReference) bool {
+	if o.Lease != nil {
+		owners = slices.DeleteFunc(slices.Clone(o.Lease.OwnerReferences), func(r metav1.OwnerReference) bool {
 			return r.Kind == "Service" && r.APIVersion == "v1"
 		})
 	}
-	for _, m := range o.members {
+	for _, m := range o.Members {
 		owners = append(owners, metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: m.Name, UID: m.UID})
 	}
 	return owners
 }
 
 // owned says whether the Lease has the owners that it should have.
-func owned(o *observation) bool {
-	return apiequality.Semantic.DeepEqual(ownerReferences(o), o.lease.OwnerReferences)
+func owned(o *observation.Observation) bool {
+	return apiequality.Semantic.DeepEqual(ownerReferences(o), o.Lease.OwnerReferences)
 }
 
 // route writes what follows from the Lease, phase by phase, and calls routed
 // once traffic goes to the holder. It returns errAwaited where that is not all.
-func (c *Controller) route(ctx context.Context, o *observation, d election.Decision, routed func()) error {
+func (c *Controller) route(ctx context.Context, o *observation.Observation, d election.Decision, routed func()) error {
 	// Traffic does not wait for a zone that cannot be asked for.
 	unzoned := c.withZone(ctx, o, d.HolderUID)
 	a := routing.Assignment{HolderUID: d.HolderUID, Epoch: d.Epoch}
-	routing.Begin(a, o.members, o.pods)
+	routing.Begin(a, o.Members, o.Pods)
 	reverted := map[types.UID]func(service runtime.Object){}
-	for _, m := range o.members {
+	for _, m := range o.Members {
 		if key, manager, is := routing.Reverted(a, m); is {
 			reverted[m.UID] = func(service runtime.Object) { c.warnReverted(service, key, manager) }
 		}
 	}
 	took := func(p routing.Change, result runtime.Object) {
-		o.took(p, result)
+		o.Took(p, result)
 		if warn, is := reverted[p.UID]; is {
 			warn(result)
 			delete(reverted, p.UID)
@@ -118,9 +119,9 @@ func (c *Controller) route(ctx context.Context, o *observation, d election.Decis
 	}
 	last := routing.PhaseCorrect - 1
 	for {
-		phase, changes := routing.Next(a, o.members, o.pods)
-		goingOver := slices.ContainsFunc(o.members, routing.GoingOver)
-		if phase > routing.Routed(o.members) && routed != nil && !goingOver {
+		phase, changes := routing.Next(a, o.Members, o.Pods)
+		goingOver := slices.ContainsFunc(o.Members, routing.GoingOver)
+		if phase > routing.Routed(o.Members) && routed != nil && !goingOver {
 			routed()
 			routed = nil
 		}

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
@@ -26,16 +27,16 @@ const (
 )
 
 // withZone adds the zone of its node to the holder, whose endpoint names it.
-func (c *Controller) withZone(ctx context.Context, o *observation, holder types.UID) error {
-	if !slices.ContainsFunc(o.members, hasSlices) {
+func (c *Controller) withZone(ctx context.Context, o *observation.Observation, holder types.UID) error {
+	if !slices.ContainsFunc(o.Members, observation.HasSlices) {
 		return nil
 	}
-	i := slices.IndexFunc(o.pods, func(p routing.Pod) bool { return p.UID == holder })
-	if i < 0 || o.pods[i].Spec.NodeName == "" {
+	i := slices.IndexFunc(o.Pods, func(p routing.Pod) bool { return p.UID == holder })
+	if i < 0 || o.Pods[i].Spec.NodeName == "" {
 		return nil
 	}
-	zone, err := c.zone(ctx, o.pods[i].Spec.NodeName)
-	o.pods[i].Zone = zone
+	zone, err := c.zone(ctx, o.Pods[i].Spec.NodeName)
+	o.Pods[i].Zone = zone
 	return err
 }
 
