@@ -18,6 +18,20 @@ const (
 	// AnnotationPrefer is a label selector of the pods to be preferred when a
 	// master is elected.
 	AnnotationPrefer = Domain + "/prefer"
+	// AnnotationFailback is FailbackNever or how long a preferred pod must have been
+	// Ready, and the master been master, before the master moves back to it.
+	AnnotationFailback = Domain + "/failback"
+	// AnnotationFailoverDelay is how long a master is waited for that is not
+	// eligible, but may become so again.
+	AnnotationFailoverDelay = Domain + "/failover-delay"
+	// AnnotationPaused, if true, lets no master move; see Settings.Paused.
+	AnnotationPaused = Domain + "/paused"
+	// AnnotationHandover is HandoverImmediate or HandoverAfterTermination.
+	AnnotationHandover = Domain + "/handover"
+	// AnnotationOnDemote is OnDemoteNone or OnDemoteDelete.
+	AnnotationOnDemote = Domain + "/on-demote"
+	// AnnotationLeaseDuration asks for heartbeats; see Settings.LeaseDuration.
+	AnnotationLeaseDuration = Domain + "/lease-duration"
 	// AnnotationSelector is a label selector of the candidates of a Service that
 	// has no selector of its own.
 	AnnotationSelector = Domain + "/selector"
@@ -29,8 +43,24 @@ const (
 	AnnotationProbeFailures = Domain + "/probe-failures"
 )
 
+// AnnotationCandidate on a pod, if false, keeps it from being master.
+const AnnotationCandidate = Domain + "/candidate"
+
 // ModeActiveStandby is the value of AnnotationServiceMode that opts in.
 const ModeActiveStandby = "active-standby"
+
+// Values of users' annotations.
+const (
+	FailbackNever = "never"
+	// HandoverImmediate elects as soon as the master is not eligible.
+	HandoverImmediate = "immediate"
+	// HandoverAfterTermination elects once the former master has stopped: its pod is
+	// gone or has ended.
+	HandoverAfterTermination = "after-termination"
+	OnDemoteNone             = "none"
+	// OnDemoteDelete deletes the pod that is, or is to be, no longer master.
+	OnDemoteDelete = "delete"
+)
 
 // Labels and annotations that the controller writes.
 const (
@@ -53,6 +83,12 @@ const (
 	// AnnotationReason, on the Lease, is the election's reason for its last
 	// change.
 	AnnotationReason = Domain + "/reason"
+	// AnnotationNextHolder, on the Lease, is the name of the pod that somebody has
+	// asked for, while the master that it is to replace has yet to stop.
+	AnnotationNextHolder = Domain + "/next-holder"
+	// AnnotationDemotedUID, on the Lease, is the UID of the pod that is to be deleted,
+	// as it was master before and AnnotationOnDemote asked for that.
+	AnnotationDemotedUID = Domain + "/demoted-uid"
 	// AnnotationDeletionCost is Kubernetes' own: a ReplicaSet that scales down
 	// deletes the pods of the lowest cost first.
 	AnnotationDeletionCost = "controller.kubernetes.io/pod-deletion-cost"

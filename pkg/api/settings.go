@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -21,9 +22,31 @@ type Settings struct {
 	Candidates labels.Selector
 	// Selectorless: the Service has no selector of its own, and is never patched.
 	Selectorless bool
-	// Prefer selects the preferred ones among them; by default nobody.
+	Election
+}
+
+// Election is what a Service asks of the election that it takes part in. Of several
+// Services the one's counts that has the Lease's name, or else the oldest one's; and of
+// all of them whether it is Paused.
+type Election struct {
+	// Prefer selects the preferred ones among the candidates; by default nobody.
 	Prefer labels.Selector
 	Probe  Probe
+	// Failback is how long a preferred pod must have been Ready for the master to move
+	// back to it; nil for never.
+	Failback *time.Duration
+	// FailoverDelay is how long a master is waited for that is not eligible, but exists.
+	FailoverDelay time.Duration
+	// Paused: whoever is master by the Lease stays it.
+	Paused bool
+	// AfterTermination: nobody is elected before the former master has stopped.
+	AfterTermination bool
+	// DeleteDemoted: the pod that is no longer master, or is to make room for the next,
+	// is deleted.
+	DeleteDemoted bool
+	// LeaseDuration is for how long the Lease is valid after a heartbeat, in whole
+	// seconds; 0 for ever, and then there is none.
+	LeaseDuration time.Duration
 }
 
 // Problem is something in a Service that the controller cannot do as asked.
@@ -44,6 +67,8 @@ const (
 	ReasonOverlappingElection  = "OverlappingElection"
 	ReasonForeignEndpointSlice = "ForeignEndpointSlice"
 	ReasonProbeUnanswered      = "ProbeUnanswered"
+	ReasonDifferingSettings    = "DifferingSettings"
+	ReasonNoCommonCandidate    = "NoCommonCandidate"
 )
 
 // Parse reads the settings of a Service that is Annotated. The Service is
@@ -60,6 +85,7 @@ func Parse(service *corev1.Service) (settings Settings, problems []Problem, ok b
 	}
 	p.annotations()
 	p.probe()
+	p.election()
 	return p.Settings, p.problems, true
 }
 
@@ -130,12 +156,11 @@ func (p *parser) selector() (refused *Problem) {
 	return nil
 }
 
-// annotations reads all but those of the probe.
+// annotations reads all but those of the probe and of the moves.
 func (p *parser) annotations() {
 	for _, key := range slices.Sorted(maps.Keys(p.service.Annotations)) {
 		value := p.service.Annotations[key]
 		switch key {
-		case AnnotationServiceMode, AnnotationLeaseTransitions, AnnotationProbe, AnnotationProbeInterval, AnnotationProbeTimeout, AnnotationProbeFailures:
 		case AnnotationRouting:
 			p.routing(Routing(value))
 		case AnnotationSelector:
@@ -154,7 +179,7 @@ func (p *parser) annotations() {
 				p.Prefer = selector
 			}
 		default:
-			if ours(key) {
+			if ours(key) && key != AnnotationLeaseTransitions && !slices.Contains(userAnnotations, key) {
 				p.problems = append(p.problems, Problem{ReasonUnknownAnnotation, fmt.Sprintf("annotation %s is not known; allowed are %s", key, strings.Join(userAnnotations, ", "))})
 			}
 		}
@@ -178,6 +203,7 @@ func (p *parser) routing(asked Routing) {
 }
 
 var userAnnotations = []string{
-	AnnotationServiceMode, AnnotationRouting, AnnotationSelector, AnnotationLeaseName, AnnotationPrefer,
+	AnnotationServiceMode, AnnotationRouting, AnnotationSelector, AnnotationLeaseName, AnnotationPrefer, AnnotationFailback,
+	AnnotationFailoverDelay, AnnotationPaused, AnnotationHandover, AnnotationOnDemote, AnnotationLeaseDuration,
 	AnnotationProbe, AnnotationProbeInterval, AnnotationProbeTimeout, AnnotationProbeFailures,
 }

@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/utils/ptr"
 )
 
 // latency is what a request of a controller takes. With it two replicas that
@@ -174,6 +175,15 @@ func (s *apiserver) Delete(gvr schema.GroupVersionResource, namespace, name stri
 		if err := agree(gvr, access(live), uid, version); err != nil {
 			return err
 		}
+	}
+	if pod, is := live.(*corev1.Pod); is && ptr.Deref(pod.Spec.TerminationGracePeriodSeconds, 0) > 0 && ptr.Deref(options[0].GracePeriodSeconds, 1) > 0 {
+		if pod.DeletionTimestamp != nil {
+			return nil
+		}
+		pod = pod.DeepCopy()
+		pod.DeletionTimestamp, pod.ResourceVersion = ptr.To(metav1.Now()), s.next()
+		s.before[pod.ResourceVersion] = live
+		return s.ObjectTracker.Update(gvr, pod, namespace)
 	}
 	s.names[access(live).GetUID()] += " [gone]"
 	return s.ObjectTracker.Delete(gvr, namespace, name, options...)

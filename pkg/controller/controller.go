@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -68,6 +69,11 @@ type Controller struct {
 	prober     *probe.Prober
 	pods       *podStores
 	warnings   *warnings
+	downs      *downs
+	// deleted are the UIDs of pods that were told to go.
+	deleted *utilcache.LRUExpireCache
+	// seed is what this replica's lag behind the others is made of; see renewal.
+	seed maphash.Seed
 
 	synced chan struct{}
 	lock   sync.Mutex
@@ -88,6 +94,9 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 			workqueue.TypedRateLimitingQueueConfig[key]{Name: "elections"},
 		),
 		warnings: newWarnings(),
+		downs:    newDowns(),
+		seed:     maphash.MakeSeed(),
+		deleted:  utilcache.NewLRUExpireCache(deletedMax),
 		zones:    utilcache.NewLRUExpireCache(zonesMax),
 		synced:   make(chan struct{}),
 		busy:     map[key]time.Time{},

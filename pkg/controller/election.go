@@ -29,7 +29,8 @@ func (c *Controller) syncElection(ctx context.Context, k key) (again time.Durati
 		return 0, err
 	}
 	c.wantHeartbeats(k, o.Nodes())
-	o, d, err := decide(ctx, c, o, c.nodeStates())
+	now := time.Now()
+	o, d, err := decide(ctx, c, o, c.nodeStates(), now)
 	if err != nil {
 		return 0, err
 	}
@@ -37,19 +38,22 @@ func (c *Controller) syncElection(ctx context.Context, k key) (again time.Durati
 	if len(o.Members) == 0 {
 		c.metrics.forget(k)
 		c.wantProbes(k, nil)
+		c.downs.forget(k)
 		return 0, nil
 	}
-	if d.Action == election.Refuse || d.Reason == election.NobodyEligible {
+	if d.Problem() {
 		o.Problem(string(d.Reason), d.Message())
 	}
-	c.metrics.election(k, d.Action != election.Refuse && d.Action != election.Hold || d.Reason == election.HolderEligible)
+	c.metrics.election(k, d.Served())
+	c.downs.saw(o, d, now)
 	if d.Action == election.Refuse {
 		c.wantProbes(k, nil)
 		return refusedAgain, nil
 	}
 
 	decided := time.Now()
-	written, err := c.record(ctx, o, d)
+	renew, again := c.renewal(o, d, now)
+	written, err := c.record(ctx, o, d, renew)
 	if err != nil {
 		return 0, err
 	}
@@ -62,11 +66,15 @@ func (c *Controller) syncElection(ctx context.Context, k key) (again time.Durati
 	if err = withListed(ctx, o, c); err != nil {
 		return 0, err
 	}
-	return 0, c.route(ctx, o, d, func() {
+	err = c.route(ctx, o, d, func() {
 		if took, transition := c.metrics.routed(k); transition {
 			klog.FromContext(ctx).V(2).Info("Routed", "holder", d.Holder, "epoch", d.Epoch, "sinceDecided", took)
 		}
 	})
+	if err != nil {
+		return 0, err
+	}
+	return soonest(d.Again, again), c.makeRoom(ctx, o, d)
 }
 
 // server answers with what the API server has now.
@@ -81,14 +89,14 @@ type server interface {
 // decide applies the rules to what is cached; and where caches that are behind
 // could lower the epoch or move the master needlessly, to what the API server
 // says, which it then returns as the observation.
-func decide(ctx context.Context, live server, o *observation.Observation, nodes observation.NodeStates) (*observation.Observation, election.Decision, error) {
+func decide(ctx context.Context, live server, o *observation.Observation, nodes observation.NodeStates, now time.Time) (*observation.Observation, election.Decision, error) {
 	none := election.Decision{}
 	if len(o.Members) == 0 {
 		return o, none, nil
 	}
-	v := o.View(nodes)
+	v := o.View(nodes, now)
 	if behind(o, v) {
-		return decideLive(ctx, live, o.Key, nodes)
+		return decideLive(ctx, live, o.Key, nodes, now)
 	}
 	d := election.Decide(v)
 	// That a pod terminates or has ended is never taken back. All else that
@@ -96,11 +104,12 @@ func decide(ctx context.Context, live server, o *observation.Observation, nodes 
 	// asks for a pod in the Lease has looked at that one, not at a cache.
 	switch {
 	case d.Reason == election.NodeUnschedulable && d.Refused == nil:
-		d, err := decideWithNodes(ctx, live, o, nodes)
+		d, err := decideWithNodes(ctx, live, o, nodes, now)
 		return o, d, err
-	case d.Refused != nil, d.Action == election.Switchover, d.Action == election.Failover && (d.Reason == election.HolderGone || d.Reason == election.HolderUnselected):
-		return decideLive(ctx, live, o.Key, nodes)
-	case d.Reason == election.HolderNotReady, d.Reason == election.NobodyEligible:
+	case d.Refused != nil, d.Action == election.Switchover, d.Next != v.Lease.Next, d.Action == election.Stop && !d.Reason.Fails(),
+		d.Action == election.Failover && (d.Reason == election.HolderGone || d.Reason == election.HolderUnselected):
+		return decideLive(ctx, live, o.Key, nodes, now)
+	case d.Reason == election.HolderNotReady, d.Reason == election.HolderExcluded, d.Reason == election.NobodyEligible:
 		holder := slices.IndexFunc(o.Pods, func(p routing.Pod) bool { return p.UID == v.Lease.HolderUID })
 		if holder < 0 {
 			return o, d, nil
@@ -111,7 +120,7 @@ func decide(ctx context.Context, live server, o *observation.Observation, nodes 
 			return nil, none, fmt.Errorf("confirming that %s is not Ready: %w", name, err)
 		}
 		o.Replace(name, pod)
-		return o, election.Decide(o.View(nodes)), nil
+		return o, election.Decide(o.View(nodes, now)), nil
 	}
 	return o, d, nil
 }
@@ -123,21 +132,21 @@ func decide(ctx context.Context, live server, o *observation.Observation, nodes 
 // with different caches would fight. And a Service that goes over from one routing to
 // another does so step by step.
 func behind(o *observation.Observation, v election.View) bool {
-	return !v.Lease.Exists || v.Trace.Epoch > v.Lease.Epoch || !v.Lease.Foreign && !owned(o) ||
+	return !v.Lease.Exists || v.Trace.Epoch > v.Lease.Epoch || !v.Lease.Foreign && !(owned(o) && timed(o)) ||
 		slices.ContainsFunc(o.Members, routing.GoingOver)
 }
 
-func decideLive(ctx context.Context, live server, k key, nodes observation.NodeStates) (*observation.Observation, election.Decision, error) {
+func decideLive(ctx context.Context, live server, k key, nodes observation.NodeStates, now time.Time) (*observation.Observation, election.Decision, error) {
 	o, err := live.lookAtServer(ctx, k)
 	if err != nil || len(o.Members) == 0 {
 		return o, election.Decision{}, err
 	}
-	d, err := decideWithNodes(ctx, live, o, nodes)
+	d, err := decideWithNodes(ctx, live, o, nodes, now)
 	return o, d, err
 }
 
 // decideWithNodes asks for those nodes that seem to be draining.
-func decideWithNodes(ctx context.Context, live server, o *observation.Observation, nodes observation.NodeStates) (election.Decision, error) {
+func decideWithNodes(ctx context.Context, live server, o *observation.Observation, nodes observation.NodeStates, now time.Time) (election.Decision, error) {
 	draining := sets.New[string]()
 	for node := range o.Nodes() {
 		if !nodes.Draining(node) {
@@ -151,7 +160,7 @@ func decideWithNodes(ctx context.Context, live server, o *observation.Observatio
 			draining.Insert(node)
 		}
 	}
-	return election.Decide(o.View(observation.NodeStates{Draining: draining.Has, Silent: nodes.Silent})), nil
+	return election.Decide(o.View(observation.NodeStates{Draining: draining.Has, Silent: nodes.Silent}, now)), nil
 }
 
 func (c *Controller) livePod(ctx context.Context, namespace, name string) (*corev1.Pod, error) {

@@ -6,6 +6,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -139,14 +140,26 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 func (c *Controller) leaseHandler() cache.TypedResourceEventHandler[*coordinationv1.Lease] {
 	enqueue := func(l *coordinationv1.Lease) { c.queue.Add(key{Namespace: l.Namespace, Name: l.Name}) }
 	return cache.TypedResourceEventHandlerFuncs[*coordinationv1.Lease]{
-		AddFunc:    enqueue,
-		UpdateFunc: func(_, now *coordinationv1.Lease) { enqueue(now) },
+		AddFunc: enqueue,
+		UpdateFunc: func(before, now *coordinationv1.Lease) {
+			if !renewedOnly(before, now) {
+				enqueue(now)
+			}
+		},
 		DeleteFunc: func(deleted cache.DeletedObject[*coordinationv1.Lease]) {
 			if deleted.OptionalObj != nil {
 				enqueue(deleted.OptionalObj)
 			}
 		},
 	}
+}
+
+// renewedOnly says whether nothing has changed but that the Lease was renewed, which
+// moves nothing.
+func renewedOnly(before, now *coordinationv1.Lease) bool {
+	before, now = before.DeepCopy(), now.DeepCopy()
+	before.ResourceVersion, before.Spec.RenewTime = now.ResourceVersion, now.Spec.RenewTime
+	return apiequality.Semantic.DeepEqual(before, now)
 }
 
 // podHandler looks at every election that selects the pod or did so; and at what

@@ -23,6 +23,7 @@ func (c *Controller) lookAtCaches(ctx context.Context, k key) (*observation.Obse
 	lease, _ := c.leases.in(k.Namespace).get(k)
 	o := observation.Look(k, lease, c.annotatedServices(k.Namespace), pods.by(cache.NamespaceIndex, k.Namespace))
 	c.withProbes(o)
+	c.downs.recall(o)
 	c.withCachedSlices(o)
 	return o, nil
 }
@@ -43,6 +44,7 @@ func (c *Controller) lookAtServer(ctx context.Context, k key) (*observation.Obse
 	annotated := slices.DeleteFunc(services, func(s *corev1.Service) bool { return !api.Annotated(s) })
 	o := observation.Look(k, lease, annotated, pods)
 	c.withProbes(o)
+	c.downs.recall(o)
 	return o, c.withLiveSlices(ctx, o)
 }
 

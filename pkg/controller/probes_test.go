@@ -59,14 +59,14 @@ func TestAnswersInTheElection(t *testing.T) {
 	fine := func(string) bool { return false }
 	type answers struct{ Answers, Unresponsive bool }
 	got := map[string]answers{}
-	for _, c := range o.View(observation.NodeStates{Draining: fine, Silent: fine}).Candidates {
+	for _, c := range o.View(observation.NodeStates{Draining: fine, Silent: fine}, time.Now()).Candidates {
 		got[c.Name] = answers{c.Answers, c.Unresponsive}
 	}
 	want := map[string]answers{"web-0": {Unresponsive: true}, "web-1": {Answers: true}, "web-2": {}, "web-3": {}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("candidates (-want +got):\n%s", diff)
 	}
-	if d := election.Decide(o.View(observation.NodeStates{Draining: fine, Silent: fine})); d.Holder != "web-1" {
+	if d := election.Decide(o.View(observation.NodeStates{Draining: fine, Silent: fine}, time.Now())); d.Holder != "web-1" {
 		t.Errorf("%s is elected", d.Holder)
 	}
 }

@@ -24,6 +24,7 @@ import (
 // or this one after a restart, here again.
 func (c *Controller) release(ctx context.Context, k key) error {
 	c.metrics.forget(k)
+	c.downs.forget(k)
 	c.wantHeartbeats(k, nil)
 	c.wantProbes(k, nil)
 	annotated, err := c.releaseLeftovers(ctx, k.Namespace)

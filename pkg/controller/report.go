@@ -27,19 +27,23 @@ func (c *Controller) announce(ctx context.Context, o *observation.Observation, d
 	if d.Refused != nil {
 		logger.V(2).Info("Refused an edit of the holder", "requested", d.Refused.Holder, "reason", d.Refused.Why)
 		// Two events of one reason that are related to the same are made one.
-		requested := &corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: o.Key.Namespace, Name: shortened(d.Refused.Holder, 253)}
+		requested := podReference(o.Key.Namespace, shortened(d.Refused.Holder, 253), "")
 		for _, m := range o.Members {
 			c.recorder.Eventf(m.Service, requested, corev1.EventTypeWarning, string(election.EditRefused), string(election.Switchover), "%s", shortened(d.Refused.Message()+"; "+d.Message(), noteMax))
 		}
 	}
 	logger.V(2).Info("Decided", "action", d.Action, "reason", d.Reason, "holder", d.Holder, "epoch", d.Epoch, "previous", d.Previous)
-	if d.Action == election.Hold || d.Reason == election.EditRefused {
+	if d.Action == election.Hold || d.Action == election.Stop || d.Reason == election.EditRefused {
 		return
 	}
-	holder := &corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: o.Key.Namespace, Name: d.Holder, UID: d.HolderUID}
+	holder := podReference(o.Key.Namespace, d.Holder, d.HolderUID)
 	for _, m := range o.Members {
 		c.recorder.Eventf(m.Service, holder, corev1.EventTypeNormal, string(d.Reason), string(d.Action), "%s", d.Message())
 	}
+}
+
+func podReference(namespace, name string, uid types.UID) *corev1.ObjectReference {
+	return &corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: namespace, Name: name, UID: uid}
 }
 
 // noteMax is how long the API server lets the note of an event be, in bytes.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -81,11 +82,11 @@ func (w *world) cordoned(context.Context, string) (bool, error) { return false, 
 func (r *replica) reconcile(w *world, crashAfter int) {
 	fine := func(string) bool { return false }
 	nodes := observation.NodeStates{Draining: fine, Silent: fine}
-	o, d, err := decide(w.t.Context(), w, r.look(), nodes)
+	o, d, err := decide(w.t.Context(), w, r.look(), nodes, time.Now())
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if d.Writes(o.View(nodes).Lease) {
+	if d.Writes(o.View(nodes, time.Now()).Lease) {
 		if crashAfter--; crashAfter < 0 || !w.writeLease(o, d) {
 			return
 		}
@@ -98,6 +99,9 @@ func (r *replica) reconcile(w *world, crashAfter int) {
 	for {
 		_, patches := routing.Next(a, o.Members, o.Pods)
 		if len(patches) == 0 {
+			if pod := makesRoom(o, d); pod != nil && crashAfter > 0 {
+				w.deletePod(o, pod, d)
+			}
 			return
 		}
 		for _, p := range patches {
@@ -112,6 +116,7 @@ func (r *replica) reconcile(w *world, crashAfter int) {
 // written follows from the Lease and that nothing more is written.
 func (w *world) settle(replicas []*replica) {
 	for range 20 {
+		w.reap()
 		for _, r := range replicas {
 			r.hearAll(w)
 			r.reconcile(w, 1000)
@@ -145,7 +150,7 @@ func (w *world) settle(replicas []*replica) {
 		}
 	}
 	served := slices.ContainsFunc(w.alive(), func(p *corev1.Pod) bool { return p.UID == holder })
-	if anybody && !served {
+	if anybody && !served && !w.heldUnselected(holder) {
 		w.t.Fatalf("a pod is eligible, but the holder is %q", holder)
 	}
 	w.checkRouted(holder)
@@ -162,18 +167,26 @@ func (w *world) alive() (alive []*corev1.Pod) {
 
 func TestSimulation(t *testing.T) {
 	const selector, label, slice = api.RoutingSelector, api.RoutingLabel, api.RoutingEndpointSlice
-	tests := map[string][]api.Routing{
-		"by selector":                            {selector},
-		"by label":                               {label},
-		"by EndpointSlice":                       {slice},
-		"by EndpointSlice and selector, in turn": {slice, selector},
-		"by all of them, in turn":                {slice, selector, label},
+	demoted := map[string]string{api.AnnotationOnDemote: api.OnDemoteDelete}
+	stopped := map[string]string{api.AnnotationOnDemote: api.OnDemoteDelete, api.AnnotationHandover: api.HandoverAfterTermination}
+	tests := map[string]struct {
+		routings []api.Routing
+		asked    map[string]string
+	}{
+		"by selector":                            {routings: []api.Routing{selector}},
+		"by label":                               {routings: []api.Routing{label}},
+		"by EndpointSlice":                       {routings: []api.Routing{slice}},
+		"by EndpointSlice and selector, in turn": {routings: []api.Routing{slice, selector}},
+		"by all of them, in turn":                {routings: []api.Routing{slice, selector, label}},
+		"where who is demoted is deleted":        {[]api.Routing{selector}, demoted},
+		"where the next waits for the former":    {[]api.Routing{selector}, stopped},
+		"and by EndpointSlice":                   {[]api.Routing{slice}, stopped},
 	}
-	for name, routings := range tests {
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(500) {
 				t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-					w := newWorld(t, seed, routings)
+					w := newWorld(t, seed, test.routings, test.asked)
 					replicas := []*replica{newReplica(w), newReplica(w), newReplica(w)}
 					w.between = func() {
 						// Another replica comes between two writes.

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strconv"
 	"testing"
@@ -42,13 +43,14 @@ type world struct {
 	writes   int
 }
 
-func newWorld(t *testing.T, seed uint64, routings []api.Routing) *world {
+func newWorld(t *testing.T, seed uint64, routings []api.Routing, asked map[string]string) *world {
 	t.Helper()
 	w := &world{t: t, random: rand.New(rand.NewPCG(seed, 0)), pods: map[string]*corev1.Pod{}, holderOf: map[int32]types.UID{}, slices: map[string]*discoveryv1.EndpointSlice{}, routings: routings}
 	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{
 		Namespace: "default", Name: "web", UID: "service", ResourceVersion: w.next(),
 		Annotations: map[string]string{api.AnnotationServiceMode: api.ModeActiveStandby},
 	}, Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "web"}, ClusterIP: "10.1.0.1"}}
+	maps.Copy(service.Annotations, asked)
 	choose(service, routings[0])
 	w.putService(service)
 	for i := range 3 {
@@ -120,7 +122,9 @@ func (w *world) disturb() {
 	case 8:
 		// Of an epoch that was never derived nothing but the Lease tells, so
 		// that deleting it just then loses it.
-		if w.lease != nil && *w.lease.Spec.LeaseTransitions == w.serviceStamp() {
+		// Nor can anybody else tell who may still be at work, if the marks on that one are
+		// gone too.
+		if w.lease != nil && *w.lease.Spec.LeaseTransitions == w.serviceStamp() && !w.afterTermination() {
 			w.lease = nil
 		}
 	case 9:
@@ -159,6 +163,7 @@ func (w *world) writeLease(o *observation.Observation, d election.Decision) bool
 	if o.Lease != nil {
 		l = o.Lease.DeepCopy()
 	}
+	w.checkStopped(d)
 	fill(l, d)
 	l.ResourceVersion = w.next()
 	w.lease, o.Lease = l, l
@@ -175,6 +180,54 @@ func (w *world) writeLease(o *observation.Observation, d election.Decision) bool
 		w.holderOf[d.Epoch] = d.HolderUID
 	}
 	return true
+}
+
+// checkStopped fails the test if a pod is followed that may be at work, where the Service
+// lets none.
+func (w *world) checkStopped(d election.Decision) {
+	former, had := w.holderOf[w.epoch]
+	if !d.Transition() || !had || !w.afterTermination() {
+		return
+	}
+	for _, pod := range w.pods {
+		if pod.UID == former && pod.UID != d.HolderUID && !observation.Finished(pod) {
+			w.t.Fatalf("%s has not stopped: %s", pod.Name, d.Message())
+		}
+	}
+}
+
+func (w *world) afterTermination() bool {
+	return w.service.Annotations[api.AnnotationHandover] == api.HandoverAfterTermination
+}
+
+// deletePod is the last step of makeRoom.
+func (w *world) deletePod(o *observation.Observation, pod *corev1.Pod, d election.Decision) {
+	live, exists := w.pods[pod.Name]
+	if w.lease == nil || w.lease.ResourceVersion != o.Lease.ResourceVersion || !exists || live.UID != pod.UID || live.ResourceVersion != pod.ResourceVersion {
+		return
+	}
+	if holder := w.holderOf[w.epoch]; pod.UID == holder && d.Action != election.Stop {
+		w.t.Fatalf("the master %s is deleted: %s", pod.Name, d.Message())
+	}
+	live = live.DeepCopy()
+	live.DeletionTimestamp = ptr.To(metav1.Now())
+	w.put(live)
+	w.writes++
+}
+
+// reap removes the pods that terminate, as kubelet does when they have stopped.
+func (w *world) reap() {
+	maps.DeleteFunc(w.pods, func(_ string, pod *corev1.Pod) bool { return pod.DeletionTimestamp != nil })
+}
+
+// heldUnselected says whether the holder may still be at work, and is nobody's to delete.
+func (w *world) heldUnselected(holder types.UID) bool {
+	for _, pod := range w.pods {
+		if pod.UID == holder && !api.Selects(w.service, pod.Labels) {
+			return w.afterTermination()
+		}
+	}
+	return false
 }
 
 func (w *world) patch(o *observation.Observation, p routing.Change) bool {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
@@ -24,12 +26,13 @@ import (
 )
 
 // record writes the decision into the Lease, on the version that it was
-// decided on, and says whether that was necessary. With two replicas one of
-// them gets a conflict here.
-func (c *Controller) record(ctx context.Context, o *observation.Observation, d election.Decision) (written bool, err error) {
+// decided on, and says whether that was necessary; or renews it, if that is due. With
+// two replicas one of them gets a conflict here.
+func (c *Controller) record(ctx context.Context, o *observation.Observation, d election.Decision, renew bool) (written bool, err error) {
 	leases := c.client.CoordinationV1().Leases(o.Key.Namespace)
 	decided := d.Writes(o.LeaseView())
-	if !decided && owned(o) {
+	unchanged := !decided && owned(o) && (d.Ineligible != "" || timed(o))
+	if unchanged && !renew {
 		return false, nil
 	}
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
@@ -40,13 +43,24 @@ func (c *Controller) record(ctx context.Context, o *observation.Observation, d e
 		lease = o.Lease.DeepCopy()
 	}
 	lease.OwnerReferences = ownerReferences(o)
+	if d.Ineligible == "" {
+		// Otherwise a holder that is waited for may go by the one that it has read.
+		lease.Spec.LeaseDurationSeconds = leaseDuration(o)
+	}
 	if decided {
 		fill(lease, d)
+	}
+	if renew {
+		lease.Spec.RenewTime = ptr.To(metav1.NowMicro())
 	}
 	if o.Lease == nil {
 		lease, err = leases.Create(ctx, lease, metav1.CreateOptions{FieldManager: api.ManagedBy})
 	} else {
 		lease, err = leases.Update(ctx, lease, metav1.UpdateOptions{FieldManager: api.ManagedBy})
+	}
+	if apierrors.IsConflict(err) && unchanged {
+		// Another replica has renewed it; of all else that it may be is yet to be heard.
+		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("writing the Lease: %w", err)
@@ -68,11 +82,24 @@ func fill(lease *coordinationv1.Lease, d election.Decision) {
 		lease.Annotations[api.AnnotationReason] = string(d.Reason)
 		lease.Spec.AcquireTime = &now
 	}
-	lease.Annotations[api.AnnotationHolderUID] = string(d.HolderUID)
-	lease.Spec.LeaseTransitions = &d.Epoch
-	lease.Spec.HolderIdentity, lease.Spec.RenewTime = &d.Holder, &now
+	annotate := func(key, value string) {
+		if value == "" {
+			delete(lease.Annotations, key)
+		} else {
+			lease.Annotations[key] = value
+		}
+	}
+	annotate(api.AnnotationHolderUID, string(d.HolderUID))
+	annotate(api.AnnotationNextHolder, d.Next)
+	if d.Transition() {
+		annotate(api.AnnotationDemotedUID, string(d.Demoted))
+	}
+	lease.Spec.LeaseTransitions, lease.Spec.HolderIdentity = &d.Epoch, &d.Holder
+	if d.Ineligible == "" {
+		// Otherwise a holder that may be at work would believe in its Lease for longer.
+		lease.Spec.RenewTime = &now
+	}
 	if d.HolderUID == "" {
-		delete(lease.Annotations, api.AnnotationHolderUID)
 		lease.Spec.HolderIdentity, lease.Spec.AcquireTime, lease.Spec.RenewTime = nil, nil, nil
 	}
 }
@@ -92,9 +119,22 @@ func ownerReferences(o *observation.Observation) []metav1.OwnerReference {
 	return owners
 }
 
-// owned says whether the Lease has the owners that it should have.
+// leaseDuration is nil if the Lease is not renewed.
+func leaseDuration(o *observation.Observation) *int32 {
+	if d := o.Settings().LeaseDuration; d > 0 {
+		return ptr.To(int32(d / time.Second))
+	}
+	return nil
+}
+
+// owned says whether the Lease has the owners that it should have, and timed whether it
+// is valid for as long as it should be.
 func owned(o *observation.Observation) bool {
 	return apiequality.Semantic.DeepEqual(ownerReferences(o), o.Lease.OwnerReferences)
+}
+
+func timed(o *observation.Observation) bool {
+	return ptr.Equal(leaseDuration(o), o.Lease.Spec.LeaseDurationSeconds)
 }
 
 // route writes what follows from the Lease, phase by phase, and calls routed

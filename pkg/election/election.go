@@ -17,8 +17,29 @@ type View struct {
 	// Candidates are the pods that the election's Services select, in any
 	// order. Others may be among them, which are Unselected.
 	Candidates []Candidate
+	Policy     Policy
+	Now        time.Time
+	// DownSince is since when the holder has been seen not to be eligible, while
+	// nobody renewed the Lease; zero if that is seen only now.
+	DownSince time.Time
+}
+
+// Policy is what users ask of the election.
+type Policy struct {
 	// MovesLose: a planned move loses requests too, so that none is made unasked.
 	MovesLose bool
+	// Paused: whoever is master stays it.
+	Paused bool
+	// Failback is how long a preferred pod must have been Ready, and the master been
+	// master, for the master to move back; nil for never.
+	Failback *time.Duration
+	// FailoverDelay is how long a holder is waited for that may become eligible again.
+	FailoverDelay time.Duration
+	// AfterTermination: nobody becomes master before the former one has stopped.
+	AfterTermination bool
+	// DeleteDemoted: the controller may delete the pod that makes room, and the one
+	// that has.
+	DeleteDemoted bool
 }
 
 // Lease is what the election's Lease says; the zero value says that there is
@@ -33,6 +54,14 @@ type Lease struct {
 	HolderUID types.UID
 	// Epoch is the number of changes of holder so far: the fencing token.
 	Epoch int32
+	// Next is the name of the pod that somebody asked for, and that is to follow once
+	// the holder has made room.
+	Next string
+	// Acquired is since when the holder has been master.
+	Acquired time.Time
+	// Duration is for how long the holder may believe in the Lease after it was
+	// renewed; 0 if it is not renewed.
+	Duration time.Duration
 }
 
 // Trace is what routing wrote down on Services and pods. It outlives a Lease
@@ -52,7 +81,9 @@ type Candidate struct {
 
 	// Unselected: not, or no longer, a candidate; here because it is the holder,
 	// or was one.
-	Unselected  bool
+	Unselected bool
+	// Excluded: its annotation says that it is not to be master.
+	Excluded    bool
 	Finished    bool
 	Terminating bool
 	Ready       bool
@@ -75,6 +106,8 @@ type Candidate struct {
 	Preferred bool
 	// Revision is the hash that its Deployment or StatefulSet gave it.
 	Revision string
+	// Index is its ordinal in its StatefulSet; 0 of other pods.
+	Index int
 	// Identified: it carries its identity label already, so that one write
 	// less is needed to route to it.
 	Identified bool
@@ -101,6 +134,8 @@ const (
 	// Switchover replaces a holder that is, because somebody asked for it or it
 	// would soon have to go.
 	Switchover Action = "Switchover"
+	// Stop holds the holder and has its pod deleted, for another to follow it.
+	Stop Action = "Stop"
 )
 
 // Reason says why a decision was taken, or why a pod is not eligible. It is
@@ -117,6 +152,15 @@ const (
 	NobodyEligible Reason = "NobodyEligible"
 	// AwaitingEligible: nobody holds the Lease, and nobody can.
 	AwaitingEligible Reason = "AwaitingEligible"
+	// ElectionPaused: a user lets nothing move.
+	ElectionPaused Reason = "ElectionPaused"
+	// AwaitingHolder: the holder is not eligible, but waited for.
+	AwaitingHolder Reason = "AwaitingHolder"
+	// AwaitingExpiry: the holder may not know that it is replaced, and believe in its
+	// Lease until that expires.
+	AwaitingExpiry Reason = "AwaitingExpiry"
+	// AwaitingTermination: the holder has to stop before another becomes master.
+	AwaitingTermination Reason = "AwaitingTermination"
 )
 
 // Reasons to restore.
@@ -141,6 +185,8 @@ const (
 	// NodeUnschedulable: the holder's node is cordoned, and an eligible pod is on
 	// one that is not. It would soon have to go.
 	NodeUnschedulable Reason = "NodeUnschedulable"
+	// PreferredEligible: a preferred pod has been eligible for long enough to fail back.
+	PreferredEligible Reason = "PreferredEligible"
 )
 
 // Reasons to fail over, and why a pod is not eligible.
@@ -149,6 +195,8 @@ const (
 	HolderGone Reason = "HolderGone"
 	// HolderUnselected: its labels no longer match the Service's selector.
 	HolderUnselected Reason = "HolderUnselected"
+	// HolderExcluded: its annotation says that it is not to be master.
+	HolderExcluded Reason = "HolderExcluded"
 	// HolderFinished: its phase is Succeeded or Failed.
 	HolderFinished Reason = "HolderFinished"
 	// HolderTerminating: it has a deletionTimestamp.
@@ -173,6 +221,14 @@ type Decision struct {
 	Epoch     int32
 	// Previous is the name of the holder that is replaced, if that is known.
 	Previous string
+	// Ineligible is why the holder, which is kept, is not eligible; empty if it is.
+	Ineligible Reason
+	// Next is the name of the pod that was asked for and has to wait.
+	Next string
+	// Demoted is the UID of the former holder, if its pod is to be deleted.
+	Demoted types.UID
+	// Again is after how long to decide again although nothing has changed; 0 for never.
+	Again time.Duration
 	// Refused is set if somebody edited the holder and cannot have it. It
 	// stands beside whatever else was decided.
 	Refused *Refusal
@@ -188,12 +244,29 @@ type Refusal struct {
 
 // Writes says whether the Lease has to be written for the decision.
 func (d Decision) Writes(lease Lease) bool {
-	return d.Action != Refuse && (!lease.Exists || lease.Holder != d.Holder || lease.HolderUID != d.HolderUID || lease.Epoch != d.Epoch)
+	return d.Action != Refuse && (!lease.Exists || lease.Holder != d.Holder || lease.HolderUID != d.HolderUID || lease.Epoch != d.Epoch || lease.Next != d.Next)
 }
 
 // Transition says whether the decision changes the holder.
 func (d Decision) Transition() bool {
 	return d.Action == Elect || d.Action == Failover || d.Action == Switchover
+}
+
+// Served says whether there is a master that is eligible.
+func (d Decision) Served() bool { return d.HolderUID != "" && d.Ineligible == "" }
+
+// Problem says whether users should hear that nothing is done.
+func (d Decision) Problem() bool {
+	switch d.Reason {
+	case LeaseForeign, NobodyEligible, AwaitingHolder, AwaitingExpiry:
+		return true
+	case AwaitingTermination:
+		// A pod that terminates does what it should.
+		return d.Ineligible != HolderTerminating
+	case ElectionPaused:
+		return d.Ineligible != ""
+	}
+	return false
 }
 
 // Ineligible says why the pod cannot hold the Lease now; empty if it can. That it is
@@ -206,6 +279,8 @@ func (c Candidate) Ineligible() Reason {
 		return HolderFinished
 	case c.Terminating:
 		return HolderTerminating
+	case c.Excluded:
+		return HolderExcluded
 	case !c.Ready:
 		return HolderNotReady
 	case c.NodeSilent:
@@ -215,3 +290,17 @@ func (c Candidate) Ineligible() Reason {
 	}
 	return ""
 }
+
+// Fails says whether the reason is why a pod is not eligible.
+func (r Reason) Fails() bool {
+	_, is := ineligible[r]
+	return is && r != NodeUnschedulable
+}
+
+// recovers says whether a pod that is not eligible may become so again by itself.
+func (r Reason) recovers() bool {
+	return r == HolderNotReady || r == NodeSilent || r == HolderUnresponsive
+}
+
+// reachable says whether the pod can be expected to hear of a new holder.
+func (c Candidate) reachable() bool { return c.Ready && !c.NodeSilent && !c.Unresponsive }

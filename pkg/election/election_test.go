@@ -8,7 +8,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+// Pods are there and Ready from start on; it is now where the time matters.
+var (
+	start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	now   = start.Add(time.Hour)
+)
 
 // pod returns an eligible candidate.
 func pod(name string, change ...func(*Candidate)) Candidate {
@@ -28,7 +32,18 @@ func draining(c *Candidate)     { c.Draining = true }
 func nodeSilent(c *Candidate)   { c.NodeSilent = true }
 func answers(c *Candidate)      { c.Answers = true }
 func unresponsive(c *Candidate) { c.Unresponsive = true }
+func excluded(c *Candidate)     { c.Excluded = true }
+func preferred(c *Candidate)    { c.Preferred = true }
+func identified(c *Candidate)   { c.Identified = true }
 func reborn(c *Candidate)       { c.UID += "-2" }
+
+func readyFor(d time.Duration) func(*Candidate) {
+	return func(c *Candidate) { c.ReadySince = now.Add(-d) }
+}
+
+func revision(hash string, created time.Duration) func(*Candidate) {
+	return func(c *Candidate) { c.Revision, c.Created = hash, start.Add(created) }
+}
 
 // held is a Lease as the controller has written it.
 func held(by string, epoch int32) Lease {
@@ -38,6 +53,23 @@ func held(by string, epoch int32) Lease {
 // editedTo is a Lease whose holder a user has changed since.
 func (l Lease) editedTo(holder string) Lease {
 	l.Holder = holder
+	return l
+}
+
+// promising is a Lease in which the controller has noted who was asked for.
+func (l Lease) promising(next string) Lease {
+	l.Next = next
+	return l
+}
+
+func (l Lease) acquired(ago time.Duration) Lease {
+	l.Acquired = now.Add(-ago)
+	return l
+}
+
+// valid is a Lease that is renewed.
+func (l Lease) valid(d time.Duration) Lease {
+	l.Duration = d
 	return l
 }
 
@@ -59,326 +91,205 @@ func (d Decision) refusing(holder string, why Reason) Decision {
 	return d
 }
 
+// though says why the holder, which is kept, is not eligible.
+func (d Decision) though(why Reason) Decision {
+	d.Ineligible = why
+	return d
+}
+
+func (d Decision) promising(next string) Decision {
+	d.Next = next
+	return d
+}
+
+func (d Decision) again(after time.Duration) Decision {
+	d.Again = after
+	return d
+}
+
+// deleting says that the former holder's pod is deleted.
+func (d Decision) deleting(name string) Decision {
+	d.Demoted = types.UID("uid-" + name)
+	return d
+}
+
+// decisionTest is a case of TestDecide.
+type decisionTest struct {
+	view View
+	want Decision
+	// writes: the Lease has to be written for it.
+	writes bool
+}
+
 func TestDecide(t *testing.T) {
-	tests := map[string]struct {
-		view View
-		want Decision
-		// writes: the Lease has to be written for it.
-		writes bool
-	}{
-		"a foreign Lease is refused, whatever else there is": {
-			view: View{Lease: Lease{Exists: true, Foreign: true, Holder: "a"}, Candidates: []Candidate{pod("a")}},
-			want: Decision{Action: Refuse, Reason: LeaseForeign},
-		},
-		"the first eligible pod becomes the first master": {
-			view:   View{Candidates: []Candidate{pod("a", notReady), pod("b")}},
-			want:   to(Elect, FirstEligible, "b", 1),
-			writes: true,
-		},
-		"without an eligible pod the Lease shows that a master is awaited": {
-			view:   View{Candidates: []Candidate{pod("a", notReady)}},
-			want:   Decision{Action: Hold, Reason: AwaitingEligible},
-			writes: true,
-		},
-		"a Lease that awaits a master is not written again": {
-			view: View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a", notReady)}},
-			want: Decision{Action: Hold, Reason: AwaitingEligible},
-		},
-		"the awaited master is elected": {
-			view:   View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a")}},
-			want:   to(Elect, FirstEligible, "a", 1),
-			writes: true,
-		},
-		"the master stays while it is eligible, also if others are better": {
-			view: View{Lease: held("b", 4), Candidates: []Candidate{pod("a", func(c *Candidate) { c.Preferred = true }), pod("b")}},
-			want: to(Hold, HolderEligible, "b", 4),
-		},
-		"a master on an unschedulable node moves to one elsewhere": {
-			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b", draining), pod("c")}},
-			want:   to(Switchover, NodeUnschedulable, "c", 5).from("a"),
-			writes: true,
-		},
-		"it stays if all others are on such nodes": {
-			view: View{Lease: held("b", 4), Candidates: []Candidate{pod("a", draining), pod("b", draining)}},
-			want: to(Hold, HolderEligible, "b", 4),
-		},
-		"it stays if those elsewhere are not eligible": {
-			view: View{Lease: held("b", 4), Candidates: []Candidate{pod("a", notReady), pod("b", draining)}},
-			want: to(Hold, HolderEligible, "b", 4),
-		},
-		"it stays if a move would lose requests": {
-			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}, MovesLose: true},
-			want: to(Hold, HolderEligible, "a", 4),
-		},
-		"it moves also from a Lease that was deleted": {
-			view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("a"), pod("b", draining)}},
-			want:   to(Switchover, NodeUnschedulable, "a", 5).from("b"),
-			writes: true,
-		},
-		"a master that fails on such a node fails over": {
-			view:   View{Lease: held("b", 4), Candidates: []Candidate{pod("a"), pod("b", draining, notReady)}},
-			want:   to(Failover, HolderNotReady, "a", 5).from("b"),
-			writes: true,
-		},
-		"a master that is not Ready is replaced": {
-			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")}},
-			want:   to(Failover, HolderNotReady, "b", 5).from("a"),
-			writes: true,
-		},
-		"a master that terminates is replaced, although it is Ready": {
-			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", terminating), pod("b")}},
-			want:   to(Failover, HolderTerminating, "b", 5).from("a"),
-			writes: true,
-		},
-		"a master whose containers have ended is replaced": {
-			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", finished), pod("b")}},
-			want:   to(Failover, HolderFinished, "b", 5).from("a"),
-			writes: true,
-		},
-		"a master that the Service no longer selects is replaced": {
-			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unselected), pod("b")}},
-			want:   to(Failover, HolderUnselected, "b", 5).from("a"),
-			writes: true,
-		},
-		"a master on a node without heartbeat is replaced by one elsewhere": {
-			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeSilent), pod("b", nodeSilent), pod("c")}},
-			want:   to(Failover, NodeSilent, "c", 5).from("a"),
-			writes: true,
-		},
-		"it is held while nobody elsewhere is eligible": {
-			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeSilent), pod("b", nodeSilent), pod("c", notReady)}},
-			want: to(Hold, NobodyEligible, "a", 4),
-		},
-		"an edit to a pod on such a node is refused": {
-			view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", nodeSilent)}},
-			want:   to(Restore, EditRefused, "a", 4).refusing("b", NodeSilent),
-			writes: true,
-		},
-		"a master that is gone is replaced": {
-			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("b")}},
-			want:   to(Failover, HolderGone, "b", 5).from("a"),
-			writes: true,
-		},
-		"a pod re-created under the master's name is another pod": {
-			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", reborn)}},
-			want: Decision{
-				Action: Failover, Reason: HolderGone, Holder: "a", HolderUID: "uid-a-2", Epoch: 5,
-				Previous: "a",
-			},
-			writes: true,
-		},
-		"a master that cannot serve is held while nobody else can": {
-			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b", terminating)}},
-			want: to(Hold, NobodyEligible, "a", 4),
-		},
-		"a master that is gone is held while nobody is eligible": {
-			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("b", notReady)}},
-			want: to(Hold, NobodyEligible, "a", 4),
-		},
-
-		"an edit of the holder is followed": {
-			view:   View{Lease: held("a", 4).editedTo("b"), Trace: routed("a", 4), Candidates: []Candidate{pod("a"), pod("b")}},
-			want:   to(Switchover, HolderEdited, "b", 5).from("a"),
-			writes: true,
-		},
-		"an edit to a pod that is not Ready is refused": {
-			view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", notReady)}},
-			want:   to(Restore, EditRefused, "a", 4).refusing("b", HolderNotReady),
-			writes: true,
-		},
-		"an edit to a pod that does not exist is refused": {
-			view:   View{Lease: held("a", 4).editedTo("x"), Candidates: []Candidate{pod("a"), pod("b")}},
-			want:   to(Restore, EditRefused, "a", 4).refusing("x", HolderGone),
-			writes: true,
-		},
-		"an edit to a pod on an unschedulable node, which would not stay, is refused": {
-			view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", draining)}},
-			want:   to(Restore, EditRefused, "a", 4).refusing("b", NodeUnschedulable),
-			writes: true,
-		},
-		"it is followed if it would stay, as moves lose requests": {
-			view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", draining)}, MovesLose: true},
-			want:   to(Switchover, HolderEdited, "b", 5).from("a"),
-			writes: true,
-		},
-		"it is followed if all others are on such nodes": {
-			view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", draining), pod("b", draining)}},
-			want:   to(Switchover, HolderEdited, "b", 5).from("a"),
-			writes: true,
-		},
-		"a refused edit does not keep a failed master": {
-			view:   View{Lease: held("a", 4).editedTo("x"), Candidates: []Candidate{pod("a", notReady), pod("b")}},
-			want:   to(Failover, HolderNotReady, "b", 5).from("a").refusing("x", HolderGone),
-			writes: true,
-		},
-		"a refused edit is taken back also while nobody is eligible": {
-			view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", notReady), pod("b", notReady)}},
-			want:   to(Restore, EditRefused, "a", 4).refusing("b", HolderNotReady),
-			writes: true,
-		},
-		"a Lease that somebody made with a holder elects that one": {
-			view:   View{Lease: Lease{Exists: true, Holder: "b"}, Candidates: []Candidate{pod("a"), pod("b")}},
-			want:   to(Switchover, HolderEdited, "b", 1),
-			writes: true,
-		},
-		"a Lease that somebody made with a holder that does not exist": {
-			view:   View{Lease: Lease{Exists: true, Holder: "x"}, Candidates: []Candidate{pod("a")}},
-			want:   to(Elect, FirstEligible, "a", 1).refusing("x", HolderGone),
-			writes: true,
-		},
-
-		"holder and epoch are restored when the Lease is deleted": {
-			view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("a"), pod("b")}},
-			want:   to(Restore, LeaseLost, "b", 4),
-			writes: true,
-		},
-		"also of a master that is not eligible while nobody else is": {
-			view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("b", notReady)}},
-			want:   to(Restore, LeaseLost, "b", 4),
-			writes: true,
-		},
-		"a deleted Lease does not keep a failed master": {
-			view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("a"), pod("b", notReady)}},
-			want:   to(Failover, HolderNotReady, "a", 5).from("b"),
-			writes: true,
-		},
-		"the epoch is kept when the Lease and the master are gone": {
-			view:   View{Trace: routed("b", 4)},
-			want:   Decision{Action: Hold, Reason: AwaitingEligible, Epoch: 4},
-			writes: true,
-		},
-		"the next master after that has an epoch of its own": {
-			view:   View{Lease: Lease{Exists: true, Epoch: 4}, Trace: routed("b", 4), Candidates: []Candidate{pod("a")}},
-			want:   Decision{Action: Failover, Reason: HolderGone, Holder: "a", HolderUID: "uid-a", Epoch: 5},
-			writes: true,
-		},
-		"a holder that was removed is put back": {
-			view:   View{Lease: held("a", 4).editedTo(""), Candidates: []Candidate{pod("a"), pod("b")}},
-			want:   to(Restore, LeaseLost, "a", 4),
-			writes: true,
-		},
-		"a holder's UID that was removed is put back": {
-			view:   View{Lease: Lease{Exists: true, Holder: "a", Epoch: 4}, Trace: routed("a", 4), Candidates: []Candidate{pod("a"), pod("b")}},
-			want:   to(Restore, LeaseLost, "a", 4),
-			writes: true,
-		},
-		"an epoch that was lowered is raised to what it was": {
-			view:   View{Lease: held("a", 2), Trace: routed("a", 4), Candidates: []Candidate{pod("a")}},
-			want:   to(Restore, EpochRestored, "a", 4),
-			writes: true,
-		},
-		"an epoch that another holder has had is never used again": {
-			view:   View{Lease: held("a", 2), Trace: routed("b", 4), Candidates: []Candidate{pod("a"), pod("b")}},
-			want:   to(Restore, EpochRestored, "a", 5),
-			writes: true,
-		},
-		"an epoch that was lowered is raised also for a master that is gone": {
-			view:   View{Lease: held("a", 2), Trace: routed("a", 4)},
-			want:   to(Restore, EpochRestored, "a", 4),
-			writes: true,
-		},
-		"an epoch that was raised counts from then on": {
-			view: View{Lease: held("a", 9), Trace: routed("a", 4), Candidates: []Candidate{pod("a")}},
-			want: to(Hold, HolderEligible, "a", 9),
-		},
-		"stamps of which nobody knows the holder still count": {
-			view:   View{Trace: Trace{Epoch: 4}, Candidates: []Candidate{pod("a")}},
-			want:   to(Elect, FirstEligible, "a", 5),
-			writes: true,
-		},
-
-		"a master that has stopped answering is replaced if another answers": {
-			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive), pod("b", answers)}},
-			want:   to(Failover, HolderUnresponsive, "b", 5).from("a"),
-			writes: true,
-		},
-		"a master that has stopped answering stays if no other answers": {
-			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive), pod("b"), pod("c", unresponsive)}},
-			want: to(Hold, HolderEligible, "a", 4),
-		},
-		"one that answers and could not be master does not count": {
-			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive), pod("b", answers, notReady), pod("c")}},
-			want: to(Hold, HolderEligible, "a", 4),
-		},
-		"if nobody answers, readiness alone decides": {
-			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive, notReady), pod("b", unresponsive)}},
-			want:   to(Failover, HolderNotReady, "b", 5).from("a"),
-			writes: true,
-		},
-		"a standby that has stopped answering is not elected, as the master's answers show that it could": {
-			view: View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", answers), pod("b", unresponsive)}},
-			want: to(Restore, EditRefused, "a", 4).refusing("b", HolderUnresponsive), writes: true,
-		},
-		"a master that never answered stays": {
-			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", answers)}},
-			want: to(Hold, HolderEligible, "a", 4),
-		},
-		"a master leaves a cordoned node also for a pod of which only Kubernetes says that it serves": {
-			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", answers, draining), pod("b")}},
-			want:   to(Switchover, NodeUnschedulable, "b", 5).from("a"),
-			writes: true,
-		},
-		"but not for one that has stopped answering": {
-			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", answers, draining), pod("b", unresponsive)}},
-			want: to(Hold, HolderEligible, "a", 4),
-		},
-		"of the pods that nobody vouches for, one that has stopped answering is the last": {
-			view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", terminating), pod("b", unresponsive), pod("c")}},
-			want:   to(Failover, HolderTerminating, "c", 5).from("a"),
-			writes: true,
-		},
-		"a master does not come back when it answers again": {
-			view: View{Lease: held("b", 5), Candidates: []Candidate{pod("a", answers), pod("b", answers)}},
-			want: to(Hold, HolderEligible, "b", 5),
-		},
-
-		"the predecessor's master is adopted": {
-			view:   View{Candidates: []Candidate{pod("a"), pod("b", designated)}},
-			want:   to(Adopt, AlreadyDesignated, "b", 1),
-			writes: true,
-		},
-		"also when the Lease awaits a master": {
-			view:   View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a"), pod("b", designated)}},
-			want:   to(Adopt, AlreadyDesignated, "b", 1),
-			writes: true,
-		},
-		"of two that the predecessor left active, the better is adopted": {
-			view:   View{Candidates: []Candidate{pod("a", designated, notReady), pod("b", designated), pod("c", designated)}},
-			want:   to(Adopt, AlreadyDesignated, "b", 1),
-			writes: true,
-		},
-		"a predecessor's master that cannot serve is not adopted": {
-			view:   View{Candidates: []Candidate{pod("a"), pod("b", designated, notReady)}},
-			want:   to(Elect, FirstEligible, "a", 1),
-			writes: true,
-		},
-		"a designation means nothing once there is a master": {
-			view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", designated)}},
-			want: to(Hold, HolderEligible, "a", 4),
-		},
-	}
 	seen := map[Reason]bool{}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			got := Decide(test.view)
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("decision (-want +got):\n%s", diff)
-			}
-			if writes := got.Writes(test.view.Lease); writes != test.writes {
-				t.Errorf("writes the Lease: %v, want %v", writes, test.writes)
-			}
-			if got.Message() == "" {
-				t.Error("no message")
+	for topic, tests := range map[string]map[string]decisionTest{
+		"election": electionTests, "edit": editTests, "restore": restoreTests, "adoption": adoptionTests, "probes": probeTests,
+		"paused": pausedTests, "failback": failbackTests, "failover-delay": delayTests, "lease-duration": expiryTests,
+		"after-termination": terminationTests, "edit with after-termination": terminationEditTests, "on-demote": demoteTests,
+	} {
+		t.Run(topic, func(t *testing.T) {
+			for name, test := range tests {
+				t.Run(name, func(t *testing.T) {
+					got := Decide(test.view)
+					if diff := cmp.Diff(test.want, got); diff != "" {
+						t.Errorf("decision (-want +got):\n%s", diff)
+					}
+					if writes := got.Writes(test.view.Lease); writes != test.writes {
+						t.Errorf("writes the Lease: %v, want %v", writes, test.writes)
+					}
+					if got.Message() == "" {
+						t.Error("no message")
+					}
+				})
+				seen[test.want.Reason] = true
 			}
 		})
-		seen[test.want.Reason] = true
 	}
 	for _, reason := range []Reason{
 		LeaseForeign, HolderEligible, NobodyEligible, AwaitingEligible, LeaseLost, EpochRestored, EditRefused,
 		AlreadyDesignated, FirstEligible, HolderEdited, NodeUnschedulable, HolderGone, HolderUnselected, HolderFinished, HolderTerminating, HolderNotReady, NodeSilent, HolderUnresponsive,
+		ElectionPaused, AwaitingHolder, AwaitingExpiry, AwaitingTermination, PreferredEligible, HolderExcluded,
 	} {
 		if !seen[reason] {
 			t.Errorf("no case decides for the reason %s", reason)
 		}
 	}
+}
+
+// electionTests are of masters that come and go.
+var electionTests = map[string]decisionTest{
+	"a foreign Lease is refused, whatever else there is": {
+		view: View{Lease: Lease{Exists: true, Foreign: true, Holder: "a"}, Candidates: []Candidate{pod("a")}},
+		want: Decision{Action: Refuse, Reason: LeaseForeign},
+	},
+	"the first eligible pod becomes the first master": {
+		view:   View{Candidates: []Candidate{pod("a", notReady), pod("b")}},
+		want:   to(Elect, FirstEligible, "b", 1),
+		writes: true,
+	},
+	"without an eligible pod the Lease shows that a master is awaited": {
+		view:   View{Candidates: []Candidate{pod("a", notReady)}},
+		want:   Decision{Action: Hold, Reason: AwaitingEligible},
+		writes: true,
+	},
+	"a Lease that awaits a master is not written again": {
+		view: View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a", notReady)}},
+		want: Decision{Action: Hold, Reason: AwaitingEligible},
+	},
+	"the awaited master is elected": {
+		view:   View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a")}},
+		want:   to(Elect, FirstEligible, "a", 1),
+		writes: true,
+	},
+	"the master stays while it is eligible, also if others are better": {
+		view: View{Lease: held("b", 4), Candidates: []Candidate{pod("a", preferred), pod("b")}},
+		want: to(Hold, HolderEligible, "b", 4),
+	},
+	"a master on an unschedulable node moves to one elsewhere": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b", draining), pod("c")}},
+		want:   to(Switchover, NodeUnschedulable, "c", 5).from("a"),
+		writes: true,
+	},
+	"it stays if all others are on such nodes": {
+		view: View{Lease: held("b", 4), Candidates: []Candidate{pod("a", draining), pod("b", draining)}},
+		want: to(Hold, HolderEligible, "b", 4),
+	},
+	"it stays if those elsewhere are not eligible": {
+		view: View{Lease: held("b", 4), Candidates: []Candidate{pod("a", notReady), pod("b", draining)}},
+		want: to(Hold, HolderEligible, "b", 4),
+	},
+	"it stays if a move would lose requests": {
+		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}, Policy: Policy{MovesLose: true}},
+		want: to(Hold, HolderEligible, "a", 4),
+	},
+	"it moves also from a Lease that was deleted": {
+		view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("a"), pod("b", draining)}},
+		want:   to(Switchover, NodeUnschedulable, "a", 5).from("b"),
+		writes: true,
+	},
+	"a master that fails on such a node fails over": {
+		view:   View{Lease: held("b", 4), Candidates: []Candidate{pod("a"), pod("b", draining, notReady)}},
+		want:   to(Failover, HolderNotReady, "a", 5).from("b"),
+		writes: true,
+	},
+	"a master that is not Ready is replaced": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")}},
+		want:   to(Failover, HolderNotReady, "b", 5).from("a"),
+		writes: true,
+	},
+	"a master that terminates is replaced, although it is Ready": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", terminating), pod("b")}},
+		want:   to(Failover, HolderTerminating, "b", 5).from("a"),
+		writes: true,
+	},
+	"a master whose containers have ended is replaced": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", finished), pod("b")}},
+		want:   to(Failover, HolderFinished, "b", 5).from("a"),
+		writes: true,
+	},
+	"a master that the Service no longer selects is replaced": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unselected), pod("b")}},
+		want:   to(Failover, HolderUnselected, "b", 5).from("a"),
+		writes: true,
+	},
+	"a master on a node without heartbeat is replaced by one elsewhere": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeSilent), pod("b", nodeSilent), pod("c")}},
+		want:   to(Failover, NodeSilent, "c", 5).from("a"),
+		writes: true,
+	},
+	"it is held while nobody elsewhere is eligible": {
+		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeSilent), pod("b", nodeSilent), pod("c", notReady)}},
+		want: to(Hold, NobodyEligible, "a", 4).though(NodeSilent),
+	},
+	"a master that is gone is replaced": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("b")}},
+		want:   to(Failover, HolderGone, "b", 5).from("a"),
+		writes: true,
+	},
+	"a pod re-created under the master's name is another pod": {
+		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", reborn)}},
+		want: Decision{
+			Action: Failover, Reason: HolderGone, Holder: "a", HolderUID: "uid-a-2", Epoch: 5,
+			Previous: "a",
+		},
+		writes: true,
+	},
+	"a master that cannot serve is held while nobody else can": {
+		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b", terminating)}},
+		want: to(Hold, NobodyEligible, "a", 4).though(HolderNotReady),
+	},
+	"a master that is gone is held while nobody is eligible": {
+		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("b", notReady)}},
+		want: to(Hold, NobodyEligible, "a", 4).though(HolderGone),
+	},
+
+	"a pod that is kept from being master is not elected": {
+		view:   View{Candidates: []Candidate{pod("a", excluded), pod("b")}},
+		want:   to(Elect, FirstEligible, "b", 1),
+		writes: true,
+	},
+	"nor is it if there is no other": {
+		view:   View{Candidates: []Candidate{pod("a", excluded)}},
+		want:   Decision{Action: Hold, Reason: AwaitingEligible},
+		writes: true,
+	},
+	"a master that is to be it no longer is replaced": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", excluded), pod("b")}},
+		want:   to(Failover, HolderExcluded, "b", 5).from("a"),
+		writes: true,
+	},
+	"but held while nobody else is eligible": {
+		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", excluded), pod("b", notReady)}},
+		want: to(Hold, NobodyEligible, "a", 4).though(HolderExcluded),
+	},
+}
+
+// written is the Lease with the decision in it, as the controller writes it.
+func (d Decision) written(lease Lease, at time.Time) Lease {
+	if d.HolderUID != lease.HolderUID {
+		lease.Acquired = at
+	}
+	lease.Exists, lease.Holder, lease.HolderUID, lease.Epoch, lease.Next = true, d.Holder, d.HolderUID, d.Epoch, d.Next
+	return lease
 }

@@ -1,6 +1,8 @@
 package election
 
 import (
+	"cmp"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -12,6 +14,16 @@ import (
 func FuzzDecide(f *testing.F) {
 	f.Add([]byte{1, 1, 1, 4, 4, 1, 7, 0, 2, 7, 0})
 	f.Add([]byte{0, 0, 0, 0, 9, 3, 3, 1, 0, 15, 2})
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 6000 {
+		// With fewer bits set more pods are eligible; and most have a Lease.
+		input := make([]byte, 60)
+		for i := range input {
+			input[i] = byte(random.Uint32() & random.Uint32())
+		}
+		input[0] |= byte(random.Uint32()) & 0b1001
+		f.Add(input)
+	}
 	f.Fuzz(func(t *testing.T, input []byte) {
 		view := viewOf(input)
 		d := Decide(view)
@@ -24,75 +36,247 @@ func FuzzDecide(f *testing.F) {
 			}
 			return
 		}
-		if d.Epoch < view.Lease.Epoch || d.Epoch < view.Trace.Epoch {
-			t.Errorf("the epoch falls to %d from %d and %d", d.Epoch, view.Lease.Epoch, view.Trace.Epoch)
-		}
-		if d.HolderUID != "" && d.HolderUID != view.Lease.HolderUID && d.HolderUID != view.Trace.HolderUID &&
-			(d.Epoch == view.Lease.Epoch || d.Epoch == view.Trace.Epoch) {
-			t.Errorf("epoch %d is used again, for %s", d.Epoch, d.HolderUID)
-		}
-		view.Candidates = believable(view.Candidates)
-		var holder, incumbent *Candidate
-		for i, c := range view.Candidates {
-			if c.UID == d.HolderUID {
-				holder = &view.Candidates[i]
+		c := checked{t, view, d, nil, nil}
+		believed := believable(view.Candidates)
+		for i := range believed {
+			if believed[i].UID == d.HolderUID {
+				c.holder = &believed[i]
 			}
-			if view.Lease.Exists && c.UID == view.Lease.HolderUID {
-				incumbent = &view.Candidates[i]
+			if believed[i].UID == cmp.Or(view.Lease.HolderUID, view.Trace.HolderUID) {
+				c.incumbent = &believed[i]
 			}
 		}
-		if d.Transition() && (holder == nil || holder.Ineligible() != "") {
-			t.Errorf("%s was elected, which is not eligible", d.Holder)
-		}
-		left := incumbent != nil && incumbent.Draining && holder != nil && !holder.Draining && !view.MovesLose
-		if incumbent != nil && incumbent.Ineligible() == "" && view.Lease.Holder == incumbent.Name && d.HolderUID != incumbent.UID && !left {
-			t.Errorf("the master moved needlessly from %s to %s", incumbent.Name, d.Holder)
-		}
-		view.Lease = Lease{Exists: true, Holder: d.Holder, HolderUID: d.HolderUID, Epoch: d.Epoch}
-		// Who was master before the controller is adopted first, and moved then.
-		if again := Decide(view); again.Writes(view.Lease) && (d.Action != Adopt || again.Reason != NodeUnschedulable) {
-			t.Errorf("the decision %+v does not last: %+v", d, again)
-		}
+		c.epoch()
+		c.transition()
+		c.waiting()
+		c.deleting()
+		c.lasting()
 	})
 }
 
-// viewOf reads a view from bytes; what is missing is zero.
-func viewOf(input []byte) View {
-	next := func() byte {
-		if len(input) == 0 {
-			return 0
-		}
-		b := input[0]
-		input = input[1:]
-		return b
+// checked is a decision that is checked. The pods are as far as the probes are believed.
+type checked struct {
+	*testing.T
+	view              View
+	d                 Decision
+	holder, incumbent *Candidate
+}
+
+func (c checked) epoch() {
+	d, view := c.d, c.view
+	if d.Epoch < view.Lease.Epoch || d.Epoch < view.Trace.Epoch {
+		c.Errorf("the epoch falls to %d from %d and %d", d.Epoch, view.Lease.Epoch, view.Trace.Epoch)
 	}
+	if d.HolderUID != "" && d.HolderUID != view.Lease.HolderUID && d.HolderUID != view.Trace.HolderUID &&
+		(d.Epoch == view.Lease.Epoch || d.Epoch == view.Trace.Epoch) {
+		c.Errorf("epoch %d is used again, for %s", d.Epoch, d.HolderUID)
+	}
+}
+
+// transition checks who may become master, and when.
+func (c checked) transition() {
+	d, policy := c.d, c.view.Policy
+	if !d.Transition() {
+		c.kept()
+		return
+	}
+	if c.holder == nil || c.holder.Ineligible() != "" {
+		c.Fatalf("%s was elected, which is not eligible", d.Holder)
+	}
+	if c.incumbent != nil && c.incumbent.UID == d.HolderUID {
+		c.Errorf("the master moved from %s to itself", d.Holder)
+	}
+	if policy.Paused {
+		c.Errorf("the master moved to %s although the election is paused", d.Holder)
+	}
+	down, since := !c.view.DownSince.IsZero(), c.view.Now.Sub(c.view.DownSince)
+	switch i := c.incumbent; {
+	case i == nil || i.Finished:
+	case policy.AfterTermination:
+		c.Errorf("the master moved from %s, which has not stopped", i.Name)
+	case c.view.Lease.Duration > 0 && (!i.Ready || i.NodeSilent || i.Unresponsive) && (!down || since < c.view.Lease.Duration):
+		c.Errorf("the master moved from %s, which may believe in its Lease", i.Name)
+	case d.Action == Failover && i.Ineligible().recovers() && policy.FailoverDelay > 0 && (!down || since < policy.FailoverDelay):
+		c.Errorf("the master moved from %s, which is to be waited for", i.Name)
+	case i.Ineligible() != "" || d.Reason == HolderEdited:
+	case d.Reason == NodeUnschedulable:
+		if !i.Draining || c.holder.Draining || policy.MovesLose {
+			c.Errorf("the master left %s for %s", i.Name, d.Holder)
+		}
+	case d.Reason == PreferredEligible:
+		if policy.Failback == nil || i.Preferred || !c.holder.Preferred ||
+			c.view.Now.Sub(c.holder.ReadySince) < *policy.Failback || c.view.Now.Sub(c.view.Lease.Acquired) < *policy.Failback {
+			c.Errorf("the master moved back from %s to %s", i.Name, d.Holder)
+		}
+	default:
+		c.Errorf("the master moved needlessly from %s to %s", i.Name, d.Holder)
+	}
+}
+
+// kept checks a decision that leaves the master.
+func (c checked) kept() {
+	d, want := c.d, Reason("")
+	switch {
+	case c.holder != nil:
+		want = c.holder.Ineligible()
+	case d.HolderUID != "":
+		want = HolderGone
+	}
+	if d.Ineligible != want {
+		c.Errorf("the holder %s is said not to be eligible for %q, want %q", d.Holder, d.Ineligible, want)
+	}
+	if d.Action != Adopt && d.HolderUID != "" && d.HolderUID != cmp.Or(c.view.Lease.HolderUID, c.view.Trace.HolderUID) {
+		c.Errorf("%s became master by %s", d.Holder, d.Action)
+	}
+}
+
+// waiting checks what is put off.
+func (c checked) waiting() {
+	d := c.d
+	if d.Again < 0 || d.Again > 0 && d.Action != Hold && d.Action != Restore {
+		c.Errorf("%s looks again after %s", d.Action, d.Again)
+	}
+	if d.Next == "" {
+		return
+	}
+	if d.Transition() || d.Next == d.Holder || d.Next != c.view.Lease.Holder && d.Next != c.view.Lease.Next {
+		c.Errorf("%s makes %s wait", d.Action, d.Next)
+	}
+	for _, candidate := range believable(c.view.Candidates) {
+		if candidate.Name == d.Next && candidate.Ineligible() != "" {
+			c.Errorf("%s waits, which is not eligible", d.Next)
+		}
+	}
+}
+
+// deleting checks whom the controller deletes.
+func (c checked) deleting() {
+	d, policy, i := c.d, c.view.Policy, c.incumbent
+	may := policy.DeleteDemoted && !policy.Paused && i != nil && !i.Terminating && !i.Finished && !i.Unselected
+	if d.Action == Stop && (!may || !policy.AfterTermination || d.HolderUID != i.UID) {
+		c.Errorf("%s is deleted while it is master", d.Holder)
+	}
+	if d.Action == Stop && best(believable(c.view.Candidates)) == nil {
+		c.Errorf("%s is deleted, and nobody could follow", d.Holder)
+	}
+	want := types.UID("")
+	if d.Transition() && may {
+		want = i.UID
+	}
+	if d.Demoted != want {
+		c.Errorf("%q is deleted after it was master, want %q", d.Demoted, want)
+	}
+}
+
+// lasting checks what is decided when the decision is written.
+func (c checked) lasting() {
+	d, view := c.d, c.view
+	view.Lease = d.written(view.Lease, view.Now)
+	switch {
+	case d.Ineligible == "":
+		view.DownSince = time.Time{}
+	case view.DownSince.IsZero():
+		view.DownSince = view.Now
+	}
+	again := Decide(view)
+	// Who was master before the controller is adopted first, and moved then.
+	if again.Writes(view.Lease) && (d.Action != Adopt || again.Reason != NodeUnschedulable && again.Reason != PreferredEligible) {
+		c.Errorf("the decision %+v does not last: %+v", d, again)
+	}
+	if again.Again == 0 {
+		return
+	}
+	view.Now = view.Now.Add(again.Again - 1)
+	if before := Decide(view); before.Transition() || before.Action == Stop || before.Again != 1 {
+		c.Errorf("before the time to look again after %s has passed something is decided: %+v", again.Again, before)
+	}
+	view.Now = view.Now.Add(1)
+	if then := Decide(view); then.Action == again.Action && then.Reason == again.Reason {
+		c.Errorf("after the time to look again after %s has passed nothing else is decided: %+v", again.Again, then)
+	}
+}
+
+// reader reads values from bytes; what is missing is zero.
+type reader []byte
+
+func (r *reader) next() byte {
+	if len(*r) == 0 {
+		return 0
+	}
+	b := (*r)[0]
+	*r = (*r)[1:]
+	return b
+}
+
+func (r *reader) seconds() time.Duration { return time.Duration(r.next()) * time.Second }
+
+func (r *reader) bits() func(n int) bool {
+	b := r.next()
+	return func(n int) bool { return b&(1<<n) != 0 }
+}
+
+func viewOf(input []byte) View {
+	r := reader(input)
 	names := []string{"", "a", "b", "c", "d"}
 	uids := []types.UID{"", "1", "2", "3", "4", "5"}
-	view := View{}
-	if flags := next(); flags&1 != 0 {
-		view.Lease.Exists, view.Lease.Foreign = true, flags&2 != 0
-		view.Lease.Holder, view.Lease.HolderUID = names[int(next())%len(names)], uids[int(next())%len(uids)]
-		view.Lease.Epoch = int32(next())
-	}
-	view.MovesLose = next()&1 != 0
-	view.Trace = Trace{Epoch: int32(next()), HolderUID: uids[int(next())%len(uids)]}
-	// A name and a UID are each only one pod's.
-	for i := range min(int(next()), 4) {
-		flags := next()
-		bit := func(n int) bool { return flags&(1<<n) != 0 }
-		view.Candidates = append(view.Candidates, Candidate{
-			Name: names[1+i], UID: uids[1+(i+int(next()))%4],
-			Ready: !bit(0), Terminating: bit(1), Finished: bit(2), Unselected: bit(3),
-			Draining: bit(4), Preferred: bit(5), Identified: bit(6), Designated: bit(7),
-			ReadySince: time.Unix(int64(next()), 0), NodeSilent: next()&3 == 3,
-		})
-		probed := &view.Candidates[i]
-		switch next() & 3 {
-		case 1:
-			probed.Answers = true
-		case 2:
-			probed.Unresponsive = true
+	name := func() string { return names[int(r.next())%len(names)] }
+	uid := func() types.UID { return uids[int(r.next())%len(uids)] }
+	shift := func() int { return int(r.next()) }
+	// Pods have been Ready for up to 256 s.
+	view := View{Now: time.Unix(256, 0)}
+	is := r.bits()
+	if is(0) {
+		view.Lease = Lease{Exists: true, Foreign: is(1) && is(4), Holder: name(), HolderUID: uid(), Epoch: int32(r.next())}
+		if is(2) {
+			view.Lease.Next = name()
 		}
+	}
+	view.Trace = Trace{Epoch: int32(r.next()), HolderUID: uid()}
+	if is(3) {
+		// All is as the controller has left it, but for an edit.
+		holder := 1 + int(r.next())%4
+		view.Lease.Holder, view.Lease.HolderUID = names[holder], uids[holder]
+		view.Trace = Trace{Epoch: view.Lease.Epoch, HolderUID: uids[holder]}
+		shift = func() int { return 0 }
+		if edit := name(); is(5) {
+			view.Lease.Holder = edit
+		}
+	}
+	is = r.bits()
+	view.Policy.Paused, view.Policy.AfterTermination, view.Policy.DeleteDemoted, view.Policy.MovesLose = is(0) && is(7), is(1), is(2), is(6)
+	// One that may not be deleted has no failback, says package api.
+	if failback := r.seconds(); is(3) && (!is(1) || is(2)) {
+		view.Policy.Failback = &failback
+	}
+	if delay := r.seconds(); is(4) {
+		view.Policy.FailoverDelay = delay
+	}
+	if duration := r.seconds(); is(5) && view.Lease.Exists {
+		view.Lease.Duration = duration
+	}
+	if down := r.seconds(); down > 0 {
+		view.DownSince = view.Now.Add(time.Second - down)
+	}
+	view.Lease.Acquired = view.Now.Add(-r.seconds())
+	// A name and a UID are each only one pod's.
+	for i := range min(int(r.next()), 4) {
+		is := r.bits()
+		view.Candidates = append(view.Candidates, Candidate{
+			Name: names[1+i], UID: uids[1+(i+shift())%4],
+			Ready: !is(0), Terminating: is(1), Finished: is(2), Unselected: is(3),
+			Draining: is(4), Preferred: is(5), Identified: is(6), Designated: is(7),
+			ReadySince: view.Now.Add(-r.seconds()), NodeSilent: r.next()&3 == 3,
+		})
+		c := &view.Candidates[i]
+		switch r.next() & 3 {
+		case 1:
+			c.Answers = true
+		case 2:
+			c.Unresponsive = true
+		}
+		c.Excluded = r.next()&7 == 7
+		c.Index, c.Revision = int(r.next()&3), []string{"old", "new"}[r.next()&1]
+		c.Created = time.Unix(int64(r.next()), 0)
 	}
 	seen := map[types.UID]bool{}
 	for i := range view.Candidates {

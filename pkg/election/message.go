@@ -7,6 +7,7 @@ import "fmt"
 var ineligible = map[Reason]string{
 	HolderGone:         "%s does not exist",
 	HolderUnselected:   "the Service no longer selects %s",
+	HolderExcluded:     "%s is kept from being master by the annotation qoqo.dev/candidate",
 	HolderFinished:     "%s has ended",
 	HolderTerminating:  "%s is terminating",
 	HolderNotReady:     "%s is not Ready",
@@ -34,18 +35,50 @@ func (d Decision) Message() string {
 	case Elect:
 		return fmt.Sprintf("%s is the first master, in epoch %d", d.Holder, d.Epoch)
 	case Failover, Switchover:
-		if why, known := ineligible[d.Reason]; known {
-			return fmt.Sprintf("master moved from %s to %s in epoch %d: "+why, d.previous(), d.Holder, d.Epoch, d.previous())
-		}
-		return fmt.Sprintf("master moved from %s to %s in epoch %d: the Lease's holder was edited", d.previous(), d.Holder, d.Epoch)
+		return fmt.Sprintf("master moved from %s to %s in epoch %d: %s", d.previous(), d.Holder, d.Epoch, d.because(d.previous(), "the Lease's holder was edited"))
+	case Stop:
+		return fmt.Sprintf("%s is deleted, as it has to stop before another becomes master (qoqo.dev/handover): %s", d.Holder, d.because(d.Holder, d.Next+" was asked for"))
 	}
-	switch d.Reason {
-	case NobodyEligible:
-		return fmt.Sprintf("no pod is eligible, so %s stays master in epoch %d", d.Holder, d.Epoch)
-	case AwaitingEligible:
+	if d.Holder == "" {
+		if d.Reason == ElectionPaused {
+			return "no pod becomes the first master, as the election is paused (qoqo.dev/paused)"
+		}
 		return "no pod has been eligible yet"
 	}
-	return fmt.Sprintf("%s is master in epoch %d", d.Holder, d.Epoch)
+	if d.Ineligible == "" {
+		return fmt.Sprintf("%s is master in epoch %d", d.Holder, d.Epoch)
+	}
+	why := fmt.Sprintf(ineligible[d.Ineligible], d.Holder)
+	switch d.Reason {
+	case ElectionPaused:
+		if d.Ineligible == HolderGone {
+			return "the master's pod does not exist, and nobody follows it, as the election is paused (qoqo.dev/paused)"
+		}
+		return why + ", but stays master, as the election is paused (qoqo.dev/paused)"
+	case AwaitingHolder:
+		return why + ", but is waited for (qoqo.dev/failover-delay)"
+	case AwaitingExpiry:
+		return why + ", but nobody else becomes master before its Lease has expired (qoqo.dev/lease-duration)"
+	case AwaitingTermination:
+		why += ", but nobody else becomes master before it has stopped (qoqo.dev/handover)"
+		if d.Ineligible != HolderTerminating {
+			why += "; delete it if it should"
+		}
+		return why
+	}
+	return fmt.Sprintf("no pod is eligible, so %s stays master in epoch %d", d.Holder, d.Epoch)
+}
+
+// because says in a sentence why the pod is replaced; edited is what somebody did, if
+// that is why.
+func (d Decision) because(pod, edited string) string {
+	switch why, known := ineligible[d.Reason]; {
+	case known:
+		return fmt.Sprintf(why, pod)
+	case d.Reason == PreferredEligible:
+		return "a preferred pod has been eligible for as long as qoqo.dev/failback says"
+	}
+	return edited
 }
 
 func (d Decision) previous() string {
@@ -57,8 +90,15 @@ func (d Decision) previous() string {
 
 // Message says the refusal in a sentence.
 func (r Refusal) Message() string {
-	if r.Why == HolderGone {
+	switch r.Why {
+	case HolderGone:
 		return r.Holder + " cannot become master: it is not a pod that the Service selects"
+	case ElectionPaused:
+		return r.Holder + " cannot become master: the election is paused; remove the annotation qoqo.dev/paused first"
+	case PreferredEligible:
+		return r.Holder + " cannot become master: a preferred pod is eligible, to which the master would move back at once (qoqo.dev/failback)"
+	case AwaitingTermination:
+		return r.Holder + " cannot become master: the master has to stop first (qoqo.dev/handover); delete its pod, or let the controller do so (qoqo.dev/on-demote)"
 	}
 	return fmt.Sprintf("%s cannot become master: "+ineligible[r.Why], r.Holder, "it")
 }

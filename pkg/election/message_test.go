@@ -1,6 +1,9 @@
 package election
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestDecisionMessage(t *testing.T) {
 	tests := map[string]struct {
@@ -64,8 +67,64 @@ func TestDecisionMessage(t *testing.T) {
 			"a is master in epoch 4",
 		},
 		"a master that cannot be replaced": {
-			to(Hold, NobodyEligible, "a", 4),
+			to(Hold, NobodyEligible, "a", 4).though(HolderNotReady),
 			"no pod is eligible, so a stays master in epoch 4",
+		},
+		"a master that is to be it no longer": {
+			to(Failover, HolderExcluded, "b", 5).from("a"),
+			"master moved from a to b in epoch 5: a is kept from being master by the annotation qoqo.dev/candidate",
+		},
+		"a master that terminates": {
+			to(Failover, HolderTerminating, "b", 5).from("a"),
+			"master moved from a to b in epoch 5: a is terminating",
+		},
+		"a master that has ended": {
+			to(Failover, HolderFinished, "b", 5).from("a"),
+			"master moved from a to b in epoch 5: a has ended",
+		},
+		"a failback": {
+			to(Switchover, PreferredEligible, "b", 5).from("a"),
+			"master moved from a to b in epoch 5: a preferred pod has been eligible for as long as qoqo.dev/failback says",
+		},
+		"a pause": {
+			to(Hold, ElectionPaused, "a", 4),
+			"a is master in epoch 4",
+		},
+		"a pause in which the master fails": {
+			to(Hold, ElectionPaused, "a", 4).though(HolderNotReady),
+			"a is not Ready, but stays master, as the election is paused (qoqo.dev/paused)",
+		},
+		"a pause before there is a master": {
+			Decision{Action: Hold, Reason: ElectionPaused},
+			"no pod becomes the first master, as the election is paused (qoqo.dev/paused)",
+		},
+		"a master that is waited for": {
+			to(Hold, AwaitingHolder, "a", 4).though(HolderUnresponsive).again(10 * time.Second),
+			"a has stopped answering the controller's probe, which others answer, but is waited for (qoqo.dev/failover-delay)",
+		},
+		"a Lease that has to expire": {
+			to(Hold, AwaitingExpiry, "a", 4).though(NodeSilent).again(10 * time.Second),
+			"a is on a node that has sent no heartbeat, but nobody else becomes master before its Lease has expired (qoqo.dev/lease-duration)",
+		},
+		"a master that terminates and has to stop first": {
+			to(Hold, AwaitingTermination, "a", 4).though(HolderTerminating),
+			"a is terminating, but nobody else becomes master before it has stopped (qoqo.dev/handover)",
+		},
+		"a failed master that has to stop first": {
+			to(Hold, AwaitingTermination, "a", 4).though(HolderNotReady),
+			"a is not Ready, but nobody else becomes master before it has stopped (qoqo.dev/handover); delete it if it should",
+		},
+		"a failed master that is deleted": {
+			to(Stop, HolderNotReady, "a", 4).though(HolderNotReady),
+			"a is deleted, as it has to stop before another becomes master (qoqo.dev/handover): a is not Ready",
+		},
+		"a master that is deleted for another that was asked for": {
+			to(Stop, HolderEdited, "a", 4).promising("b"),
+			"a is deleted, as it has to stop before another becomes master (qoqo.dev/handover): b was asked for",
+		},
+		"a master that is deleted for a failback": {
+			to(Stop, PreferredEligible, "a", 4),
+			"a is deleted, as it has to stop before another becomes master (qoqo.dev/handover): a preferred pod has been eligible for as long as qoqo.dev/failback says",
 		},
 		"a master that is awaited": {
 			Decision{Action: Hold, Reason: AwaitingEligible},
@@ -83,11 +142,18 @@ func TestDecisionMessage(t *testing.T) {
 
 func TestRefusalMessage(t *testing.T) {
 	for why, want := range map[Reason]string{
-		HolderGone:        "b cannot become master: it is not a pod that the Service selects",
-		HolderUnselected:  "b cannot become master: the Service no longer selects it",
-		HolderFinished:    "b cannot become master: it has ended",
-		HolderTerminating: "b cannot become master: it is terminating",
-		HolderNotReady:    "b cannot become master: it is not Ready",
+		HolderGone:          "b cannot become master: it is not a pod that the Service selects",
+		HolderUnselected:    "b cannot become master: the Service no longer selects it",
+		HolderFinished:      "b cannot become master: it has ended",
+		HolderTerminating:   "b cannot become master: it is terminating",
+		HolderNotReady:      "b cannot become master: it is not Ready",
+		HolderExcluded:      "b cannot become master: it is kept from being master by the annotation qoqo.dev/candidate",
+		HolderUnresponsive:  "b cannot become master: it has stopped answering the controller's probe, which others answer",
+		NodeSilent:          "b cannot become master: it is on a node that has sent no heartbeat",
+		NodeUnschedulable:   "b cannot become master: it is on a node that is unschedulable",
+		ElectionPaused:      "b cannot become master: the election is paused; remove the annotation qoqo.dev/paused first",
+		PreferredEligible:   "b cannot become master: a preferred pod is eligible, to which the master would move back at once (qoqo.dev/failback)",
+		AwaitingTermination: "b cannot become master: the master has to stop first (qoqo.dev/handover); delete its pod, or let the controller do so (qoqo.dev/on-demote)",
 	} {
 		t.Run(string(why), func(t *testing.T) {
 			if got := (Refusal{Holder: "b", Why: why}).Message(); got != want {

@@ -5,25 +5,38 @@ import (
 	"slices"
 )
 
-// compare is the order of candidates, the better one first: the first
-// difference decides, and names always differ. newest is the revision that a
-// rollout goes to.
+// criteria are the order of candidates: the first in which two differ decides, and
+// names always differ. says is what the better one of them is, in words for people;
+// newest is the revision that a rollout goes to.
+var criteria = []struct {
+	says    string
+	compare func(a, b Candidate, newest string) int
+}{
+	// One that has stopped answering may be as it seems.
+	{"has not stopped answering the controller's probe", func(a, b Candidate, _ string) int { return trueFirst(!a.doubted, !b.doubted) }},
+	// A pod on a node that is being drained would soon have to go again.
+	{"is on a node that is not cordoned", func(a, b Candidate, _ string) int { return trueFirst(!a.Draining, !b.Draining) }},
+	{"is preferred", func(a, b Candidate, _ string) int { return trueFirst(a.Preferred, b.Preferred) }},
+	// An old revision would be replaced later in the same rollout.
+	{"is of the newest revision", func(a, b Candidate, newest string) int { return trueFirst(a.Revision == newest, b.Revision == newest) }},
+	// Not before the former, as a pod that has just become Ready has yet to be asked.
+	{"answers the controller's probe", func(a, b Candidate, _ string) int { return trueFirst(a.Answers, b.Answers) }},
+	{"carries its identity label", func(a, b Candidate, _ string) int { return trueFirst(a.Identified, b.Identified) }},
+	// Rollouts and scale-downs of a StatefulSet begin at the highest.
+	{"has the lower index in the StatefulSet", func(a, b Candidate, _ string) int { return cmp.Compare(a.Index, b.Index) }},
+	// The longest Ready has proved itself the longest.
+	{"has been Ready longer", func(a, b Candidate, _ string) int { return a.ReadySince.Compare(b.ReadySince) }},
+	{"is first by name", func(a, b Candidate, _ string) int { return cmp.Compare(a.Name, b.Name) }},
+}
+
+// compare is the order of candidates, the better one first.
 func compare(a, b Candidate, newest string) int {
-	return cmp.Or(
-		// One that has stopped answering may be as it seems.
-		trueFirst(!a.doubted, !b.doubted),
-		// A pod on a node that is being drained would soon have to go again.
-		trueFirst(!a.Draining, !b.Draining),
-		trueFirst(a.Preferred, b.Preferred),
-		// An old revision would be replaced later in the same rollout.
-		trueFirst(a.Revision == newest, b.Revision == newest),
-		// Not before the former, as a pod that has just become Ready has yet to be asked.
-		trueFirst(a.Answers, b.Answers),
-		trueFirst(a.Identified, b.Identified),
-		// The longest Ready has proved itself the longest.
-		a.ReadySince.Compare(b.ReadySince),
-		cmp.Compare(a.Name, b.Name),
-	)
+	for _, c := range criteria {
+		if order := c.compare(a, b, newest); order != 0 {
+			return order
+		}
+	}
+	return 0
 }
 
 // best is the first eligible candidate in order, nil if there is none.

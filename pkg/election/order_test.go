@@ -6,13 +6,8 @@ import (
 )
 
 func TestOrder(t *testing.T) {
-	draining := func(c *Candidate) { c.Draining = true }
 	doubted := func(c *Candidate) { c.doubted = true }
-	preferred := func(c *Candidate) { c.Preferred = true }
-	identified := func(c *Candidate) { c.Identified = true }
-	revision := func(hash string, created time.Duration) func(*Candidate) {
-		return func(c *Candidate) { c.Revision, c.Created = hash, start.Add(created) }
-	}
+	second := func(c *Candidate) { c.Index = 1 }
 	readyAfter := func(d time.Duration) func(*Candidate) { return func(c *Candidate) { c.ReadySince = start.Add(d) } }
 
 	// In each case every later criterion speaks for the other pod.
@@ -20,28 +15,32 @@ func TestOrder(t *testing.T) {
 		better, worse Candidate
 	}{
 		"one that has not stopped answering before a node that is not drained": {
-			better: pod("z", draining, revision("old", 0), readyAfter(time.Minute)),
+			better: pod("z", draining, revision("old", 0), second, readyAfter(time.Minute)),
 			worse:  pod("a", doubted, preferred, revision("new", time.Minute), answers, identified),
 		},
 		"a node that is not drained before a preferred pod": {
-			better: pod("z", revision("old", 0), readyAfter(time.Minute)),
+			better: pod("z", revision("old", 0), second, readyAfter(time.Minute)),
 			worse:  pod("a", draining, preferred, revision("new", time.Minute), identified),
 		},
 		"a preferred pod before the newest revision": {
-			better: pod("z", preferred, revision("old", 0), readyAfter(time.Minute)),
+			better: pod("z", preferred, revision("old", 0), second, readyAfter(time.Minute)),
 			worse:  pod("a", revision("new", time.Minute), identified),
 		},
 		"the newest revision before one that answers": {
-			better: pod("z", revision("new", time.Minute), readyAfter(time.Minute)),
+			better: pod("z", revision("new", time.Minute), second, readyAfter(time.Minute)),
 			worse:  pod("a", revision("old", 0), answers, identified),
 		},
 		"one that answers before one that carries its identity label": {
-			better: pod("z", answers, readyAfter(time.Minute)),
+			better: pod("z", answers, second, readyAfter(time.Minute)),
 			worse:  pod("a", identified),
 		},
-		"one that carries its identity label before the longest Ready": {
-			better: pod("z", identified, readyAfter(time.Minute)),
+		"one that carries its identity label before the first of a StatefulSet": {
+			better: pod("z", identified, second, readyAfter(time.Minute)),
 			worse:  pod("a"),
+		},
+		"the first of a StatefulSet before the longest Ready": {
+			better: pod("z", readyAfter(time.Minute)),
+			worse:  pod("a", second),
 		},
 		"the longest Ready before the first by name": {
 			better: pod("z"),

@@ -8,6 +8,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -26,7 +28,7 @@ type Observation struct {
 	// Services are the annotated Services of the election, the oldest first.
 	Services []*corev1.Service
 	// Members are those of them that can be served. The settings of the first
-	// count where only one's can.
+	// count where only one's can: it is the one of the Lease's name, or the oldest.
 	Members []routing.Member
 	// Pods are the candidates, and what else matters, such as a holder that is no longer selected.
 	Pods []routing.Pod
@@ -37,6 +39,10 @@ type Observation struct {
 	Lease *coordinationv1.Lease
 	// Problems are to be reported on the Services, by UID.
 	Problems map[types.UID][]api.Problem
+	// DownSince is election.View's; who keeps no memory leaves it zero.
+	DownSince time.Time
+	// selected: some member selects some pod.
+	selected bool
 }
 
 // Look makes an observation of the election k out of its Lease and of all
@@ -44,15 +50,11 @@ type Observation struct {
 func Look(k types.NamespacedName, lease *coordinationv1.Lease, annotated []*corev1.Service, pods []*corev1.Pod) *Observation {
 	o := &Observation{Key: k, Lease: lease, Problems: map[types.UID][]api.Problem{}}
 	slices.SortFunc(annotated, byAge)
-	var served []*corev1.Service
 	for _, s := range annotated {
-		settings, problems, ok := api.Parse(s)
-		if ok {
-			served = append(served, s)
-		}
 		if LeaseKey(s) != k {
 			continue
 		}
+		settings, problems, ok := api.Parse(s)
 		o.Services = append(o.Services, s)
 		o.Problems[s.UID] = problems
 		if ok {
@@ -62,9 +64,14 @@ func Look(k types.NamespacedName, lease *coordinationv1.Lease, annotated []*core
 	if len(o.Members) == 0 {
 		return o
 	}
-	for _, pod := range pods {
-		o.add(pod, served)
+	if i := slices.IndexFunc(o.Members, func(m routing.Member) bool { return m.Name == k.Name }); i > 0 {
+		leading := o.Members[i]
+		o.Members = slices.Insert(slices.Delete(o.Members, i, i+1), 0, leading)
 	}
+	for _, pod := range pods {
+		o.add(pod, annotated)
+	}
+	o.compareMembers()
 	return o
 }
 
@@ -80,27 +87,57 @@ func OldestSelecting(services []*corev1.Service, pod *corev1.Pod) *corev1.Servic
 
 // add takes the pod up if it matters to the election: as a candidate, which
 // every member selects; as the holder; or because it is marked as if it were
-// one. Where several elections select it, the one of the oldest of the served
-// Services, which are sorted by age, designates it.
-func (o *Observation) add(pod *corev1.Pod, served []*corev1.Service) {
+// one. Where several elections select it, the one of the oldest of the Services that
+// are served designates it; annotated is sorted by age.
+func (o *Observation) add(pod *corev1.Pod, annotated []*corev1.Service) {
 	all, some := true, false
 	for _, m := range o.Members {
 		matches := m.Settings.Candidates.Matches(labels.Set(pod.Labels))
 		all, some = all && matches, some || matches
 	}
+	o.selected = o.selected || some
 	holder := o.Lease != nil && string(pod.UID) == o.Lease.Annotations[api.AnnotationHolderUID]
 	marked := some && routing.MarkedPod(pod)
 	if !all && !holder && !marked {
 		return
 	}
 	p := routing.Pod{Pod: pod, Unselected: !all}
-	if oldest := OldestSelecting(served, pod); oldest != nil && LeaseKey(oldest) != o.Key {
+	served := func(s *corev1.Service) bool {
+		if !api.Selects(s, pod.Labels) {
+			return false
+		}
+		_, _, ok := api.Parse(s)
+		return ok
+	}
+	if i := slices.IndexFunc(annotated, served); i >= 0 && LeaseKey(annotated[i]) != o.Key {
 		p.Elsewhere = true
 		if all {
-			o.overlap(oldest)
+			o.overlap(annotated[i])
 		}
 	}
+	if _, problem := api.Candidate(pod); all && problem != nil {
+		o.Problem(problem.Reason, problem.Message)
+	}
 	o.Pods = append(o.Pods, p)
+}
+
+// compareMembers reports where the Services of one election do not go together.
+func (o *Observation) compareMembers() {
+	leading := o.Members[0]
+	for _, m := range o.Members[1:] {
+		unfollowed := slices.DeleteFunc(m.Settings.Differs(leading.Settings.Election), func(key string) bool {
+			_, said := m.Annotations[key]
+			return !said
+		})
+		if len(unfollowed) > 0 {
+			o.ServiceProblem(m.Service, api.ReasonDifferingSettings, fmt.Sprintf(
+				"the Lease %s is shared with the Service %s, whose settings count and differ in %s; set them there", o.Key.Name, leading.Name, strings.Join(unfollowed, ", ")))
+		}
+	}
+	common := slices.ContainsFunc(o.Pods, func(p routing.Pod) bool { return !p.Unselected })
+	if o.selected && !common {
+		o.Problem(api.ReasonNoCommonCandidate, fmt.Sprintf("no pod is selected by all Services that share the Lease %s, so none can become master", o.Key.Name))
+	}
 }
 
 func (o *Observation) overlap(with *corev1.Service) {

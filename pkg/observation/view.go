@@ -3,6 +3,8 @@ package observation
 import (
 	"cmp"
 	"slices"
+	"strconv"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -16,20 +18,39 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
-// View is the observation as the election sees it.
-func (o *Observation) View(nodes NodeStates) election.View {
+// View is the observation as the election sees it at that time.
+func (o *Observation) View(nodes NodeStates, now time.Time) election.View {
 	trace := routing.Trace(o.Members, o.Pods)
 	v := election.View{
-		Lease: o.LeaseView(),
-		Trace: election.Trace{Epoch: trace.Epoch, HolderUID: trace.HolderUID},
-	}
-	for _, m := range o.Members {
-		v.MovesLose = v.MovesLose || m.Settings.Routing == api.RoutingLabel
+		Lease:     o.LeaseView(),
+		Trace:     election.Trace{Epoch: trace.Epoch, HolderUID: trace.HolderUID},
+		Policy:    o.policy(),
+		Now:       now,
+		DownSince: o.DownSince,
 	}
 	for _, p := range o.Pods {
 		v.Candidates = append(v.Candidates, o.candidate(p, nodes))
 	}
 	return v
+}
+
+// Settings are those that count for the election as a whole.
+func (o *Observation) Settings() api.Election {
+	settings := o.Members[0].Settings.Election
+	settings.Paused = slices.ContainsFunc(o.Members, func(m routing.Member) bool { return m.Settings.Paused })
+	return settings
+}
+
+func (o *Observation) policy() election.Policy {
+	settings := o.Settings()
+	return election.Policy{
+		MovesLose:        slices.ContainsFunc(o.Members, func(m routing.Member) bool { return m.Settings.Routing == api.RoutingLabel }),
+		Paused:           settings.Paused,
+		Failback:         settings.Failback,
+		FailoverDelay:    settings.FailoverDelay,
+		AfterTermination: settings.AfterTermination,
+		DeleteDemoted:    settings.DeleteDemoted,
+	}
 }
 
 // LeaseView is the Lease as the election sees it.
@@ -43,6 +64,11 @@ func (o *Observation) LeaseView() election.Lease {
 		Holder:    ptr.Deref(o.Lease.Spec.HolderIdentity, ""),
 		HolderUID: types.UID(o.Lease.Annotations[api.AnnotationHolderUID]),
 		Epoch:     ptr.Deref(o.Lease.Spec.LeaseTransitions, 0),
+		Next:      o.Lease.Annotations[api.AnnotationNextHolder],
+		Duration:  time.Duration(ptr.Deref(o.Lease.Spec.LeaseDurationSeconds, 0)) * time.Second,
+	}
+	if acquired := o.Lease.Spec.AcquireTime; acquired != nil {
+		view.Acquired = acquired.Time
 	}
 	if view.Epoch > api.MaxEpoch {
 		view.Epoch = 0
@@ -52,9 +78,13 @@ func (o *Observation) LeaseView() election.Lease {
 
 func (o *Observation) candidate(p routing.Pod, nodes NodeStates) election.Candidate {
 	_, stamped := p.Annotations[api.AnnotationLeaseTransitions]
+	may, _ := api.Candidate(p.Pod)
+	// Of no other pods, and of these it is always a number.
+	index, _ := strconv.Atoi(p.Labels[appsv1.PodIndexLabel])
 	c := election.Candidate{
 		Name: p.Name, UID: p.UID,
 		Unselected:   p.Unselected,
+		Excluded:     !may,
 		Finished:     Finished(p.Pod),
 		Terminating:  p.DeletionTimestamp != nil,
 		Created:      p.CreationTimestamp.Time,
@@ -64,6 +94,7 @@ func (o *Observation) candidate(p routing.Pod, nodes NodeStates) election.Candid
 		Unresponsive: o.Probed[p.UID] == probe.Suspected,
 		Preferred:    o.Members[0].Settings.Prefer.Matches(labels.Set(p.Labels)),
 		Revision:     cmp.Or(p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], p.Labels[appsv1.ControllerRevisionHashLabelKey]),
+		Index:        index,
 		Identified:   p.Labels[api.LabelPodUID] == string(p.UID),
 		Designated:   !stamped && !p.Elsewhere && p.Labels[api.LabelDesignation] == api.DesignationActive,
 	}

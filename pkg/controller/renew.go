@@ -1,0 +1,46 @@
+package controller
+
+import (
+	"hash/fnv"
+	"hash/maphash"
+	"math"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/observation"
+)
+
+var zeroTime metav1.MicroTime
+
+// renewal says whether the Lease is to be renewed now, and after how long to look again,
+// if it is renewed at all: while the holder is eligible.
+func (c *Controller) renewal(o *observation.Observation, d election.Decision, now time.Time) (due bool, again time.Duration) {
+	duration := o.Settings().LeaseDuration
+	if duration == 0 || !d.Served() {
+		return false, 0
+	}
+	return election.Heartbeat{
+		Duration: duration,
+		Phase:    phase(o.Key),
+		Lag:      fraction(maphash.String(c.seed, o.Key.String())),
+	}.Due(renewed(o), now)
+}
+
+// phase is the same in every replica.
+func phase(k key) float64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(k.String())) // never returns an error
+	return fraction(h.Sum64())
+}
+
+func fraction(hash uint64) float64 { return float64(hash) / math.MaxUint64 }
+
+// soonest is the earlier of two times to look again; 0 is never.
+func soonest(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}

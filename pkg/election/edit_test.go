@@ -1,0 +1,107 @@
+package election
+
+// editTests are of a holder that somebody wrote into the Lease.
+var editTests = map[string]decisionTest{
+	"an edit to a pod on such a node is refused": {
+		view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", nodeSilent)}},
+		want:   to(Restore, EditRefused, "a", 4).refusing("b", NodeSilent),
+		writes: true,
+	},
+	"an edit of the holder is followed": {
+		view:   View{Lease: held("a", 4).editedTo("b"), Trace: routed("a", 4), Candidates: []Candidate{pod("a"), pod("b")}},
+		want:   to(Switchover, HolderEdited, "b", 5).from("a"),
+		writes: true,
+	},
+	"an edit to a pod that is not Ready is refused": {
+		view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", notReady)}},
+		want:   to(Restore, EditRefused, "a", 4).refusing("b", HolderNotReady),
+		writes: true,
+	},
+	"an edit to a pod that does not exist is refused": {
+		view:   View{Lease: held("a", 4).editedTo("x"), Candidates: []Candidate{pod("a"), pod("b")}},
+		want:   to(Restore, EditRefused, "a", 4).refusing("x", HolderGone),
+		writes: true,
+	},
+	"an edit to a pod on an unschedulable node, which would not stay, is refused": {
+		view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", draining)}},
+		want:   to(Restore, EditRefused, "a", 4).refusing("b", NodeUnschedulable),
+		writes: true,
+	},
+	"it is followed if it would stay, as moves lose requests": {
+		view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", draining)}, Policy: Policy{MovesLose: true}},
+		want:   to(Switchover, HolderEdited, "b", 5).from("a"),
+		writes: true,
+	},
+	"it is followed if all others are on such nodes": {
+		view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", draining), pod("b", draining)}},
+		want:   to(Switchover, HolderEdited, "b", 5).from("a"),
+		writes: true,
+	},
+	"a refused edit does not keep a failed master": {
+		view:   View{Lease: held("a", 4).editedTo("x"), Candidates: []Candidate{pod("a", notReady), pod("b")}},
+		want:   to(Failover, HolderNotReady, "b", 5).from("a").refusing("x", HolderGone),
+		writes: true,
+	},
+	"a refused edit is taken back also while nobody is eligible": {
+		view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", notReady), pod("b", notReady)}},
+		want:   to(Restore, EditRefused, "a", 4).though(HolderNotReady).refusing("b", HolderNotReady),
+		writes: true,
+	},
+	"a Lease that somebody made with a holder elects that one": {
+		view:   View{Lease: Lease{Exists: true, Holder: "b"}, Candidates: []Candidate{pod("a"), pod("b")}},
+		want:   to(Switchover, HolderEdited, "b", 1),
+		writes: true,
+	},
+	"a Lease that somebody made with a holder that does not exist": {
+		view:   View{Lease: Lease{Exists: true, Holder: "x"}, Candidates: []Candidate{pod("a")}},
+		want:   to(Elect, FirstEligible, "a", 1).refusing("x", HolderGone),
+		writes: true,
+	},
+
+	"an edit to a pod that is kept from being master is refused": {
+		view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", excluded)}},
+		want:   to(Restore, EditRefused, "a", 4).refusing("b", HolderExcluded),
+		writes: true,
+	},
+
+	"who was asked for before follows": {
+		view:   View{Lease: held("a", 4).promising("b"), Candidates: []Candidate{pod("a"), pod("b")}},
+		want:   to(Switchover, HolderEdited, "b", 5).from("a"),
+		writes: true,
+	},
+	"also if the holder is gone": {
+		view:   View{Lease: held("a", 4).promising("c"), Candidates: []Candidate{pod("b"), pod("c")}},
+		want:   to(Switchover, HolderEdited, "c", 5).from("a"),
+		writes: true,
+	},
+	"another edit counts more": {
+		view:   View{Lease: held("a", 4).promising("b").editedTo("c"), Candidates: []Candidate{pod("a"), pod("b"), pod("c")}},
+		want:   to(Switchover, HolderEdited, "c", 5).from("a"),
+		writes: true,
+	},
+	"also if it is refused": {
+		view:   View{Lease: held("a", 4).promising("b").editedTo("c"), Candidates: []Candidate{pod("a"), pod("b"), pod("c", notReady)}},
+		want:   to(Restore, EditRefused, "a", 4).refusing("c", HolderNotReady),
+		writes: true,
+	},
+	"who was asked for before is refused if that pod is not eligible any more": {
+		view:   View{Lease: held("a", 4).promising("b"), Candidates: []Candidate{pod("a"), pod("b", terminating)}},
+		want:   to(Restore, EditRefused, "a", 4).refusing("b", HolderTerminating),
+		writes: true,
+	},
+	"or gone": {
+		view:   View{Lease: held("a", 4).promising("b"), Candidates: []Candidate{pod("a")}},
+		want:   to(Restore, EditRefused, "a", 4).refusing("b", HolderGone),
+		writes: true,
+	},
+	"or if both are gone": {
+		view:   View{Lease: held("a", 4).promising("b"), Candidates: []Candidate{pod("c")}},
+		want:   to(Failover, HolderGone, "c", 5).from("a").refusing("b", HolderGone),
+		writes: true,
+	},
+	"the holder itself has not to be asked for": {
+		view:   View{Lease: held("a", 4).promising("a"), Candidates: []Candidate{pod("a"), pod("b")}},
+		want:   to(Hold, HolderEligible, "a", 4),
+		writes: true,
+	},
+}

@@ -1,0 +1,127 @@
+package election
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestExplain(t *testing.T) {
+	type row struct {
+		Name  string
+		Why   Reason
+		Rank  int
+		Ahead string
+	}
+	tests := map[string]struct {
+		view View
+		want []row
+	}{
+		"nobody": {},
+		"the eligible in order, each with what the one before it is; then the others by name": {
+			view: View{Lease: held("a", 4), Candidates: []Candidate{
+				pod("e", notReady), pod("d", func(c *Candidate) { c.ReadySince = start.Add(time.Hour) }), pod("c"),
+				pod("b", terminating), pod("a", func(c *Candidate) { c.Preferred = true }), pod("f", draining),
+			}},
+			want: []row{
+				{Name: "a", Rank: 1},
+				{Name: "c", Rank: 2, Ahead: "is preferred"},
+				{Name: "d", Rank: 3, Ahead: "has been Ready longer"},
+				{Name: "f", Rank: 4, Ahead: "is on a node that is not cordoned"},
+				{Name: "b", Why: HolderTerminating},
+				{Name: "e", Why: HolderNotReady},
+			},
+		},
+		"a pod that has stopped answering is not eligible if another answers": {
+			view: View{Candidates: []Candidate{pod("a", unresponsive), pod("b", answers)}},
+			want: []row{{Name: "b", Rank: 1}, {Name: "a", Why: HolderUnresponsive}},
+		},
+		"and otherwise comes last": {
+			view: View{Candidates: []Candidate{pod("a", unresponsive), pod("b")}},
+			want: []row{{Name: "b", Rank: 1}, {Name: "a", Rank: 2, Ahead: "has not stopped answering the controller's probe"}},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			var got []row
+			for _, v := range Explain(test.view) {
+				got = append(got, row{v.Name, v.Why, v.Rank, v.Ahead})
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// What is said to have decided is what has decided.
+func TestCriteriaAreThoseOfTheOrder(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	flip := func() bool { return random.IntN(4) == 0 }
+	candidate := func(name string) Candidate {
+		return pod(name, func(c *Candidate) {
+			c.doubted, c.Draining, c.Preferred, c.Answers, c.Identified = flip(), flip(), flip(), flip(), flip()
+			c.Revision = string(rune('x' + random.IntN(2)))
+			c.Index = random.IntN(2)
+			c.ReadySince = start.Add(time.Duration(random.IntN(2)))
+		})
+	}
+	for range 10_000 {
+		a, b := candidate("a"), candidate("b")
+		if random.IntN(2) == 0 {
+			a, b = b, a
+		}
+		want, got := compare(a, b, "x"), 0
+		for _, c := range criteria {
+			if got = c.compare(a, b, "x"); got != 0 {
+				break
+			}
+		}
+		if got != want {
+			t.Fatalf("the criteria say %d, the order says %d of\n%+v\n%+v", got, want, a, b)
+		}
+	}
+}
+
+func TestParseMessage(t *testing.T) {
+	type parsed struct {
+		Previous string
+		Epoch    int32
+	}
+	tests := map[string]struct {
+		decision Decision
+		want     parsed
+	}{
+		"a failover":                           {to(Failover, HolderNotReady, "b", 12).from("a"), parsed{"a", 12}},
+		"a switchover":                         {to(Switchover, HolderEdited, "b", 3).from("a"), parsed{"a", 3}},
+		"a failback":                           {to(Switchover, PreferredEligible, "b", 3).from("a"), parsed{"a", 3}},
+		"a failover from nobody knows whom":    {to(Failover, HolderGone, "b", 3), parsed{"", 3}},
+		"the first election":                   {to(Elect, FirstEligible, "b", 1), parsed{"", 1}},
+		"an adoption":                          {to(Adopt, AlreadyDesignated, "b", 1), parsed{"", 1}},
+		"a Lease that was restored":            {to(Restore, LeaseLost, "b", 7), parsed{"", 7}},
+		"an epoch that was restored":           {to(Restore, EpochRestored, "b", 7), parsed{"", 7}},
+		"a refused edit":                       {to(Restore, EditRefused, "b", 7), parsed{"", 7}},
+		"a Lease that is not the controller's": {Decision{Action: Refuse, Reason: LeaseForeign}, parsed{}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			previous, epoch := ParseMessage(test.decision.Message())
+			if diff := cmp.Diff(test.want, parsed{previous, epoch}); diff != "" {
+				t.Errorf("%q (-want +got):\n%s", test.decision.Message(), diff)
+			}
+		})
+	}
+}
+
+func TestReasonOf(t *testing.T) {
+	for reason, want := range map[Reason]string{
+		HolderNotReady: "web-0 is not Ready",
+		FirstEligible:  "FirstEligible",
+	} {
+		if got := reason.Of("web-0"); got != want {
+			t.Errorf("%s of web-0 is %q, want %q", reason, got, want)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package election
+
+import (
+	"slices"
+	"time"
+)
+
+func (s situation) decide(action Action, reason Reason, holder *Candidate) (Decision, bool) {
+	d := Decision{Action: action, Reason: reason, Holder: holder.Name, HolderUID: holder.UID, Epoch: s.epochOf(holder.UID)}
+	if d.Transition() && s.had {
+		d.Previous = s.Lease.Holder
+		if s.incumbent != nil {
+			d.Previous = s.incumbent.Name
+		}
+		if s.working() && !s.incumbent.Terminating && s.deletable() {
+			d.Demoted = s.incumbent.UID
+		}
+	}
+	return d, true
+}
+
+// move makes next the master, or holds the incumbent for as long as that may be at
+// work without knowing of it.
+func (s situation) move(action Action, reason Reason, next *Candidate) (Decision, bool) {
+	if !s.working() {
+		return s.decide(action, reason, next)
+	}
+	asked := ""
+	if s.requested != nil {
+		asked = s.requested.Name
+	}
+	if s.Policy.AfterTermination {
+		d, _ := s.holdIncumbent(AwaitingTermination)
+		d.Next = asked
+		if !s.incumbent.Terminating && s.deletable() {
+			d.Action, d.Reason = Stop, reason
+		}
+		return d, true
+	}
+	if !s.incumbent.reachable() && s.Lease.Duration > 0 {
+		if remaining := s.remaining(s.Lease.Duration); remaining > 0 {
+			d, _ := s.holdIncumbent(AwaitingExpiry)
+			d.Next, d.Again = asked, remaining
+			return d, true
+		}
+	}
+	return s.decide(action, reason, next)
+}
+
+// working says whether there is an incumbent whose processes may be running.
+func (s situation) working() bool { return s.incumbent != nil && !s.incumbent.Finished }
+
+// deletable says whether the controller may delete the incumbent. A pod that the
+// Services no longer select is none of its business.
+func (s situation) deletable() bool { return s.Policy.DeleteDemoted && !s.incumbent.Unselected }
+
+// remaining is how much is left of a wait that began when the holder went down.
+func (s situation) remaining(wait time.Duration) time.Duration {
+	if s.DownSince.IsZero() {
+		return wait
+	}
+	return wait - s.Now.Sub(s.DownSince)
+}
+
+// preferredTo are the eligible pods that are preferred, if the incumbent is not, and
+// need not soon go.
+func (s situation) preferredTo(incumbent *Candidate) []Candidate {
+	if incumbent.Preferred {
+		return nil
+	}
+	newest := newestRevision(s.Candidates)
+	return slices.DeleteFunc(slices.Clone(s.Candidates), func(c Candidate) bool {
+		return !c.Preferred || c.Ineligible() != "" || c.doubted || c.Draining || c.Revision != newest && incumbent.Revision == newest
+	})
+}
+
+// holdIncumbent keeps the incumbent, and restores what the Lease says of it.
+func (s situation) holdIncumbent(reason Reason) (Decision, bool) {
+	d, _ := s.decide(Hold, reason, s.incumbent)
+	d.Ineligible = s.incumbent.Ineligible()
+	switch {
+	case s.refused != nil:
+		d.Action, d.Reason = Restore, EditRefused
+	case s.Lease.Holder == "" || s.Lease.HolderUID == "":
+		d.Action, d.Reason = Restore, LeaseLost
+	case d.Epoch != s.Lease.Epoch:
+		d.Action, d.Reason = Restore, EpochRestored
+	}
+	return d, true
+}
+
+// holdRecorded keeps what the Lease says of a pod that does not exist any more, or
+// that there has not been one.
+func (s situation) holdRecorded(reason Reason) (Decision, bool) {
+	if s.Lease.HolderUID == "" {
+		// The epoch stays with its last holder, whose name nobody knows any more.
+		return Decision{Action: Hold, Reason: reason, Epoch: max(s.Lease.Epoch, s.Trace.Epoch)}, true
+	}
+	d := Decision{
+		Action: Hold, Reason: reason, Holder: s.Lease.Holder, HolderUID: s.Lease.HolderUID, Epoch: s.epochOf(s.Lease.HolderUID),
+		Ineligible: HolderGone,
+	}
+	if d.Epoch != s.Lease.Epoch {
+		d.Action, d.Reason = Restore, EpochRestored
+	}
+	return d, true
+}

@@ -1,0 +1,49 @@
+package election
+
+// probeTests are of what the controller's own probes say.
+var probeTests = map[string]decisionTest{
+	"a master that has stopped answering is replaced if another answers": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive), pod("b", answers)}},
+		want:   to(Failover, HolderUnresponsive, "b", 5).from("a"),
+		writes: true,
+	},
+	"a master that has stopped answering stays if no other answers": {
+		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive), pod("b"), pod("c", unresponsive)}},
+		want: to(Hold, HolderEligible, "a", 4),
+	},
+	"one that answers and could not be master does not count": {
+		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive), pod("b", answers, notReady), pod("c")}},
+		want: to(Hold, HolderEligible, "a", 4),
+	},
+	"if nobody answers, readiness alone decides": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive, notReady), pod("b", unresponsive)}},
+		want:   to(Failover, HolderNotReady, "b", 5).from("a"),
+		writes: true,
+	},
+	"a standby that has stopped answering is not elected, as the master's answers show that it could": {
+		view: View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", answers), pod("b", unresponsive)}},
+		want: to(Restore, EditRefused, "a", 4).refusing("b", HolderUnresponsive), writes: true,
+	},
+	"a master that never answered stays": {
+		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", answers)}},
+		want: to(Hold, HolderEligible, "a", 4),
+	},
+	"a master leaves a cordoned node also for a pod of which only Kubernetes says that it serves": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", answers, draining), pod("b")}},
+		want:   to(Switchover, NodeUnschedulable, "b", 5).from("a"),
+		writes: true,
+	},
+	"but not for one that has stopped answering": {
+		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", answers, draining), pod("b", unresponsive)}},
+		want: to(Hold, HolderEligible, "a", 4),
+	},
+	"of the pods that nobody vouches for, one that has stopped answering is the last": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", terminating), pod("b", unresponsive), pod("c")}},
+		want:   to(Failover, HolderTerminating, "c", 5).from("a"),
+		writes: true,
+	},
+	"a master does not come back when it answers again": {
+		view: View{Lease: held("b", 5), Candidates: []Candidate{pod("a", answers), pod("b", answers)}},
+		want: to(Hold, HolderEligible, "b", 5),
+	},
+}

@@ -1,0 +1,97 @@
+package election
+
+// restoreTests are of a Lease that was tampered with.
+var restoreTests = map[string]decisionTest{
+	"holder and epoch are restored when the Lease is deleted": {
+		view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("a"), pod("b")}},
+		want:   to(Restore, LeaseLost, "b", 4),
+		writes: true,
+	},
+	"also of a master that is not eligible while nobody else is": {
+		view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("b", notReady)}},
+		want:   to(Restore, LeaseLost, "b", 4).though(HolderNotReady),
+		writes: true,
+	},
+	"a deleted Lease does not keep a failed master": {
+		view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("a"), pod("b", notReady)}},
+		want:   to(Failover, HolderNotReady, "a", 5).from("b"),
+		writes: true,
+	},
+	"the epoch is kept when the Lease and the master are gone": {
+		view:   View{Trace: routed("b", 4)},
+		want:   Decision{Action: Hold, Reason: AwaitingEligible, Epoch: 4},
+		writes: true,
+	},
+	"the next master after that has an epoch of its own": {
+		view:   View{Lease: Lease{Exists: true, Epoch: 4}, Trace: routed("b", 4), Candidates: []Candidate{pod("a")}},
+		want:   Decision{Action: Failover, Reason: HolderGone, Holder: "a", HolderUID: "uid-a", Epoch: 5},
+		writes: true,
+	},
+	"a holder that was removed is put back": {
+		view:   View{Lease: held("a", 4).editedTo(""), Candidates: []Candidate{pod("a"), pod("b")}},
+		want:   to(Restore, LeaseLost, "a", 4),
+		writes: true,
+	},
+	"a holder's UID that was removed is put back": {
+		view:   View{Lease: Lease{Exists: true, Holder: "a", Epoch: 4}, Trace: routed("a", 4), Candidates: []Candidate{pod("a"), pod("b")}},
+		want:   to(Restore, LeaseLost, "a", 4),
+		writes: true,
+	},
+	"an epoch that was lowered is raised to what it was": {
+		view:   View{Lease: held("a", 2), Trace: routed("a", 4), Candidates: []Candidate{pod("a")}},
+		want:   to(Restore, EpochRestored, "a", 4),
+		writes: true,
+	},
+	"an epoch that another holder has had is never used again": {
+		view:   View{Lease: held("a", 2), Trace: routed("b", 4), Candidates: []Candidate{pod("a"), pod("b")}},
+		want:   to(Restore, EpochRestored, "a", 5),
+		writes: true,
+	},
+	"an epoch that was lowered is raised also for a master that is gone": {
+		view:   View{Lease: held("a", 2), Trace: routed("a", 4)},
+		want:   to(Restore, EpochRestored, "a", 4).though(HolderGone),
+		writes: true,
+	},
+	"an epoch that was raised counts from then on": {
+		view: View{Lease: held("a", 9), Trace: routed("a", 4), Candidates: []Candidate{pod("a")}},
+		want: to(Hold, HolderEligible, "a", 9),
+	},
+	"stamps of which nobody knows the holder still count": {
+		view:   View{Trace: Trace{Epoch: 4}, Candidates: []Candidate{pod("a")}},
+		want:   to(Elect, FirstEligible, "a", 5),
+		writes: true,
+	},
+}
+
+// adoptionTests are of a predecessor.
+var adoptionTests = map[string]decisionTest{
+	"the predecessor's master is adopted": {
+		view:   View{Candidates: []Candidate{pod("a"), pod("b", designated)}},
+		want:   to(Adopt, AlreadyDesignated, "b", 1),
+		writes: true,
+	},
+	"also when the Lease awaits a master": {
+		view:   View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a"), pod("b", designated)}},
+		want:   to(Adopt, AlreadyDesignated, "b", 1),
+		writes: true,
+	},
+	"of two that the predecessor left active, the better is adopted": {
+		view:   View{Candidates: []Candidate{pod("a", designated, notReady), pod("b", designated), pod("c", designated)}},
+		want:   to(Adopt, AlreadyDesignated, "b", 1),
+		writes: true,
+	},
+	"a predecessor's master that cannot serve is not adopted": {
+		view:   View{Candidates: []Candidate{pod("a"), pod("b", designated, notReady)}},
+		want:   to(Elect, FirstEligible, "a", 1),
+		writes: true,
+	},
+	"a designation means nothing once there is a master": {
+		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", designated)}},
+		want: to(Hold, HolderEligible, "a", 4),
+	},
+	"nor is one that is kept from being master": {
+		view:   View{Candidates: []Candidate{pod("a"), pod("b", designated, excluded)}},
+		want:   to(Elect, FirstEligible, "a", 1),
+		writes: true,
+	},
+}

@@ -1,0 +1,269 @@
+package observation
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+var (
+	start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	web   = types.NamespacedName{Namespace: "default", Name: "web"}
+)
+
+// service is annotated, takes part in the election web and selects app=web; each is
+// younger than the one whose name comes before.
+func service(name string, change ...func(*corev1.Service)) *corev1.Service {
+	s := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "default", Name: name, UID: types.UID("uid-" + name), CreationTimestamp: metav1.NewTime(start.Add(time.Duration(name[0]) * time.Hour)),
+			Annotations: map[string]string{api.AnnotationServiceMode: api.ModeActiveStandby, api.AnnotationLeaseName: "web"},
+		},
+		Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "web"}},
+	}
+	for _, f := range change {
+		f(s)
+	}
+	return s
+}
+
+func asking(key, value string) func(*corev1.Service) {
+	return func(s *corev1.Service) { s.Annotations[key] = value }
+}
+
+func selecting(key, value string) func(*corev1.Service) {
+	return func(s *corev1.Service) { s.Spec.Selector[key] = value }
+}
+
+// pod is labelled app=web and Ready.
+func pod(name string, change ...func(*corev1.Pod)) *corev1.Pod {
+	p := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "default", Name: name, UID: types.UID("uid-" + name), CreationTimestamp: metav1.NewTime(start),
+			Labels: map[string]string{"app": "web"}, Annotations: map[string]string{},
+		},
+		Spec: corev1.PodSpec{NodeName: "node-of-" + name},
+		Status: corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{
+			{Type: corev1.PodScheduled, Status: corev1.ConditionFalse},
+			{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(start.Add(time.Minute))},
+		}},
+	}
+	for _, f := range change {
+		f(p)
+	}
+	return p
+}
+
+func labelled(key, value string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.Labels[key] = value }
+}
+
+func annotated(key, value string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.Annotations[key] = value }
+}
+
+func heldBy(uid string) *coordinationv1.Lease {
+	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{api.AnnotationHolderUID: uid}}}
+}
+
+// seen is an observation by its names.
+type seen struct {
+	Services, Members []string
+	// Pods are with a "-" if they are no candidates, and with a "!" if another election
+	// designates them.
+	Pods     []string
+	Problems map[string][]api.Problem
+}
+
+func TestLook(t *testing.T) {
+	const (
+		differing = "DifferingSettings"
+		noCommon  = "NoCommonCandidate"
+		overlap   = "OverlappingElection"
+		unknown   = `annotation qoqo.dev/service-mode: "x" is not known, allowed is "active-standby"; the Service is left as it is`
+		nobody    = "no pod is selected by all Services that share the Lease web, so none can become master"
+	)
+	other := func(s *corev1.Service) { delete(s.Annotations, api.AnnotationLeaseName) }
+	refused := asking(api.AnnotationServiceMode, "x")
+	tests := map[string]struct {
+		lease    *coordinationv1.Lease
+		services []*corev1.Service
+		pods     []*corev1.Pod
+		want     seen
+	}{
+		"the Services of the election, the oldest first, and no others": {
+			services: []*corev1.Service{service("b"), service("c", other), service("a")},
+			want:     seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}},
+		},
+		"of the same age the first by name": {
+			services: []*corev1.Service{service("ab"), service("aa")},
+			want:     seen{Services: []string{"aa", "ab"}, Members: []string{"aa", "ab"}},
+		},
+		"one that cannot be served is none of its members": {
+			services: []*corev1.Service{service("a", refused), service("b")}, pods: []*corev1.Pod{pod("web-0")},
+			want: seen{
+				Services: []string{"a", "b"}, Members: []string{"b"}, Pods: []string{"web-0"},
+				Problems: map[string][]api.Problem{"a": {{Reason: "UnknownServiceMode", Message: unknown}}},
+			},
+		},
+		"without members pods do not matter": {
+			services: []*corev1.Service{service("b", other)}, pods: []*corev1.Pod{pod("web-0")},
+		},
+
+		"candidates are whom all members select": {
+			services: []*corev1.Service{service("a"), service("b", selecting("tier", "db"))}, pods: []*corev1.Pod{pod("web-0"), pod("web-1", labelled("tier", "db"))},
+			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Pods: []string{"web-1"}},
+		},
+		"the holder matters, whoever selects it": {
+			lease: heldBy("uid-web-0"), services: []*corev1.Service{service("a")}, pods: []*corev1.Pod{pod("web-0", labelled("app", "db")), pod("web-1", labelled("app", "db"))},
+			want: seen{Services: []string{"a"}, Members: []string{"a"}, Pods: []string{"-web-0"}},
+		},
+		"a pod that is marked matters if a member selects it": {
+			services: []*corev1.Service{service("a"), service("b", selecting("tier", "db"))},
+			pods: []*corev1.Pod{
+				pod("web-0", labelled("tier", "db")), pod("web-1", annotated(api.AnnotationLeaseTransitions, "4")), pod("web-2", labelled("app", "db"), annotated(api.AnnotationLeaseTransitions, "4")),
+			},
+			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Pods: []string{"web-0", "-web-1"}},
+		},
+
+		"a member that asks for something that the oldest does not": {
+			services: []*corev1.Service{service("b", asking(api.AnnotationFailoverDelay, "1s"), asking(api.AnnotationPrefer, "tier=fast")), service("a"), service("c")},
+			want: seen{Services: []string{"a", "b", "c"}, Members: []string{"a", "b", "c"}, Problems: map[string][]api.Problem{
+				"b": {{Reason: differing, Message: "the Lease web is shared with the Service a, whose settings count and differ in qoqo.dev/prefer, qoqo.dev/failover-delay; set them there"}},
+			}},
+		},
+		"one that asks for something else than the oldest": {
+			services: []*corev1.Service{service("a", asking(api.AnnotationFailoverDelay, "1s")), service("b", asking(api.AnnotationFailoverDelay, "0s"))},
+			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Problems: map[string][]api.Problem{
+				"b": {{Reason: differing, Message: "the Lease web is shared with the Service a, whose settings count and differ in qoqo.dev/failover-delay; set them there"}},
+			}},
+		},
+		"one that asks for the same": {
+			services: []*corev1.Service{service("a", asking(api.AnnotationFailoverDelay, "60s")), service("b", asking(api.AnnotationFailoverDelay, "1m"))},
+			want:     seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}},
+		},
+		"one that asks for nothing": {
+			services: []*corev1.Service{service("a", asking(api.AnnotationFailoverDelay, "1s")), service("b")},
+			want:     seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}},
+		},
+		"the settings of the one of the Lease's name count, however young it is": {
+			services: []*corev1.Service{service("a", asking(api.AnnotationFailoverDelay, "1s")), service("b"), service("web", asking(api.AnnotationFailoverDelay, "2s"))},
+			want: seen{Services: []string{"a", "b", "web"}, Members: []string{"web", "a", "b"}, Problems: map[string][]api.Problem{
+				"a": {{Reason: differing, Message: "the Lease web is shared with the Service web, whose settings count and differ in qoqo.dev/failover-delay; set them there"}},
+			}},
+		},
+		"not if it is not served; then those of the oldest that is": {
+			services: []*corev1.Service{service("web", refused), service("a", refused), service("b"), service("c", asking(api.AnnotationFailoverDelay, "1s"))},
+			want: seen{Services: []string{"a", "b", "c", "web"}, Members: []string{"b", "c"}, Problems: map[string][]api.Problem{
+				"a":   {{Reason: "UnknownServiceMode", Message: unknown}},
+				"c":   {{Reason: differing, Message: "the Lease web is shared with the Service b, whose settings count and differ in qoqo.dev/failover-delay; set them there"}},
+				"web": {{Reason: "UnknownServiceMode", Message: unknown}},
+			}},
+		},
+		"one that pauses does so for all": {
+			services: []*corev1.Service{service("a"), service("b", asking(api.AnnotationPaused, "true"))},
+			want:     seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}},
+		},
+		"routing is each member's own business": {
+			services: []*corev1.Service{service("a"), service("b", asking(api.AnnotationRouting, "endpointslice"))},
+			want:     seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}},
+		},
+
+		"no pod that all members select": {
+			services: []*corev1.Service{service("a"), service("b", selecting("tier", "db"))}, pods: []*corev1.Pod{pod("web-0")},
+			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Problems: map[string][]api.Problem{
+				"a": {{Reason: noCommon, Message: nobody}}, "b": {{Reason: noCommon, Message: nobody}},
+			}},
+		},
+		"also if the holder is still there": {
+			lease: heldBy("uid-web-0"), services: []*corev1.Service{service("a"), service("b", selecting("tier", "db"))}, pods: []*corev1.Pod{pod("web-0")},
+			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Pods: []string{"-web-0"}, Problems: map[string][]api.Problem{
+				"a": {{Reason: noCommon, Message: nobody}}, "b": {{Reason: noCommon, Message: nobody}},
+			}},
+		},
+		"no pods that any member selects are no problem, as they may come": {
+			services: []*corev1.Service{service("a"), service("b", selecting("tier", "db"))}, pods: []*corev1.Pod{pod("db-0", labelled("app", "db"))},
+			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}},
+		},
+		"nor are they of a single member": {
+			lease: heldBy("uid-web-0"), services: []*corev1.Service{service("a")}, pods: []*corev1.Pod{pod("web-0", labelled("app", "db"))},
+			want: seen{Services: []string{"a"}, Members: []string{"a"}, Pods: []string{"-web-0"}},
+		},
+
+		"pods that an older Service selects for another election": {
+			services: []*corev1.Service{service("b"), service("c"), service("a", other)}, pods: []*corev1.Pod{pod("web-0"), pod("web-1")},
+			want: seen{Services: []string{"b", "c"}, Members: []string{"b", "c"}, Pods: []string{"!web-0", "!web-1"}, Problems: map[string][]api.Problem{
+				"b": {{Reason: overlap, Message: "pods of this Service are also selected by the Service a, whose election designates them; for one master of both, set the annotation qoqo.dev/lease-name: a on this one"}},
+				"c": {{Reason: overlap, Message: "pods of this Service are also selected by the Service a, whose election designates them; for one master of both, set the annotation qoqo.dev/lease-name: a on this one"}},
+			}},
+		},
+		"a younger one does not matter": {
+			services: []*corev1.Service{service("b"), service("c", other)}, pods: []*corev1.Pod{pod("web-0")},
+			want: seen{Services: []string{"b"}, Members: []string{"b"}, Pods: []string{"web-0"}},
+		},
+		"nor does an older one that is not served": {
+			services: []*corev1.Service{service("b"), service("a", other, refused)}, pods: []*corev1.Pod{pod("web-0")},
+			want: seen{Services: []string{"b"}, Members: []string{"b"}, Pods: []string{"web-0"}},
+		},
+		"nor one that selects others": {
+			services: []*corev1.Service{service("b"), service("a", other, selecting("tier", "db"))}, pods: []*corev1.Pod{pod("web-0")},
+			want: seen{Services: []string{"b"}, Members: []string{"b"}, Pods: []string{"web-0"}},
+		},
+		"a holder that is only another election's candidate is no overlap": {
+			lease: heldBy("uid-web-0"), services: []*corev1.Service{service("b", selecting("tier", "db")), service("a", other)}, pods: []*corev1.Pod{pod("web-0")},
+			want: seen{Services: []string{"b"}, Members: []string{"b"}, Pods: []string{"-!web-0"}},
+		},
+
+		"a candidate that says something else than whether it may become master": {
+			services: []*corev1.Service{service("a"), service("b")}, pods: []*corev1.Pod{pod("web-0", annotated(api.AnnotationCandidate, "no")), pod("web-1", annotated(api.AnnotationCandidate, "false"))},
+			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Pods: []string{"web-0", "web-1"}, Problems: map[string][]api.Problem{
+				"a": {{Reason: "InvalidAnnotation", Message: `annotation qoqo.dev/candidate of the pod web-0: "no" is neither "true" nor "false"; "true" is used`}},
+				"b": {{Reason: "InvalidAnnotation", Message: `annotation qoqo.dev/candidate of the pod web-0: "no" is neither "true" nor "false"; "true" is used`}},
+			}},
+		},
+		"what others say does not matter": {
+			lease: heldBy("uid-web-0"), services: []*corev1.Service{service("a")}, pods: []*corev1.Pod{pod("web-0", labelled("app", "db"), annotated(api.AnnotationCandidate, "no"))},
+			want: seen{Services: []string{"a"}, Members: []string{"a"}, Pods: []string{"-web-0"}},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			o := Look(web, test.lease, test.services, test.pods)
+			got := seen{}
+			for _, s := range o.Services {
+				got.Services = append(got.Services, s.Name)
+			}
+			for _, m := range o.Members {
+				got.Members = append(got.Members, m.Name)
+			}
+			for _, p := range o.Pods {
+				name := p.Name
+				if p.Elsewhere {
+					name = "!" + name
+				}
+				if p.Unselected {
+					name = "-" + name
+				}
+				got.Pods = append(got.Pods, name)
+			}
+			for uid, problems := range o.Problems {
+				if len(problems) > 0 {
+					if got.Problems == nil {
+						got.Problems = map[string][]api.Problem{}
+					}
+					got.Problems[string(uid)[len("uid-"):]] = problems
+				}
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("observation (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
