@@ -1,7 +1,8 @@
 package controller
 
 import (
-	"hash/fnv"
+	"crypto/sha256"
+	"encoding/binary"
 	"hash/maphash"
 	"math"
 	"time"
@@ -28,11 +29,11 @@ func (c *Controller) renewal(o *observation.Observation, d election.Decision, no
 	}.Due(renewed(o), now)
 }
 
-// phase is the same in every replica.
+// phase is the same in every replica. Names often differ in their last letter alone,
+// which a simpler hash, such as FNV, does not spread.
 func phase(k key) float64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(k.String())) // never returns an error
-	return fraction(h.Sum64())
+	sum := sha256.Sum256([]byte(k.String()))
+	return fraction(binary.BigEndian.Uint64(sum[:]))
 }
 
 func fraction(hash uint64) float64 { return float64(hash) / math.MaxUint64 }

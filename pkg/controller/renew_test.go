@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -114,6 +115,20 @@ func TestNextMasterWaitsForExpiry(t *testing.T) {
 			t.Errorf("%q is still to follow", next)
 		}
 	})
+}
+
+func TestPhasesAreSpread(t *testing.T) {
+	const elections, parts = 1000, 10
+	var count [parts]int
+	for i := range elections {
+		count[int(phase(key{Namespace: testNamespace, Name: fmt.Sprint("web-", i)})*parts)]++
+	}
+	for part, n := range count {
+		// Four standard deviations.
+		if n < 62 || n > 138 {
+			t.Errorf("%d of %d elections beat in the part %d of %d of the interval: %v", n, elections, part, parts, count)
+		}
+	}
 }
 
 // What the holder has read counts, which may no longer hear of anything else.
