@@ -1,7 +1,6 @@
 package election
 
 import (
-	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -53,35 +52,6 @@ func TestExplain(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
-	}
-}
-
-// What is said to have decided is what has decided.
-func TestCriteriaAreThoseOfTheOrder(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	flip := func() bool { return random.IntN(4) == 0 }
-	candidate := func(name string) Candidate {
-		return pod(name, func(c *Candidate) {
-			c.doubted, c.Draining, c.Preferred, c.Answers, c.Identified = flip(), flip(), flip(), flip(), flip()
-			c.Revision = string(rune('x' + random.IntN(2)))
-			c.Index = random.IntN(2)
-			c.ReadySince = start.Add(time.Duration(random.IntN(2)))
-		})
-	}
-	for range 10_000 {
-		a, b := candidate("a"), candidate("b")
-		if random.IntN(2) == 0 {
-			a, b = b, a
-		}
-		want, got := compare(a, b, "x"), 0
-		for _, c := range criteria {
-			if got = c.compare(a, b, "x"); got != 0 {
-				break
-			}
-		}
-		if got != want {
-			t.Fatalf("the criteria say %d, the order says %d of\n%+v\n%+v", got, want, a, b)
-		}
 	}
 }
 

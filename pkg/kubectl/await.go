@@ -1,0 +1,179 @@
+package kubectl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/observation"
+	"qoqo.dev/active-standby-controller/pkg/routing"
+)
+
+// How long is waited for the event of a refusal, which comes after the refusal.
+const (
+	refusalWithin = 3 * time.Second
+	refusalEvery  = 100 * time.Millisecond
+)
+
+// errRefused: the controller has put the holder back.
+var errRefused = errors.New("refused")
+
+// await waits until traffic goes to the pod.
+func (o *switchoverCommand) await(ctx context.Context, f *follower, m *move, refusals map[types.UID]string) error {
+	waiting, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	said := ""
+	for {
+		w, err := f.world(ctx)
+		if err != nil {
+			return err
+		}
+		epoch, stage, err := o.progress(w, m, f.seesSlices())
+		switch {
+		case errors.Is(err, errRefused):
+			return o.why(ctx, m, refusals)
+		case err != nil:
+			return err
+		case epoch > 0:
+			fmt.Fprintf(o.Out, "%s: master moved from %s to %s in %s (epoch %d)\n", o.service, m.from, m.pod, time.Since(m.sent).Round(time.Millisecond), epoch)
+			return nil
+		}
+		if stage.says != "" && stage.says != said {
+			said = stage.says
+			fmt.Fprintf(o.ErrOut, "%s: %s\n", o.service, said)
+		}
+		if err := f.wait(waiting); err != nil {
+			if waiting.Err() != nil && ctx.Err() == nil {
+				return fmt.Errorf("timed out after %s: %s", o.timeout, stage.timedOut)
+			}
+			return err
+		}
+	}
+}
+
+// stage is how far the controller has come: what to say while it lasts, if anything,
+// and when it has lasted for too long.
+type stage struct{ says, timedOut string }
+
+// progress says in which epoch traffic goes to the pod, 0 if it does not yet.
+func (o *switchoverCommand) progress(w *world, m *move, seesSlices bool) (epoch int32, at stage, err error) {
+	s := service(w.services, m.service.Namespace, m.service.Name)
+	if s == nil || s.UID != m.service.UID {
+		return 0, at, fmt.Errorf("service %s was deleted meanwhile, or is no longer annotated", o.service)
+	}
+	unheard := stage{timedOut: fmt.Sprintf("the controller has not reacted; is it running, and does it look after the namespace %s? "+
+		"The edit of the Lease stays, and is followed later. To take it back: %s",
+		o.namespace, o.kubectl(`patch lease %s --type merge -p '{"spec":{"holderIdentity":%q}}'`, m.lease.Name, m.from))}
+	seen := w.look(s)
+	if seen.Lease == nil || older(seen.Lease.ResourceVersion, m.version) {
+		return 0, unheard, nil
+	}
+	lease := seen.LeaseView()
+	switch {
+	case lease.Holder == m.pod && lease.HolderUID != m.fromUID && lease.Epoch > m.epoch:
+		for _, member := range seen.Members {
+			if !routed(seen, member, lease, seesSlices) {
+				return 0, stage{timedOut: fmt.Sprintf("%s is master in epoch %d, but service %s does not route to it yet; see the controller's log", m.pod, lease.Epoch, member.Name)}, nil
+			}
+		}
+		return lease.Epoch, at, nil
+	case lease.Epoch > m.epoch && lease.HolderUID != m.fromUID:
+		return 0, at, fmt.Errorf("%s became master instead, in epoch %d (%s)", lease.Holder, lease.Epoch, seen.Lease.Annotations[api.AnnotationReason])
+	case lease.Holder == m.pod:
+		return 0, unheard, nil
+	case lease.Next == m.pod:
+		return 0, handover(seen, m), nil
+	}
+	return 0, at, errRefused
+}
+
+// handover is what is waited for before the pod can become master.
+func handover(o *observation.Observation, m *move) stage {
+	if d := election.Decide(o.View(unknownNodes, time.Now())); d.Reason == election.AwaitingExpiry {
+		return stage{
+			says:     fmt.Sprintf("waiting for the Lease of %s to expire, as it may not hear of a new master", m.from),
+			timedOut: fmt.Sprintf("the Lease of %s has not expired yet; %s becomes master once it has", m.from, m.pod),
+		}
+	}
+	return stage{
+		says:     fmt.Sprintf("waiting for %s to terminate, before another pod becomes master (%s)", m.from, api.AnnotationHandover),
+		timedOut: fmt.Sprintf("%s has not terminated yet; %s becomes master once it has", m.from, m.pod),
+	}
+}
+
+// older says whether a version of the Lease is from before another.
+func older(version, than string) bool {
+	order, err := resourceversion.CompareResourceVersion(version, than)
+	return err == nil && order < 0
+}
+
+// routed says whether the Service's traffic goes to the holder, as far as can be seen.
+// The controller writes the pod's label after what traffic follows.
+func routed(o *observation.Observation, m routing.Member, lease election.Lease, seesSlices bool) bool {
+	stamped := func(annotations map[string]string) bool {
+		epoch, err := strconv.ParseInt(annotations[api.AnnotationLeaseTransitions], 10, 32)
+		return err == nil && int32(epoch) >= lease.Epoch
+	}
+	switch {
+	case m.Settings.Routing == api.RoutingSelector:
+		return m.Spec.Selector[api.LabelPodUID] == string(lease.HolderUID) && stamped(m.Annotations)
+	case m.Settings.Routing == api.RoutingEndpointSlice && seesSlices:
+		for _, slice := range m.Slices {
+			if !stamped(slice.Annotations) {
+				return false
+			}
+		}
+		return len(m.Slices) > 0
+	}
+	return slices.ContainsFunc(o.Pods, func(p routing.Pod) bool {
+		// A designation that is another election's to write says nothing of this one.
+		return p.UID == lease.HolderUID && (p.Elsewhere || p.Labels[api.LabelDesignation] == api.DesignationActive)
+	})
+}
+
+// refusals are the events that say that the pod was refused, before it was asked for.
+func (o *switchoverCommand) refusals(ctx context.Context, m *move) (map[types.UID]string, error) {
+	events, _, err := o.events(ctx, m.service)
+	seen := map[types.UID]string{}
+	for _, e := range events {
+		seen[e.UID] = e.ResourceVersion
+	}
+	return seen, err
+}
+
+// why says why the controller has refused: its event does, and if that does not come,
+// what the controller would decide now.
+func (o *switchoverCommand) why(ctx context.Context, m *move, before map[types.UID]string) error {
+	note := ""
+	// What fails leaves the note empty.
+	_ = wait.PollUntilContextTimeout(ctx, refusalEvery, refusalWithin, true, func(ctx context.Context) (bool, error) {
+		events, allowed, err := o.events(ctx, m.service)
+		for _, e := range events {
+			if e.Type == corev1.EventTypeWarning && e.Reason == string(election.EditRefused) && e.Related != nil && e.Related.Name == m.pod && before[e.UID] != e.ResourceVersion {
+				note = e.Note
+			}
+		}
+		return note != "" || !allowed || err != nil, nil
+	})
+	if note != "" {
+		return fmt.Errorf("the controller has refused: %s", note)
+	}
+	w, err := read(ctx, o.client, o.namespace)
+	if err != nil {
+		return err
+	}
+	if _, err := o.choose(ctx, w); err != nil {
+		return fmt.Errorf("the controller has refused: %w", err)
+	}
+	return fmt.Errorf("the controller has refused %s; to see why: %s", m.pod, o.kubectl("events --for service/%s", o.service))
+}

@@ -1,0 +1,236 @@
+package kubectl
+
+import (
+	"testing"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	byHand := &discoveryv1.EndpointSlice{ObjectMeta: metaOf("by-hand"), AddressType: discoveryv1.AddressTypeIPv4}
+	byHand.Labels[discoveryv1.LabelServiceName] = "web"
+	tests := map[string]struct {
+		objects []runtime.Object
+		forbid  []string
+		line    string
+		want    result
+	}{
+		"all is well": {web(), nil, "check web", result{Out: `
+Service:    web (routing selector)
+Lease:      web
+Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
+Problems:   <none>
+Next:       nothing: web-0 is master in epoch 3 (HolderEligible)
+
+RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
+1      web-0   node-0   no         master    yes        first in the order
+2      web-2   node-2   no         standby   yes        after web-0, which has been Ready longer
+3      web-1   node-1   no         standby   yes        after web-2, which has been Ready longer
+
+Note: the controller alone knows the nodes' heartbeats.
+`}},
+		"all that can be said of a pod": {
+			[]runtime.Object{
+				aService("web", "web-0", 3, annotated(api.AnnotationPrefer, "tier=fast"), annotated(api.AnnotationProbe, "http://:8080/healthz")), aLease("web", "web-0", 3),
+				aPod("web-0", "active"), aPod("web-1", "standby", notReady), aPod("web-2", "standby", excluded), aPod("web-3", "standby", terminating), aPod("web-4", "standby", evicted),
+				aPod("web-5", "standby", func(p *corev1.Pod) { p.Labels["tier"] = "fast" }), aPod("web-6", "standby", readyFor(time.Minute)), aPod("web-7", "standby"),
+				aNode("node-7", true),
+			},
+			nil, "check web",
+			result{Out: `
+Service:    web (routing selector)
+Lease:      web
+Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
+Problems:   <none>
+Next:       nothing: web-0 is master in epoch 3 (HolderEligible)
+
+RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
+1      web-5   node-5   no         standby   yes        first in the order
+2      web-0   node-0   no         master    yes        after web-5, which is preferred
+3      web-6   node-6   no         standby   yes        after web-0, which has been Ready longer
+4      web-7   node-7   yes        standby   yes        after web-6, which is on a node that is not cordoned
+-      web-1   node-1   no         standby   no         it is not Ready
+-      web-2   node-2   no         standby   no         it is kept from being master by the annotation qoqo.dev/candidate
+-      web-3   node-3   no         standby   no         it is terminating
+-      web-4   node-4   no         standby   no         it has ended
+
+Note: the controller alone knows the nodes' heartbeats, and what the pods answer to the controller's probe http://:8080/healthz.
+`},
+		},
+		"problems": {
+			web(aService("web-ro", "web-0", 3, annotated(api.AnnotationLeaseName, "web"), annotated(api.AnnotationPrefer, "tier=fast"), annotated("qoqo.dev/perfer", "x")), byHand),
+			nil, "check web-ro",
+			result{Out: `
+Service:    web-ro (routing selector)
+Lease:      web, shared with web
+Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
+Problems:   UnknownAnnotation: annotation qoqo.dev/perfer is not known; allowed are qoqo.dev/service-mode, qoqo.dev/routing, qoqo.dev/selector, qoqo.dev/lease-name, qoqo.dev/prefer, qoqo.dev/failback, qoqo.dev/failover-delay, qoqo.dev/paused, qoqo.dev/handover, qoqo.dev/on-demote, qoqo.dev/lease-duration, qoqo.dev/probe, qoqo.dev/probe-interval, qoqo.dev/probe-timeout, qoqo.dev/probe-failures
+            DifferingSettings: the Lease web is shared with the Service web, whose settings count and differ in qoqo.dev/prefer; set them there
+Next:       nothing: web-0 is master in epoch 3 (HolderEligible)
+
+RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
+1      web-0   node-0   no         master    yes        first in the order
+2      web-2   node-2   no         standby   yes        after web-0, which has been Ready longer
+3      web-1   node-1   no         standby   yes        after web-2, which has been Ready longer
+
+Note: the controller alone knows the nodes' heartbeats.
+`},
+		},
+		"a foreign EndpointSlice": {web(byHand), nil, "check web", result{Out: `
+Service:    web (routing selector)
+Lease:      web
+Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
+Problems:   ForeignEndpointSlice: the EndpointSlice by-hand of this Service is managed by nobody that it names, not by the controller; what it lists gets traffic beside the master. Delete it if it should not
+Next:       nothing: web-0 is master in epoch 3 (HolderEligible)
+
+RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
+1      web-0   node-0   no         master    yes        first in the order
+2      web-2   node-2   no         standby   yes        after web-0, which has been Ready longer
+3      web-1   node-1   no         standby   yes        after web-2, which has been Ready longer
+
+Note: the controller alone knows the nodes' heartbeats.
+`}},
+		"nodes and EndpointSlices that may not be read": {web(byHand), []string{"nodes", "endpointslices"}, "check web", result{Out: `
+Service:    web (routing selector)
+Lease:      web
+Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
+Problems:   <none>
+Next:       nothing: web-0 is master in epoch 3 (HolderEligible)
+
+RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
+1      web-0   node-0   unknown    master    yes        first in the order
+2      web-2   node-2   unknown    standby   yes        after web-0, which has been Ready longer
+3      web-1   node-1   unknown    standby   yes        after web-2, which has been Ready longer
+
+Note: EndpointSlices may not be read: whether some are not the controller's is unknown.
+Note: nodes may not be read: whether one is cordoned is unknown.
+Note: the controller alone knows the nodes' heartbeats.
+`}},
+		"a master that is no longer selected": {
+			[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3), aPod("web-0", "active", func(p *corev1.Pod) { p.Labels["app"] = "was-web" }), aPod("web-1", "standby")},
+			nil, "check web",
+			result{Out: `
+Service:    web (routing selector)
+Lease:      web
+Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
+Problems:   <none>
+Next:       Failover to web-1, in epoch 4 (HolderUnselected)
+
+RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
+1      web-1   node-1   no         standby   yes        first in the order
+-      web-0   node-0   no         master    no         the Service no longer selects it
+
+Note: the controller alone knows the nodes' heartbeats.
+`},
+		},
+		"a failover is due": {[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3), aPod("web-0", "active", notReady), aPod("web-1", "standby")}, nil, "check web", result{Out: `
+Service:    web (routing selector)
+Lease:      web
+Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
+Problems:   <none>
+Next:       Failover to web-1, in epoch 4 (HolderNotReady)
+
+RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
+1      web-1   node-1   no         standby   yes        first in the order
+-      web-0   node-0   no         master    no         it is not Ready
+
+Note: the controller alone knows the nodes' heartbeats.
+`}},
+		"a master that is waited for": {[]runtime.Object{aService("web", "web-0", 3, annotated(api.AnnotationFailoverDelay, "30s")), aLease("web", "web-0", 3), aPod("web-0", "active", notReady), aPod("web-1", "standby")}, nil, "check web", result{Out: `
+Service:    web (routing selector)
+Lease:      web
+Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
+Problems:   <none>
+Next:       nothing: web-0 is not Ready, but is waited for (qoqo.dev/failover-delay) (AwaitingHolder); another look in 30s or sooner
+
+RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
+1      web-1   node-1   no         standby   yes        first in the order
+-      web-0   node-0   no         master    no         it is not Ready
+
+Note: the controller alone knows the nodes' heartbeats.
+`}},
+		"a master that is to stop": {
+			[]runtime.Object{
+				aService("web", "web-0", 3, annotated(api.AnnotationHandover, "after-termination"), annotated(api.AnnotationOnDemote, "delete")),
+				aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Annotations[api.AnnotationNextHolder] = "web-1" }),
+				aPod("web-0", "active"), aPod("web-1", "standby"),
+			}, nil, "check web", result{Out: `
+Service:    web (routing selector)
+Lease:      web
+Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
+Problems:   <none>
+Next:       Stop: web-0 is deleted, as it has to stop before another becomes master (qoqo.dev/handover): web-1 was asked for (HolderEdited)
+
+RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
+1      web-0   node-0   no         master    yes        first in the order
+2      web-1   node-1   no         standby   yes        after web-0, which is first by name
+
+Note: the controller alone knows the nodes' heartbeats.
+`},
+		},
+		"no Lease yet": {[]runtime.Object{aService("web", "", 0), aPod("web-0", "", unmarked)}, nil, "check web", result{Out: `
+Service:    web (routing selector)
+Lease:      web (not found)
+Master:     <none>
+Problems:   <none>
+Next:       there is no Lease web yet; is the controller running, and does it look after the namespace default?
+
+RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
+1      web-0   node-0   no         standby   yes        first in the order
+
+Note: the controller alone knows the nodes' heartbeats.
+`}},
+		"somebody else's Lease": {[]runtime.Object{aService("web", "", 0), aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Labels = nil })}, nil, "check web", result{Out: `
+Service:    web (routing selector)
+Lease:      web
+Master:     <none>
+Problems:   <none>
+Next:       nothing: the Lease of that name is not the controller's; delete it, or name another in the annotation qoqo.dev/lease-name (LeaseForeign)
+
+The Service selects no pods.
+
+Note: the controller alone knows the nodes' heartbeats.
+`}},
+		"nobody was eligible yet": {[]runtime.Object{aService("web", "", 0), aLease("web", "", 0), aPod("web-0", "standby", unmarked, notReady)}, nil, "check web", result{Out: `
+Service:    web (routing selector)
+Lease:      web
+Master:     <none>
+Problems:   <none>
+Next:       nothing: no pod has been eligible yet (AwaitingEligible)
+
+RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
+-      web-0   node-0   no         standby   no         it is not Ready
+
+Note: the controller alone knows the nodes' heartbeats.
+`}},
+		"a Service that is not served": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationServiceMode, "on"))}, nil, "check web", result{Out: `
+Service:    web
+Problems:   UnknownServiceMode: annotation qoqo.dev/service-mode: "on" is not known, allowed is "active-standby"; the Service is left as it is
+Next:       nothing, as the Service is not served
+`}},
+		"a Service that is not annotated": {[]runtime.Object{aService("web", "", 0, unannotated)}, nil, "check web", result{Err: `
+error: service web is not annotated; kubectl annotate service web qoqo.dev/service-mode=active-standby
+`, Code: 1}},
+		"pods that may not be read": {web(), []string{"pods"}, "check web", result{Err: `
+error: listing the pods: pods is forbidden: User "jane" cannot list resource "pods"
+`, Code: 1}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inCluster(t, test.objects, func(c *cluster) {
+				for _, resource := range test.forbid {
+					c.forbid("*", resource)
+				}
+				c.expect(test.line, test.want)
+			})
+		})
+	}
+}

@@ -1,0 +1,121 @@
+package kubectl
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+func (e *env) newPause() *cobra.Command {
+	return &cobra.Command{
+		Use:   "pause SERVICE...",
+		Short: "Let the master of a Service stay, whatever happens",
+		Long: `Let the master of a Service stay, whatever happens: there is no failover, and no
+switchover either, until "kubectl active-standby resume". Of Services that share a Lease,
+one that is paused is enough.
+
+It sets the annotation ` + api.AnnotationPaused + ` on the Service.`,
+		Example: `  # Keep the master of the Service web where it is
+  kubectl active-standby pause web`,
+		Args:              someServices,
+		ValidArgsFunction: e.completeServices(-1),
+		RunE:              func(cmd *cobra.Command, args []string) error { return e.pause(cmd.Context(), args, true) },
+	}
+}
+
+func (e *env) newResume() *cobra.Command {
+	return &cobra.Command{
+		Use:   "resume SERVICE...",
+		Short: "Let the master of a paused Service move again",
+		Long: `Let the master of a paused Service move again. If it is not eligible by now, another
+pod becomes master at once.
+
+It removes the annotation ` + api.AnnotationPaused + ` from the Service.`,
+		Example: `  # Let the master of the Service web move again
+  kubectl active-standby resume web`,
+		Args:              someServices,
+		ValidArgsFunction: e.completeServices(-1),
+		RunE:              func(cmd *cobra.Command, args []string) error { return e.pause(cmd.Context(), args, false) },
+	}
+}
+
+// pause pauses or resumes the Services. That one already is so is an error, as it is
+// of `kubectl rollout pause`.
+func (e *env) pause(ctx context.Context, names []string, paused bool) error {
+	c, err := e.connect()
+	if err != nil {
+		return err
+	}
+	services, err := annotatedServices(ctx, c.client, c.namespace)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range names {
+		if err := e.pauseOne(ctx, c, services, name, paused); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for _, name := range names {
+		s := service(services, c.namespace, name)
+		if s == nil || paused {
+			continue
+		}
+		if others := pausing(services, api.LeaseName(s)); len(others) > 0 {
+			fmt.Fprintf(e.ErrOut, "Warning: the master of %s stays nevertheless, as %s shares the Lease %s and is paused\n", name, strings.Join(others, ", "), api.LeaseName(s))
+		}
+	}
+	return utilerrors.NewAggregate(errs)
+}
+
+// pauseOne pauses or resumes a Service, also in the list of them.
+func (e *env) pauseOne(ctx context.Context, c connection, services []*corev1.Service, name string, paused bool) error {
+	s := service(services, c.namespace, name)
+	if s == nil {
+		return c.missing(ctx, name)
+	}
+	settings, problems, served := api.Parse(s)
+	switch {
+	case !served:
+		return fmt.Errorf("services %q is not served: %s", name, problems[0].Message)
+	case settings.Paused && paused:
+		return fmt.Errorf("services %q is already paused", name)
+	case !settings.Paused && !paused:
+		return fmt.Errorf("services %q is not paused", name)
+	}
+	var value any
+	done := "resumed"
+	if paused {
+		value, done = "true", "paused"
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{api.AnnotationPaused: value}}})
+	if err != nil {
+		return err
+	}
+	now, err := c.client.CoreV1().Services(c.namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
+	if err != nil {
+		return fmt.Errorf("patching the Service: %w", err)
+	}
+	*s = *now
+	fmt.Fprintf(e.Out, "service/%s %s\n", name, done)
+	return nil
+}
+
+// pausing names those of the Services that pause the election of the Lease.
+func pausing(services []*corev1.Service, lease string) (names []string) {
+	for _, s := range services {
+		if settings, _, served := api.Parse(s); served && settings.Paused && settings.LeaseName == lease {
+			names = append(names, "service/"+s.Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,190 @@
+package kubectl
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/kubernetes"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/observation"
+)
+
+// Selectors of what is read: the controller's Leases, and the EndpointSlices that
+// Kubernetes has not made of selectors.
+var (
+	ourLeases     = api.LabelManagedBy + "=" + api.ManagedBy
+	notKubernetes = discoveryv1.LabelManagedBy + "!=endpointslice-controller.k8s.io"
+)
+
+// world is what there is in a namespace, or in several.
+type world struct {
+	// services are the annotated ones.
+	services []*corev1.Service
+	leases   map[types.NamespacedName]*coordinationv1.Lease
+	pods     []*corev1.Pod
+	// slices are of no use if they are not read.
+	slices []*discoveryv1.EndpointSlice
+}
+
+// annotatedServices lists those of the namespace, which may be all.
+func annotatedServices(ctx context.Context, client kubernetes.Interface, namespace string) (annotated []*corev1.Service, err error) {
+	services, err := client.CoreV1().Services(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing the Services: %w", err)
+	}
+	for i := range services.Items {
+		if s := &services.Items[i]; api.Annotated(s) {
+			annotated = append(annotated, s)
+		}
+	}
+	return annotated, nil
+}
+
+// read reads the namespaces of the annotated Services in namespace, which may be all.
+func read(ctx context.Context, client kubernetes.Interface, namespace string) (w *world, err error) {
+	w = newWorld()
+	if w.services, err = annotatedServices(ctx, client, namespace); err != nil {
+		return nil, err
+	}
+	namespaces := sets.New[string]()
+	for _, s := range w.services {
+		namespaces.Insert(s.Namespace)
+	}
+	for _, namespace := range sets.List(namespaces) {
+		leases, err := client.CoordinationV1().Leases(namespace).List(ctx, metav1.ListOptions{LabelSelector: ourLeases})
+		if err != nil {
+			return nil, fmt.Errorf("listing the Leases: %w", err)
+		}
+		for i := range leases.Items {
+			w.addLease(&leases.Items[i])
+		}
+		pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("listing the pods: %w", err)
+		}
+		for i := range pods.Items {
+			w.pods = append(w.pods, &pods.Items[i])
+		}
+	}
+	return w, w.complete(ctx, client)
+}
+
+func newWorld() *world { return &world{leases: map[types.NamespacedName]*coordinationv1.Lease{}} }
+
+func (w *world) addLease(l *coordinationv1.Lease) {
+	w.leases[types.NamespacedName{Namespace: l.Namespace, Name: l.Name}] = l
+}
+
+// complete asks for the Leases that are missing: they may be somebody else's.
+func (w *world) complete(ctx context.Context, client kubernetes.Interface) error {
+	for _, s := range w.services {
+		k := observation.LeaseKey(s)
+		if _, found := w.leases[k]; found {
+			continue
+		}
+		lease, err := client.CoordinationV1().Leases(k.Namespace).Get(ctx, k.Name, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+			w.leases[k] = nil
+		case err != nil:
+			return fmt.Errorf("reading the Lease: %w", err)
+		default:
+			w.leases[k] = lease
+		}
+	}
+	return nil
+}
+
+// service returns nil if there is none of that name.
+func service(services []*corev1.Service, namespace, name string) *corev1.Service {
+	i := slices.IndexFunc(services, func(s *corev1.Service) bool { return s.Namespace == namespace && s.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return services[i]
+}
+
+// look looks at the election that the annotated Service takes part in.
+func (w *world) look(s *corev1.Service) *observation.Observation {
+	k := observation.LeaseKey(s)
+	annotated := slices.DeleteFunc(slices.Clone(w.services), func(s *corev1.Service) bool { return s.Namespace != k.Namespace })
+	pods := slices.DeleteFunc(slices.Clone(w.pods), func(p *corev1.Pod) bool { return p.Namespace != k.Namespace })
+	o := observation.Look(k, w.leases[k], annotated, pods)
+	o.WithSlices(func(service types.NamespacedName) (of []*discoveryv1.EndpointSlice) {
+		for _, slice := range w.slices {
+			if observation.ServiceOf(slice) == service {
+				of = append(of, slice)
+			}
+		}
+		return of
+	})
+	return o
+}
+
+// missing says why the Service is not among the annotated ones, and what to do.
+func (c connection) missing(ctx context.Context, name string) error {
+	_, err := c.client.CoreV1().Services(c.namespace).Get(ctx, name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return fmt.Errorf("services %q not found in %s namespace", name, c.namespace)
+	case err != nil:
+		return fmt.Errorf("reading the Service: %w", err)
+	}
+	return fmt.Errorf("service %s is not annotated; %s", name, c.kubectl("annotate service %s %s=%s", name, api.AnnotationServiceMode, api.ModeActiveStandby))
+}
+
+// noLease says that there is none yet.
+func noLease(o *observation.Observation) string {
+	return fmt.Sprintf("there is no Lease %s yet; is the controller running, and does it look after the namespace %s?", o.Key.Name, o.Key.Namespace)
+}
+
+// readSlices is what need not be allowed.
+func (w *world) readSlices(ctx context.Context, c connection) (allowed bool, err error) {
+	list, err := c.client.DiscoveryV1().EndpointSlices(c.namespace).List(ctx, metav1.ListOptions{LabelSelector: notKubernetes})
+	switch {
+	case apierrors.IsForbidden(err):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("listing the EndpointSlices: %w", err)
+	}
+	w.slices = nil
+	for i := range list.Items {
+		w.slices = append(w.slices, &list.Items[i])
+	}
+	return true, nil
+}
+
+// nodes asks for the nodes of the election's pods, which need not be allowed. What
+// their heartbeats say the controller alone knows.
+func (c connection) nodes(ctx context.Context, o *observation.Observation) (states observation.NodeStates, allowed bool, err error) {
+	cordoned := sets.New[string]()
+	states = observation.NodeStates{Draining: cordoned.Has, Silent: func(string) bool { return false }}
+	for _, name := range sets.List(o.Nodes()) {
+		node, err := c.client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+		switch {
+		case apierrors.IsForbidden(err):
+			return states, false, nil
+		case apierrors.IsNotFound(err):
+		case err != nil:
+			return states, false, fmt.Errorf("reading the node: %w", err)
+		case node.Spec.Unschedulable:
+			cordoned.Insert(name)
+		}
+	}
+	return states, true, nil
+}
+
+// unknownNodes is for where nothing depends on the nodes.
+var unknownNodes = observation.NodeStates{
+	Draining: func(string) bool { return false },
+	Silent:   func(string) bool { return false },
+}

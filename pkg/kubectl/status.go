@@ -1,0 +1,189 @@
+package kubectl
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/observation"
+)
+
+// Words of the column STATUS beside the reasons of problems and decisions.
+const (
+	statusOk     = "Ok"
+	statusPaused = "Paused"
+	// statusNoLease: the controller has not looked at the Service, it seems.
+	statusNoLease = "NoLease"
+	// statusPending: the controller should have done something that it has not yet.
+	statusPending = "Pending"
+	// statusGone: the Service was deleted or is no longer annotated.
+	statusGone = "Gone"
+)
+
+// status is what is said of an annotated Service. What nodes, probes and EndpointSlices
+// say is left out: it takes more rights and requests, and `check` tells.
+type status struct {
+	Lease   string      `json:"lease"`
+	Routing api.Routing `json:"routing,omitempty"`
+	Master  *master     `json:"master,omitempty"`
+	Epoch   int32       `json:"epoch"`
+	// AcquireTime is since when the master has been master, and Reason why it became it.
+	AcquireTime *metav1.MicroTime `json:"acquireTime,omitempty"`
+	Reason      string            `json:"reason,omitempty"`
+	Standbys    standbys          `json:"standbys"`
+	Paused      bool              `json:"paused"`
+	OK          bool              `json:"ok"`
+	Problems    []problem         `json:"problems,omitempty"`
+}
+
+type master struct {
+	Name string    `json:"name"`
+	UID  types.UID `json:"uid"`
+	Node string    `json:"node,omitempty"`
+}
+
+// standbys are those that are not about to go.
+type standbys struct {
+	Eligible int `json:"eligible"`
+	Total    int `json:"total"`
+}
+
+type problem struct {
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+func statusOf(s *corev1.Service, o *observation.Observation) status {
+	st := status{Lease: o.Key.Name}
+	for _, p := range o.Problems[s.UID] {
+		st.add(p.Reason, p.Message)
+	}
+	settings, _, served := api.Parse(s)
+	if !served {
+		return st
+	}
+	st.Routing = settings.Routing
+	st.Paused = o.Settings().Paused
+	view := o.View(unknownNodes, time.Now())
+	st.lease(o, view)
+	for _, v := range election.Explain(view) {
+		if v.UID == view.Lease.HolderUID || v.Unselected || v.Finished || v.Terminating {
+			continue
+		}
+		st.Standbys.Total++
+		if v.Why == "" {
+			st.Standbys.Eligible++
+		}
+	}
+	st.OK = len(st.Problems) == 0
+	return st
+}
+
+// lease takes up what the Lease says, and what the controller would make of it.
+func (st *status) lease(o *observation.Observation, view election.View) {
+	if !view.Lease.Exists {
+		st.add(statusNoLease, noLease(o))
+		return
+	}
+	d := election.Decide(view)
+	if d.Action == election.Refuse {
+		st.add(string(d.Reason), d.Message())
+		return
+	}
+	st.Epoch = view.Lease.Epoch
+	st.AcquireTime = o.Lease.Spec.AcquireTime
+	st.Reason = o.Lease.Annotations[api.AnnotationReason]
+	if uid := view.Lease.HolderUID; uid != "" {
+		st.Master = &master{Name: view.Lease.Holder, UID: uid}
+		for _, p := range o.Pods {
+			if p.UID == uid {
+				st.Master.Name, st.Master.Node = p.Name, p.Spec.NodeName
+			}
+		}
+	}
+	switch {
+	case d.Ineligible != "":
+		st.add(string(d.Ineligible), d.Ineligible.Of(d.Holder))
+	case d.Action == election.Failover:
+		st.add(string(d.Reason), d.Reason.Of(d.Previous))
+	}
+	if d.Action == election.Hold && d.Reason != election.HolderEligible && d.Reason != election.ElectionPaused {
+		st.add(string(d.Reason), d.Message())
+	}
+	if d.Action == election.Stop || d.Writes(view.Lease) {
+		st.add(statusPending, fmt.Sprintf("the controller has yet to do what it would decide: %s (%s)", d.Action, d.Reason))
+	}
+}
+
+func (st *status) add(reason, message string) {
+	if p := (problem{reason, message}); !slices.Contains(st.Problems, p) {
+		st.Problems = append(st.Problems, p)
+	}
+}
+
+// word is the column STATUS.
+func (st status) word() string {
+	var words []string
+	if st.Paused {
+		words = append(words, statusPaused)
+	}
+	for _, p := range st.Problems {
+		if !slices.Contains(words, p.Reason) {
+			words = append(words, p.Reason)
+		}
+	}
+	if len(words) == 0 {
+		return statusOk
+	}
+	return strings.Join(words, ",")
+}
+
+// row is a Service and what is said of it.
+type row struct {
+	key    types.NamespacedName
+	status status
+}
+
+var statusColumns = []string{"Service", "(Lease)", "Routing", "Master", "Node", "Since", "Epoch", "Reason", "Standbys", "Status"}
+
+func (r row) cells(withNamespace bool) (cells []any) {
+	if withNamespace {
+		cells = append(cells, r.key.Namespace)
+	}
+	st := r.status
+	name, node, age := none, none, none
+	var epoch any = none
+	if st.Epoch > 0 {
+		epoch = st.Epoch
+	}
+	if st.Master != nil {
+		name, node = st.Master.Name, cmp.Or(st.Master.Node, none)
+		age = unknown
+		if st.AcquireTime != nil {
+			age = since(st.AcquireTime.Time)
+		}
+	}
+	return append(cells, r.key.Name, st.Lease, cmp.Or(string(st.Routing), none), name, node, age, epoch, cmp.Or(st.Reason, none),
+		fmt.Sprintf("%d/%d", st.Standbys.Eligible, st.Standbys.Total), st.word())
+}
+
+func (r row) object() (*unstructured.Unstructured, error) {
+	return object("ElectionStatus", r.key.Namespace, r.key.Name, "status", &r.status)
+}
+
+func rowOf(w *world, s *corev1.Service) row {
+	return row{types.NamespacedName{Namespace: s.Namespace, Name: s.Name}, statusOf(s, w.look(s))}
+}
+
+func byKey(a, b row) int {
+	return cmp.Or(cmp.Compare(a.key.Namespace, b.key.Namespace), cmp.Compare(a.key.Name, b.key.Name))
+}

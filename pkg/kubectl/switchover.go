@@ -1,0 +1,250 @@
+package kubectl
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/observation"
+)
+
+// attempts is how often a Lease is looked at anew that has changed meanwhile.
+const attempts = 5
+
+type switchoverCommand struct {
+	*env
+	connection
+	service string
+	to      string
+	wait    bool
+	timeout time.Duration
+}
+
+func (e *env) newSwitchover() *cobra.Command {
+	o := &switchoverCommand{env: e}
+	cmd := &cobra.Command{
+		Use:   "switchover SERVICE",
+		Short: "Make another pod the master of a Service",
+		Long: `Make another pod the master of a Service: the one that --to names, or the best standby
+in the controller's order.
+
+It writes the pod into the Lease's spec.holderIdentity, and waits until the controller has
+followed and traffic goes to that pod. What the controller would refuse is an error before
+anything is written.
+
+The time that is printed is from the sending of that write until what the controller has
+written in the end was heard of. Nodes follow a little later.`,
+		Example: `  # Make the best standby of the Service web its master
+  kubectl active-standby switchover web
+
+  # Make the pod web-1 master, and wait for it for up to five minutes
+  kubectl active-standby switchover web --to web-1 --timeout=5m
+
+  # Do not wait
+  kubectl active-standby switchover web --wait=false`,
+		Args:              oneService,
+		ValidArgsFunction: e.completeServices(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.service = args[0]
+			return o.run(cmd.Context())
+		},
+	}
+	cmd.Flags().StringVar(&o.to, "to", "", "Name of the pod that is to be master; by default the best standby.")
+	cmd.Flags().BoolVar(&o.wait, "wait", true, "Wait until traffic goes to the pod.")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", time.Minute, "How long to wait.")
+	completeFlag(cmd, "to", e.completeStandbys)
+	return cmd
+}
+
+func (o *switchoverCommand) run(ctx context.Context) (err error) {
+	if o.timeout <= 0 {
+		return errors.New("--timeout must be more than 0; see --wait")
+	}
+	if o.connection, err = o.connect(); err != nil {
+		return err
+	}
+	w, err := read(ctx, o.client, o.namespace)
+	if err != nil {
+		return err
+	}
+	m, err := o.choose(ctx, w)
+	switch {
+	case err != nil:
+		return err
+	case m == nil:
+		return nil
+	case !o.wait:
+		if m, err = o.ask(ctx, m); m != nil {
+			fmt.Fprintf(o.Out, "%s: %s is asked to be master in the place of %s\n", o.service, m.pod, m.from)
+		}
+		return err
+	}
+	// It listens before it asks, so that what it measures is not its own start.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	f, err := follow(ctx, o.client, o.namespace, true)
+	if err != nil {
+		return err
+	}
+	refusals, err := o.refusals(ctx, m)
+	if err != nil {
+		return err
+	}
+	if m, err = o.ask(ctx, m); err != nil || m == nil {
+		return err
+	}
+	return o.await(ctx, f, m, refusals)
+}
+
+// move is what is asked for.
+type move struct {
+	service *corev1.Service
+	lease   types.NamespacedName
+	// pod is to be master, in the place of the pod from.
+	pod, from string
+	fromUID   types.UID
+	// epoch is that of from.
+	epoch int32
+	// version is that of the Lease that this was read from, or with the edit.
+	version string
+	sent    time.Time
+}
+
+// ask writes the pod into the Lease, on the version that it was chosen on; and chooses
+// anew if that has changed. It returns nil if there is nothing left to do.
+func (o *switchoverCommand) ask(ctx context.Context, m *move) (*move, error) {
+	for range attempts {
+		patch, err := json.Marshal(map[string]any{
+			"metadata": map[string]any{"resourceVersion": m.version},
+			"spec":     map[string]any{"holderIdentity": m.pod},
+		})
+		if err != nil {
+			return nil, err
+		}
+		m.sent = time.Now()
+		lease, err := o.client.CoordinationV1().Leases(o.namespace).Patch(ctx, m.lease.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
+		switch {
+		case err == nil:
+			m.version = lease.ResourceVersion
+			return m, nil
+		case !apierrors.IsConflict(err):
+			return nil, fmt.Errorf("patching the Lease: %w", err)
+		}
+		w, err := read(ctx, o.client, o.namespace)
+		if err != nil {
+			return nil, err
+		}
+		if m, err = o.choose(ctx, w); err != nil || m == nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("the Lease %s changes all the time; try again", m.lease.Name)
+}
+
+// choose decides what to ask for. It returns nil if the pod is master already.
+func (o *switchoverCommand) choose(ctx context.Context, w *world) (*move, error) {
+	s := service(w.services, o.namespace, o.service)
+	if s == nil {
+		return nil, o.missing(ctx, o.service)
+	}
+	seen, err := served(w, s)
+	if err != nil {
+		return nil, err
+	}
+	nodes, _, err := o.nodes(ctx, seen)
+	if err != nil {
+		return nil, err
+	}
+	view := seen.View(nodes, time.Now())
+	m := &move{
+		service: s, lease: seen.Key, version: seen.Lease.ResourceVersion,
+		from: view.Lease.Holder, fromUID: view.Lease.HolderUID, epoch: view.Lease.Epoch,
+	}
+	gone := true
+	for _, c := range view.Candidates {
+		if c.UID == m.fromUID {
+			m.from, gone = c.Name, false
+		}
+	}
+	switch asked := view.Lease; {
+	case o.to == "" || o.to != m.from:
+	case asked.Next != "":
+		return nil, fmt.Errorf("%s is master still, but %s was asked for and is to follow", o.to, asked.Next)
+	case asked.Holder != o.to:
+		return nil, fmt.Errorf("%s is master still, but %s was asked for and is to follow", o.to, asked.Holder)
+	default:
+		fmt.Fprintf(o.Out, "%s: %s is master already (epoch %d)\n", o.service, o.to, m.epoch)
+		return nil, nil
+	}
+	if pausing := pausing(seen.Services, seen.Key.Name); len(pausing) > 0 {
+		return nil, fmt.Errorf("%s is paused; %s", strings.Join(pausing, ", "), o.kubectl("active-standby resume %s", strings.ReplaceAll(strings.Join(pausing, " "), "service/", "")))
+	}
+	switch {
+	case m.fromUID == "":
+		return nil, fmt.Errorf("service %s has no master yet, as no pod has been eligible; %s", o.service, o.kubectl("active-standby check %s", o.service))
+	case gone:
+		return nil, fmt.Errorf("%s, the master, does not exist any more; the controller elects the next one by itself", m.from)
+	}
+	m.pod, err = o.target(view)
+	return m, err
+}
+
+// served looks at the Service, or says why it has no master.
+func served(w *world, s *corev1.Service) (*observation.Observation, error) {
+	o := w.look(s)
+	_, problems, ok := api.Parse(s)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("service %s is not served: %s", s.Name, problems[0].Message)
+	case o.Lease == nil:
+		return nil, errors.New(noLease(o))
+	case o.LeaseView().Foreign:
+		return nil, errors.New(election.Decision{Action: election.Refuse}.Message())
+	}
+	return o, nil
+}
+
+// target is the pod that is asked for, if the controller would follow.
+func (o *switchoverCommand) target(view election.View) (string, error) {
+	if o.to != "" {
+		return o.to, o.refused(view, o.to)
+	}
+	var whyNot []string
+	for _, v := range election.Explain(view) {
+		if v.UID == view.Lease.HolderUID || v.Unselected {
+			continue
+		}
+		err := o.refused(view, v.Name)
+		if err == nil {
+			return v.Name, nil
+		}
+		whyNot = append(whyNot, "\n  "+err.Error())
+	}
+	if len(whyNot) == 0 {
+		whyNot = []string{"\n  the Service selects no other pod"}
+	}
+	return "", fmt.Errorf("no standby of %s can become master:%s", o.service, strings.Join(whyNot, ""))
+}
+
+// refused says why the controller would not follow, if it would not.
+func (o *switchoverCommand) refused(view election.View, pod string) error {
+	view.Lease.Holder, view.Lease.Next = pod, ""
+	switch d := election.Decide(view); {
+	case d.Refused != nil:
+		return errors.New(d.Refused.Message())
+	case d.Holder != pod && d.Next != pod:
+		return fmt.Errorf("%s cannot be asked for now: %s", pod, d.Message())
+	}
+	return nil
+}
