@@ -27,8 +27,8 @@ demo: ## See it work: a local control plane, two replicas, the examples, and a m
 	cd e2e && $(GO) run ./cmd/demo
 
 .PHONY: build
-build: ## Build the program into bin/.
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/active-standby-controller
+build: ## Build the controller and the kubectl plugin into bin/.
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 
 .PHONY: image
 image: ## Build the container image IMAGE on the base image BASE, for this machine's architecture.
@@ -63,15 +63,18 @@ test-integration: ## Tests on a real API server, which is built the first time.
 # Names for make e2e alone; nobody pulls these.
 E2E_IMAGE  := localhost/active-standby-controller:e2e
 E2E_TARGET := localhost/active-standby-controller-e2e-target:e2e
+E2E_FENCING := localhost/fencing:e2e
+E2E_PLUGIN := $(CURDIR)/$(BIN)/e2e-plugin/kubectl-active_standby
 # The base of the controller's image there.
 E2E_BASE   ?= $(BASE)
-# An image that stands in for the examples' busybox where that cannot be pulled.
+# Images that stand in for the examples' busybox and postgres where these cannot be pulled.
 E2E_BUSYBOX ?=
+E2E_POSTGRESQL ?=
 # Where a failed test saves what explains it.
 E2E_ARTIFACTS ?= $(CURDIR)/$(BIN)/e2e
 
 .PHONY: e2e
-e2e: e2e-images ## Tests on a kind cluster. KIND_NODE_IMAGE: of the nodes; E2E_KEEP=1 keeps it; KUBECONFIG: use that kind cluster; E2E_RUN: which tests.
+e2e: e2e-images e2e-plugin ## Tests on a kind cluster. KIND_NODE_IMAGE: of the nodes; E2E_KEEP=1 keeps it; KUBECONFIG: use that kind cluster; E2E_RUN: which tests.
 	cd e2e && $(E2E_ENV) $(GO) test -tags e2e -v -count=1 -timeout 60m -run '$(E2E_RUN)' ./functional
 
 # How often make e2e-failover measures each scenario with each routing, and which
@@ -84,13 +87,20 @@ E2E_ROUTINGS  ?=
 e2e-failover: e2e-images ## Measure failover on a kind cluster, and write docs/failover/ and the README's table; four hours. E2E_RUNS, E2E_SCENARIOS, E2E_ROUTINGS.
 	cd e2e && $(E2E_ENV) $(GO) run ./cmd/failover measure -runs '$(E2E_RUNS)' -scenarios '$(E2E_SCENARIOS)' -routings '$(E2E_ROUTINGS)'
 
-E2E_ENV = E2E_IMAGE=$(E2E_IMAGE) E2E_TARGET=$(E2E_TARGET) E2E_BUSYBOX=$(E2E_BUSYBOX) E2E_ARTIFACTS=$(E2E_ARTIFACTS) E2E_VERSION=$(VERSION)
+E2E_ENV = E2E_IMAGE=$(E2E_IMAGE) E2E_TARGET=$(E2E_TARGET) E2E_FENCING=$(E2E_FENCING) E2E_PLUGIN=$(E2E_PLUGIN) \
+	E2E_BUSYBOX=$(E2E_BUSYBOX) E2E_POSTGRESQL=$(E2E_POSTGRESQL) E2E_ARTIFACTS=$(E2E_ARTIFACTS) E2E_VERSION=$(VERSION)
 
 .PHONY: e2e-images
 e2e-images:
 	$(MAKE) image IMAGE=$(E2E_IMAGE) BASE=$(E2E_BASE)
 	cd e2e && CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/e2e-target/target ./target
 	docker build -t $(E2E_TARGET) -f e2e/target/Dockerfile bin/e2e-target
+
+.PHONY: e2e-plugin
+e2e-plugin:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(E2E_PLUGIN) ./cmd/kubectl-active_standby
+	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/fencing/ ./examples/fencing
+	docker build --build-arg BASE=$(E2E_BASE) -t $(E2E_FENCING) -f examples/fencing/Dockerfile bin/fencing
 
 ##@ Verify
 

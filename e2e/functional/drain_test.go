@@ -6,6 +6,8 @@ import (
 	"context"
 	"testing"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
+
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
@@ -13,23 +15,32 @@ import (
 // A drain of the master's node moves the master once, before the eviction and to
 // a pod that stays, and clients lose nothing.
 func TestDrain(t *testing.T) {
-	s := newScene(t)
-	master := s.pod(*s.web("clusterip.yaml").Spec.HolderIdentity)
-	client := s.request("http://web")
-	node := master.Spec.NodeName
-	s.drain(node, "--ignore-daemonsets", "--delete-emptydir-data", "--force")
-	lease := s.awaitMaster("web", 2, anybody)
-	if reason := lease.Annotations[api.AnnotationReason]; reason != string(election.NodeUnschedulable) {
-		t.Errorf("the Lease's reason is %s", reason)
+	for workload, start := range map[string]func(*scene) *coordinationv1.Lease{
+		"deployment/web": func(s *scene) *coordinationv1.Lease { return s.web("clusterip.yaml") },
+		"statefulset/db": (*scene).db,
+	} {
+		t.Run(workload, func(t *testing.T) {
+			s := newScene(t)
+			lease := start(s)
+			service := lease.Name
+			master := s.pod(*lease.Spec.HolderIdentity)
+			client := s.request("http://" + service)
+			node := master.Spec.NodeName
+			s.drain(node, "--ignore-daemonsets", "--delete-emptydir-data", "--force")
+			lease = s.awaitMaster(service, 2, anybody)
+			if reason := lease.Annotations[api.AnnotationReason]; reason != string(election.NodeUnschedulable) {
+				t.Errorf("the Lease's reason is %s", reason)
+			}
+			next := s.pod(*lease.Spec.HolderIdentity)
+			if next.Spec.NodeName == node {
+				t.Errorf("the master is still on %s", node)
+			}
+			client.awaitPod(next.Name)
+			s.awaitRollout(workload)
+			s.unmoved(lease)
+			client.check(0, master.Name, next.Name)
+		})
 	}
-	next := s.pod(*lease.Spec.HolderIdentity)
-	if next.Spec.NodeName == node {
-		t.Errorf("the master is still on %s", node)
-	}
-	client.awaitPod(next.Name)
-	s.awaitRollout("deployment/web")
-	s.unmoved(lease)
-	client.check(0, master.Name, next.Name)
 }
 
 // drain drains a node, which is in service again after the test.

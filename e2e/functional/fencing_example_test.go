@@ -50,8 +50,10 @@ func TestFencingExample(t *testing.T) {
 	})
 	s.awaitMaster("fencing", 2, master)
 	s.awaitCounting(2)
-	if lines := s.lines(frozen, fencingBegan); len(lines) != 1 {
-		t.Errorf("it has believed %d times that it is the master: %v", len(lines), lines)
+	for _, line := range s.lines(frozen, fencingBegan) {
+		if line.at.After(woken) {
+			t.Errorf("it has believed again that it is the master: %v", line)
+		}
 	}
 
 	s.editHolder("fencing", frozen)
@@ -78,7 +80,8 @@ func TestFencingExample(t *testing.T) {
 		s.awaitLine(master, fencingStopped, "epoch=4")
 	})
 	s.awaitCounting(4)
-	if lines := s.lines(master, fencingBegan); len(lines) != 2 {
+	// On a machine that is busy its Lease may have run out in between, too.
+	if lines := s.lines(master, fencingBegan); len(lines) < 2 {
 		t.Errorf("%s has believed %d times that it is the master, want before and after: %v", master, len(lines), lines)
 	}
 

@@ -25,8 +25,11 @@ var cluster *kind.Cluster
 var (
 	controllerImage = os.Getenv("E2E_IMAGE")
 	targetImage     = os.Getenv("E2E_TARGET")
-	// busyboxImage stands in for the examples' image, where that cannot be pulled.
-	busyboxImage = os.Getenv("E2E_BUSYBOX")
+	// fencingImage is that of examples/fencing.
+	fencingImage = os.Getenv("E2E_FENCING")
+	// Images that stand in for those of the examples where these cannot be pulled.
+	busyboxImage    = os.Getenv("E2E_BUSYBOX")
+	postgresqlImage = os.Getenv("E2E_POSTGRESQL")
 )
 
 // artifacts is where a failed test saves what explains it.
@@ -44,7 +47,7 @@ func TestMain(m *testing.M) {
 }
 
 func runAll(ctx context.Context, m *testing.M) (code int, err error) {
-	if controllerImage == "" || targetImage == "" || artifacts == "" {
+	if controllerImage == "" || targetImage == "" || fencingImage == "" || plugin == "" || artifacts == "" {
 		return 1, fmt.Errorf("run these tests with `make e2e`, which builds the images that they need")
 	}
 	starting, cancel := context.WithTimeout(ctx, 15*time.Minute)
@@ -80,11 +83,16 @@ func prepare(ctx context.Context) error {
 	if err := cluster.Load(ctx, controllerImage, targetImage); err != nil {
 		return err
 	}
-	if busyboxImage != "" {
-		if err := cluster.Load(ctx, busyboxImage); err != nil {
+	for image, alias := range map[string]string{
+		fencingImage: "localhost/fencing:example", busyboxImage: "busybox:1.37", postgresqlImage: "postgres:18",
+	} {
+		if image == "" {
+			continue
+		}
+		if err := cluster.Load(ctx, image); err != nil {
 			return err
 		}
-		if err := cluster.Alias(ctx, busyboxImage, "busybox:1.37"); err != nil {
+		if err := cluster.Alias(ctx, image, alias); err != nil {
 			return err
 		}
 	}

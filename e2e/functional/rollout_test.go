@@ -10,31 +10,42 @@ import (
 // A rollout of a Deployment moves the master to a new pod, once, as the master
 // is spared to the last; clients lose nothing, as pods terminate gracefully.
 func TestDeploymentRollout(t *testing.T) {
-	s := newScene(t)
-	master := *s.web("clusterip.yaml").Spec.HolderIdentity
-	client := s.request("http://web")
-	s.rollout("deployment/web", "web", client, master)
-	if holders := s.guard.Holders("web"); len(holders) != 2 {
-		t.Errorf("%d transitions, want 1", len(holders)-1)
+	for name, strategy := range map[string]string{
+		"with surge":    `{"maxSurge":1,"maxUnavailable":0}`,
+		"without surge": `{"maxSurge":0,"maxUnavailable":1}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			master := *s.web("clusterip.yaml").Spec.HolderIdentity
+			s.kubectl("patch", "deployment", "web", "-p", `{"spec":{"strategy":{"rollingUpdate":`+strategy+`}}}`)
+			s.rollout("deployment/web", "web", master, 1)
+		})
 	}
 }
 
-// A StatefulSet replaces its pods in the order of their numbers, so that the
-// master moves once at best, and never twice to the same incarnation.
+// A StatefulSet replaces its pods in the order of their numbers, the highest first. A
+// master of the highest moves at once, to the lowest, and once more with that; any
+// other moves once, to a pod that has been replaced.
 func TestStatefulSetRollout(t *testing.T) {
-	s := newScene(t)
-	master := *s.db().Spec.HolderIdentity
-	client := s.request("http://db")
-	s.rollout("statefulset/db", "db", client, master)
-	if holders := s.guard.Holders("db"); len(holders) > 3 {
-		t.Errorf("%d transitions, want 2 at most", len(holders)-1)
+	for master, transitions := range map[string]int{"db-0": 1, "db-1": 1, "db-2": 2} {
+		t.Run(master, func(t *testing.T) {
+			s := newScene(t)
+			if lease := s.db(); *lease.Spec.HolderIdentity != master {
+				s.editHolder("db", master)
+				s.awaitMaster("db", 2, master)
+			}
+			s.rollout("statefulset/db", "db", master, transitions)
+		})
 	}
 }
 
-// rollout restarts a workload and checks that all went well.
-func (s *scene) rollout(workload, service string, client *clientPod, master string) {
+// rollout restarts a workload and checks that all went well, with that many
+// transitions.
+func (s *scene) rollout(workload, service, master string, transitions int) {
 	s.Helper()
-	old := s.pod(master).UID
+	client := s.request("http://" + service)
+	client.awaitPod(master)
+	before, old := s.lease(service), s.pod(master).UID
 	s.kubectl("rollout", "restart", workload)
 	s.awaitRollout(workload)
 	s.eventually("the old pod is gone", func() error {
@@ -45,6 +56,8 @@ func (s *scene) rollout(workload, service string, client *clientPod, master stri
 	})
 	lease := s.awaitMaster(service, 0, anybody)
 	client.awaitPod(*lease.Spec.HolderIdentity)
-	s.Logf("%d transitions: %v", *lease.Spec.LeaseTransitions-1, s.guard.Holders(service))
+	if got := int(*lease.Spec.LeaseTransitions - *before.Spec.LeaseTransitions); got != transitions {
+		s.Errorf("%d transitions, want %d: %v", got, transitions, s.guard.Holders(service))
+	}
 	client.check(0)
 }

@@ -73,11 +73,17 @@ func (s *scene) kubectl(args ...string) string {
 	return assert.Must(cluster.Kubectl(s.Context(), "", append([]string{"-n", s.namespace}, args...)...))(s)
 }
 
-// apply applies a manifest of testdata, in which $TARGET is the target's image.
-func (s *scene) apply(name string) {
+// apply applies a manifest of testdata, in which $TARGET is the target's image and
+// $NAMESPACE the test's, with these annotations, such as key=value.
+func (s *scene) apply(name string, annotations ...string) {
 	s.Helper()
 	text := string(assert.Must(testdata.ReadFile("testdata/" + name))(s))
-	s.applyText(strings.ReplaceAll(text, "$TARGET", targetImage))
+	text = strings.NewReplacer("$TARGET", targetImage, "$NAMESPACE", s.namespace).Replace(text)
+	if len(annotations) > 0 {
+		args := append([]string{"annotate", "--local", "-f", "-", "-o", "yaml"}, annotations...)
+		text = assert.Must(cluster.Kubectl(s.Context(), text, args...))(s)
+	}
+	s.applyText(text)
 }
 
 func (s *scene) applyText(manifest string) {
@@ -92,13 +98,19 @@ func (s *scene) awaitRollout(workload string) {
 	}
 }
 
-// web applies the Deployment web and a Service of that name, and returns the
-// Lease once there is a master.
-func (s *scene) web(service string) *coordinationv1.Lease {
+// web applies the Deployment web and a Service of that name, with these annotations,
+// and returns the Lease once there is a master.
+func (s *scene) web(service string, annotations ...string) *coordinationv1.Lease {
 	s.Helper()
-	s.apply("deployment.yaml")
+	return s.webOf("deployment.yaml", service, annotations...)
+}
+
+// webOf is web with another Deployment.
+func (s *scene) webOf(deployment, service string, annotations ...string) *coordinationv1.Lease {
+	s.Helper()
+	s.apply(deployment)
 	s.awaitRollout("deployment/web")
-	s.apply(service)
+	s.apply(service, annotations...)
 	return s.awaitMaster("web", 1, anybody)
 }
 

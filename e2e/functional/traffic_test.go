@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/sets"
+
 	"qoqo.dev/active-standby-controller/e2e/assert"
 	"qoqo.dev/active-standby-controller/e2e/target/record"
 	"qoqo.dev/active-standby-controller/e2e/traffic"
@@ -19,11 +21,22 @@ type clientPod struct {
 	pod *traffic.Pod
 }
 
+// late is after which a request is lost. A machine that starts pods may be too busy to
+// answer for a second or two; what is led to a pod that is gone gets no answer later either.
+const late = 5 * time.Second
+
 // request starts a pod that requests a URL every 20 ms, and waits until it is
 // answered.
 func (s *scene) request(url string) *clientPod {
 	s.Helper()
-	return s.client("request", "-url", url)
+	return s.client("request", "-timeout", late.String(), "-url", url)
+}
+
+// keep starts a pod that requests a URL every 20 ms over one connection, for as long
+// as that lasts, and waits until it is answered.
+func (s *scene) keep(url string) *clientPod {
+	s.Helper()
+	return s.client("request", "-keep", "-timeout", late.String(), "-url", url)
 }
 
 // lookup starts a pod that resolves a name again and again.
@@ -44,12 +57,26 @@ func (s *scene) client(args ...string) *clientPod {
 	return t
 }
 
-// all returns what was asked and answered up to now, in the order in which it
-// was asked, once there was an answer.
-func (t *clientPod) all() []record.Request {
+// all returns what was asked up to now, in that order, from the first answer on. It
+// waits until all of it is answered or lost.
+func (t *clientPod) all() (requests []record.Request) {
 	t.Helper()
-	return record.Answered(assert.Must(t.pod.Read(t.Context(), "client", 0))(t))
+	latest := 0
+	t.eventually("all requests are answered or lost", func() error {
+		requests = assert.Must(t.pod.Read(t.Context(), "client", 0))(t)
+		if latest == 0 {
+			latest = slices.MaxFunc(requests, byNumber).Number
+		}
+		requests = slices.DeleteFunc(requests, func(r record.Request) bool { return r.Number > latest })
+		if first := slices.MinFunc(requests, byNumber).Number; len(requests) < latest-first+1 {
+			return fmt.Errorf("%d of those up to the number %d are not", latest-first+1-len(requests), latest)
+		}
+		return nil
+	})
+	return record.Answered(requests)
 }
+
+func byNumber(a, b record.Request) int { return cmp.Compare(a.Number, b.Number) }
 
 // awaitAnswer waits until an answer that is asked for from now on pleases.
 func (t *clientPod) awaitAnswer(what string, please func(record.Request) error) {
@@ -104,6 +131,35 @@ func (t *clientPod) check(mayLose int, want ...string) {
 	if mayLose >= 0 && len(lost) > mayLose {
 		t.Errorf("%d requests are lost, %d may be; the first: %+v", len(lost), mayLose, lost[0])
 	}
+}
+
+// connections counts those that a client has had that keeps them.
+func (t *clientPod) connections() int {
+	t.Helper()
+	had := sets.New[string]()
+	for _, r := range t.all() {
+		if r.Error == "" {
+			had.Insert(r.Connection)
+		}
+	}
+	return had.Len()
+}
+
+// handedOver are when the last answer of the one pod and the first one of the other
+// came, after the given time.
+func (t *clientPod) handedOver(from, to string, since time.Time) string {
+	t.Helper()
+	var last, first time.Time
+	for _, r := range t.all() {
+		switch {
+		case r.Error == "" && r.Pod == from:
+			last = r.Done
+		case r.Error == "" && r.Pod == to && first.IsZero():
+			first = r.Done
+		}
+	}
+	return fmt.Sprintf("the last answer of %s came after %s, the first one of %s after %s",
+		from, last.Sub(since).Round(time.Millisecond), to, first.Sub(since).Round(time.Millisecond))
 }
 
 func span(requests []record.Request) string {

@@ -22,10 +22,10 @@ import (
 func repeat(ctx context.Context, out io.Writer, every, timeout time.Duration, waits bool, ask func(context.Context, *record.Request) error) error {
 	var lock sync.Mutex
 	lines := json.NewEncoder(out)
-	once := func() {
+	once := func(number int) {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
-		r := record.Request{Sent: time.Now()}
+		r := record.Request{Number: number, Sent: time.Now()}
 		if err := ask(ctx, &r); err != nil {
 			r.Error = err.Error()
 		}
@@ -36,33 +36,26 @@ func repeat(ctx context.Context, out io.Writer, every, timeout time.Duration, wa
 	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	for {
+	for number := 1; ; number++ {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
 		if waits {
-			once()
+			once(number)
 		} else {
-			go once()
+			go once(number)
 		}
 	}
 }
 
-// request asks over a new connection, as that is what kube-proxy decides on; or,
-// if the connection is kept, over the last one, until that breaks or an answer
-// does not come in time. Over a kept one that turns out to be broken, the
-// transport asks once more over a new one, and the request is not lost.
+// request asks over a new connection, as that is what kube-proxy decides on.
 //
 // To connect takes no longer than timeout: the transport goes on with it when the
 // request is over, and would use a connection to where the Service once led.
-func request(url string, keep bool, timeout time.Duration) func(context.Context, *record.Request) error {
-	dial := (&net.Dialer{Timeout: timeout}).DialContext
-	if !keep {
-		dial = newPorts(timeout)
-	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: !keep, DialContext: dial}}
+func request(url string, timeout time.Duration) func(context.Context, *record.Request) error {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: newPorts(timeout)}}
 	return func(ctx context.Context, r *record.Request) error {
 		query, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
@@ -72,18 +65,29 @@ func request(url string, keep bool, timeout time.Duration) func(context.Context,
 		if err != nil {
 			return err
 		}
-		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body) // to its end, or the connection is not kept
+		status, body, err := read(response)
 		if err != nil {
 			return err
 		}
-		// Also who cannot serve says who it is.
-		err = json.Unmarshal(body, &r.Answer)
-		if response.StatusCode != http.StatusOK {
-			return fmt.Errorf("status %s", response.Status)
-		}
-		return err
+		return answer(status, body, r)
 	}
+}
+
+// read reads an answer to its end.
+func read(response *http.Response) (status int, body []byte, err error) {
+	defer response.Body.Close()
+	body, err = io.ReadAll(response.Body)
+	return response.StatusCode, body, err
+}
+
+// answer takes who has answered from it.
+func answer(status int, body []byte, r *record.Request) error {
+	// Also who cannot serve says who it is.
+	err := json.Unmarshal(body, &r.Answer)
+	if status != http.StatusOK {
+		return fmt.Errorf("status %d %s", status, http.StatusText(status))
+	}
+	return err
 }
 
 // newPorts dials from a port of its own each time. The kernel would use ports

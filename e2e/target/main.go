@@ -2,6 +2,7 @@
 // program that needs nothing of its image:
 //
 //	target serve                   answers with the pod's name, over HTTP
+//	target serve -lock FILE        does so if no other process of the node that serves with that file has
 //	target request -url URL        asks again and again, over a new connection each time
 //	target request -keep -url URL  does so over one connection that is kept
 //	target lookup -name NAME       resolves a name again and again
@@ -36,10 +37,15 @@ func run(ctx context.Context, args []string) error {
 	case "serve":
 		address := flags.String("address", ":8080", "where to listen")
 		grace := flags.Duration("grace", 0, "for how long to go on after SIGTERM")
+		path := flags.String("lock", "", "a file that only one process may have locked; it does so with its first answer")
 		if err := flags.Parse(args[1:]); err != nil {
 			return err
 		}
-		return serve(ctx, *address, *grace)
+		lock, err := newLock(*path)
+		if err != nil {
+			return err
+		}
+		return serve(ctx, *address, *grace, lock)
 	case "request", "lookup":
 		url := flags.String("url", "", "what to request")
 		keep := flags.Bool("keep", false, "to keep the connection, and wait for each answer")
@@ -49,9 +55,12 @@ func run(ctx context.Context, args []string) error {
 		if err := flags.Parse(args[1:]); err != nil {
 			return err
 		}
-		ask := request(*url, *keep, *timeout)
-		if args[0] == "lookup" {
+		ask := request(*url, *timeout)
+		switch {
+		case args[0] == "lookup":
 			ask = lookup(*name)
+		case *keep:
+			ask = (&kept{url: *url}).request
 		}
 		return repeat(ctx, os.Stdout, *every, *timeout, *keep, ask)
 	}

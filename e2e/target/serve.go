@@ -15,7 +15,7 @@ import (
 
 // serve answers until ctx is done and the grace period is over, and then ends
 // without waiting for anybody.
-func serve(ctx context.Context, address string, grace time.Duration) error {
+func serve(ctx context.Context, address string, grace time.Duration, lock *lock) error {
 	pod, err := os.Hostname()
 	if err != nil {
 		return err
@@ -24,7 +24,7 @@ func serve(ctx context.Context, address string, grace time.Duration) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: handler(record.Answer{Pod: pod, Boot: time.Now()}), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: handler(record.Answer{Pod: pod, Boot: time.Now()}, lock), ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
@@ -43,13 +43,17 @@ func serve(ctx context.Context, address string, grace time.Duration) error {
 // handler answers /, and /ready for a readiness probe, which POST /ready/true
 // and /ready/false switch. After POST /failing/true and until /failing/false
 // neither is answered well, as of an application that noticed that it cannot
-// serve; but it still says who it is.
-func handler(answer record.Answer) http.Handler {
+// serve; but it still says who it is. So it does where another process has the lock,
+// and it then answers / with a conflict.
+func handler(answer record.Answer, lock *lock) http.Handler {
 	var unready, failing atomic.Bool
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		if failing.Load() {
+		switch {
+		case failing.Load():
 			w.WriteHeader(http.StatusServiceUnavailable)
+		case !lock.take():
+			w.WriteHeader(http.StatusConflict)
 		}
 		_ = json.NewEncoder(w).Encode(answer) // fails if the client is gone
 	})
