@@ -84,7 +84,8 @@ func TestRequestsOfOneFailover(t *testing.T) {
 	}
 }
 
-// awaitQuiet waits until the controller has written nothing for a while.
+// awaitQuiet waits until the controller has written nothing in the namespace for a
+// while.
 func (s *scene) awaitQuiet() {
 	s.Helper()
 	const quiet = 2 * time.Second
@@ -96,7 +97,8 @@ func (s *scene) awaitQuiet() {
 		case <-ctx.Done():
 			s.Fatal("the controller does not come to rest")
 		}
-		if seen := assert.Must(requests(since))(s); !slices.ContainsFunc(seen, request.write) {
+		here := func(r request) bool { return r.write() && r.ObjectRef.Namespace == s.namespace }
+		if seen := assert.Must(requests(since))(s); !slices.ContainsFunc(seen, here) {
 			return
 		}
 	}

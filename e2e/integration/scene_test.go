@@ -70,6 +70,11 @@ func (s *scene) service(name string, change ...func(*corev1.Service)) *corev1.Se
 	return assert.Must(client.CoreV1().Services(s.namespace).Create(s.Context(), service, metav1.CreateOptions{}))(s)
 }
 
+// with sets an annotation of a Service that is created.
+func with(key, value string) func(*corev1.Service) {
+	return func(service *corev1.Service) { service.Annotations[key] = value }
+}
+
 func (s *scene) getService(name string) *corev1.Service {
 	s.Helper()
 	return assert.Must(client.CoreV1().Services(s.namespace).Get(s.Context(), name, metav1.GetOptions{}))(s)
@@ -87,6 +92,11 @@ func (s *scene) pod(name string, change ...func(*corev1.Pod)) *corev1.Pod {
 		f(pod)
 	}
 	return assert.Must(client.CoreV1().Pods(s.namespace).Create(s.Context(), pod, metav1.CreateOptions{}))(s)
+}
+
+// labelled gives a pod that is created a label.
+func labelled(key, value string) func(*corev1.Pod) {
+	return func(pod *corev1.Pod) { pod.Labels[key] = value }
 }
 
 // readyPods creates pods and waits until they are Ready, in their order.

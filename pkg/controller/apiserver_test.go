@@ -102,6 +102,13 @@ func (s *apiserver) onRequest(interfere func(clienttesting.Action) error) {
 	s.interfere = interfere
 }
 
+// latest is the version of the last write.
+func (s *apiserver) latest() int64 {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	return s.version
+}
+
 func (s *apiserver) next() string {
 	s.version++
 	return strconv.FormatInt(s.version, 10)

@@ -19,7 +19,7 @@ func (d *demo) show(ctx context.Context, args ...string) error {
 		return err
 	}
 	for i, arg := range args {
-		if strings.ContainsAny(arg, " {}*'") {
+		if strings.ContainsAny(arg, ` {}*'\`) {
 			args[i] = "'" + arg + "'"
 		}
 	}

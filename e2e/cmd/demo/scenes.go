@@ -38,7 +38,7 @@ func (d *demo) scenes(ctx context.Context) (err error) {
 	if d.endpoints, err = watchEndpoints(ctx, d.client, namespace); err != nil {
 		return err
 	}
-	for _, scene := range []func(context.Context) error{d.examples, d.notReady, d.deleted, d.edited, d.refused, d.optOut} {
+	for _, scene := range []func(context.Context) error{d.examples, d.notReady, d.deleted, d.switchover, d.refused, d.paused, d.rollout, d.optOut} {
 		if err := scene(ctx); err != nil {
 			return err
 		}
@@ -91,49 +91,6 @@ func (d *demo) deleted(ctx context.Context) error {
 	return d.switchAfter(ctx, func(master string) error {
 		return d.show(ctx, "delete", "pod", master, "--wait=false")
 	})
-}
-
-func (d *demo) edited(ctx context.Context) error {
-	title("A planned switchover: the Lease's holder is edited")
-	return d.switchAfter(ctx, func(master string) error {
-		pods, _ := d.endpoints.ready(plain)
-		other := pods[slices.IndexFunc(pods, func(pod string) bool { return pod != master })]
-		return d.editHolder(ctx, other)
-	})
-}
-
-func (d *demo) refused(ctx context.Context) error {
-	title("A switchover that is refused")
-	if err := d.editHolder(ctx, "no-such-pod"); err != nil {
-		return err
-	}
-	pods, _ := d.endpoints.ready(service)
-	if err := d.awaitHolder(ctx, pods[0]); err != nil {
-		return err
-	}
-	say("The holder is put back, and an event says why:\n")
-	if err := d.show(ctx, "get", "lease", service); err != nil {
-		return err
-	}
-	return d.showEvents(ctx)
-}
-
-func (d *demo) optOut(ctx context.Context) error {
-	title("Opting out")
-	if err := d.show(ctx, "annotate", "service", service, "qoqo.dev/service-mode-"); err != nil {
-		return err
-	}
-	if _, _, err := d.endpoints.await(ctx, service, func(ready []string) bool { return len(ready) > 1 }); err != nil {
-		return err
-	}
-	if err := d.awaitHolder(ctx, ""); err != nil {
-		return err
-	}
-	say("The Service has all its pods again; Lease, labels and the selector's key are gone:\n")
-	if err := d.look(ctx); err != nil {
-		return err
-	}
-	return d.show(ctx, "get", "service", service, "-o", "wide")
 }
 
 // switchAfter fails or moves the master and says how long it took until the
