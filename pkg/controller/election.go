@@ -132,7 +132,7 @@ func decide(ctx context.Context, live server, o *observation.Observation, nodes 
 // with different caches would fight. And a Service that goes over from one routing to
 // another does so step by step.
 func behind(o *observation.Observation, v election.View) bool {
-	return !v.Lease.Exists || v.Trace.Epoch > v.Lease.Epoch || !v.Lease.Foreign && !(owned(o) && timed(o)) ||
+	return !v.Lease.Exists || v.Trace.Epoch > v.Lease.Epoch || !v.Lease.Foreign && (!owned(o) || !timed(o)) ||
 		slices.ContainsFunc(o.Members, routing.GoingOver)
 }
 

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -122,7 +121,7 @@ func ownerReferences(o *observation.Observation) []metav1.OwnerReference {
 // leaseDuration is nil if the Lease is not renewed.
 func leaseDuration(o *observation.Observation) *int32 {
 	if d := o.Settings().LeaseDuration; d > 0 {
-		return ptr.To(int32(d / time.Second))
+		return ptr.To(int32(d.Seconds()))
 	}
 	return nil
 }
