@@ -32,8 +32,8 @@ type Election struct {
 	// Prefer selects the preferred ones among the candidates; by default nobody.
 	Prefer labels.Selector
 	Probe  Probe
-	// Failback is how long a preferred pod must have been Ready for the master to move
-	// back to it; nil for never.
+	// Failback is how long a preferred pod must have been Ready, and the master been
+	// master, for the master to move back to it; nil for never.
 	Failback *time.Duration
 	// FailoverDelay is how long a master is waited for that is not eligible, but exists.
 	FailoverDelay time.Duration

@@ -183,12 +183,13 @@ func (c *Controller) next(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(klog.NewContext(ctx, logger), syncTimeout)
 	defer cancel()
 	again, err := c.sync(ctx, k)
+	if again > 0 {
+		// Also after an error: who is tried again ever more seldom may be due sooner.
+		c.queue.AddAfter(k, again)
+	}
 	switch {
 	case err == nil:
 		c.queue.Forget(k)
-		if again > 0 {
-			c.queue.AddAfter(k, again)
-		}
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || errors.Is(err, errAwaited):
 		// Another replica was first, or the cache is behind, or Kubernetes: look again.
 		logger.V(4).Info("Looking again", "reason", err)

@@ -29,6 +29,25 @@ func schedulable(name string) *corev1.Node {
 	return node
 }
 
+func TestMasterComesToANodeThatIsUncordoned(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.create(cordoned("one"), cordoned("two"), newService("web"), newPod("web-0", onNode("one")), newPod("web-1", onNode("two")))
+		c.start()
+		c.settle()
+		if got := *c.lease().Spec.HolderIdentity; got != "web-0" {
+			t.Fatalf("%s is master", got)
+		}
+		c.uncordon("two")
+		c.settle()
+		c.expect(
+			"Lease web: web-1 @2 NodeUnschedulable, of web",
+			"Service web: app=web -> web-1 @2",
+			"Pod web-0: identified standby @2",
+			"Pod web-1: identified active @2 spared",
+		)
+	})
+}
+
 func TestMasterLeavesACordonedNode(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		c.create(schedulable("one"), schedulable("two"), newService("web"), newPod("web-0", onNode("one")), newPod("web-1", onNode("two")))

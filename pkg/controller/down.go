@@ -45,11 +45,21 @@ func (d *downs) saw(o *observation.Observation, decision election.Decision, now 
 	d.lock.Lock()
 	defer d.lock.Unlock()
 	switch {
+	case decision.Transition():
+		// It is yet to be written; then what is remembered is of another holder.
 	case decision.Ineligible == "":
 		delete(d.since, o.Key)
 	case o.DownSince.IsZero():
 		d.since[o.Key] = down{decision.HolderUID, renewed(o), now}
 	}
+}
+
+// has says whether the holder of that Lease is down.
+func (d *downs) has(k key) bool {
+	d.lock.Lock()
+	defer d.lock.Unlock()
+	_, found := d.since[k]
+	return found
 }
 
 func (d *downs) forget(k key) {

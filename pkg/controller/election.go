@@ -63,8 +63,9 @@ func (c *Controller) syncElection(ctx context.Context, k key) (again time.Durati
 	}
 	c.wantProbes(k, targets(o, d.HolderUID))
 	unanswered(o, d.HolderUID, c.prober.State(k, d.HolderUID))
+	again = soonest(d.Again, again)
 	if err = withListed(ctx, o, c); err != nil {
-		return 0, err
+		return again, err
 	}
 	err = c.route(ctx, o, d, func() {
 		if took, transition := c.metrics.routed(k); transition {
@@ -72,9 +73,9 @@ func (c *Controller) syncElection(ctx context.Context, k key) (again time.Durati
 		}
 	})
 	if err != nil {
-		return 0, err
+		return again, err
 	}
-	return soonest(d.Again, again), c.makeRoom(ctx, o, d)
+	return again, c.makeRoom(ctx, o, d)
 }
 
 // server answers with what the API server has now.
@@ -106,7 +107,7 @@ func decide(ctx context.Context, live server, o *observation.Observation, nodes 
 	case d.Reason == election.NodeUnschedulable && d.Refused == nil:
 		d, err := decideWithNodes(ctx, live, o, nodes, now)
 		return o, d, err
-	case d.Refused != nil, d.Action == election.Switchover, d.Next != v.Lease.Next, d.Action == election.Stop && !d.Reason.Fails(),
+	case d.Refused != nil, d.Action == election.Switchover, d.Action == election.Stop, d.Next != v.Lease.Next,
 		d.Action == election.Failover && (d.Reason == election.HolderGone || d.Reason == election.HolderUnselected):
 		return decideLive(ctx, live, o.Key, nodes, now)
 	case d.Reason == election.HolderNotReady, d.Reason == election.HolderExcluded, d.Reason == election.NobodyEligible:
@@ -120,7 +121,11 @@ func decide(ctx context.Context, live server, o *observation.Observation, nodes 
 			return nil, none, fmt.Errorf("confirming that %s is not Ready: %w", name, err)
 		}
 		o.Replace(name, pod)
-		return o, election.Decide(o.View(nodes, now)), nil
+		d = election.Decide(o.View(nodes, now))
+		if d.Action == election.Switchover || d.Action == election.Stop {
+			return decideLive(ctx, live, o.Key, nodes, now)
+		}
+		return o, d, nil
 	}
 	return o, d, nil
 }

@@ -142,7 +142,8 @@ func (c *Controller) leaseHandler() cache.TypedResourceEventHandler[*coordinatio
 	return cache.TypedResourceEventHandlerFuncs[*coordinationv1.Lease]{
 		AddFunc: enqueue,
 		UpdateFunc: func(before, now *coordinationv1.Lease) {
-			if !renewedOnly(before, now) {
+			// A holder that is waited for is waited for anew.
+			if !renewedOnly(before, now) || c.downs.has(key{Namespace: now.Namespace, Name: now.Name}) {
 				enqueue(now)
 			}
 		},

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -89,6 +90,20 @@ func TestDemotedPodIsNotDeleted(t *testing.T) {
 			c.editService("web", func(s *corev1.Service) { delete(s.Annotations, api.AnnotationOnDemote) })
 			c.switchTo("web", "web-1")
 			c.settle()
+			c.editService("web", func(s *corev1.Service) { s.Annotations[api.AnnotationOnDemote] = "delete" })
+		},
+		"which had not been possible, by what is asked for anew": func(c *cluster) {
+			c.server.onRequest(func(action clienttesting.Action) error {
+				if action.Matches("delete", "pods") {
+					return errors.New("it is forbidden")
+				}
+				return nil
+			})
+			c.switchTo("web", "web-1")
+			c.settle()
+			c.editService("web", func(s *corev1.Service) { delete(s.Annotations, api.AnnotationOnDemote) })
+			c.settle()
+			c.server.onRequest(nil)
 			c.editService("web", func(s *corev1.Service) { s.Annotations[api.AnnotationOnDemote] = "delete" })
 		},
 		"that has only been labelled active by somebody": func(c *cluster) {

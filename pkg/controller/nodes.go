@@ -50,11 +50,16 @@ func (c *Controller) lookAtNode(node string) {
 	}
 }
 
-// nodeHandler looks at a node that is cordoned now. That it no longer is moves
-// nothing.
+// nodeHandler looks at a node that is cordoned now, or no longer is: masters may come to
+// it then.
 func (c *Controller) nodeHandler() cache.TypedResourceEventHandler[*corev1.Node] {
 	return cache.TypedResourceEventHandlerFuncs[*corev1.Node]{
 		AddFunc: func(n *corev1.Node) { c.lookAtNode(n.Name) },
+		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Node]) {
+			if deleted.OptionalObj != nil {
+				c.lookAtNode(deleted.OptionalObj.Name)
+			}
+		},
 	}
 }
 

@@ -1,13 +1,16 @@
 package controller
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
@@ -145,6 +148,68 @@ func TestExpiryIsNotBroughtForward(t *testing.T) {
 		c.wait(15 * time.Second)
 		if got := c.lease().Spec; *got.HolderIdentity != "web-1" || *got.LeaseDurationSeconds != 3 {
 			t.Errorf("%s is master for %d s", *got.HolderIdentity, *got.LeaseDurationSeconds)
+		}
+	})
+}
+
+// A write that fails when the time is over does not begin it anew.
+func TestExpiryIsNotPutOff(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		asked(c, api.AnnotationLeaseDuration, "1m")
+		c.editPod("web-0", setNotReady)
+		failed := false
+		c.server.onRequest(func(action clienttesting.Action) error {
+			if action.Matches("update", "leases") && !failed {
+				failed = true
+				return errors.New("the API server is busy")
+			}
+			return nil
+		})
+		c.wait(62 * time.Second)
+		if got := c.lease().Spec; *got.HolderIdentity != "web-1" || !failed {
+			t.Errorf("%s is master, a write has failed: %v", *got.HolderIdentity, failed)
+		}
+	})
+}
+
+// Who deletes the Lease does not end what its holder may believe.
+func TestExpiryOfALeaseThatIsDeleted(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		asked(c, api.AnnotationLeaseDuration, "1m")
+		c.editPod("web-0", setNotReady)
+		c.settle()
+		c.deleteLease("web")
+		c.wait(30 * time.Second)
+		if got := c.lease().Spec; *got.HolderIdentity != "web-0" || ptr.Deref(got.LeaseDurationSeconds, 0) != 60 {
+			t.Errorf("%s is master for %d s", *got.HolderIdentity, ptr.Deref(got.LeaseDurationSeconds, 0))
+		}
+		c.wait(2 * time.Minute)
+		if got := *c.lease().Spec.HolderIdentity; got != "web-1" {
+			t.Errorf("%s is master", got)
+		}
+	})
+}
+
+// What fails for ever after a renewal does not make the next one late.
+func TestHeartbeatsDespiteErrors(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		s := asked(c, api.AnnotationLeaseDuration, "6s")
+		c.server.onRequest(func(action clienttesting.Action) error {
+			if action.Matches("patch", "services") {
+				return errors.New("the API server is busy")
+			}
+			return nil
+		})
+		c.editService("web", func(service *corev1.Service) { delete(service.Spec.Selector, api.LabelPodUID) })
+		c.wait(time.Minute)
+		for range 60 {
+			c.wait(time.Second)
+			if age := time.Since(c.lease().Spec.RenewTime.Time); age > 2200*time.Millisecond {
+				t.Fatalf("the Lease was renewed %s ago, want 2 s at most", age)
+			}
+		}
+		if !slices.Contains(s.writes(), "patch services web") {
+			t.Error("nothing has failed")
 		}
 	})
 }

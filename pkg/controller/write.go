@@ -30,7 +30,7 @@ import (
 func (c *Controller) record(ctx context.Context, o *observation.Observation, d election.Decision, renew bool) (written bool, err error) {
 	leases := c.client.CoordinationV1().Leases(o.Key.Namespace)
 	decided := d.Writes(o.LeaseView())
-	unchanged := !decided && owned(o) && (d.Ineligible != "" || timed(o))
+	unchanged := !decided && owned(o) && tidy(o) && (d.Ineligible != "" || timed(o))
 	if unchanged && !renew {
 		return false, nil
 	}
@@ -42,12 +42,15 @@ func (c *Controller) record(ctx context.Context, o *observation.Observation, d e
 		lease = o.Lease.DeepCopy()
 	}
 	lease.OwnerReferences = ownerReferences(o)
-	if d.Ineligible == "" {
+	if d.Ineligible == "" || o.Lease == nil {
 		// Otherwise a holder that is waited for may go by the one that it has read.
 		lease.Spec.LeaseDurationSeconds = leaseDuration(o)
 	}
 	if decided {
 		fill(lease, d)
+	}
+	if !o.Settings().DeleteDemoted {
+		delete(lease.Annotations, api.AnnotationDemotedUID)
 	}
 	if renew {
 		lease.Spec.RenewTime = ptr.To(metav1.NowMicro())
@@ -130,6 +133,12 @@ func leaseDuration(o *observation.Observation) *int32 {
 // is valid for as long as it should be.
 func owned(o *observation.Observation) bool {
 	return apiequality.Semantic.DeepEqual(ownerReferences(o), o.Lease.OwnerReferences)
+}
+
+// tidy says whether the Lease asks for no deletion that the Service does not ask for.
+func tidy(o *observation.Observation) bool {
+	_, asks := o.Lease.Annotations[api.AnnotationDemotedUID]
+	return !asks || o.Settings().DeleteDemoted
 }
 
 func timed(o *observation.Observation) bool {

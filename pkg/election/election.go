@@ -82,6 +82,8 @@ type Candidate struct {
 	// Unselected: not, or no longer, a candidate; here because it is the holder,
 	// or was one.
 	Unselected bool
+	// Elsewhere: another election, with a Lease of its own, says whether it is active.
+	Elsewhere bool
 	// Excluded: its annotation says that it is not to be master.
 	Excluded    bool
 	Finished    bool

@@ -27,6 +27,7 @@ func notReady(c *Candidate)     { c.Ready = false }
 func terminating(c *Candidate)  { c.Terminating = true }
 func finished(c *Candidate)     { c.Finished = true }
 func unselected(c *Candidate)   { c.Unselected = true }
+func elsewhere(c *Candidate)    { c.Elsewhere = true }
 func designated(c *Candidate)   { c.Designated = true }
 func draining(c *Candidate)     { c.Draining = true }
 func nodeSilent(c *Candidate)   { c.NodeSilent = true }

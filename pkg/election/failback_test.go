@@ -34,8 +34,12 @@ var failbackTests = map[string]decisionTest{
 		view: View{Now: now, Lease: held("a", 4).acquired(3 * time.Minute), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(time.Minute))}, Policy: backSoon},
 		want: to(Hold, HolderEligible, "a", 4).again(9 * time.Minute),
 	},
+	"not within ten seconds of the last move, even if no time is to pass": {
+		view: View{Now: now, Lease: held("a", 4).acquired(3 * time.Second), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(time.Hour))}, Policy: backAtOnce},
+		want: to(Hold, HolderEligible, "a", 4).again(7 * time.Second),
+	},
 	"at once, if no time is to pass": {
-		view:   View{Now: now, Lease: held("a", 4).acquired(0), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(0))}, Policy: backAtOnce},
+		view:   View{Now: now, Lease: held("a", 4).acquired(10 * time.Second), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(0))}, Policy: backAtOnce},
 		want:   to(Switchover, PreferredEligible, "b", 5).from("a"),
 		writes: true,
 	},

@@ -61,7 +61,11 @@ func (d Decision) Message() string {
 		return why + ", but nobody else becomes master before its Lease has expired (qoqo.dev/lease-duration)"
 	case AwaitingTermination:
 		why += ", but nobody else becomes master before it has stopped (qoqo.dev/handover)"
-		if d.Ineligible != HolderTerminating {
+		switch d.Ineligible {
+		case HolderTerminating:
+		case NodeSilent:
+			why += "; if the node is off, delete its pod by force, or taint the node out of service"
+		default:
 			why += "; delete it if it should"
 		}
 		return why

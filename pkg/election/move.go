@@ -32,8 +32,12 @@ func (s situation) move(action Action, reason Reason, next *Candidate) (Decision
 	if s.Policy.AfterTermination {
 		d, _ := s.holdIncumbent(AwaitingTermination)
 		d.Next = asked
-		if !s.incumbent.Terminating && s.deletable() {
+		switch {
+		case !s.incumbent.Terminating && s.deletable():
 			d.Action, d.Reason = Stop, reason
+		case s.incumbent.Terminating && s.incumbent.NodeSilent:
+			// Nobody there will say that it has stopped.
+			d.Ineligible = NodeSilent
 		}
 		return d, true
 	}
@@ -51,8 +55,10 @@ func (s situation) move(action Action, reason Reason, next *Candidate) (Decision
 func (s situation) working() bool { return s.incumbent != nil && !s.incumbent.Finished }
 
 // deletable says whether the controller may delete the incumbent. A pod that the
-// Services no longer select is none of its business.
-func (s situation) deletable() bool { return s.Policy.DeleteDemoted && !s.incumbent.Unselected }
+// Services no longer select is none of its business, nor is one of another election.
+func (s situation) deletable() bool {
+	return s.Policy.DeleteDemoted && !s.incumbent.Unselected && !s.incumbent.Elsewhere
+}
 
 // remaining is how much is left of a wait that began when the holder went down.
 func (s situation) remaining(wait time.Duration) time.Duration {

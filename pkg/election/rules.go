@@ -69,19 +69,21 @@ func leaveUnschedulableNode(s situation) (Decision, bool) {
 	return s.move(Switchover, NodeUnschedulable, s.best)
 }
 
+// failbackPause is the least time between a move and the failback that follows: replicas
+// of which one sees a preferred pod fail that the other does not would otherwise move the
+// master to and fro at the API server's speed.
+const failbackPause = 10 * time.Second
+
 // failBack: back to a preferred pod, which somebody has asked for. The time counts
 // from the last move too, so that a switchover by hand lasts.
 func failBack(s situation) (Decision, bool) {
 	if s.Policy.Failback == nil || s.incumbent == nil || s.incumbent.Ineligible() != "" {
 		return Decision{}, false
 	}
+	pause := max(*s.Policy.Failback, failbackPause) - s.Now.Sub(s.Lease.Acquired)
 	again := time.Duration(0)
 	preferred := slices.DeleteFunc(s.preferredTo(s.incumbent), func(c Candidate) bool {
-		since := c.ReadySince
-		if s.Lease.Acquired.After(since) {
-			since = s.Lease.Acquired
-		}
-		remaining := *s.Policy.Failback - s.Now.Sub(since)
+		remaining := max(*s.Policy.Failback-s.Now.Sub(c.ReadySince), pause)
 		if remaining > 0 && (again == 0 || remaining < again) {
 			again = remaining
 		}

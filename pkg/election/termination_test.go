@@ -96,6 +96,19 @@ var terminationTests = map[string]decisionTest{
 		view: View{Now: now, Lease: renewed, Candidates: []Candidate{pod("a", notReady), pod("b")}, Policy: stopping},
 		want: to(Stop, HolderNotReady, "a", 4).though(HolderNotReady),
 	},
+	"one of another election is never deleted": {
+		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady, elsewhere), pod("b")}, Policy: stopping},
+		want: to(Hold, AwaitingTermination, "a", 4).though(HolderNotReady),
+	},
+	"nor for an edit, which is refused": {
+		view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", elsewhere), pod("b")}, Policy: stopping},
+		want:   to(Restore, EditRefused, "a", 4).refusing("b", AwaitingTermination),
+		writes: true,
+	},
+	"one on a silent node cannot tell when it has stopped": {
+		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", terminating, nodeSilent), pod("b")}, Policy: stopping},
+		want: to(Hold, AwaitingTermination, "a", 4).though(NodeSilent),
+	},
 	"failback begins with the master's end": {
 		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Policy: Policy{AfterTermination: true, DeleteDemoted: true, Failback: after(0)}},
 		want: to(Stop, PreferredEligible, "a", 4),

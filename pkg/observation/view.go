@@ -28,6 +28,10 @@ func (o *Observation) View(nodes NodeStates, now time.Time) election.View {
 		Now:       now,
 		DownSince: o.DownSince,
 	}
+	if !v.Lease.Exists {
+		// One that was deleted may be believed in still.
+		v.Lease.Duration = o.Settings().LeaseDuration
+	}
 	for _, p := range o.Pods {
 		v.Candidates = append(v.Candidates, o.candidate(p, nodes))
 	}
@@ -84,6 +88,7 @@ func (o *Observation) candidate(p routing.Pod, nodes NodeStates) election.Candid
 	c := election.Candidate{
 		Name: p.Name, UID: p.UID,
 		Unselected:   p.Unselected,
+		Elsewhere:    p.Elsewhere,
 		Excluded:     !may,
 		Finished:     Finished(p.Pod),
 		Terminating:  p.DeletionTimestamp != nil,
