@@ -32,10 +32,7 @@ func TestFailback(t *testing.T) {
 	began := back.lease("web")
 	first := back.awaitMaster("web", "web-1", 2)
 	back.reason(first, election.PreferredEligible)
-	since := readySince(back.getPod("web-1"))
-	if acquired := began.Spec.AcquireTime.Time; acquired.After(since) {
-		since = acquired
-	}
+	since := later(began.Spec.AcquireTime.Time, readySince(back.getPod("web-1")))
 	back.waited(first.Spec.AcquireTime.Time, since, after)
 
 	// A switchover by hand lasts as long, although web-1 has been Ready for longer.

@@ -112,8 +112,9 @@ func (s *scene) listing(service, manager, pod string, ready bool) (all []discove
 		slice.ObjectMeta = metav1.ObjectMeta{Namespace: slice.Namespace, Labels: labels}
 		all = append(all, slice)
 	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("there are none")
+	// One of each family; they are written one after the other.
+	if families := s.getService(service).Spec.IPFamilies; len(all) != len(families) {
+		return nil, fmt.Errorf("there are %d, for %v", len(all), families)
 	}
 	slices.SortFunc(all, func(a, b discoveryv1.EndpointSlice) int { return cmp.Compare(a.AddressType, b.AddressType) })
 	return all, nil
