@@ -23,6 +23,7 @@ func TestServedAndProblem(t *testing.T) {
 		"paused, with none":                    {Decision{Action: Hold, Reason: ElectionPaused}, false, false},
 		"a master that may be back":            {to(Hold, AwaitingHolder, "a", 4).though(HolderNotReady), false, true},
 		"a Lease that has to expire":           {to(Hold, AwaitingExpiry, "a", 4).though(HolderNotReady), false, true},
+		"a master that cannot tell":            {to(Hold, AwaitingTermination, "a", 4).though(NodeSilent), false, true},
 		"a master that has to stop":            {to(Hold, AwaitingTermination, "a", 4).though(HolderNotReady), false, true},
 		"a master that is deleted for another": {to(Stop, HolderEdited, "a", 4).promising("b"), true, false},
 		"a failed master that is deleted":      {to(Stop, HolderNotReady, "a", 4).though(HolderNotReady), false, false},

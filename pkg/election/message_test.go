@@ -110,6 +110,10 @@ func TestDecisionMessage(t *testing.T) {
 			to(Hold, AwaitingTermination, "a", 4).though(HolderTerminating),
 			"a is terminating, but nobody else becomes master before it has stopped (qoqo.dev/handover)",
 		},
+		"a master that cannot tell when it has stopped": {
+			to(Hold, AwaitingTermination, "a", 4).though(NodeSilent),
+			"a is on a node that has sent no heartbeat, but nobody else becomes master before it has stopped (qoqo.dev/handover); if the node is off, delete its pod by force, or taint the node out of service",
+		},
 		"a failed master that has to stop first": {
 			to(Hold, AwaitingTermination, "a", 4).though(HolderNotReady),
 			"a is not Ready, but nobody else becomes master before it has stopped (qoqo.dev/handover); delete it if it should",
