@@ -184,7 +184,7 @@ func TestSimulation(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(300) {
+			for seed := range uint64(200) {
 				t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 					w := newWorld(t, seed, test.routings, test.asked)
 					replicas := []*replica{newReplica(w), newReplica(w), newReplica(w)}
