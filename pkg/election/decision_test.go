@@ -20,7 +20,7 @@ func TestServedAndProblem(t *testing.T) {
 		"nobody any more":                      {to(Hold, NobodyEligible, "a", 4).though(HolderNotReady), false, true},
 		"paused":                               {to(Hold, ElectionPaused, "a", 4), true, false},
 		"paused, with a failed master":         {to(Hold, ElectionPaused, "a", 4).though(HolderGone), false, true},
-		"paused, with none":                    {Decision{Action: Hold, Reason: ElectionPaused}, false, false},
+		"paused, with none":                    {Decision{Action: Hold, Reason: ElectionPaused}, false, true},
 		"a master that may be back":            {to(Hold, AwaitingHolder, "a", 4).though(HolderNotReady), false, true},
 		"a Lease that has to expire":           {to(Hold, AwaitingExpiry, "a", 4).though(HolderNotReady), false, true},
 		"a master that cannot tell":            {to(Hold, AwaitingTermination, "a", 4).though(NodeSilent), false, true},

@@ -194,7 +194,7 @@ func (d Decision) Problem() bool {
 		// A pod that terminates does what it should.
 		return d.Ineligible != HolderTerminating
 	case ElectionPaused:
-		return d.Ineligible != ""
+		return !d.Served()
 	}
 	return false
 }
