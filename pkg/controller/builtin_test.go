@@ -18,6 +18,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"qoqo.dev/active-standby-controller/pkg/endpoints"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
@@ -108,7 +109,7 @@ func (k *builtInControllers) publish(s *corev1.Service) {
 	}
 	slice := &discoveryv1.EndpointSlice{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: s.Name + "-k8s", Labels: map[string]string{
-			discoveryv1.LabelServiceName: s.Name, discoveryv1.LabelManagedBy: builtIn,
+			discoveryv1.LabelServiceName: s.Name, discoveryv1.LabelManagedBy: observation.BuiltIn,
 		}},
 		AddressType: discoveryv1.AddressTypeIPv4,
 	}
@@ -157,7 +158,7 @@ func (c *cluster) sliceLine(s *discoveryv1.EndpointSlice) string {
 			line += " (not ready)"
 		}
 	}
-	if s.Labels[discoveryv1.LabelManagedBy] == builtIn && len(s.Endpoints) == 0 {
+	if s.Labels[discoveryv1.LabelManagedBy] == observation.BuiltIn && len(s.Endpoints) == 0 {
 		return ""
 	}
 	line += stamp(s)

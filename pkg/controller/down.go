@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
@@ -73,5 +74,5 @@ func renewed(o *observation.Observation) time.Time {
 	if o.Lease == nil {
 		return time.Time{}
 	}
-	return ptr.Deref(o.Lease.Spec.RenewTime, zeroTime).Time
+	return ptr.Deref(o.Lease.Spec.RenewTime, metav1.MicroTime{}).Time
 }

@@ -54,7 +54,7 @@ func withListed(ctx context.Context, o *observation.Observation, live publisher)
 // them now.
 func (c *Controller) published(ctx context.Context, service *corev1.Service) (all []*discoveryv1.EndpointSlice, err error) {
 	list, err := c.client.DiscoveryV1().EndpointSlices(service.Namespace).List(ctx, metav1.ListOptions{
-		LabelSelector: labels.Set{discoveryv1.LabelServiceName: service.Name, discoveryv1.LabelManagedBy: builtIn}.String(),
+		LabelSelector: labels.Set{discoveryv1.LabelServiceName: service.Name, discoveryv1.LabelManagedBy: observation.BuiltIn}.String(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing the EndpointSlices of %s: %w", service.Name, err)

@@ -52,7 +52,7 @@ func (c *Controller) addInformers(namespaces []string) (err error) {
 		}
 		endpointSlices := discoveryinformers.NewTypedEndpointSliceInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{
 			Indexers:         sliceIndexers,
-			TweakListOptions: func(o *metav1.ListOptions) { o.LabelSelector = notBuiltIn },
+			TweakListOptions: func(o *metav1.ListOptions) { o.LabelSelector = observation.NotBuiltIn },
 		})
 		if c.slices[namespace], err = newStore(endpointSlices, trimSlice, c.sliceHandler()); err != nil {
 			return fmt.Errorf("watching EndpointSlices: %w", err)

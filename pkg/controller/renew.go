@@ -7,13 +7,9 @@ import (
 	"math"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
-
-var zeroTime metav1.MicroTime
 
 // renewal says whether the Lease is to be renewed now, and after how long to look again,
 // if it is renewed at all: while the holder is eligible.

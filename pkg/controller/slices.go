@@ -15,14 +15,6 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
-// builtIn is the value of the label managed-by of the EndpointSlices that
-// Kubernetes' own controller makes of a Service's selector.
-const builtIn = "endpointslice-controller.k8s.io"
-
-// notBuiltIn selects the EndpointSlices that are watched: the controller's own, and
-// those of others that are not Kubernetes'.
-var notBuiltIn = discoveryv1.LabelManagedBy + "!=" + builtIn
-
 // byService is the index of EndpointSlices by their Service.
 const byService = "service"
 
@@ -88,7 +80,7 @@ func (c *Controller) withLiveSlices(ctx context.Context, o *observation.Observat
 	if !slices.ContainsFunc(o.Members, observation.HasSlices) {
 		return nil
 	}
-	list, err := c.client.DiscoveryV1().EndpointSlices(o.Key.Namespace).List(ctx, metav1.ListOptions{LabelSelector: notBuiltIn})
+	list, err := c.client.DiscoveryV1().EndpointSlices(o.Key.Namespace).List(ctx, metav1.ListOptions{LabelSelector: observation.NotBuiltIn})
 	if err != nil {
 		return fmt.Errorf("listing the EndpointSlices: %w", err)
 	}

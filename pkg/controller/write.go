@@ -135,14 +135,14 @@ func owned(o *observation.Observation) bool {
 	return apiequality.Semantic.DeepEqual(ownerReferences(o), o.Lease.OwnerReferences)
 }
 
+func timed(o *observation.Observation) bool {
+	return ptr.Equal(leaseDuration(o), o.Lease.Spec.LeaseDurationSeconds)
+}
+
 // tidy says whether the Lease asks for no deletion that the Service does not ask for.
 func tidy(o *observation.Observation) bool {
 	_, asks := o.Lease.Annotations[api.AnnotationDemotedUID]
 	return !asks || o.Settings().DeleteDemoted
-}
-
-func timed(o *observation.Observation) bool {
-	return ptr.Equal(leaseDuration(o), o.Lease.Spec.LeaseDurationSeconds)
 }
 
 // route writes what follows from the Lease, phase by phase, and calls routed

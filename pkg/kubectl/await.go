@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -120,16 +119,12 @@ func older(version, than string) bool {
 // routed says whether the Service's traffic goes to the holder, as far as can be seen.
 // The controller writes the pod's label after what traffic follows.
 func routed(o *observation.Observation, m routing.Member, lease election.Lease, seesSlices bool) bool {
-	stamped := func(annotations map[string]string) bool {
-		epoch, err := strconv.ParseInt(annotations[api.AnnotationLeaseTransitions], 10, 32)
-		return err == nil && int32(epoch) >= lease.Epoch
-	}
 	switch {
 	case m.Settings.Routing == api.RoutingSelector:
-		return m.Spec.Selector[api.LabelPodUID] == string(lease.HolderUID) && stamped(m.Annotations)
+		return m.Spec.Selector[api.LabelPodUID] == string(lease.HolderUID) && routing.Stamp(m) >= lease.Epoch
 	case m.Settings.Routing == api.RoutingEndpointSlice && seesSlices:
 		for _, slice := range m.Slices {
-			if !stamped(slice.Annotations) {
+			if routing.Stamp(slice) < lease.Epoch {
 				return false
 			}
 		}

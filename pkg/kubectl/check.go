@@ -36,17 +36,9 @@ are answered, and since when a master has been down.`,
 }
 
 func (e *env) check(ctx context.Context, name string) error {
-	c, err := e.connect()
+	c, w, s, err := e.readService(ctx, name)
 	if err != nil {
 		return err
-	}
-	w, err := read(ctx, c.client, c.namespace)
-	if err != nil {
-		return err
-	}
-	s := service(w.services, c.namespace, name)
-	if s == nil {
-		return c.missing(ctx, name)
 	}
 	var notes []string
 	allowed, err := w.readSlices(ctx, c)

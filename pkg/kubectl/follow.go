@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
 // follower keeps what there is up to date, until its context ends.
@@ -40,7 +41,7 @@ func follow(ctx context.Context, client kubernetes.Interface, namespace string, 
 	// A Lease that is somebody else's is not among these; world asks for it.
 	followed := map[string]cache.SharedIndexInformer{"Services": f.services, "pods": f.pods, "Leases": f.leases}
 	if withSlices {
-		f.slices = discoveryinformers.NewEndpointSliceInformerWithOptions(client, namespace, selecting(notKubernetes))
+		f.slices = discoveryinformers.NewEndpointSliceInformerWithOptions(client, namespace, selecting(observation.NotBuiltIn))
 		followed["EndpointSlices"] = f.slices
 	} else {
 		close(f.noSlices)

@@ -80,17 +80,9 @@ func (e *env) history(ctx context.Context, name string, out *output) error {
 	if err != nil {
 		return err
 	}
-	c, err := e.connect()
+	c, w, s, err := e.readService(ctx, name)
 	if err != nil {
 		return err
-	}
-	w, err := read(ctx, c.client, c.namespace)
-	if err != nil {
-		return err
-	}
-	s := service(w.services, c.namespace, name)
-	if s == nil {
-		return c.missing(ctx, name)
 	}
 	events, allowed, err := c.events(ctx, s)
 	if err != nil {

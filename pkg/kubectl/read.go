@@ -18,12 +18,8 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
-// Selectors of what is read: the controller's Leases, and the EndpointSlices that
-// Kubernetes has not made of selectors.
-var (
-	ourLeases     = api.LabelManagedBy + "=" + api.ManagedBy
-	notKubernetes = discoveryv1.LabelManagedBy + "!=endpointslice-controller.k8s.io"
-)
+// ourLeases selects the Leases that are the controller's.
+const ourLeases = api.LabelManagedBy + "=" + api.ManagedBy
 
 // world is what there is in a namespace, or in several.
 type world struct {
@@ -104,6 +100,21 @@ func (w *world) complete(ctx context.Context, client kubernetes.Interface) error
 	return nil
 }
 
+// readService reads the namespace of the Service that is named, and says what is wrong if
+// it is not among the annotated ones.
+func (e *env) readService(ctx context.Context, name string) (c connection, w *world, s *corev1.Service, err error) {
+	if c, err = e.connect(); err != nil {
+		return c, nil, nil, err
+	}
+	if w, err = read(ctx, c.client, c.namespace); err != nil {
+		return c, nil, nil, err
+	}
+	if s = service(w.services, c.namespace, name); s == nil {
+		err = c.missing(ctx, name)
+	}
+	return c, w, s, err
+}
+
 // service returns nil if there is none of that name.
 func service(services []*corev1.Service, namespace, name string) *corev1.Service {
 	i := slices.IndexFunc(services, func(s *corev1.Service) bool { return s.Namespace == namespace && s.Name == name })
@@ -149,7 +160,7 @@ func noLease(o *observation.Observation) string {
 
 // readSlices is what need not be allowed.
 func (w *world) readSlices(ctx context.Context, c connection) (allowed bool, err error) {
-	list, err := c.client.DiscoveryV1().EndpointSlices(c.namespace).List(ctx, metav1.ListOptions{LabelSelector: notKubernetes})
+	list, err := c.client.DiscoveryV1().EndpointSlices(c.namespace).List(ctx, metav1.ListOptions{LabelSelector: observation.NotBuiltIn})
 	switch {
 	case apierrors.IsForbidden(err):
 		return false, nil
@@ -167,7 +178,7 @@ func (w *world) readSlices(ctx context.Context, c connection) (allowed bool, err
 // their heartbeats say the controller alone knows.
 func (c connection) nodes(ctx context.Context, o *observation.Observation) (states observation.NodeStates, allowed bool, err error) {
 	cordoned := sets.New[string]()
-	states = observation.NodeStates{Draining: cordoned.Has, Silent: func(string) bool { return false }}
+	states = observation.NodeStates{Draining: cordoned.Has, Silent: unknownNodes.Silent}
 	for _, name := range sets.List(o.Nodes()) {
 		node, err := c.client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
 		switch {

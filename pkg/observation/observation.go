@@ -50,11 +50,13 @@ type Observation struct {
 func Look(k types.NamespacedName, lease *coordinationv1.Lease, annotated []*corev1.Service, pods []*corev1.Pod) *Observation {
 	o := &Observation{Key: k, Lease: lease, Problems: map[types.UID][]api.Problem{}}
 	slices.SortFunc(annotated, byAge)
+	served := map[*corev1.Service]bool{}
 	for _, s := range annotated {
 		if LeaseKey(s) != k {
 			continue
 		}
 		settings, problems, ok := api.Parse(s)
+		served[s] = ok
 		o.Services = append(o.Services, s)
 		o.Problems[s.UID] = problems
 		if ok {
@@ -69,7 +71,7 @@ func Look(k types.NamespacedName, lease *coordinationv1.Lease, annotated []*core
 		o.Members = slices.Insert(slices.Delete(o.Members, i, i+1), 0, leading)
 	}
 	for _, pod := range pods {
-		o.add(pod, annotated)
+		o.add(pod, annotated, served)
 	}
 	o.compareMembers()
 	return o
@@ -88,8 +90,9 @@ func OldestSelecting(services []*corev1.Service, pod *corev1.Pod) *corev1.Servic
 // add takes the pod up if it matters to the election: as a candidate, which
 // every member selects; as the holder; or because it is marked as if it were
 // one. Where several elections select it, the one of the oldest of the Services that
-// are served designates it; annotated is sorted by age.
-func (o *Observation) add(pod *corev1.Pod, annotated []*corev1.Service) {
+// are served designates it; annotated is sorted by age, and served says of those that
+// were parsed whether they are.
+func (o *Observation) add(pod *corev1.Pod, annotated []*corev1.Service, served map[*corev1.Service]bool) {
 	all, some := true, false
 	for _, m := range o.Members {
 		matches := m.Settings.Candidates.Matches(labels.Set(pod.Labels))
@@ -102,14 +105,16 @@ func (o *Observation) add(pod *corev1.Pod, annotated []*corev1.Service) {
 		return
 	}
 	p := routing.Pod{Pod: pod, Unselected: !all}
-	served := func(s *corev1.Service) bool {
+	serves := func(s *corev1.Service) bool {
 		if !api.Selects(s, pod.Labels) {
 			return false
 		}
-		_, _, ok := api.Parse(s)
-		return ok
+		if _, parsed := served[s]; !parsed {
+			_, _, served[s] = api.Parse(s)
+		}
+		return served[s]
 	}
-	if i := slices.IndexFunc(annotated, served); i >= 0 && LeaseKey(annotated[i]) != o.Key {
+	if i := slices.IndexFunc(annotated, serves); i >= 0 && LeaseKey(annotated[i]) != o.Key {
 		p.Elsewhere = true
 		if all {
 			o.overlap(annotated[i])

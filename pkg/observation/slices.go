@@ -12,6 +12,14 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
+// BuiltIn is the value of the label managed-by of the EndpointSlices that
+// Kubernetes' own controller makes of a Service's selector.
+const BuiltIn = "endpointslice-controller.k8s.io"
+
+// NotBuiltIn is a label selector of the others: the controller's own, and those of
+// others that are not Kubernetes'.
+const NotBuiltIn = discoveryv1.LabelManagedBy + "!=" + BuiltIn
+
 // ServiceOf names the Service that the EndpointSlice is of.
 func ServiceOf(s *discoveryv1.EndpointSlice) types.NamespacedName {
 	return types.NamespacedName{Namespace: s.Namespace, Name: s.Labels[discoveryv1.LabelServiceName]}

@@ -103,7 +103,7 @@ func Next(a Assignment, members []Member, pods []Pod) (Phase, []Change) {
 	}
 	for _, pod := range pods {
 		// The stamp of a pod that is designated elsewhere is not this election's.
-		if !pod.Elsewhere && epoch(pod) > a.Epoch {
+		if !pod.Elsewhere && Stamp(pod) > a.Epoch {
 			continue
 		}
 		active := pod.Labels[api.LabelDesignation] == api.DesignationActive
@@ -231,15 +231,16 @@ func formatEpoch(epoch int32) string { return strconv.FormatInt(int64(epoch), 10
 
 // epoch is the highest that the member's Service or slices are stamped with.
 func (m Member) epoch() int32 {
-	highest := epoch(m)
+	highest := Stamp(m)
 	for _, s := range m.Slices {
-		highest = max(highest, epoch(s))
+		highest = max(highest, Stamp(s))
 	}
 	return highest
 }
 
-// epoch reads the stamp of an object; -1 if it has none that can be read.
-func epoch(object interface{ GetAnnotations() map[string]string }) int32 {
+// Stamp is the epoch that an object was last written for; -1 if it has none that can be
+// read.
+func Stamp(object interface{ GetAnnotations() map[string]string }) int32 {
 	value, err := strconv.ParseInt(object.GetAnnotations()[api.AnnotationLeaseTransitions], 10, 32)
 	if err != nil || int32(value) > api.MaxEpoch {
 		return -1

@@ -25,21 +25,21 @@ func Trace(members []Member, pods []Pod) Assignment {
 	}
 	for _, m := range members {
 		if uid := m.Spec.Selector[api.LabelPodUID]; uid != "" && uid != api.NoPod {
-			see(epoch(m), types.UID(uid))
+			see(Stamp(m), types.UID(uid))
 		} else {
-			see(epoch(m), "")
+			see(Stamp(m), "")
 		}
 		for _, s := range m.Slices {
-			see(epoch(s), endpointOf(s))
+			see(Stamp(s), endpointOf(s))
 		}
 	}
 	for _, pod := range pods {
 		switch {
 		case pod.Elsewhere:
 		case pod.Labels[api.LabelDesignation] == api.DesignationActive:
-			see(epoch(pod), pod.UID)
+			see(Stamp(pod), pod.UID)
 		default:
-			see(epoch(pod), "")
+			see(Stamp(pod), "")
 		}
 	}
 	return latest
@@ -54,7 +54,7 @@ func Reverted(a Assignment, m Member) (key, manager string, reverted bool) {
 	// The key of the other routing, or what it has written, shows that the user has
 	// chosen this one only now.
 	switch {
-	case epoch(m) != a.Epoch || m.Settings.Selectorless:
+	case Stamp(m) != a.Epoch || m.Settings.Selectorless:
 	case m.Settings.Routing == api.RoutingSelector:
 		key, reverted = api.LabelPodUID, m.Spec.Selector[api.LabelPodUID] != selected(a) && !detached && len(m.Slices) == 0
 	case m.Settings.Routing == api.RoutingEndpointSlice:
