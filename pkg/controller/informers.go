@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"slices"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -10,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/sets"
 	coordinationinformers "k8s.io/client-go/informers/coordination/v1"
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	discoveryinformers "k8s.io/client-go/informers/discovery/v1"
@@ -166,17 +168,14 @@ func renewedOnly(before, now *coordinationv1.Lease) bool {
 // podHandler looks at every election that selects the pod or did so; and at what
 // is left on a pod that none selects.
 func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
-	exists := func(pod *corev1.Pod) {
-		if !c.enqueueSelecting(pod) && routing.MarkedPod(pod) {
-			c.queue.Add(key{Namespace: pod.Namespace})
+	exists := func(now *corev1.Pod, before ...*corev1.Pod) {
+		if !c.enqueueSelecting(now, before...) && routing.MarkedPod(now) {
+			c.queue.Add(key{Namespace: now.Namespace})
 		}
 	}
 	return cache.TypedResourceEventHandlerFuncs[*corev1.Pod]{
-		AddFunc: exists,
-		UpdateFunc: func(before, now *corev1.Pod) {
-			c.enqueueSelecting(before)
-			exists(now)
-		},
+		AddFunc:    func(now *corev1.Pod) { exists(now) },
+		UpdateFunc: func(before, now *corev1.Pod) { exists(now, before) },
 		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Pod]) {
 			if deleted.OptionalObj != nil {
 				c.enqueueSelecting(deleted.OptionalObj)
@@ -185,13 +184,19 @@ func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
 	}
 }
 
-// enqueueSelecting looks at the elections that select the pod, if there are any.
-func (c *Controller) enqueueSelecting(pod *corev1.Pod) (selected bool) {
-	for _, s := range c.annotatedServices(pod.Namespace) {
-		if api.Selects(s, pod.Labels) {
-			selected = true
-			c.queue.Add(observation.LeaseKey(s))
+// enqueueSelecting looks, once, at each election that selects the pod or selected what
+// it was before; and says whether one selects it.
+func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (selected bool) {
+	elections := sets.New[key]()
+	for _, s := range c.annotatedServices(now.Namespace) {
+		selects := api.Selects(s, now.Labels)
+		selected = selected || selects
+		if selects || slices.ContainsFunc(before, func(pod *corev1.Pod) bool { return api.Selects(s, pod.Labels) }) {
+			elections.Insert(observation.LeaseKey(s))
 		}
+	}
+	for k := range elections {
+		c.queue.Add(k)
 	}
 	return selected
 }
