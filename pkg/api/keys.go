@@ -89,6 +89,8 @@ const (
 	// AnnotationDemotedUID, on the Lease, is the UID of the pod that is to be deleted,
 	// as it was master before and AnnotationOnDemote asked for that.
 	AnnotationDemotedUID = Domain + "/demoted-uid"
+	// AnnotationHistory, on the Lease, has the last moves of the master as JSON.
+	AnnotationHistory = Domain + "/history"
 	// AnnotationDeletionCost is Kubernetes' own: a ReplicaSet that scales down
 	// deletes the pods of the lowest cost first.
 	AnnotationDeletionCost = "controller.kubernetes.io/pod-deletion-cost"

@@ -25,7 +25,16 @@ import (
 	"k8s.io/klog/v2"
 
 	"qoqo.dev/active-standby-controller/pkg/heartbeat"
+	"qoqo.dev/active-standby-controller/pkg/live"
 	"qoqo.dev/active-standby-controller/pkg/probe"
+)
+
+const (
+	// deletedFor is for how long it is remembered that a pod was told to go, until the
+	// informer shows it, which takes milliseconds.
+	deletedFor = time.Minute
+	// deletedMax is of how many; forgetting one costs a request.
+	deletedMax = 4096
 )
 
 const (
@@ -69,11 +78,12 @@ type Controller struct {
 	prober     *probe.Prober
 	pods       *podStores
 	warnings   *warnings
-	downs      *downs
+	outages    *outages
 	// deleted are the UIDs of pods that were told to go.
 	deleted *utilcache.LRUExpireCache
-	// seed is what this replica's lag behind the others is made of; see renewal.
+	// seed is what this replica's lag behind the others is made of; see lag.
 	seed maphash.Seed
+	live live.Reader
 
 	synced chan struct{}
 	lock   sync.Mutex
@@ -94,7 +104,8 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 			workqueue.TypedRateLimitingQueueConfig[key]{Name: "elections"},
 		),
 		warnings: newWarnings(),
-		downs:    newDowns(),
+		outages:  newOutages(),
+		live:     live.Reader{Client: client},
 		seed:     maphash.MakeSeed(),
 		deleted:  utilcache.NewLRUExpireCache(deletedMax),
 		zones:    utilcache.NewLRUExpireCache(zonesMax),
@@ -102,7 +113,9 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 		busy:     map[key]time.Time{},
 	}
 	c.pods = newPodStores(client, c.podHandler())
-	c.addHeartbeats(heartbeatTimeout)
+	if heartbeatTimeout > 0 {
+		c.heartbeats = heartbeat.New(c.client, heartbeatTimeout, c.lookAtNode)
+	}
 	c.prober = probe.New(c.probed)
 	return c, c.addInformers(namespaces)
 }
@@ -182,7 +195,7 @@ func (c *Controller) next(ctx context.Context) bool {
 	logger := klog.FromContext(ctx).WithValues("lease", klog.KRef(k.Namespace, k.Name))
 	ctx, cancel := context.WithTimeout(klog.NewContext(ctx, logger), syncTimeout)
 	defer cancel()
-	again, err := c.sync(ctx, k)
+	again, err := road{c, c, c, c.lag}.reconcile(ctx, k)
 	if again > 0 {
 		// Also after an error: who is tried again ever more seldom may be due sooner.
 		c.queue.AddAfter(k, again)
@@ -211,19 +224,5 @@ func (c *Controller) setBusy(k key, busy bool) {
 		c.busy[k] = time.Now()
 	} else {
 		delete(c.busy, k)
-	}
-}
-
-// sync looks at one key and does what is to be done. It returns after how long
-// to look again although nothing changes, if not 0.
-func (c *Controller) sync(ctx context.Context, k key) (again time.Duration, err error) {
-	switch {
-	case k.Name == "":
-		_, err := c.releaseLeftovers(ctx, k.Namespace)
-		return 0, err
-	case len(c.services.in(k.Namespace).by(byLease, k.String())) == 0:
-		return 0, c.release(ctx, k)
-	default:
-		return c.syncElection(ctx, k)
 	}
 }

@@ -70,15 +70,15 @@ func (c *Controller) Metrics() []kmetrics.Registerable {
 }
 
 // recorded counts a decision that this replica has written into the Lease.
-func (m *metrics) recorded(k key, d election.Decision, decided time.Time) {
+func (m *metrics) recorded(k key, d election.Decision, took time.Duration) {
 	if !d.Transition() {
 		return
 	}
 	m.transitions.WithLabelValues(string(d.Reason)).Inc()
-	m.duration.WithLabelValues(phaseLease).Observe(time.Since(decided).Seconds())
+	m.duration.WithLabelValues(phaseLease).Observe(took.Seconds())
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	m.decided[k] = decided
+	m.decided[k] = time.Now().Add(-took)
 }
 
 // routed says that the election's traffic goes to the holder; and how long that

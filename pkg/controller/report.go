@@ -15,10 +15,16 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/observation"
+	"qoqo.dev/active-standby-controller/pkg/probe"
+	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
-// Reasons of Warning events that are not an election's.
-const reasonSelectorReverted = "SelectorReverted"
+// Reasons of events that are not an election's.
+const (
+	reasonSelectorReverted = "SelectorReverted"
+	// reasonDemoted is why a pod is deleted that has been master.
+	reasonDemoted = "HolderDemoted"
+)
 
 // announce says what was decided, once it stands in the Lease. Only the
 // replica that has written it does so.
@@ -58,12 +64,24 @@ func shortened(text string, most int) string {
 	return strings.ToValidUTF8(text[:most-len(omitted)], "") + omitted
 }
 
+// announceDeleted tells why a pod was deleted.
+func (c *Controller) announceDeleted(o *observation.Observation, d election.Decision, pod *corev1.Pod) {
+	reason, action := reasonDemoted, "Delete"
+	message := fmt.Sprintf("%s is deleted, as %s has followed it as master (%s)", pod.Name, d.Holder, api.AnnotationOnDemote)
+	if d.Action == election.Stop {
+		reason, action, message = string(d.Reason), string(d.Action), d.Message()
+	}
+	for _, m := range o.Members {
+		c.recorder.Eventf(m.Service, podReference(o.Key.Namespace, pod.Name, pod.UID), corev1.EventTypeNormal, reason, action, "%s", message)
+	}
+}
+
 // warn reports the problems that were not there at the last look; those of one
-// reason in one event, as client-go would drop all but one.
-func (c *Controller) warn(o *observation.Observation) {
+// reason in one event, because client-go would drop all but one.
+func (c *Controller) warn(o *observation.Observation, d election.Decision) {
 	for _, s := range o.Services {
 		messages := map[string][]string{}
-		for _, problem := range c.warnings.appeared(s.UID, o.Problems[s.UID]) {
+		for _, problem := range c.warnings.appeared(s.UID, c.problems(o, d, s)) {
 			messages[problem.Reason] = append(messages[problem.Reason], problem.Message)
 		}
 		for reason, texts := range messages {
@@ -74,15 +92,45 @@ func (c *Controller) warn(o *observation.Observation) {
 	}
 }
 
-// warnReverted reports that a key of the selector had been overwritten.
-func (c *Controller) warnReverted(service runtime.Object, key, manager string) {
+// problems are all that the Service has now.
+func (c *Controller) problems(o *observation.Observation, d election.Decision, s *corev1.Service) []api.Problem {
+	problems := slices.Clone(o.Problems[s.UID])
+	if !slices.ContainsFunc(o.Members, func(m observation.Member) bool { return m.UID == s.UID }) {
+		return problems
+	}
+	if d.Problem() {
+		problems = append(problems, api.Problem{Reason: string(d.Reason), Message: d.Message()})
+	}
+	if p, found := unanswered(o, d.HolderUID, c.prober.State(o.Key, d.HolderUID)); found {
+		problems = append(problems, p)
+	}
+	return problems
+}
+
+// unanswered tells of a master that is Ready, but out of the probe's reach.
+func unanswered(o *observation.Observation, holder types.UID, state probe.State) (p api.Problem, found bool) {
+	if state != probe.NeverAnswered {
+		return p, false
+	}
+	for _, pod := range o.Pods {
+		if pod.UID == holder && observation.Ready(pod.Pod) {
+			return api.Problem{Reason: api.ReasonProbeUnanswered, Message: fmt.Sprintf(
+				"%s is Ready, but has not answered the probe %s since it became master; until it does, its readiness alone decides. Does a NetworkPolicy keep the controller out, or is the port another?",
+				pod.Name, o.Members[0].Settings.Probe)}, true
+		}
+	}
+	return p, false
+}
+
+// reverted implements listener.
+func (c *Controller) reverted(service runtime.Object, r routing.Reversion) {
 	instead := fmt.Sprintf("let it set %s: %s for routing by label", api.LabelDesignation, api.DesignationActive)
-	if key == api.LabelRouting {
-		instead = fmt.Sprintf("let it set %s: %s itself", key, api.RoutingEndpointSlice)
+	if r.Key == api.LabelRouting {
+		instead = fmt.Sprintf("let it set %s: %s itself", r.Key, api.RoutingEndpointSlice)
 	}
 	c.recorder.Eventf(service, nil, corev1.EventTypeWarning, reasonSelectorReverted, "Route",
 		"the field manager %q had overwritten %s in the selector, which was put back; if that is a tool which applies manifests, let it ignore the key, or %s",
-		manager, key, instead)
+		r.Manager, r.Key, instead)
 }
 
 // warnings remembers which problems a Service was last seen with, so that each

@@ -28,7 +28,7 @@ var editTests = map[string]decisionTest{
 		writes: true,
 	},
 	"it is followed if it would stay, as moves lose requests": {
-		view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", draining)}, Policy: Policy{MovesLose: true}},
+		view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", draining)}, MovesLose: true},
 		want:   to(Switchover, HolderEdited, "b", 5).from("a"),
 		writes: true,
 	},

@@ -1,13 +1,14 @@
 // Package election decides who is master. It is pure: what was observed goes
 // in, a decision comes out; there is no client, clock or logger. It knows
-// nothing of how traffic follows the holder. Beside the standard library it
-// imports only the type of a UID.
+// nothing of how traffic follows the holder. It imports package api alone.
 package election
 
 import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
 // View is everything that a decision depends on.
@@ -17,29 +18,16 @@ type View struct {
 	// Candidates are the pods that the election's Services select, in any
 	// order. Others may be among them, which are Unselected.
 	Candidates []Candidate
-	Policy     Policy
-	Now        time.Time
+	// Settings are those that count for the election as a whole.
+	Settings api.Election
+	// MovesLose: a planned move loses requests, so the controller makes none unasked.
+	MovesLose bool
+	// Migrating: a Service of the election is changing from one routing to another.
+	Migrating bool
+	Now       time.Time
 	// DownSince is since when the holder has been seen not to be eligible, while
 	// nobody renewed the Lease; zero if that is seen only now.
 	DownSince time.Time
-}
-
-// Policy is what users ask of the election.
-type Policy struct {
-	// MovesLose: a planned move loses requests too, so that none is made unasked.
-	MovesLose bool
-	// Paused: whoever is master stays it.
-	Paused bool
-	// Failback is how long a preferred pod must have been Ready, and the master been
-	// master, for the master to move back; nil for never.
-	Failback *time.Duration
-	// FailoverDelay is how long a holder is waited for that may become eligible again.
-	FailoverDelay time.Duration
-	// AfterTermination: nobody becomes master before the former one has stopped.
-	AfterTermination bool
-	// DeleteDemoted: the controller may delete the pod that makes room, and the one
-	// that has.
-	DeleteDemoted bool
 }
 
 // Lease is what the election's Lease says; the zero value says that there is
@@ -62,6 +50,8 @@ type Lease struct {
 	// Duration is for how long the holder may believe in the Lease after it was
 	// renewed; 0 if it is not renewed.
 	Duration time.Duration
+	// Outdated: its owners or its duration are not what the Services ask for.
+	Outdated bool
 }
 
 // Trace is what routing wrote down on Services and pods. It outlives a Lease

@@ -201,7 +201,7 @@ var electionTests = map[string]decisionTest{
 		want: to(Hold, HolderEligible, "b", 4),
 	},
 	"it stays if a move would lose requests": {
-		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}, Policy: Policy{MovesLose: true}},
+		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}, MovesLose: true},
 		want: to(Hold, HolderEligible, "a", 4),
 	},
 	"it moves also from a Lease that was deleted": {

@@ -1,6 +1,10 @@
 package election
 
-import "time"
+import (
+	"time"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
 
 // renewed is a's Lease, in which it may believe for 15 s.
 var renewed = held("a", 4).valid(15 * time.Second)
@@ -75,7 +79,7 @@ var expiryTests = map[string]decisionTest{
 		writes: true,
 	},
 	"one from which there is failback too": {
-		view:   View{Now: now, Lease: renewed, Candidates: []Candidate{pod("a"), pod("b", preferred)}, Policy: backAtOnce},
+		view:   View{Now: now, Lease: renewed, Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: backAtOnce},
 		want:   to(Switchover, PreferredEligible, "b", 5).from("a"),
 		writes: true,
 	},
@@ -91,11 +95,11 @@ var expiryTests = map[string]decisionTest{
 	},
 
 	"a longer delay of the failover is waited for first": {
-		view: View{Now: now, DownSince: downFor(16 * time.Second), Lease: renewed, Candidates: []Candidate{pod("a", notReady), pod("b")}, Policy: Policy{FailoverDelay: 20 * time.Second}},
+		view: View{Now: now, DownSince: downFor(16 * time.Second), Lease: renewed, Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: api.Election{FailoverDelay: 20 * time.Second}},
 		want: to(Hold, AwaitingHolder, "a", 4).though(HolderNotReady).again(4 * time.Second),
 	},
 	"a shorter one is part of the same time": {
-		view: View{Now: now, DownSince: downFor(10 * time.Second), Lease: renewed, Candidates: []Candidate{pod("a", notReady), pod("b")}, Policy: tenSeconds},
+		view: View{Now: now, DownSince: downFor(10 * time.Second), Lease: renewed, Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: tenSeconds},
 		want: to(Hold, AwaitingExpiry, "a", 4).though(HolderNotReady).again(5 * time.Second),
 	},
 

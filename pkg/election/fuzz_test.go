@@ -75,7 +75,7 @@ func (c checked) epoch() {
 
 // transition checks who may become master, and when.
 func (c checked) transition() {
-	d, policy := c.d, c.view.Policy
+	d, settings := c.d, c.view.Settings
 	if !d.Transition() {
 		c.kept()
 		return
@@ -86,26 +86,26 @@ func (c checked) transition() {
 	if c.incumbent != nil && c.incumbent.UID == d.HolderUID {
 		c.Errorf("the master moved from %s to itself", d.Holder)
 	}
-	if policy.Paused {
+	if settings.Paused {
 		c.Errorf("the master moved to %s although the election is paused", d.Holder)
 	}
 	down, since := !c.view.DownSince.IsZero(), c.view.Now.Sub(c.view.DownSince)
 	switch i := c.incumbent; {
 	case i == nil || i.Finished:
-	case policy.AfterTermination:
+	case settings.AfterTermination:
 		c.Errorf("the master moved from %s, which has not stopped", i.Name)
 	case c.view.Lease.Duration > 0 && (!i.Ready || i.NodeSilent || i.Unresponsive) && (!down || since < c.view.Lease.Duration):
 		c.Errorf("the master moved from %s, which may believe in its Lease", i.Name)
-	case d.Action == Failover && i.Ineligible().recovers() && policy.FailoverDelay > 0 && (!down || since < policy.FailoverDelay):
+	case d.Action == Failover && i.Ineligible().recovers() && settings.FailoverDelay > 0 && (!down || since < settings.FailoverDelay):
 		c.Errorf("the master moved from %s, which is to be waited for", i.Name)
 	case i.Ineligible() != "" || d.Reason == HolderEdited:
 	case d.Reason == NodeUnschedulable:
-		if !i.Draining || c.holder.Draining || policy.MovesLose {
+		if !i.Draining || c.holder.Draining || c.view.MovesLose {
 			c.Errorf("the master left %s for %s", i.Name, d.Holder)
 		}
 	case d.Reason == PreferredEligible:
-		if policy.Failback == nil || i.Preferred || !c.holder.Preferred ||
-			c.view.Now.Sub(c.holder.ReadySince) < *policy.Failback || c.view.Now.Sub(c.view.Lease.Acquired) < *policy.Failback {
+		if settings.Failback == nil || i.Preferred || !c.holder.Preferred ||
+			c.view.Now.Sub(c.holder.ReadySince) < *settings.Failback || c.view.Now.Sub(c.view.Lease.Acquired) < *settings.Failback {
 			c.Errorf("the master moved back from %s to %s", i.Name, d.Holder)
 		}
 	default:
@@ -152,9 +152,9 @@ func (c checked) waiting() {
 
 // deleting checks whom the controller deletes.
 func (c checked) deleting() {
-	d, policy, i := c.d, c.view.Policy, c.incumbent
-	may := policy.DeleteDemoted && !policy.Paused && i != nil && !i.Terminating && !i.Finished && !i.Unselected
-	if d.Action == Stop && (!may || !policy.AfterTermination || d.HolderUID != i.UID) {
+	d, settings, i := c.d, c.view.Settings, c.incumbent
+	may := settings.DeleteDemoted && !settings.Paused && i != nil && !i.Terminating && !i.Finished && !i.Unselected
+	if d.Action == Stop && (!may || !settings.AfterTermination || d.HolderUID != i.UID) {
 		c.Errorf("%s is deleted while it is master", d.Holder)
 	}
 	if d.Action == Stop && best(believable(c.view.Candidates)) == nil {
@@ -244,13 +244,13 @@ func viewOf(input []byte) View {
 		}
 	}
 	is = r.bits()
-	view.Policy.Paused, view.Policy.AfterTermination, view.Policy.DeleteDemoted, view.Policy.MovesLose = is(0) && is(7), is(1), is(2), is(6)
+	view.Settings.Paused, view.Settings.AfterTermination, view.Settings.DeleteDemoted, view.MovesLose = is(0) && is(7), is(1), is(2), is(6)
 	// One that may not be deleted has no failback, says package api.
 	if failback := r.seconds(); is(3) && (!is(1) || is(2)) {
-		view.Policy.Failback = &failback
+		view.Settings.Failback = &failback
 	}
 	if delay := r.seconds(); is(4) {
-		view.Policy.FailoverDelay = delay
+		view.Settings.FailoverDelay = delay
 	}
 	if duration := r.seconds(); is(5) && view.Lease.Exists {
 		view.Lease.Duration = duration

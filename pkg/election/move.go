@@ -29,7 +29,7 @@ func (s situation) move(action Action, reason Reason, next *Candidate) (Decision
 	if s.requested != nil {
 		asked = s.requested.Name
 	}
-	if s.Policy.AfterTermination {
+	if s.Settings.AfterTermination {
 		d, _ := s.holdIncumbent(AwaitingTermination)
 		d.Next = asked
 		switch {
@@ -57,7 +57,7 @@ func (s situation) working() bool { return s.incumbent != nil && !s.incumbent.Fi
 // deletable says whether the controller may delete the incumbent. A pod that the
 // Services no longer select is none of its business, nor is one of another election.
 func (s situation) deletable() bool {
-	return s.Policy.DeleteDemoted && !s.incumbent.Unselected && !s.incumbent.Elsewhere
+	return s.Settings.DeleteDemoted && !s.incumbent.Unselected && !s.incumbent.Elsewhere
 }
 
 // remaining is how much is left of a wait that began when the holder went down.

@@ -77,13 +77,13 @@ const failbackPause = 10 * time.Second
 // failBack: back to a preferred pod, which somebody has asked for. The time counts
 // from the last move too, so that a switchover by hand lasts.
 func failBack(s situation) (Decision, bool) {
-	if s.Policy.Failback == nil || s.incumbent == nil || s.incumbent.Ineligible() != "" {
+	if s.Settings.Failback == nil || s.incumbent == nil || s.incumbent.Ineligible() != "" {
 		return Decision{}, false
 	}
-	pause := max(*s.Policy.Failback, failbackPause) - s.Now.Sub(s.Lease.Acquired)
+	pause := max(*s.Settings.Failback, failbackPause) - s.Now.Sub(s.Lease.Acquired)
 	again := time.Duration(0)
 	preferred := slices.DeleteFunc(s.preferredTo(s.incumbent), func(c Candidate) bool {
-		remaining := max(*s.Policy.Failback-s.Now.Sub(c.ReadySince), pause)
+		remaining := max(*s.Settings.Failback-s.Now.Sub(c.ReadySince), pause)
 		if remaining > 0 && (again == 0 || remaining < again) {
 			again = remaining
 		}
@@ -103,7 +103,7 @@ func failBack(s situation) (Decision, bool) {
 // holdPaused: users may have reasons to let nothing move.
 func holdPaused(s situation) (Decision, bool) {
 	switch {
-	case !s.Policy.Paused:
+	case !s.Settings.Paused:
 		return Decision{}, false
 	case s.incumbent != nil:
 		return s.holdIncumbent(ElectionPaused)
@@ -140,7 +140,7 @@ func waitForHolder(s situation) (Decision, bool) {
 	if s.incumbent == nil || !s.incumbent.Ineligible().recovers() {
 		return Decision{}, false
 	}
-	remaining := s.remaining(s.Policy.FailoverDelay)
+	remaining := s.remaining(s.Settings.FailoverDelay)
 	if remaining <= 0 {
 		return Decision{}, false
 	}

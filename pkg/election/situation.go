@@ -68,13 +68,13 @@ func (s situation) refuses(c *Candidate) Reason {
 		return HolderGone
 	case c.Ineligible() != "":
 		return c.Ineligible()
-	case s.Policy.Paused:
+	case s.Settings.Paused:
 		return ElectionPaused
 	case s.leaves(c):
 		return NodeUnschedulable
-	case s.Policy.Failback != nil && *s.Policy.Failback == 0 && best(s.preferredTo(c)) != nil:
+	case s.Settings.Failback != nil && *s.Settings.Failback == 0 && best(s.preferredTo(c)) != nil:
 		return PreferredEligible
-	case s.Policy.AfterTermination && s.working() && !s.incumbent.Terminating && !s.deletable():
+	case s.Settings.AfterTermination && s.working() && !s.incumbent.Terminating && !s.deletable():
 		return AwaitingTermination
 	}
 	return ""
@@ -106,7 +106,7 @@ func (s situation) find(match func(Candidate) bool) *Candidate {
 // leaves says whether the pod, as master, would make room for one that need not
 // soon go. There is no use in that where it would be interrupted as by an eviction.
 func (s situation) leaves(c *Candidate) bool {
-	return c.Draining && s.best != nil && !s.best.Draining && !s.Policy.MovesLose && !s.Policy.AfterTermination
+	return c.Draining && s.best != nil && !s.best.Draining && !s.MovesLose && !s.Settings.AfterTermination
 }
 
 // epochOf is the epoch in which uid is, or becomes, the holder. An epoch that

@@ -1,7 +1,7 @@
 // Package routing makes traffic follow the Lease's holder. It is pure: what is
 // to be written for an epoch is a function of who holds the Lease in it and of
-// the objects as last read, and it comes out as changes in steps. It imports
-// packages api and endpoints; it knows nothing of how the holder was chosen.
+// the objects as last read, and it comes out as changes in phases. It imports packages
+// api, endpoints and observation; it knows nothing of how the holder was chosen.
 package routing
 
 import (
@@ -49,7 +49,7 @@ func changeOf(kind Kind, object metav1.Object) Change {
 	}
 }
 
-// Empty says that there is nothing to write. No change of an EndpointSlice is made
+// Empty reports whether there is nothing to write. No change of an EndpointSlice is made
 // for nothing.
 func (c Change) Empty() bool {
 	return c.Kind != KindEndpointSlice && len(c.Labels)+len(c.Annotations)+len(c.Selector) == 0

@@ -6,9 +6,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
 // Assignment is what the Lease says.
@@ -16,30 +18,6 @@ type Assignment struct {
 	// HolderUID is empty while there has not been a master.
 	HolderUID types.UID
 	Epoch     int32
-}
-
-// Member is a Service of an election.
-type Member struct {
-	*corev1.Service
-	Settings api.Settings
-	// Slices are the EndpointSlices of the Service that are the controller's own.
-	Slices []*discoveryv1.EndpointSlice
-	// Listed are the pods in those of Kubernetes' controller, true if they are
-	// ready. It is needed of a member that is GoingOver alone.
-	Listed map[types.UID]bool
-	// by is the routing that Begin has found it in.
-	by api.Routing
-}
-
-// Pod is a pod that the election's Services select or selected.
-type Pod struct {
-	*corev1.Pod
-	// Unselected: it is no candidate, so that it carries no marks.
-	Unselected bool
-	// Elsewhere: its designation is another election's to write.
-	Elsewhere bool
-	// Zone is that of its node, empty if unknown. It is needed of the holder alone.
-	Zone string
 }
 
 // Phase is a part of a switch. A later one must not begin before the earlier
@@ -69,69 +47,87 @@ const (
 	PhaseDone
 )
 
-// Routed is the phase with which traffic goes to the holder.
-func Routed(members []Member) Phase {
+// Plan is what has to be written for an assignment, and what was written of it so far.
+// It is of one reconciliation; its methods must not be called concurrently.
+type Plan struct {
+	assignment Assignment
+	members    []member
+	pods       []observation.Pod
+	zone       string
+	reverted   map[types.UID]Reversion
+}
+
+// NewPlan returns a plan for the members and pods as they were just observed.
+func NewPlan(a Assignment, members []observation.Member, pods []observation.Pod) *Plan {
+	p := &Plan{assignment: a, pods: slices.Clone(pods), reverted: map[types.UID]Reversion{}}
+	holder := p.holder()
 	for _, m := range members {
-		if m.Settings.Routing == api.RoutingLabel {
-			return PhasePromote
+		p.members = append(p.members, newMember(a, m, holder))
+		if r, found := reversion(a, m); found {
+			p.reverted[m.UID] = r
 		}
 	}
-	return PhaseRoute
+	return p
+}
+
+// ZoneWanted returns the node whose zone an endpoint will name, because no slice has
+// it yet; empty if none is needed.
+func (p *Plan) ZoneWanted() (node string) {
+	holder := p.holder()
+	if holder == nil {
+		return ""
+	}
+	for _, m := range p.members {
+		if m.HasSlices() && m.zoneOf(holder) == "" {
+			return holder.Spec.NodeName
+		}
+	}
+	return ""
+}
+
+// SetZone tells the zone of the node that ZoneWanted has named.
+func (p *Plan) SetZone(zone string) { p.zone = zone }
+
+// Migrating reports whether a member is on its way from one routing to another. Then
+// PhaseDone is not the end: Kubernetes' controller has to follow first.
+func (p *Plan) Migrating() bool {
+	return slices.ContainsFunc(p.members, func(m member) bool { return m.Migrating() })
+}
+
+// Routed reports whether traffic goes to the holder once all phases before this one are
+// written.
+func (p *Plan) Routed(phase Phase) bool {
+	with := PhaseRoute
+	if slices.ContainsFunc(p.members, func(m member) bool { return m.Settings.Routing == api.RoutingLabel }) {
+		with = PhasePromote
+	}
+	return phase > with && !p.Migrating()
 }
 
 // Next returns the first phase that is not yet written, and its changes, which
-// may be sent in any order. After Begin it is called again and again with the
-// results, until PhaseDone. An object that is stamped with a later epoch is left alone: then
-// the assignment is out of date, not the object.
-func Next(a Assignment, members []Member, pods []Pod) (Phase, []Change) {
+// may be sent in any order. The caller tells Applied of each that succeeded, and calls
+// Next again, until PhaseDone. An object that is stamped with a later epoch is left
+// alone: then the assignment is out of date, not the object.
+func (p *Plan) Next() (Phase, []Change) {
 	phases := [PhaseDone][]Change{}
-	add := func(phase Phase, p Change) {
-		if phase < PhaseDone && !p.Empty() {
-			phases[phase] = append(phases[phase], p)
+	add := func(phase Phase, c Change) {
+		if phase < PhaseDone && !c.Empty() {
+			phases[phase] = append(phases[phase], c)
 		}
 	}
-	holder := holderOf(a, pods)
+	holder := p.holder()
 	identify, last := false, PhaseTidy
-	for _, m := range members {
-		identify = identify || m.by == api.RoutingSelector || m.Settings.Routing == api.RoutingSelector
-		if m.epoch() <= a.Epoch {
-			add(service(a, m))
-			if sliceChanges(a, m, holder, add) {
+	for _, m := range p.members {
+		identify = identify || m.inForce == api.RoutingSelector || m.Settings.Routing == api.RoutingSelector
+		if m.epoch() <= p.assignment.Epoch {
+			add(serviceChange(p.assignment, m))
+			if sliceChanges(p.assignment, m, holder, p.zone, add) {
 				last = PhaseDetach
 			}
 		}
 	}
-	for _, pod := range pods {
-		// The stamp of a pod that is designated elsewhere is not this election's.
-		if !pod.Elsewhere && Stamp(pod) > a.Epoch {
-			continue
-		}
-		active := pod.Labels[api.LabelDesignation] == api.DesignationActive
-		if pod.Unselected {
-			if !pod.Elsewhere && active {
-				add(PhaseDemote, ReleasePod(pod.Pod))
-			} else if !pod.Elsewhere {
-				add(PhaseTidy, ReleasePod(pod.Pod))
-			}
-			continue
-		}
-		holder := pod.UID == a.HolderUID
-		identity := changeOf(KindPod, pod)
-		set(identity.Labels, pod.Labels, api.LabelPodUID, string(pod.UID))
-		switch {
-		case identify && wronglyIdentified(pod):
-			add(PhaseCorrect, identity)
-		case identify && holder:
-			add(PhaseIdentify, identity)
-		}
-		switch {
-		case holder:
-			add(PhasePromote, podMarks(a, pod, identify))
-		case active && !pod.Elsewhere:
-			add(PhaseDemote, podMarks(a, pod, identify))
-		default:
-			add(PhaseTidy, podMarks(a, pod, identify))
-		}
+	for _, pod := range p.pods {
+		p.podChanges(pod, identify, add)
 	}
 	for phase, changes := range phases[:last+1] {
 		if len(changes) > 0 {
@@ -141,26 +137,116 @@ func Next(a Assignment, members []Member, pods []Pod) (Phase, []Change) {
 	return PhaseDone, nil
 }
 
-func wronglyIdentified(pod Pod) bool {
+// podChanges adds what the pod must carry.
+func (p *Plan) podChanges(pod observation.Pod, identify bool, add func(Phase, Change)) {
+	a := p.assignment
+	// The stamp of a pod that is designated elsewhere is not this election's.
+	if !pod.Elsewhere && observation.Stamp(pod) > a.Epoch {
+		return
+	}
+	active := pod.Labels[api.LabelDesignation] == api.DesignationActive
+	if pod.Unselected {
+		if !pod.Elsewhere && active {
+			add(PhaseDemote, ReleasePod(pod.Pod))
+		} else if !pod.Elsewhere {
+			add(PhaseTidy, ReleasePod(pod.Pod))
+		}
+		return
+	}
+	holder := pod.UID == a.HolderUID
+	identity := changeOf(KindPod, pod)
+	set(identity.Labels, pod.Labels, api.LabelPodUID, string(pod.UID))
+	switch {
+	case identify && wronglyIdentified(pod):
+		add(PhaseCorrect, identity)
+	case identify && holder:
+		add(PhaseIdentify, identity)
+	}
+	switch {
+	case holder:
+		add(PhasePromote, podMarks(a, pod, identify))
+	case active && !pod.Elsewhere:
+		add(PhaseDemote, podMarks(a, pod, identify))
+	default:
+		add(PhaseTidy, podMarks(a, pod, identify))
+	}
+}
+
+// Applied takes up the result of a change; nil means that the object is gone. It returns
+// what another writer had done that the change has put back, nil if nothing.
+func (p *Plan) Applied(c Change, result runtime.Object) *Reversion {
+	switch c.Kind {
+	case KindService:
+		for i := range p.members {
+			if service, ok := result.(*corev1.Service); ok && p.members[i].UID == service.UID {
+				p.members[i].Service = service
+			}
+		}
+	case KindPod:
+		pod, _ := result.(*corev1.Pod)
+		p.replacePod(c.Name, pod)
+	case KindEndpointSlice:
+		slice, _ := result.(*discoveryv1.EndpointSlice)
+		p.replaceSlice(c.Name, slice)
+	}
+	r, found := p.reverted[c.UID]
+	if !found {
+		return nil
+	}
+	delete(p.reverted, c.UID)
+	return &r
+}
+
+func (p *Plan) replacePod(name string, now *corev1.Pod) {
+	i := slices.IndexFunc(p.pods, func(pod observation.Pod) bool { return pod.Name == name })
+	switch {
+	case i < 0:
+	case now == nil:
+		p.pods = slices.Delete(p.pods, i, i+1)
+	default:
+		p.pods[i].Pod = now
+	}
+}
+
+func (p *Plan) replaceSlice(name string, now *discoveryv1.EndpointSlice) {
+	for i := range p.members {
+		m := &p.members[i]
+		m.Slices = slices.DeleteFunc(slices.Clone(m.Slices), func(s *discoveryv1.EndpointSlice) bool { return s.Name == name })
+		if now != nil && observation.ServiceOf(now).Name == m.Name {
+			m.Slices = append(m.Slices, now)
+		}
+	}
+}
+
+// Pod returns a pod of the election as it is by what was written so far; nil if there is
+// none with the UID.
+func (p *Plan) Pod(uid types.UID) *observation.Pod {
+	i := slices.IndexFunc(p.pods, func(pod observation.Pod) bool { return pod.UID == uid })
+	if i < 0 {
+		return nil
+	}
+	return &p.pods[i]
+}
+
+// holder is nil if it is not among the candidates.
+func (p *Plan) holder() *observation.Pod {
+	if pod := p.Pod(p.assignment.HolderUID); pod != nil && !pod.Unselected {
+		return pod
+	}
+	return nil
+}
+
+func wronglyIdentified(pod observation.Pod) bool {
 	value, found := pod.Labels[api.LabelPodUID]
 	return found && value != string(pod.UID)
 }
 
-// holderOf is nil if there is no such pod among the candidates.
-func holderOf(a Assignment, pods []Pod) *Pod {
-	i := slices.IndexFunc(pods, func(p Pod) bool { return p.UID == a.HolderUID && !p.Unselected })
-	if i < 0 {
-		return nil
-	}
-	return &pods[i]
-}
-
-// service is what the member's Service should say.
-func service(a Assignment, m Member) (Phase, Change) {
+// serviceChange is what the member's Service must say.
+func serviceChange(a Assignment, m member) (Phase, Change) {
 	switch {
-	case m.Settings.Selectorless, m.by == api.RoutingLabel && m.by != m.Settings.Routing:
+	case m.Settings.Selectorless, m.inForce == api.RoutingLabel && m.inForce != m.Settings.Routing:
 		return PhaseDone, Change{}
-	case m.by == api.RoutingLabel:
+	case m.inForce == api.RoutingLabel:
 		// It is not patched, but for what another routing left: as long as that is
 		// there nobody gets traffic whom it does not let.
 		c := ReleaseService(m.Service)
@@ -169,8 +255,8 @@ func service(a Assignment, m Member) (Phase, Change) {
 	}
 	c := changeOf(KindService, m)
 	set(c.Annotations, m.Annotations, api.AnnotationLeaseTransitions, formatEpoch(a.Epoch))
-	if m.by == api.RoutingEndpointSlice {
-		if m.by == m.Settings.Routing {
+	if m.inForce == api.RoutingEndpointSlice {
+		if m.inForce == m.Settings.Routing {
 			set(c.Selector, m.Spec.Selector, api.LabelRouting, string(api.RoutingEndpointSlice))
 			unset(c.Selector, m.Spec.Selector, api.LabelPodUID)
 		}
@@ -181,7 +267,7 @@ func service(a Assignment, m Member) (Phase, Change) {
 	}
 	set(c.Selector, m.Spec.Selector, api.LabelPodUID, selected(a))
 	unset(c.Selector, m.Spec.Selector, api.LabelRouting)
-	if Detached(m.Service) {
+	if observation.Detached(m.Service) {
 		return PhasePublish, c
 	}
 	return PhaseRoute, c
@@ -197,7 +283,7 @@ func selected(a Assignment) string {
 
 // podMarks is what a pod should carry. A standby's stamp is not renewed, so
 // that a transition writes to two pods and not to all.
-func podMarks(a Assignment, pod Pod, identify bool) Change {
+func podMarks(a Assignment, pod observation.Pod, identify bool) Change {
 	p := changeOf(KindPod, pod)
 	if identify {
 		set(p.Labels, pod.Labels, api.LabelPodUID, string(pod.UID))
@@ -230,20 +316,10 @@ func unsetDeletionCost(p Change, pod *corev1.Pod) {
 func formatEpoch(epoch int32) string { return strconv.FormatInt(int64(epoch), 10) }
 
 // epoch is the highest that the member's Service or slices are stamped with.
-func (m Member) epoch() int32 {
-	highest := Stamp(m)
+func (m member) epoch() int32 {
+	highest := observation.Stamp(m)
 	for _, s := range m.Slices {
-		highest = max(highest, Stamp(s))
+		highest = max(highest, observation.Stamp(s))
 	}
 	return highest
-}
-
-// Stamp is the epoch that an object was last written for; -1 if it has none that can be
-// read.
-func Stamp(object interface{ GetAnnotations() map[string]string }) int32 {
-	value, err := strconv.ParseInt(object.GetAnnotations()[api.AnnotationLeaseTransitions], 10, 32)
-	if err != nil || int32(value) > api.MaxEpoch {
-		return -1
-	}
-	return int32(value)
 }

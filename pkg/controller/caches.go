@@ -2,16 +2,13 @@ package controller
 
 import (
 	"fmt"
-	"slices"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/sets"
 	coordinationinformers "k8s.io/client-go/informers/coordination/v1"
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	discoveryinformers "k8s.io/client-go/informers/discovery/v1"
@@ -20,7 +17,6 @@ import (
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/observation"
-	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
 // Indexes of the annotated Services.
@@ -101,106 +97,6 @@ var serviceIndexers = cache.TypedIndexersToIndexers(cache.TypedIndexers[*corev1.
 	},
 })
 
-func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Service] {
-	enqueue := func(s *corev1.Service) {
-		if api.Annotated(s) {
-			c.queue.Add(observation.LeaseKey(s))
-		} else if routing.MarkedService(s) {
-			c.queue.Add(key{Namespace: s.Namespace})
-		}
-	}
-	// left looks at what else could have had a part in an election that the
-	// Service is no longer in, or not with the same pods.
-	left := func(before *corev1.Service) {
-		if !api.Annotated(before) {
-			return
-		}
-		c.warnings.forget(before.UID)
-		c.queue.Add(key{Namespace: before.Namespace})
-		for _, other := range c.annotatedServices(before.Namespace) {
-			enqueue(other)
-		}
-	}
-	return cache.TypedResourceEventHandlerFuncs[*corev1.Service]{
-		AddFunc: enqueue,
-		UpdateFunc: func(before, now *corev1.Service) {
-			enqueue(before)
-			enqueue(now)
-			if !api.SameElection(before, now) {
-				left(before)
-			}
-		},
-		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Service]) {
-			if s := deleted.OptionalObj; s != nil {
-				enqueue(s)
-				left(s)
-			}
-		},
-	}
-}
-
-func (c *Controller) leaseHandler() cache.TypedResourceEventHandler[*coordinationv1.Lease] {
-	enqueue := func(l *coordinationv1.Lease) { c.queue.Add(key{Namespace: l.Namespace, Name: l.Name}) }
-	return cache.TypedResourceEventHandlerFuncs[*coordinationv1.Lease]{
-		AddFunc: enqueue,
-		UpdateFunc: func(before, now *coordinationv1.Lease) {
-			// A holder that is waited for is waited for anew.
-			if !renewedOnly(before, now) || c.downs.has(key{Namespace: now.Namespace, Name: now.Name}) {
-				enqueue(now)
-			}
-		},
-		DeleteFunc: func(deleted cache.DeletedObject[*coordinationv1.Lease]) {
-			if deleted.OptionalObj != nil {
-				enqueue(deleted.OptionalObj)
-			}
-		},
-	}
-}
-
-// renewedOnly says whether nothing has changed but that the Lease was renewed, which
-// moves nothing.
-func renewedOnly(before, now *coordinationv1.Lease) bool {
-	before, now = before.DeepCopy(), now.DeepCopy()
-	before.ResourceVersion, before.Spec.RenewTime = now.ResourceVersion, now.Spec.RenewTime
-	return apiequality.Semantic.DeepEqual(before, now)
-}
-
-// podHandler looks at every election that selects the pod or did so; and at what
-// is left on a pod that none selects.
-func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
-	exists := func(now *corev1.Pod, before ...*corev1.Pod) {
-		if !c.enqueueSelecting(now, before...) && routing.MarkedPod(now) {
-			c.queue.Add(key{Namespace: now.Namespace})
-		}
-	}
-	return cache.TypedResourceEventHandlerFuncs[*corev1.Pod]{
-		AddFunc:    func(now *corev1.Pod) { exists(now) },
-		UpdateFunc: func(before, now *corev1.Pod) { exists(now, before) },
-		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Pod]) {
-			if deleted.OptionalObj != nil {
-				c.enqueueSelecting(deleted.OptionalObj)
-			}
-		},
-	}
-}
-
-// enqueueSelecting looks, once, at each election that selects the pod or selected what
-// it was before; and says whether one selects it.
-func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (selected bool) {
-	elections := sets.New[key]()
-	for _, s := range c.annotatedServices(now.Namespace) {
-		selects := api.Selects(s, now.Labels)
-		selected = selected || selects
-		if selects || slices.ContainsFunc(before, func(pod *corev1.Pod) bool { return api.Selects(s, pod.Labels) }) {
-			elections.Insert(observation.LeaseKey(s))
-		}
-	}
-	for k := range elections {
-		c.queue.Add(k)
-	}
-	return selected
-}
-
 func (c *Controller) annotatedServices(namespace string) []*corev1.Service {
 	return c.services.in(namespace).by(byNamespace, namespace)
 }
@@ -208,7 +104,7 @@ func (c *Controller) annotatedServices(namespace string) []*corev1.Service {
 // The trim functions drop what nobody here reads, for the sake of memory.
 
 func trimService(s *corev1.Service) {
-	if !api.Annotated(s) && !routing.MarkedService(s) {
+	if !api.Annotated(s) && !observation.MarkedService(s) {
 		s.ObjectMeta = metav1.ObjectMeta{Namespace: s.Namespace, Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion}
 		s.Spec = corev1.ServiceSpec{}
 	}
@@ -241,3 +137,20 @@ func portsOnly(containers []corev1.Container) (kept []corev1.Container) {
 	}
 	return kept
 }
+
+func trimSlice(s *discoveryv1.EndpointSlice) { s.ManagedFields = nil }
+
+// byService is the index of EndpointSlices by their Service.
+const byService = "service"
+
+var sliceIndexers = cache.TypedIndexersToIndexers(cache.TypedIndexers[*discoveryv1.EndpointSlice]{
+	byService: func(s *discoveryv1.EndpointSlice) ([]string, error) {
+		return []string{observation.ServiceOf(s).String()}, nil
+	},
+	byNamespace: func(s *discoveryv1.EndpointSlice) ([]string, error) {
+		if !observation.Own(s) {
+			return nil, nil
+		}
+		return []string{s.Namespace}, nil
+	},
+})

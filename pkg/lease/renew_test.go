@@ -1,4 +1,4 @@
-package election
+package lease
 
 import (
 	"math/rand/v2"
@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestHeartbeatDue(t *testing.T) {
+func TestRenewalDue(t *testing.T) {
 	// An interval is 6 s, a quarter of it 1.5 s; at start one begins.
 	at := func(seconds float64) time.Time { return start.Add(time.Duration(seconds * float64(time.Second))) }
 	const never = -1000
@@ -41,14 +41,14 @@ func TestHeartbeatDue(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			h := Heartbeat{Duration: 18 * time.Second, Phase: test.phase, Lag: test.lag}
+			h := Renewal{Duration: 18 * time.Second, Phase: test.phase, Lag: test.lag}
 			due, again := h.Due(at(test.renewed), at(test.now))
 			if want := at(test.again).Sub(start); due != test.due || (again-want).Abs() > time.Microsecond {
 				t.Errorf("due: %v, again after %s; want %v, again after %s", due, again, test.due, want)
 			}
 		})
 	}
-	if due, _ := (Heartbeat{Duration: 18 * time.Second}).Due(time.Time{}, start); !due {
+	if due, _ := (Renewal{Duration: 18 * time.Second}).Due(time.Time{}, start); !due {
 		t.Error("a Lease without a time of renewal is not due")
 	}
 }
@@ -69,7 +69,7 @@ type beat struct {
 
 // beats are the renewals of a Lease by replicas with these lags. Each looks at it only
 // when it said that it would, and sees then what others have written.
-func beats(h Heartbeat, lags []float64, replicas []beating, until time.Time) (all []beat) {
+func beats(h Renewal, lags []float64, replicas []beating, until time.Time) (all []beat) {
 	renewed := time.Time{}
 	next := make([]time.Time, len(replicas))
 	for i := range next {
@@ -98,7 +98,7 @@ func beats(h Heartbeat, lags []float64, replicas []beating, until time.Time) (al
 	}
 }
 
-func TestHeartbeats(t *testing.T) {
+func TestRenewals(t *testing.T) {
 	const (
 		leases   = 1000
 		seconds  = 180
@@ -127,7 +127,7 @@ func TestHeartbeats(t *testing.T) {
 			random := rand.New(rand.NewPCG(1, 2))
 			perSecond := make([]int, seconds)
 			for range leases {
-				h := Heartbeat{Duration: duration, Phase: random.Float64()}
+				h := Renewal{Duration: duration, Phase: random.Float64()}
 				lags, first := make([]float64, len(test.replicas)), 0
 				for i := range lags {
 					if lags[i] = random.Float64(); lags[i] < lags[first] {

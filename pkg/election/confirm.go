@@ -1,0 +1,71 @@
+package election
+
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Evidence is what a decision rests on. A larger value was read later and says more.
+type Evidence int
+
+const (
+	// Cached: what the watches have told so far, which may be out of date by any amount.
+	Cached Evidence = iota
+	// PodRead: what is cached, but the holder's pod was read from the API server.
+	PodRead
+	// NodesRead: what is cached, but the nodes that seem to be unschedulable were read.
+	NodesRead
+	// Live: the Lease, the Services, the pods and the EndpointSlices were read, and the
+	// nodes that seem to be unschedulable.
+	Live
+)
+
+func (e Evidence) String() string {
+	return [...]string{"Cached", "PodRead", "NodesRead", "Live"}[e]
+}
+
+// confirmations say with which evidence a decision may be acted on; the first that
+// applies counts. Nothing else needs any: that a pod terminates or has ended is never
+// taken back, and what the controller writes is conditional on the version it has read.
+var confirmations = []struct {
+	because string
+	need    Evidence
+	applies func(v View, d Decision, have Evidence) bool
+}{
+	{"the cache may not have the Lease yet, and never has one of another owner", Live, func(v View, _ Decision, _ Evidence) bool { return !v.Lease.Exists }},
+	{"another replica has acted on a later Lease", Live, func(v View, _ Decision, _ Evidence) bool { return v.Trace.Epoch > v.Lease.Epoch }},
+	{"two replicas with different caches would rewrite the Lease in turns", Live, func(v View, _ Decision, _ Evidence) bool { return v.Lease.Outdated && !v.Lease.Foreign }},
+	{"a migration goes on from the step at which it is, not from one that is past", Live, func(v View, _ Decision, _ Evidence) bool { return v.Migrating }},
+	{"the node may have been uncordoned", NodesRead, func(_ View, d Decision, _ Evidence) bool { return d.Reason == NodeUnschedulable && d.Refused == nil }},
+	{"the person who edited the Lease has looked at the cluster, not at this cache", Live, func(v View, d Decision, _ Evidence) bool { return d.Refused != nil || d.Next != v.Lease.Next }},
+	{"a planned move has time, and a deletion cannot be taken back", Live, func(_ View, d Decision, _ Evidence) bool { return d.Action == Switchover || d.Action == Stop }},
+	{"the pod or its labels, or the Service, may be newer than the cache", Live, func(_ View, d Decision, have Evidence) bool {
+		return d.Action == Failover && (d.Reason == HolderUnselected || d.Reason == HolderGone && have != PodRead)
+	}},
+	{"the pod may have recovered", PodRead, func(v View, d Decision, _ Evidence) bool {
+		return (d.Reason == HolderNotReady || d.Reason == HolderExcluded || d.Reason == NobodyEligible) && v.shows(v.Lease.HolderUID)
+	}},
+}
+
+// Confirm returns the least evidence on which the decision may be acted on. The caller
+// has taken it on the view, which rests on what it has; where that is less, the caller
+// reads again and decides again. With Live every decision may be acted on.
+func Confirm(v View, d Decision, have Evidence) Evidence {
+	for _, c := range confirmations {
+		switch {
+		case !c.applies(v, d, have):
+		case c.need == PodRead && have == NodesRead:
+			// The nodes were read, but not the pod.
+			return Live
+		default:
+			return c.need
+		}
+	}
+	return Cached
+}
+
+// shows reports whether the pod is among the candidates.
+func (v View) shows(uid types.UID) bool {
+	return slices.ContainsFunc(v.Candidates, func(c Candidate) bool { return c.UID == uid })
+}
