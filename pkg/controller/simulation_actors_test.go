@@ -111,6 +111,9 @@ func (w *world) believe(a, b int) bool {
 
 // recover takes back what the replica believes.
 func (r *replica) recover() {
+	if len(r.probes)+len(r.silent) == 0 {
+		return
+	}
 	clear(r.probes)
 	r.silent.Delete(slices.Collect(maps.Keys(r.silent))...)
 	r.wakeAll()

@@ -34,7 +34,11 @@ type record struct {
 // written looks, after anything was written, for what must never be.
 func (w *world) written() {
 	for name, r := range w.records {
-		r.unasked = r.unasked || !w.asked(name)
+		if !w.asked(name) {
+			if r.unasked = true; w.leases.all[name] == nil {
+				delete(w.records, name)
+			}
+		}
 	}
 	w.checkListed()
 }

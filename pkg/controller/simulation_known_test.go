@@ -6,6 +6,7 @@ type fault string
 const (
 	wakingTooFew            fault = "waking too few"
 	lastTrace               fault = "the last trace of an epoch"
+	ourKeysAlone            fault = "our keys alone"
 	copiedMarks             fault = "copied marks"
 	optingOutWithTheStamp   fault = "opting out with the stamp"
 	overwrittenAndMigrating fault = "a selector overwritten while migrating"
@@ -30,6 +31,10 @@ var knownFaults = []struct {
 	{
 		lastTrace, "an epoch that stands in the Lease alone is given out again if the Lease is deleted",
 		"a Lease is deleted only when its Service has the same epoch",
+	},
+	{
+		ourKeysAlone, "a Service whose selector holds nothing but the controller's own key, and that says whom to elect from in an annotation, has no endpoint, and is looked at again for ever",
+		"who takes the last key away takes away the controller's, too",
 	},
 	{
 		copiedMarks, "while there is no Lease, a pod that was created with the master's labels and annotations is taken for the master, in the same epoch",

@@ -83,4 +83,16 @@ var profiles = []profile{
 		weights: map[string]int{"mode": 1, "replace": 1, "narrow": 0},
 	},
 	{name: "Services that overlap", services: []*corev1.Service{manifest("a", nil), manifest("b", nil)}, weights: map[string]int{"mode": 1, "replace": 1, "retype": 1}},
+	{name: "a Service that is retyped", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"retype": 3, "mode": 1}},
+	{name: "a Service that loses its selector", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"unselect": 3, "mode": 1, "overwrite": 0}},
+	{name: "Leases that are forged", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"forge": 3, "lose": 0}},
+	{name: "Leases of others", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"disown": 3}},
+	{
+		name: "Services that join and leave", services: []*corev1.Service{manifest("a", nil), manifest("b", nil), manifest("c", nil, asks(api.RoutingEndpointSlice))},
+		weights: map[string]int{"share": 3, "mode": 1, "narrow": 0},
+	},
+	{
+		name: "after termination, with typing errors", services: []*corev1.Service{manifest("a", afterTermination)},
+		weights: map[string]int{"mode": 2, "replace": 1},
+	},
 }

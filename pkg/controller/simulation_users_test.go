@@ -119,7 +119,7 @@ func ask(s *corev1.Service, wanted api.Routing) {
 // narrow lets a Service select fewer pods, or more.
 func (w *world) narrow(a, b int) bool {
 	return w.changeService(a, "narrows or widens the selector", func(s *corev1.Service) {
-		if _, found := s.Spec.Selector["tier"]; found {
+		if _, found := s.Spec.Selector["tier"]; found && (s.Spec.Selector["app"] != "" || w.mended[ourKeysAlone]) {
 			delete(s.Spec.Selector, "tier")
 		} else {
 			s.Spec.Selector["tier"] = tiers[b%2]
@@ -196,6 +196,9 @@ func (w *world) replaceService(a, _ int) bool {
 // share lets a Service take part in another's election, or in its own.
 func (w *world) share(a, b int) bool {
 	name := []string{"", "a", "b", "shared"}[b%4]
+	if w.spareTraces() {
+		return false
+	}
 	return w.changeService(a, "shares a Lease or does not", func(s *corev1.Service) {
 		if s.Annotations[api.AnnotationLeaseName] = name; name == "" {
 			delete(s.Annotations, api.AnnotationLeaseName)
