@@ -205,6 +205,9 @@ func (w *world) createPod(a, b int) bool {
 			pod.Annotations = maps.Clone(copied.Annotations)
 		}
 	}
+	if b/48%4 == 0 && w.mended[forgedStamp] {
+		pod.Annotations = map[string]string{api.AnnotationLeaseTransitions: fmt.Sprint(api.MaxEpoch - 1)}
+	}
 	put(w, w.pods, pod)
 	w.tell("%s is created %s, with labels %s and annotations %s", pod.UID, showPod(pod), show(pod.Labels), show(pod.Annotations))
 	return true
@@ -348,23 +351,33 @@ func (w *world) editHolder(a, b int) bool {
 	return change(w, w.leases, l.Name, func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = &to })
 }
 
-// forge writes into a Lease what nobody but the controller may.
+// forge writes into a Lease what nobody but the controller may. What it says counts from then
+// on, but for what is spared otherwise.
 func (w *world) forge(a, b int) bool {
 	l, pod := w.lease(a), w.pod(b)
 	if l == nil || pod == nil || l.Labels[api.LabelManagedBy] != api.ManagedBy {
 		return false
 	}
+	epoch, forged := ptr.Deref(l.Spec.LeaseTransitions, 0), true
 	change(w, w.leases, l.Name, func(l *coordinationv1.Lease) {
-		if b/5%2 == 0 {
+		switch what := b / 5 % 5; {
+		case what == 0 && w.mended[forgedDemotion]:
+			l.Annotations[api.AnnotationDemotedUID] = string(pod.UID)
+			forged = false
+		case what == 1 && w.mended[forgedEpochs]:
+			l.Spec.LeaseTransitions = ptr.To(api.MaxEpoch)
+		case what < 3:
 			l.Spec.HolderIdentity = &pod.Name
 			l.Annotations[api.AnnotationHolderUID] = string(pod.UID)
-		}
-		if b/10%2 == 0 {
-			l.Spec.LeaseTransitions = ptr.To(ptr.Deref(l.Spec.LeaseTransitions, 0) + int32(b%7))
+			forged = !w.mended[forgedHolder]
+		default:
+			l.Spec.LeaseTransitions = ptr.To(epoch + int32(b%7))
 		}
 	})
 	l = w.leases.all[l.Name]
-	w.leaseForged(l)
+	if forged {
+		w.leaseForged(l)
+	}
 	w.tell("a user forges Lease %s: %s", l.Name, w.showLease(l))
 	return true
 }
@@ -413,7 +426,12 @@ func (w *world) deny(a, b int) bool {
 	if a%2 == 0 {
 		what = "Pod " + podNames[b%len(podNames)]
 	}
-	w.denied[what] = !w.denied[what]
-	w.tell("a policy denies writes to %s: %v", what, w.denied[what])
+	if w.denied[what] {
+		delete(w.denied, what)
+		w.tell("writes to %s are no longer denied", what)
+	} else {
+		w.denied[what] = true
+		w.tell("a policy denies writes to %s", what)
+	}
 	return true
 }

@@ -52,6 +52,9 @@ var (
 	}
 )
 
+// unreadable is a value that has no meaning.
+const unreadable = "x"
+
 var profiles = []profile{
 	{name: "by selector", services: []*corev1.Service{manifest("a", nil, dual)}},
 	{name: "by label", services: []*corev1.Service{manifest("a", nil, asks(api.RoutingLabel))}},
@@ -80,12 +83,25 @@ var profiles = []profile{
 	{name: "a Service that is replaced", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"replace": 3, "remove or create": 2}},
 	{
 		name: "Services that share a Lease", services: []*corev1.Service{manifest("a", nil), manifest("b", shares, asks(api.RoutingEndpointSlice))},
-		weights: map[string]int{"mode": 1, "replace": 1, "narrow": 0},
+		weights: map[string]int{"mode": 1, "replace": 1, "narrow": 2},
+	},
+	{
+		name: "Services that share a Lease, after termination", services: []*corev1.Service{manifest("a", afterTermination), manifest("b", shares)},
+		annotations: map[string][]string{api.AnnotationHandover: {api.HandoverAfterTermination, unreadable}},
+		weights:     map[string]int{"mode": 1, "annotate": 2, "hold": 8, "lose": 0},
+	},
+	{
+		name:     "a Service that narrows, beside two that share a Lease",
+		services: []*corev1.Service{manifest("a", nil), manifest("b", shares), manifest("c", nil)}, weights: map[string]int{"narrow": 5, "label": 4},
+	},
+	{
+		name: "two routings, and Kubernetes is late", services: []*corev1.Service{manifest("a", nil)}, routings: []api.Routing{api.RoutingEndpointSlice, api.RoutingSelector},
+		weights: map[string]int{"route": 10, "hold": 20, "publish": 4, "ready": 4},
 	},
 	{name: "Services that overlap", services: []*corev1.Service{manifest("a", nil), manifest("b", nil)}, weights: map[string]int{"mode": 1, "replace": 1, "retype": 1}},
 	{name: "a Service that is retyped", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"retype": 3, "mode": 1}},
 	{name: "a Service that loses its selector", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"unselect": 3, "mode": 1, "overwrite": 0}},
-	{name: "Leases that are forged", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"forge": 3, "lose": 0}},
+	{name: "Leases that are forged", services: []*corev1.Service{manifest("a", demotes)}, weights: map[string]int{"forge": 3, "lose": 0}},
 	{name: "Leases of others", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"disown": 3}},
 	{
 		name: "Services that join and leave", services: []*corev1.Service{manifest("a", nil), manifest("b", nil), manifest("c", nil, asks(api.RoutingEndpointSlice))},

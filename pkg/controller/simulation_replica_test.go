@@ -50,8 +50,11 @@ type replica struct {
 	// outcome is what comes of the next request.
 	outcome outcome
 	dead    bool
-	// seen is the observation that the look has decided on.
-	seen *observation.Observation
+	// began is the version of the world at which the look began.
+	began int
+	// seen is the observation that the look has decided on, and decision what it decided.
+	seen     *observation.Observation
+	decision election.Decision
 	// wrong is what the last look ended with.
 	wrong error
 	// pick shuffles the order of what may be written in any.
@@ -186,7 +189,7 @@ func (r *replica) look(k key, pick int) {
 	if at, waits := r.later[k]; waits && !at.After(r.world.now) {
 		delete(r.later, k)
 	}
-	r.pick, r.seen = pick, nil
+	r.pick, r.began, r.seen = pick, r.world.version, nil
 	r.world.tell("replica %d looks at %s", r.number, cmp.Or(k.Name, "what is left"))
 	r.resume, r.stop = iter.Pull(func(yield func(string) bool) {
 		r.yield = yield
@@ -267,7 +270,7 @@ func (r *replica) write(ctx context.Context, changes []routing.Change) []written
 }
 
 func (r *replica) decided(o *observation.Observation, d election.Decision) {
-	r.seen = o
+	r.seen, r.decision = o, d
 	if r.world.telling {
 		r.world.tell("replica %d decides, %s: %s %s, %s in epoch %d", r.number, o.Evidence, d.Action, d.Reason, cmp.Or(string(d.HolderUID), "nobody"), d.Epoch)
 	}

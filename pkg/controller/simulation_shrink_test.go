@@ -86,7 +86,7 @@ func replay(p profile, m mended, steps []step, telling bool) *run {
 }
 
 // shrink leaves out steps, ever fewer at a time, for as long as what is left fails in the
-// same way.
+// same way; and then makes the numbers of the others small.
 func shrink(p profile, m mended, steps []step, failure string) []step {
 	fails := func(steps []step) ([]step, bool) {
 		r := replay(p, m, steps, false)
@@ -103,6 +103,20 @@ func shrink(p profile, m mended, steps []step, failure string) []step {
 		}
 		if size > 1 || len(steps) == before {
 			size /= 2
+		}
+	}
+	for i := range steps {
+		for _, plain := range []func(s *step, n int){func(s *step, n int) { s.a = n }, func(s *step, n int) { s.b = n }} {
+			for n := range 12 {
+				plainer := slices.Clone(steps)
+				if plain(&plainer[i], n); plainer[i] == steps[i] {
+					break
+				}
+				if left, still := fails(plainer); still && len(left) == len(steps) {
+					steps = plainer
+					break
+				}
+			}
 		}
 	}
 	return steps

@@ -72,6 +72,13 @@ type world struct {
 
 	// records are what the Leases have said, by name.
 	records map[string]*record
+	// able are the pods that could be master, and the nodes that are not cordoned, with the
+	// version of the world since which they are.
+	able map[types.UID]int
+	// unable are the others.
+	unable map[types.UID]int
+	// held are the pods that ever held a Lease.
+	held map[types.UID]bool
 	// writes counts those of replicas, without renewals.
 	writes int
 	// failure is what must not be; empty while all is well.
@@ -92,6 +99,9 @@ func newWorld(p profile, m mended) *world {
 		platform: newPlatform(),
 		denied:   map[string]bool{},
 		records:  map[string]*record{},
+		able:     map[types.UID]int{},
+		unable:   map[types.UID]int{},
+		held:     map[types.UID]bool{},
 		mended:   m,
 	}
 	p.begin(w)
@@ -131,6 +141,7 @@ func put[T simulated](w *world, t table[T], o T) T {
 	o.SetResourceVersion(w.next())
 	t.all[o.GetName()] = o
 	w.platform.changed(o, o.GetName())
+	w.rate(o, true)
 	w.written()
 	return o
 }
@@ -144,6 +155,7 @@ func remove[T simulated](w *world, t table[T], name string) {
 	w.next()
 	delete(t.all, name)
 	w.platform.removed(o, name)
+	w.rate(o, false)
 	w.written()
 }
 
