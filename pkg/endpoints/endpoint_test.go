@@ -33,7 +33,7 @@ func TestNoEndpoint(t *testing.T) {
 				t.Fatalf("%d slices", len(got))
 			}
 			for _, slice := range got {
-				// Empty, not nil: nil would be left out of a request.
+				// Empty, not nil: a request then has an empty list.
 				if slice.Endpoints == nil || len(slice.Endpoints) > 0 {
 					t.Errorf("%s endpoints: %v", slice.AddressType, slice.Endpoints)
 				}

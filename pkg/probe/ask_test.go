@@ -76,7 +76,7 @@ func askFor(t *testing.T, host string, probe api.Probe) string {
 	begun := time.Now()
 	err := ask(ctx, host, probe)
 	if took := time.Since(begun); took > probe.Timeout+enough/2 {
-		t.Errorf("it took %s, although the timeout is %s", took, probe.Timeout)
+		t.Errorf("the question took %s, although the timeout is %s", took, probe.Timeout)
 	}
 	if err != nil {
 		return err.Error()
@@ -185,7 +185,7 @@ func TestBrokenOff(t *testing.T) {
 			begun := time.Now()
 			err := ask(ctx, "127.0.0.1", api.Probe{Scheme: scheme, Port: port, Path: "/", Timeout: enough})
 			if took := time.Since(begun); !errors.Is(err, context.Canceled) || took > enough/2 {
-				t.Errorf("it ended after %s with %v", took, err)
+				t.Errorf("the question ended after %s with %v", took, err)
 			}
 		})
 	}
@@ -194,12 +194,12 @@ func TestBrokenOff(t *testing.T) {
 // Questions leave no goroutine and no file descriptor behind, however they end.
 func TestNothingIsLeft(t *testing.T) {
 	hanging := serve(t, "127.0.0.1", func(net.Conn) {})
-	silent, nobody := unanswered(t, ""), refused(t, "")
+	silent, closed := unanswered(t, ""), refused(t, "")
 	answering := serve(t, "127.0.0.1", withHTTP("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
 	goroutines, files := runtime.NumGoroutine(), openFiles(t)
 	for range 20 {
 		for _, scheme := range []api.ProbeScheme{api.ProbeTCP, api.ProbeHTTP, api.ProbeHTTPS, api.ProbeGRPC} {
-			for _, port := range []uint16{hanging, silent, nobody, answering} {
+			for _, port := range []uint16{hanging, silent, closed, answering} {
 				askFor(t, "127.0.0.1", api.Probe{Scheme: scheme, Port: port, Path: "/", Timeout: 5 * time.Millisecond})
 			}
 		}

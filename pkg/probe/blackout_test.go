@@ -231,7 +231,7 @@ func TestHangIsFoundInTime(t *testing.T) {
 				t.Errorf("the master is asked after %v", got)
 			}
 			if err := p.Err(web, "a"); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("it fails because of %v", err)
+				t.Errorf("a fails because of %v", err)
 			}
 		})
 	}

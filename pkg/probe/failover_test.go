@@ -80,7 +80,7 @@ func TestFailoverAtTheFirstFailure(t *testing.T) {
 			t.Errorf("%d pods are suspected, want 1", got)
 		}
 		if err := p.Err(web, "a"); !errors.Is(err, errNo) {
-			t.Errorf("it is suspected because of %v, want %v", err, errNo)
+			t.Errorf("a is suspected because of %v, want %v", err, errNo)
 		}
 	})
 }
@@ -148,7 +148,7 @@ func TestNoMaster(t *testing.T) {
 		p.answers(badly, "b")
 		p.pass(5 * time.Second)
 		if got := p.State(web, "b"); got != Suspected {
-			t.Errorf("it is %q, want Suspected", got)
+			t.Errorf("b is %q, want Suspected", got)
 		}
 	})
 }
@@ -188,7 +188,7 @@ func TestMasterMovesToOneThatFails(t *testing.T) {
 			t.Errorf("told (-want +got): %s", diff)
 		}
 		if got := p.Err(web, "b"); got != nil {
-			t.Errorf("it fails because of %v, which was before", got)
+			t.Errorf("b fails because of %v, which was before", got)
 		}
 		p.pass(time.Second)
 		p.want(Answering, Unknown, Answering)

@@ -259,11 +259,11 @@ func TestRunEnds(t *testing.T) {
 		p.cancel()
 		<-p.done
 		if p.now() != 101 || ended != 1 {
-			t.Errorf("it ended after %d ms with %d questions, want 101 and 1", p.now(), ended)
+			t.Errorf("Run ended after %d ms with %d questions, want 101 and 1", p.now(), ended)
 		}
 		p.want(Answering, Answering, Answering)
 		if err := p.Err(web, "a"); err != nil {
-			t.Errorf("it fails because of %v", err)
+			t.Errorf("a fails because of %v", err)
 		}
 		p.forget()
 		p.Want(web, targets("a", "b", "c", "d"))

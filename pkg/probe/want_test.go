@@ -71,7 +71,7 @@ func TestGoneWhileBeingAsked(t *testing.T) {
 		p.Want(web, moved)
 		p.pass(101 * ms)
 		if err := p.Err(web, "a"); err != nil {
-			t.Errorf("it fails because of %v, which was another address's failure", err)
+			t.Errorf("a fails because of %v, which was another address's failure", err)
 		}
 	})
 }
@@ -136,7 +136,7 @@ func TestWantBeforeRun(t *testing.T) {
 		p.Want(web, targets("a"))
 		<-time.After(time.Second)
 		if got := p.State(web, "a"); got != Unknown {
-			t.Errorf("it is %s before Run", got)
+			t.Errorf("a is %q before Run", got)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -146,7 +146,7 @@ func TestWantBeforeRun(t *testing.T) {
 		}()
 		synctest.Wait()
 		if got := p.State(web, "a"); got != Answering {
-			t.Errorf("it is %q, want Answering", got)
+			t.Errorf("a is %q, want Answering", got)
 		}
 		cancel()
 		<-done
