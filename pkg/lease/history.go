@@ -10,8 +10,8 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
-// movesKept is of how many moves the Lease tells. Ten take about 1.5 kB, and show a night.
-const movesKept = 10
+// MovesKept is of how many moves the Lease tells. Ten take about 1.5 kB, and show a night.
+const MovesKept = 10
 
 // Move is a change of the holder, as the Lease remembers it.
 type Move struct {
@@ -43,7 +43,7 @@ func History(l *coordinationv1.Lease) []Move {
 
 func addMove(l *coordinationv1.Lease, d election.Decision, at metav1.MicroTime) {
 	moves := append(History(l), Move{Epoch: d.Epoch, Time: at, From: d.Previous, To: d.Holder, Action: d.Action, Reason: d.Reason})
-	encoded, err := json.Marshal(moves[max(0, len(moves)-movesKept):])
+	encoded, err := json.Marshal(moves[max(0, len(moves)-MovesKept):])
 	if err != nil {
 		// A Move has nothing that cannot be encoded.
 		panic(err)
