@@ -41,12 +41,12 @@ remembers the last ten moves, however long ago they were.`,
 // transition is a change of master.
 type transition struct {
 	Time    metav1.MicroTime `json:"time"`
-	Epoch   int32  `json:"epoch,omitempty"`
-	From    string `json:"from,omitempty"`
-	To      string `json:"to"`
-	Action  string `json:"action,omitempty"`
-	Reason  string `json:"reason"`
-	Message string `json:"message,omitempty"`
+	Epoch   int32            `json:"epoch,omitempty"`
+	From    string           `json:"from,omitempty"`
+	To      string           `json:"to"`
+	Action  string           `json:"action,omitempty"`
+	Reason  string           `json:"reason"`
+	Message string           `json:"message,omitempty"`
 }
 
 var historyColumns = []string{"When", "Epoch", "From", "To", "Action", "Reason", "(Message)"}
