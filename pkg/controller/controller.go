@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	utilcache "k8s.io/apimachinery/pkg/util/cache"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
@@ -47,6 +48,10 @@ const (
 	retryMin, retryMax = 5 * time.Millisecond, 5 * time.Second
 	// syncTimeout bounds one look at an election, retried like any error.
 	syncTimeout = 15 * time.Second
+	// slowLook is after how long, up to twice that, each election is looked at although
+	// nothing has changed. That costs no request where all is well, and ends every wait for
+	// an event that will not come.
+	slowLook = 5 * time.Minute
 	// stuckAfter is when Alive gives up on a sync, which syncTimeout should
 	// have ended long before.
 	stuckAfter = time.Minute
@@ -196,8 +201,8 @@ func (c *Controller) next(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(klog.NewContext(ctx, logger), syncTimeout)
 	defer cancel()
 	again, err := road{c, c, c, c.lag}.reconcile(ctx, k)
-	if again > 0 {
-		// Also after an error: who is tried again ever more seldom may be due sooner.
+	// Even after an error: retries back off, and this election may be due earlier.
+	if again = soonest(again, c.slowLook(k)); again > 0 {
 		c.queue.AddAfter(k, again)
 	}
 	switch {
@@ -225,4 +230,13 @@ func (c *Controller) setBusy(k key, busy bool) {
 	} else {
 		delete(c.busy, k)
 	}
+}
+
+// slowLook returns after how long to look at an election again whatever happens; 0 if no
+// Service asks for it.
+func (c *Controller) slowLook(k key) time.Duration {
+	if len(c.services.in(k.Namespace).by(byLease, k.String())) == 0 {
+		return 0
+	}
+	return wait.Jitter(slowLook, 1)
 }

@@ -8,24 +8,22 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/tools/cache"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
-	"qoqo.dev/active-standby-controller/pkg/probe"
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
 const (
-	// zoneFor is for how long a node's zone is remembered. It does not change while
-	// the node exists.
+	// zoneFor is for how long a node's zone is remembered. It does not change while the
+	// node exists, and is asked for when an endpoint on the node is made.
 	zoneFor = time.Hour
-	// noZoneFor is for how long it is remembered that a node has none, because a cloud's
-	// controller may have yet to label it.
-	noZoneFor = time.Minute
+	// noZoneFor is for how long it is remembered that a node has none. That is asked for at
+	// each look, as long as the endpoint has none: a cloud's controller may yet label the node.
+	noZoneFor = 24 * time.Hour
 	// zonesMax is of how many nodes; forgetting one costs a request.
 	zonesMax = 4096
 )
@@ -72,12 +70,7 @@ func (c *Controller) gatherCached(ctx context.Context, k key) (observation.Input
 	in.Slices = append(in.Slices, c.takenNames(of)...)
 	in.Nodes = c.nodesKnown()
 	in.Outage = c.outages.recall(k)
-	in.Probes = map[types.UID]probe.State{}
-	for _, pod := range in.Pods {
-		if state := c.prober.State(k, pod.UID); state != probe.Unknown {
-			in.Probes[pod.UID] = state
-		}
-	}
+	in.Probes = c.prober.States(k)
 	return in, nil
 }
 
@@ -152,13 +145,12 @@ func (c *Controller) zone(ctx context.Context, node string) (string, error) {
 		return zone.(string), nil
 	}
 	n, err := c.live.Node(ctx, node)
-	if err != nil || n == nil {
+	if err != nil {
 		return "", err
 	}
-	zone := n.Labels[corev1.LabelTopologyZone]
-	remembered := zoneFor
-	if zone == "" {
-		remembered = noZoneFor
+	zone, remembered := "", noZoneFor
+	if n != nil && n.Labels[corev1.LabelTopologyZone] != "" {
+		zone, remembered = n.Labels[corev1.LabelTopologyZone], zoneFor
 	}
 	c.zones.Add(node, zone, remembered)
 	return zone, nil
