@@ -49,8 +49,11 @@ func sliceStepOf(a Assignment, m member, holder *observation.Pod) sliceStep {
 		}
 		return reserveSlices
 	case joining:
-		if another {
+		switch {
+		case another:
 			return withdrawSlices
+		case !listed && listsAnother(m.Member, a.HolderUID):
+			return awaitKubernetes
 		}
 		return publishSlices
 	case detaching, byController:
