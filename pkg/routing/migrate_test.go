@@ -10,37 +10,36 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
-// Whatever happens in whichever order while a Service goes over from one routing to
-// another: never do two pods get traffic, and the holder that stays always does. All
-// orders are gone through of the controller's writes and crashes, of the steps in
-// which Kubernetes' EndpointSlice controller follows at any later time, of changes
-// of the routing, and of a switch.
+// While a Service migrates from one routing to another, two pods never get traffic, and a
+// holder that stays always gets it. The test goes through all orders of the controller's
+// writes and crashes, of the steps in which Kubernetes' EndpointSlice controller follows at
+// any later time, of changes of the routing, and of a switch.
 
 const optingIn = "a Service that opts in"
 
 var settled = map[string]func() *scene{
 	optingIn: func() *scene {
-		s := &scene{member: member(api.RoutingEndpointSlice, "", ""), pods: []Pod{pod("a", running), pod("b", running)}}
+		s := &scene{member: service(api.RoutingEndpointSlice, "", ""), pods: pods{pod("a", running), pod("b", running)}}
 		return s.settle()
 	},
 	"selector": func() *scene {
-		return (&scene{member: member(api.RoutingSelector, "uid-a", "4"), pods: marked()}).settle()
+		return (&scene{member: service(api.RoutingSelector, "uid-a", "4"), pods: marked()}).settle()
 	},
 	"label": func() *scene {
-		return (&scene{member: member(api.RoutingLabel, "", ""), pods: marked()}).settle()
+		return (&scene{member: service(api.RoutingLabel, "", ""), pods: marked()}).settle()
 	},
 	"endpointslice": func() *scene {
-		return (&scene{member: member(api.RoutingEndpointSlice, "", "4").detached().with(ownSlice("a", "4")), pods: marked()}).settle()
+		return (&scene{member: service(api.RoutingEndpointSlice, "", "4", detached, with(ownSlice("a", "4"))), pods: marked()}).settle()
 	},
 	"endpointslice, with a selector of the label": func() *scene {
-		m := member(api.RoutingEndpointSlice, "", "4").detached().selecting(api.LabelDesignation, api.DesignationActive)
-		return (&scene{member: m.with(ownSlice("a", "4")), pods: marked()}).settle()
+		m := service(api.RoutingEndpointSlice, "", "4", detached, selecting(api.LabelDesignation, api.DesignationActive), with(ownSlice("a", "4")))
+		return (&scene{member: m, pods: marked()}).settle()
 	},
 }
 
-func marked() []Pod { return []Pod{pod("a", running, active("4")), pod("b", running, standby("4"))} }
+func marked() pods { return pods{pod("a", running, active("4")), pod("b", running, standby("4"))} }
 
-// settle says that Kubernetes' controller has followed.
+// settle makes Kubernetes' controller follow.
 func (s *scene) settle() *scene {
 	s.assignment = Assignment{"uid-a", 4}
 	s.selectors = []map[string]string{s.member.Spec.Selector}
@@ -48,7 +47,7 @@ func (s *scene) settle() *scene {
 	return s
 }
 
-func TestHandover(t *testing.T) {
+func TestMigration(t *testing.T) {
 	const selector, label, slice = api.RoutingSelector, api.RoutingLabel, api.RoutingEndpointSlice
 	choices := [][]api.Routing{
 		nil,
@@ -67,7 +66,7 @@ func TestHandover(t *testing.T) {
 	for from, start := range settled {
 		for _, flips := range choices {
 			if from == optingIn && slices.Contains(flips, label) {
-				// Its user has said that no pod gets traffic.
+				// No pod is designated yet, so its user has chosen that none gets traffic.
 				continue
 			}
 			for _, switches := range [][]types.UID{nil, {"uid-b"}, {"uid-b", "uid-a"}} {
@@ -124,16 +123,17 @@ func (s *scene) check(t *testing.T) {
 	}
 }
 
-// checkEnd is for what must be once nothing more happens.
+// checkEnd checks what must hold once nothing more happens.
 func (s *scene) checkEnd(t *testing.T) {
 	t.Helper()
-	m := s.member.listing(s.published...)
+	m := s.member
+	listing(s.published...)(&m)
 	switch {
 	case !slices.Equal(s.served(), []types.UID{s.assignment.HolderUID}):
 		s.fatal(t, "%v get traffic for ever", s.served())
-	case GoingOver(m):
-		s.fatal(t, "awaited is what does not come")
-	case Trace([]Member{m}, s.pods) != s.assignment:
-		s.fatal(t, "trace %v", Trace([]Member{m}, s.pods))
+	case m.Migrating():
+		s.fatal(t, "the Service migrates for ever")
+	case traced(m, s.pods) != s.assignment:
+		s.fatal(t, "the objects tell of %v", traced(m, s.pods))
 	}
 }
