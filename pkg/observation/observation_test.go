@@ -73,6 +73,11 @@ func heldBy(uid string) *coordinationv1.Lease {
 	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{api.AnnotationHolderUID: uid}}}
 }
 
+// looked is an observation of the election web, to which nothing else is known.
+func looked(l *coordinationv1.Lease, services []*corev1.Service, pods []*corev1.Pod) *Observation {
+	return Look(Inputs{Key: web, Now: now, Lease: l, Services: services, Pods: pods})
+}
+
 // seen is an observation by its names.
 type seen struct {
 	Services, Members []string
@@ -87,11 +92,13 @@ func TestLook(t *testing.T) {
 		differing = "DifferingSettings"
 		noCommon  = "NoCommonCandidate"
 		overlap   = "OverlappingElection"
-		unknown   = `annotation qoqo.dev/service-mode: "x" is not known, allowed is "active-standby"; the Service is left as it is`
 		nobody    = "no pod is selected by all Services that share the Lease web, so none can become master"
 	)
 	other := func(s *corev1.Service) { delete(s.Annotations, api.AnnotationLeaseName) }
 	refused := asking(api.AnnotationServiceMode, "x")
+	// What is wrong with a Service or a pod alone is said by package api.
+	_, unknownMode, _ := api.Parse(service("a", refused))
+	_, notBoolean := api.Candidate(pod("web-0", annotated(api.AnnotationCandidate, "no")))
 	tests := map[string]struct {
 		lease    *coordinationv1.Lease
 		services []*corev1.Service
@@ -110,7 +117,7 @@ func TestLook(t *testing.T) {
 			services: []*corev1.Service{service("a", refused), service("b")}, pods: []*corev1.Pod{pod("web-0")},
 			want: seen{
 				Services: []string{"a", "b"}, Members: []string{"b"}, Pods: []string{"web-0"},
-				Problems: map[string][]api.Problem{"a": {{Reason: "UnknownServiceMode", Message: unknown}}},
+				Problems: map[string][]api.Problem{"a": unknownMode},
 			},
 		},
 		"without members pods do not matter": {
@@ -162,9 +169,9 @@ func TestLook(t *testing.T) {
 		"not if it is not served; then those of the oldest that is": {
 			services: []*corev1.Service{service("web", refused), service("a", refused), service("b"), service("c", asking(api.AnnotationFailoverDelay, "1s"))},
 			want: seen{Services: []string{"a", "b", "c", "web"}, Members: []string{"b", "c"}, Problems: map[string][]api.Problem{
-				"a":   {{Reason: "UnknownServiceMode", Message: unknown}},
+				"a":   unknownMode,
 				"c":   {{Reason: differing, Message: "the Lease web is shared with the Service b, whose settings count and differ in qoqo.dev/failover-delay; set them there"}},
-				"web": {{Reason: "UnknownServiceMode", Message: unknown}},
+				"web": unknownMode,
 			}},
 		},
 		"one that pauses does so for all": {
@@ -224,8 +231,8 @@ func TestLook(t *testing.T) {
 		"a candidate that says something else than whether it may become master": {
 			services: []*corev1.Service{service("a"), service("b")}, pods: []*corev1.Pod{pod("web-0", annotated(api.AnnotationCandidate, "no")), pod("web-1", annotated(api.AnnotationCandidate, "false"))},
 			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Pods: []string{"web-0", "web-1"}, Problems: map[string][]api.Problem{
-				"a": {{Reason: "InvalidAnnotation", Message: `annotation qoqo.dev/candidate of the pod web-0: "no" is neither "true" nor "false"; "true" is used`}},
-				"b": {{Reason: "InvalidAnnotation", Message: `annotation qoqo.dev/candidate of the pod web-0: "no" is neither "true" nor "false"; "true" is used`}},
+				"a": {*notBoolean},
+				"b": {*notBoolean},
 			}},
 		},
 		"what others say does not matter": {
@@ -235,7 +242,7 @@ func TestLook(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			o := Look(web, test.lease, test.services, test.pods)
+			o := looked(test.lease, test.services, test.pods)
 			got := seen{}
 			for _, s := range o.Services {
 				got.Services = append(got.Services, s.Name)
