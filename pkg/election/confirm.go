@@ -43,6 +43,7 @@ var confirmations = []struct {
 	{"the pod or its labels, or the Service, may be newer than the cache", Live, func(_ View, d Decision, have Evidence) bool {
 		return d.Action == Failover && (d.Reason == HolderUnselected || d.Reason == HolderGone && have != PodRead)
 	}},
+	{"the Lease does not say which pod is the holder, so that pod cannot be read alone", Live, func(v View, d Decision, _ Evidence) bool { return d.Action == Failover && v.Lease.HolderUID == "" }},
 	{"the pod may have recovered", PodRead, func(v View, d Decision, _ Evidence) bool {
 		return (d.Reason == HolderNotReady || d.Reason == HolderExcluded || d.Reason == NobodyEligible) && v.shows(v.Lease.HolderUID)
 	}},

@@ -30,13 +30,14 @@ func FuzzDecide(f *testing.F) {
 		if d.Message() == "" {
 			t.Error("no message")
 		}
+		c := checked{t, view, d, nil, nil}
+		c.confirming()
 		if d.Action == Refuse {
 			if !view.Lease.Foreign {
 				t.Fatal("refused an election whose Lease is not foreign")
 			}
 			return
 		}
-		c := checked{t, view, d, nil, nil}
 		believed := believable(view.Candidates)
 		for i := range believed {
 			if believed[i].UID == d.HolderUID {
@@ -169,6 +170,24 @@ func (c checked) deleting() {
 	}
 }
 
+// confirming checks which evidence the decision needs.
+func (c checked) confirming() {
+	d := c.d
+	for have := Cached; have <= Live; have++ {
+		need := max(have, Confirm(c.view, d, have))
+		if again := Confirm(c.view, d, need); need > Live || again > need {
+			c.Errorf("on %s, %s for %s needs %s, and then %s", have, d.Action, d.Reason, need, again)
+		}
+	}
+	planned := d.Action == Stop || d.Action == Switchover && d.Reason != NodeUnschedulable
+	if need := Confirm(c.view, d, Cached); need != Live && (planned || d.Refused != nil || !c.view.Lease.Exists || c.view.Trace.Epoch > c.view.Lease.Epoch) {
+		c.Errorf("%s for %s needs no more than %s", d.Action, d.Reason, need)
+	}
+	if d.Reason == HolderNotReady && Confirm(c.view, d, Cached) == Cached {
+		c.Errorf("%s is taken for not Ready on the word of a cache", d.Previous)
+	}
+}
+
 // lasting checks what is decided when the decision is written.
 func (c checked) lasting() {
 	d, view := c.d, c.view
@@ -279,6 +298,8 @@ func viewOf(input []byte) View {
 		c.Index, c.Revision = int(r.next()&3), []string{"old", "new"}[r.next()&1]
 		c.Created = time.Unix(int64(r.next()), 0)
 	}
+	is = r.bits()
+	view.Lease.Outdated, view.Migrating = is(0) && is(1) && view.Lease.Exists, is(2) && is(3)
 	seen := map[types.UID]bool{}
 	for i := range view.Candidates {
 		for seen[view.Candidates[i].UID] {
