@@ -3,9 +3,7 @@ package election
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 )
 
 // Verdict is what there is to say of a candidate, for people.
@@ -70,23 +68,4 @@ func (r Reason) Of(pod string) string {
 		return fmt.Sprintf(sentence, pod)
 	}
 	return string(r)
-}
-
-var (
-	movedFrom = regexp.MustCompile(`^master moved from (\S+) to `)
-	inEpoch   = regexp.MustCompile(` in epoch ([0-9]+)(:|$)`)
-)
-
-// ParseMessage reads back from the message of a Decision whom it replaced, and the
-// epoch: empty and 0 where it doesn't say.
-func ParseMessage(message string) (previous string, epoch int32) {
-	if found := movedFrom.FindStringSubmatch(message); found != nil {
-		previous = found[1]
-	}
-	if found := inEpoch.FindStringSubmatch(message); found != nil {
-		if n, err := strconv.ParseInt(found[1], 10, 32); err == nil {
-			epoch = int32(n)
-		}
-	}
-	return previous, epoch
 }

@@ -55,36 +55,6 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-func TestParseMessage(t *testing.T) {
-	type parsed struct {
-		Previous string
-		Epoch    int32
-	}
-	tests := map[string]struct {
-		decision Decision
-		want     parsed
-	}{
-		"a failover":                           {to(Failover, HolderNotReady, "b", 12).from("a"), parsed{"a", 12}},
-		"a switchover":                         {to(Switchover, HolderEdited, "b", 3).from("a"), parsed{"a", 3}},
-		"a failback":                           {to(Switchover, PreferredEligible, "b", 3).from("a"), parsed{"a", 3}},
-		"a failover from nobody knows whom":    {to(Failover, HolderGone, "b", 3), parsed{"", 3}},
-		"the first election":                   {to(Elect, FirstEligible, "b", 1), parsed{"", 1}},
-		"an adoption":                          {to(Adopt, AlreadyDesignated, "b", 1), parsed{"", 1}},
-		"a Lease that was restored":            {to(Restore, LeaseLost, "b", 7), parsed{"", 7}},
-		"an epoch that was restored":           {to(Restore, EpochRestored, "b", 7), parsed{"", 7}},
-		"a refused edit":                       {to(Restore, EditRefused, "b", 7), parsed{"", 7}},
-		"a Lease that is not the controller's": {Decision{Action: Refuse, Reason: LeaseForeign}, parsed{}},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			previous, epoch := ParseMessage(test.decision.Message())
-			if diff := cmp.Diff(test.want, parsed{previous, epoch}); diff != "" {
-				t.Errorf("%q (-want +got):\n%s", test.decision.Message(), diff)
-			}
-		})
-	}
-}
-
 func TestReasonOf(t *testing.T) {
 	for reason, want := range map[Reason]string{
 		HolderNotReady: "web-0 is not Ready",
