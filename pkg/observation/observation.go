@@ -129,7 +129,7 @@ func (o *Observation) compareMembers() {
 		})
 		if len(unfollowed) > 0 {
 			o.serviceProblem(m.Service, api.ReasonDifferingSettings, fmt.Sprintf(
-				"the Lease %s is shared with the Service %s, whose settings count and differ in %s; set them there", o.Key.Name, leading.Name, strings.Join(unfollowed, ", ")))
+				"this Service shares the Lease %s with the Service %s, whose settings apply, but differ in %s; set them there", o.Key.Name, leading.Name, strings.Join(unfollowed, ", ")))
 		}
 	}
 	common := slices.ContainsFunc(o.Pods, func(p Pod) bool { return !p.Unselected })
@@ -140,7 +140,7 @@ func (o *Observation) compareMembers() {
 
 func (o *Observation) overlap(with *corev1.Service) {
 	o.problem(api.ReasonOverlappingElection, fmt.Sprintf(
-		"pods of this Service are also selected by the Service %s, whose election designates them; for one master of both, set the annotation %s: %s on this one",
+		"the Service %s also selects pods of this Service, and its election decides which of them is active; for one master of both, set the annotation %s: %s on this Service",
 		with.Name, api.AnnotationLeaseName, api.LeaseName(with)))
 }
 

@@ -143,13 +143,13 @@ func TestLook(t *testing.T) {
 		"a member that asks for something that the oldest does not": {
 			services: []*corev1.Service{service("b", asking(api.AnnotationFailoverDelay, "1s"), asking(api.AnnotationPrefer, "tier=fast")), service("a"), service("c")},
 			want: seen{Services: []string{"a", "b", "c"}, Members: []string{"a", "b", "c"}, Problems: map[string][]api.Problem{
-				"b": {{Reason: differing, Message: "the Lease web is shared with the Service a, whose settings count and differ in qoqo.dev/prefer, qoqo.dev/failover-delay; set them there"}},
+				"b": {{Reason: differing, Message: "this Service shares the Lease web with the Service a, whose settings apply, but differ in qoqo.dev/prefer, qoqo.dev/failover-delay; set them there"}},
 			}},
 		},
 		"one that asks for something else than the oldest": {
 			services: []*corev1.Service{service("a", asking(api.AnnotationFailoverDelay, "1s")), service("b", asking(api.AnnotationFailoverDelay, "0s"))},
 			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Problems: map[string][]api.Problem{
-				"b": {{Reason: differing, Message: "the Lease web is shared with the Service a, whose settings count and differ in qoqo.dev/failover-delay; set them there"}},
+				"b": {{Reason: differing, Message: "this Service shares the Lease web with the Service a, whose settings apply, but differ in qoqo.dev/failover-delay; set them there"}},
 			}},
 		},
 		"one that asks for the same": {
@@ -163,14 +163,14 @@ func TestLook(t *testing.T) {
 		"the settings of the one of the Lease's name count, however young it is": {
 			services: []*corev1.Service{service("a", asking(api.AnnotationFailoverDelay, "1s")), service("b"), service("web", asking(api.AnnotationFailoverDelay, "2s"))},
 			want: seen{Services: []string{"a", "b", "web"}, Members: []string{"web", "a", "b"}, Problems: map[string][]api.Problem{
-				"a": {{Reason: differing, Message: "the Lease web is shared with the Service web, whose settings count and differ in qoqo.dev/failover-delay; set them there"}},
+				"a": {{Reason: differing, Message: "this Service shares the Lease web with the Service web, whose settings apply, but differ in qoqo.dev/failover-delay; set them there"}},
 			}},
 		},
 		"not if it is not served; then those of the oldest that is": {
 			services: []*corev1.Service{service("web", refused), service("a", refused), service("b"), service("c", asking(api.AnnotationFailoverDelay, "1s"))},
 			want: seen{Services: []string{"a", "b", "c", "web"}, Members: []string{"b", "c"}, Problems: map[string][]api.Problem{
 				"a":   unknownMode,
-				"c":   {{Reason: differing, Message: "the Lease web is shared with the Service b, whose settings count and differ in qoqo.dev/failover-delay; set them there"}},
+				"c":   {{Reason: differing, Message: "this Service shares the Lease web with the Service b, whose settings apply, but differ in qoqo.dev/failover-delay; set them there"}},
 				"web": unknownMode,
 			}},
 		},
@@ -207,8 +207,8 @@ func TestLook(t *testing.T) {
 		"pods that an older Service selects for another election": {
 			services: []*corev1.Service{service("b"), service("c"), service("a", other)}, pods: []*corev1.Pod{pod("web-0"), pod("web-1")},
 			want: seen{Services: []string{"b", "c"}, Members: []string{"b", "c"}, Pods: []string{"!web-0", "!web-1"}, Problems: map[string][]api.Problem{
-				"b": {{Reason: overlap, Message: "pods of this Service are also selected by the Service a, whose election designates them; for one master of both, set the annotation qoqo.dev/lease-name: a on this one"}},
-				"c": {{Reason: overlap, Message: "pods of this Service are also selected by the Service a, whose election designates them; for one master of both, set the annotation qoqo.dev/lease-name: a on this one"}},
+				"b": {{Reason: overlap, Message: "the Service a also selects pods of this Service, and its election decides which of them is active; for one master of both, set the annotation qoqo.dev/lease-name: a on this Service"}},
+				"c": {{Reason: overlap, Message: "the Service a also selects pods of this Service, and its election decides which of them is active; for one master of both, set the annotation qoqo.dev/lease-name: a on this Service"}},
 			}},
 		},
 		"a younger one does not matter": {

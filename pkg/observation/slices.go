@@ -91,7 +91,7 @@ func (o *Observation) addSlices(all []*discoveryv1.EndpointSlice) {
 
 func (o *Observation) foreignSlice(service *corev1.Service, s *discoveryv1.EndpointSlice) {
 	o.serviceProblem(service, api.ReasonForeignEndpointSlice, fmt.Sprintf(
-		"the EndpointSlice %s of this Service is managed by %s, not by the controller; what it lists gets traffic beside the master. Delete it if it should not",
+		"the EndpointSlice %s of this Service is not the controller's (%s); the endpoints that it lists get traffic beside the master. Delete it if they should not",
 		s.Name, managerOf(s)))
 }
 
@@ -100,15 +100,15 @@ func (o *Observation) takenNames(service *corev1.Service, all []*discoveryv1.End
 	for _, s := range all {
 		if !Own(s) && slices.Contains(SliceNames(service.Name), s.Name) {
 			o.serviceProblem(service, api.ReasonForeignEndpointSlice, fmt.Sprintf(
-				"the EndpointSlice %s is managed by %s, but the controller needs this name to route to the master; delete it", s.Name, managerOf(s)))
+				"the EndpointSlice %s is not the controller's (%s), and has a name that the controller needs to route to the master; delete it", s.Name, managerOf(s)))
 		}
 	}
 }
 
-// managerOf returns what the EndpointSlice calls its manager, for a message.
+// managerOf tells what the EndpointSlice calls its manager, for a message.
 func managerOf(s *discoveryv1.EndpointSlice) string {
 	if manager := s.Labels[discoveryv1.LabelManagedBy]; manager != "" {
-		return strconv.Quote(manager)
+		return "managed by " + strconv.Quote(manager)
 	}
-	return "nobody that it names"
+	return "it names no manager"
 }

@@ -82,12 +82,12 @@ func TestListed(t *testing.T) {
 func TestSlices(t *testing.T) {
 	const own = api.SliceManagedBy
 	foreign := func(slice, manager string) api.Problem {
-		return api.Problem{Reason: "ForeignEndpointSlice", Message: "the EndpointSlice " + slice + " of this Service is managed by " + manager +
-			", not by the controller; what it lists gets traffic beside the master. Delete it if it should not"}
+		return api.Problem{Reason: "ForeignEndpointSlice", Message: "the EndpointSlice " + slice + " of this Service is not the controller's (" + manager +
+			"); the endpoints that it lists get traffic beside the master. Delete it if they should not"}
 	}
 	taken := func(slice, manager string) api.Problem {
-		return api.Problem{Reason: "ForeignEndpointSlice", Message: "the EndpointSlice " + slice + " is managed by " + manager +
-			", but the controller needs this name to route to the master; delete it"}
+		return api.Problem{Reason: "ForeignEndpointSlice", Message: "the EndpointSlice " + slice + " is not the controller's (" + manager +
+			"), and has a name that the controller needs to route to the master; delete it"}
 	}
 	bySlice := asking(api.AnnotationRouting, "endpointslice")
 	detached := selecting(api.LabelRouting, "endpointslice")
@@ -139,30 +139,30 @@ func TestSlices(t *testing.T) {
 		},
 		"a slice of another manager": {
 			service: service("a"), slices: []*discoveryv1.EndpointSlice{slice("a-mesh", "a", "mesh", ready("web-1"))},
-			want: seen{Problems: []api.Problem{foreign("a-mesh", `"mesh"`)}},
+			want: seen{Problems: []api.Problem{foreign("a-mesh", `managed by "mesh"`)}},
 		},
 		"a slice without a manager": {
 			service: service("a"), slices: []*discoveryv1.EndpointSlice{slice("a-mine", "a", "", ready("web-1"))},
-			want: seen{Problems: []api.Problem{foreign("a-mine", "nobody that it names")}},
+			want: seen{Problems: []api.Problem{foreign("a-mine", "it names no manager")}},
 		},
 		"a slice of this Service that has a name which the Service needs": {
 			service: service("a", bySlice, detached), slices: []*discoveryv1.EndpointSlice{slice("a-master-ipv4", "a", "mesh")},
-			want: seen{Listed: none, Problems: []api.Problem{foreign("a-master-ipv4", `"mesh"`), taken("a-master-ipv4", `"mesh"`)}},
+			want: seen{Listed: none, Problems: []api.Problem{foreign("a-master-ipv4", `managed by "mesh"`), taken("a-master-ipv4", `managed by "mesh"`)}},
 		},
 		"a slice of no Service that has a name which the Service needs": {
 			service: service("a", bySlice, detached), slices: []*discoveryv1.EndpointSlice{slice("a-master-ipv6", "", "")},
-			want: seen{Listed: none, Problems: []api.Problem{taken("a-master-ipv6", "nobody that it names")}},
+			want: seen{Listed: none, Problems: []api.Problem{taken("a-master-ipv6", "it names no manager")}},
 		},
 		"a name is taken from a Service on its way back": {
 			service: service("a"), slices: []*discoveryv1.EndpointSlice{slice("a-master-ipv4", "a", own), slice("a-master-ipv6", "", "")},
-			want: seen{Own: []string{"a-master-ipv4"}, Listed: none, Problems: []api.Problem{taken("a-master-ipv6", "nobody that it names")}},
+			want: seen{Own: []string{"a-master-ipv4"}, Listed: none, Problems: []api.Problem{taken("a-master-ipv6", "it names no manager")}},
 		},
 		"a name that the Service does not need": {
 			service: service("a"), slices: []*discoveryv1.EndpointSlice{slice("a-master-ipv4", "", ""), slice("b-master-ipv4", "", "")},
 		},
 		"slices that stay when a selector is removed": {
 			service: service("a", selectorless), slices: []*discoveryv1.EndpointSlice{slice("a-1", "a", BuiltIn, ready("web-1"))},
-			want: seen{Listed: map[types.UID]bool{"uid-web-1": true}, Problems: []api.Problem{foreign("a-1", `"endpointslice-controller.k8s.io"`)}},
+			want: seen{Listed: map[types.UID]bool{"uid-web-1": true}, Problems: []api.Problem{foreign("a-1", `managed by "endpointslice-controller.k8s.io"`)}},
 		},
 		"slices that stay, but list no pod": {
 			service: service("a", selectorless), slices: []*discoveryv1.EndpointSlice{slice("a-1", "a", BuiltIn)},
