@@ -16,8 +16,8 @@ func migrating(v View) View {
 	return v
 }
 
-// confirmTest is a view, from which the decision follows, and the evidence that suffices
-// to act on it. have is what the view rests on.
+// confirmTest is a view and the evidence that suffices to act on its decision. have is the
+// evidence of the view.
 type confirmTest struct {
 	view View
 	have Evidence
@@ -25,7 +25,7 @@ type confirmTest struct {
 }
 
 func TestConfirm(t *testing.T) {
-	foreign := Lease{Exists: true, Foreign: true, Holder: "somebody"}
+	foreign := Lease{Exists: true, Foreign: true, Holder: "other"}
 	failing := []Candidate{pod("a", notReady), pod("b")}
 	for topic, tests := range map[string]map[string]confirmTest{
 		"what the watches tell suffices": {
@@ -65,29 +65,29 @@ func TestConfirm(t *testing.T) {
 			"the nodes are read first":                           {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}}, want: NodesRead},
 			"the nodes were read":                                {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}}, have: NodesRead, want: NodesRead},
 			"the pod was read, but not the nodes":                {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}}, have: PodRead, want: NodesRead},
-			"somebody has asked for a pod meanwhile":             {view: View{Lease: held("a", 4).editedTo("c"), Candidates: []Candidate{pod("a", draining), pod("b"), pod("c", notReady)}}, want: Live},
+			"a user has asked for a pod meanwhile":               {view: View{Lease: held("a", 4).editedTo("c"), Candidates: []Candidate{pod("a", draining), pod("b"), pod("c", notReady)}}, want: Live},
 			"the master cannot be moved without loss, and stays": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}, MovesLose: true}},
 		},
 		"the holder was edited": {
-			"to a pod that follows":                          {view: View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b")}}, want: Live},
-			"to a pod that cannot":                           {view: View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", notReady)}}, want: Live},
-			"to a pod that cannot, and the master has ended": {view: View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", finished), pod("b", notReady), pod("c")}}, want: Live},
-			"to a pod that has to wait":                      {view: View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", terminating), pod("b")}, Settings: untilStopped}, want: Live},
-			"to a pod that still has to wait":                {view: View{Lease: held("a", 4).promising("b"), Candidates: []Candidate{pod("a", terminating), pod("b")}, Settings: untilStopped}},
-			"to a pod that follows now":                      {view: View{Lease: held("a", 4).promising("b"), Candidates: []Candidate{pod("b"), pod("c")}, Settings: untilStopped}, want: Live},
+			"the holder was edited to a pod that follows":                                    {view: View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b")}}, want: Live},
+			"the holder was edited to a pod that cannot be master":                           {view: View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", notReady)}}, want: Live},
+			"the holder was edited to a pod that cannot be master, and the master has ended": {view: View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", finished), pod("b", notReady), pod("c")}}, want: Live},
+			"the holder was edited to a pod that must wait":                                  {view: View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", terminating), pod("b")}, Settings: untilStopped}, want: Live},
+			"the pod that was asked for must still wait":                                     {view: View{Lease: held("a", 4).promising("b"), Candidates: []Candidate{pod("a", terminating), pod("b")}, Settings: untilStopped}},
+			"the pod that was asked for follows now":                                         {view: View{Lease: held("a", 4).promising("b"), Candidates: []Candidate{pod("b"), pod("c")}, Settings: untilStopped}, want: Live},
 		},
 		"a move is planned": {
-			"a failback":                                              {view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: api.Election{Failback: after(0)}}, want: Live},
-			"a failback, though the nodes were read":                  {view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: api.Election{Failback: after(0)}}, have: NodesRead, want: Live},
-			"a master that is asked to stop":                          {view: View{Lease: held("a", 4), Candidates: failing, Settings: stopping}, want: Live},
-			"a master that is asked to stop, though its pod was read": {view: View{Lease: held("a", 4), Candidates: failing, Settings: stopping}, have: PodRead, want: Live},
+			"a failback":                                           {view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: api.Election{Failback: after(0)}}, want: Live},
+			"a failback, and the nodes were read":                  {view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: api.Election{Failback: after(0)}}, have: NodesRead, want: Live},
+			"a master that is asked to stop":                       {view: View{Lease: held("a", 4), Candidates: failing, Settings: stopping}, want: Live},
+			"a master that is asked to stop, and its pod was read": {view: View{Lease: held("a", 4), Candidates: failing, Settings: stopping}, have: PodRead, want: Live},
 		},
 		"the master is no longer selected, or gone": {
-			"no longer selected":                       {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unselected), pod("b")}}, want: Live},
-			"no longer selected, and the pod was read": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unselected), pod("b")}}, have: PodRead, want: Live},
-			"gone":                          {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("b")}}, want: Live},
-			"gone, and the nodes were read": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("b")}}, have: NodesRead, want: Live},
-			"gone, which was read":          {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("b")}}, have: PodRead},
+			"the master is no longer selected":                       {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unselected), pod("b")}}, want: Live},
+			"the master is no longer selected, and the pod was read": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unselected), pod("b")}}, have: PodRead, want: Live},
+			"the master is gone":                                     {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("b")}}, want: Live},
+			"the master is gone, and the nodes were read":            {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("b")}}, have: NodesRead, want: Live},
+			"the master is gone, which was read":                     {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("b")}}, have: PodRead},
 		},
 		"the Lease does not name the master's pod": {
 			"the master is not Ready":                     {view: View{Lease: Lease{Exists: true, Holder: "a", Epoch: 4}, Trace: routed("a", 4), Candidates: failing}, want: Live},
@@ -95,12 +95,12 @@ func TestConfirm(t *testing.T) {
 			"the master is eligible, and is named":        {view: View{Lease: Lease{Exists: true, Holder: "a", Epoch: 4}, Trace: routed("a", 4), Candidates: []Candidate{pod("a"), pod("b")}}},
 		},
 		"the master may have recovered": {
-			"it is not Ready":                      {view: View{Lease: held("a", 4), Candidates: failing}, want: PodRead},
-			"it was read not to be Ready":          {view: View{Lease: held("a", 4), Candidates: failing}, have: PodRead, want: PodRead},
-			"the nodes were read, but not the pod": {view: View{Lease: held("a", 4), Candidates: failing}, have: NodesRead, want: Live},
-			"it is kept from being master":         {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", excluded), pod("b")}}, want: PodRead},
-			"it is not Ready, and no other is":     {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b", notReady)}}, want: PodRead},
-			"everything was read":                  {view: View{Lease: held("a", 4), Candidates: failing}, have: Live, want: PodRead},
+			"the master is not Ready":                      {view: View{Lease: held("a", 4), Candidates: failing}, want: PodRead},
+			"the master was read not to be Ready":          {view: View{Lease: held("a", 4), Candidates: failing}, have: PodRead, want: PodRead},
+			"the nodes were read, but not the pod":         {view: View{Lease: held("a", 4), Candidates: failing}, have: NodesRead, want: Live},
+			"the master is kept from being master":         {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", excluded), pod("b")}}, want: PodRead},
+			"the master is not Ready, and no other pod is": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b", notReady)}}, want: PodRead},
+			"everything was read":                          {view: View{Lease: held("a", 4), Candidates: failing}, have: Live, want: PodRead},
 		},
 	} {
 		t.Run(topic, func(t *testing.T) {

@@ -6,20 +6,21 @@ import (
 	"slices"
 )
 
-// Verdict is what there is to say of a candidate, for people.
+// Verdict is what users can be told of a candidate.
 type Verdict struct {
 	Candidate
-	// Why it is not eligible; empty if it is.
+	// Why is why the candidate is not eligible; empty if it is.
 	Why Reason
-	// Rank is its place in the order of the eligible ones, from 1; 0 if it is none.
+	// Rank is the candidate's place in the order of the eligible ones, from 1; 0 if it is not
+	// eligible.
 	Rank int
-	// Ahead says what the one before it is and it is not, such as "has been Ready
-	// longer"; empty for the first.
+	// Ahead is why the candidate before this one is better, such as "has been Ready longer";
+	// empty for the first.
 	Ahead string
 }
 
-// Explain says of each candidate whether it is eligible, those that are in their order
-// and then the others by name. As decisions do, it doubts probes that nobody answers.
+// Explain returns a Verdict for each candidate: first the eligible ones in their order, then
+// the others by name. As decisions do, it doubts the probes if no pod answers them.
 func Explain(view View) []Verdict {
 	s := newSituation(view)
 	newest := ""
@@ -61,8 +62,8 @@ func ahead(better, worse Candidate, newest string) string {
 	return ""
 }
 
-// Of says in a sentence that this is so of the pod, for a reason why a pod is not
-// eligible; and otherwise the reason itself.
+// Of returns a sentence about the pod if the reason is why a pod is not eligible, and
+// otherwise the reason itself.
 func (r Reason) Of(pod string) string {
 	if sentence, known := ineligible[r]; known {
 		return fmt.Sprintf(sentence, pod)

@@ -18,7 +18,7 @@ func TestExplain(t *testing.T) {
 		view View
 		want []row
 	}{
-		"nobody": {},
+		"there are no candidates": {},
 		"the eligible in order, each with what the one before it is; then the others by name": {
 			view: View{Lease: held("a", 4), Candidates: []Candidate{
 				pod("e", notReady), pod("d", func(c *Candidate) { c.ReadySince = start.Add(time.Hour) }), pod("c"),
@@ -37,7 +37,7 @@ func TestExplain(t *testing.T) {
 			view: View{Candidates: []Candidate{pod("a", unresponsive), pod("b", answers)}},
 			want: []row{{Name: "b", Rank: 1}, {Name: "a", Why: HolderUnresponsive}},
 		},
-		"and otherwise comes last": {
+		"a pod that has stopped answering comes last if no other answers": {
 			view: View{Candidates: []Candidate{pod("a", unresponsive), pod("b")}},
 			want: []row{{Name: "b", Rank: 1}, {Name: "a", Rank: 2, Ahead: "has not stopped answering the controller's probe"}},
 		},

@@ -55,7 +55,7 @@ func FuzzDecide(f *testing.F) {
 	})
 }
 
-// checked is a decision that is checked. The pods are as far as the probes are believed.
+// checked is a decision that is checked. The pods are as believable returns them.
 type checked struct {
 	*testing.T
 	view              View
@@ -74,7 +74,7 @@ func (c checked) epoch() {
 	}
 }
 
-// transition checks who may become master, and when.
+// transition checks which pod may become master, and when.
 func (c checked) transition() {
 	d, settings := c.d, c.view.Settings
 	if !d.Transition() {
@@ -98,7 +98,7 @@ func (c checked) transition() {
 	case c.view.Lease.Duration > 0 && (!i.Ready || i.NodeSilent || i.Unresponsive) && (!down || since < c.view.Lease.Duration):
 		c.Errorf("the master moved from %s, which may believe in its Lease", i.Name)
 	case d.Action == Failover && i.Ineligible().recovers() && settings.FailoverDelay > 0 && (!down || since < settings.FailoverDelay):
-		c.Errorf("the master moved from %s, which is to be waited for", i.Name)
+		c.Errorf("the master moved from %s, which must be waited for", i.Name)
 	case i.Ineligible() != "" || d.Reason == HolderEdited:
 	case d.Reason == NodeUnschedulable:
 		if !i.Draining || c.holder.Draining || c.view.MovesLose {
@@ -132,7 +132,7 @@ func (c checked) kept() {
 	}
 }
 
-// waiting checks what is put off.
+// waiting checks what must wait.
 func (c checked) waiting() {
 	d := c.d
 	if d.Again < 0 || d.Again > 0 && d.Action != Hold && d.Action != Restore {
@@ -151,7 +151,7 @@ func (c checked) waiting() {
 	}
 }
 
-// deleting checks whom the controller deletes.
+// deleting checks which pods the controller deletes.
 func (c checked) deleting() {
 	d, settings, i := c.d, c.view.Settings, c.incumbent
 	may := settings.DeleteDemoted && !settings.Paused && i != nil && !i.Terminating && !i.Finished && !i.Unselected
@@ -159,7 +159,7 @@ func (c checked) deleting() {
 		c.Errorf("%s is deleted while it is master", d.Holder)
 	}
 	if d.Action == Stop && best(believable(c.view.Candidates)) == nil {
-		c.Errorf("%s is deleted, and nobody could follow", d.Holder)
+		c.Errorf("%s is deleted, and no pod could follow", d.Holder)
 	}
 	want := types.UID("")
 	if d.Transition() && may {
@@ -188,7 +188,7 @@ func (c checked) confirming() {
 	}
 }
 
-// lasting checks what is decided when the decision is written.
+// lasting checks that the decision, once written, is made again and writes nothing.
 func (c checked) lasting() {
 	d, view := c.d, c.view
 	view.Lease = d.written(view.Lease, view.Now)
@@ -199,7 +199,7 @@ func (c checked) lasting() {
 		view.DownSince = view.Now
 	}
 	again := Decide(view)
-	// Who was master before the controller is adopted first, and moved then.
+	// The predecessor's master is adopted first, and then moved.
 	if again.Writes(view.Lease) && (d.Action != Adopt || again.Reason != NodeUnschedulable && again.Reason != PreferredEligible) {
 		c.Errorf("the decision %+v does not last: %+v", d, again)
 	}
@@ -253,7 +253,7 @@ func viewOf(input []byte) View {
 	}
 	view.Trace = Trace{Epoch: int32(r.next()), HolderUID: uid()}
 	if is(3) {
-		// All is as the controller has left it, but for an edit.
+		// The controller has left everything like this, and a user may have edited it.
 		holder := 1 + int(r.next())%4
 		view.Lease.Holder, view.Lease.HolderUID = names[holder], uids[holder]
 		view.Trace = Trace{Epoch: view.Lease.Epoch, HolderUID: uids[holder]}
@@ -264,7 +264,7 @@ func viewOf(input []byte) View {
 	}
 	is = r.bits()
 	view.Settings.Paused, view.Settings.AfterTermination, view.Settings.DeleteDemoted, view.MovesLose = is(0) && is(7), is(1), is(2), is(6)
-	// One that may not be deleted has no failback, says package api.
+	// Package api allows no failback where the master must stop and may not be deleted.
 	if failback := r.seconds(); is(3) && (!is(1) || is(2)) {
 		view.Settings.Failback = &failback
 	}
@@ -278,7 +278,7 @@ func viewOf(input []byte) View {
 		view.DownSince = view.Now.Add(time.Second - down)
 	}
 	view.Lease.Acquired = view.Now.Add(-r.seconds())
-	// A name and a UID are each only one pod's.
+	// No two pods share a name or a UID.
 	for i := range min(int(r.next()), 4) {
 		is := r.bits()
 		view.Candidates = append(view.Candidates, Candidate{

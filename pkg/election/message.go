@@ -60,7 +60,7 @@ func (d Decision) Message() string {
 	switch d.Reason {
 	case ElectionPaused:
 		if d.Ineligible == HolderGone {
-			// The name in the Lease may be edited.
+			// A user may have edited the name in the Lease.
 			why = "the master's pod does not exist"
 		}
 		return why + "; no other pod becomes master while the election is paused (qoqo.dev/paused)"

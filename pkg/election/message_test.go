@@ -22,7 +22,7 @@ func TestDecisionMessage(t *testing.T) {
 			to(Restore, EpochRestored, "a", 4),
 			"a is master in epoch 4: the Lease's epoch had been edited",
 		},
-		"an edit that is taken back, for which the refusal says why": {
+		"an edit that is taken back, of which the refusal says why": {
 			to(Restore, EditRefused, "a", 4).refusing("b", HolderNotReady),
 			"a stays master in epoch 4",
 		},
@@ -74,7 +74,7 @@ func TestDecisionMessage(t *testing.T) {
 			to(Hold, NobodyEligible, "a", 4).though(HolderNotReady),
 			"no pod is eligible, so a stays master in epoch 4",
 		},
-		"a master that is to be it no longer": {
+		"a master that must no longer be master": {
 			to(Failover, HolderExcluded, "b", 5).from("a"),
 			"master moved from a to b in epoch 5: a is kept from being master by the annotation qoqo.dev/candidate",
 		},

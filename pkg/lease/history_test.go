@@ -13,13 +13,13 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
-// switched is the decision for web-1 and web-0 in turns.
+// switched is a decision for web-0 or web-1, in turns.
 func switched(epoch int32) election.Decision {
 	pods := []string{"web-0", "web-1"}
 	return to(election.Switchover, election.HolderEdited, pods[epoch%2], epoch, from(pods[(epoch+1)%2]))
 }
 
-// moved is what the Lease tells of switched; each epoch begins a minute after the one before.
+// moved is what the Lease records of switched. Each epoch begins a minute after the last.
 func moved(epoch int32) Move {
 	d := switched(epoch)
 	return Move{Epoch: epoch, Time: metav1.NewMicroTime(minute(epoch)), From: d.Previous, To: d.Holder, Action: d.Action, Reason: d.Reason}

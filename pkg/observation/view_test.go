@@ -23,7 +23,7 @@ import (
 var now = start.Add(time.Hour)
 
 func TestViewSettings(t *testing.T) {
-	// Whom the Services prefer, and how they are probed, is not compared.
+	// Prefer and Probe are not compared.
 	type asked struct {
 		api.Election
 		MovesLose bool
@@ -38,20 +38,20 @@ func TestViewSettings(t *testing.T) {
 		services []*corev1.Service
 		want     asked
 	}{
-		"nothing is asked for":                      {[]*corev1.Service{service("a")}, asked{}},
-		"everything is":                             {[]*corev1.Service{service("a", everything...)}, all},
-		"the oldest asks for everything":            {[]*corev1.Service{service("b"), service("a", everything...)}, all},
-		"a younger one does":                        {[]*corev1.Service{service("b", everything...), service("a")}, asked{}},
-		"the one of the Lease's name does":          {[]*corev1.Service{service("web", everything...), service("a")}, all},
-		"an older one than that does":               {[]*corev1.Service{service("web"), service("a", everything...)}, asked{}},
-		"an older one that is not served does":      {[]*corev1.Service{service("a", append(everything, asking(api.AnnotationServiceMode, "x"))...), service("b")}, asked{}},
-		"it is paused":                              {[]*corev1.Service{service("a", asking(api.AnnotationPaused, "true"))}, asked{Election: api.Election{Paused: true}}},
-		"it is paused by the youngest":              {[]*corev1.Service{service("a"), service("b"), service("c", asking(api.AnnotationPaused, "true"))}, asked{Election: api.Election{Paused: true}}},
-		"it is paused by one that is not served":    {[]*corev1.Service{service("a"), service("b", asking(api.AnnotationPaused, "true"), asking(api.AnnotationServiceMode, "x"))}, asked{}},
-		"only that the demoted is deleted":          {[]*corev1.Service{service("a", asking(api.AnnotationOnDemote, "delete"))}, asked{Election: api.Election{DeleteDemoted: true}}},
-		"only that the master stops before":         {[]*corev1.Service{service("a", asking(api.AnnotationHandover, "after-termination"))}, asked{Election: api.Election{AfterTermination: true}}},
-		"a move loses requests":                     {[]*corev1.Service{service("a", byLabel)}, asked{MovesLose: true}},
-		"a move loses requests of the youngest one": {[]*corev1.Service{service("a"), service("b", byLabel)}, asked{MovesLose: true}},
+		"nothing is asked for":                                                    {[]*corev1.Service{service("a")}, asked{}},
+		"everything is asked for":                                                 {[]*corev1.Service{service("a", everything...)}, all},
+		"the oldest asks for everything":                                          {[]*corev1.Service{service("b"), service("a", everything...)}, all},
+		"a younger Service asks for everything":                                   {[]*corev1.Service{service("b", everything...), service("a")}, asked{}},
+		"the Service with the Lease's name asks for everything":                   {[]*corev1.Service{service("web", everything...), service("a")}, all},
+		"an older Service than the one with the Lease's name asks for everything": {[]*corev1.Service{service("web"), service("a", everything...)}, asked{}},
+		"an older Service that is not served asks for everything":                 {[]*corev1.Service{service("a", append(everything, asking(api.AnnotationServiceMode, "x"))...), service("b")}, asked{}},
+		"the election is paused":                                                  {[]*corev1.Service{service("a", asking(api.AnnotationPaused, "true"))}, asked{Election: api.Election{Paused: true}}},
+		"the election is paused by the youngest Service":                          {[]*corev1.Service{service("a"), service("b"), service("c", asking(api.AnnotationPaused, "true"))}, asked{Election: api.Election{Paused: true}}},
+		"the election is paused by a Service that is not served":                  {[]*corev1.Service{service("a"), service("b", asking(api.AnnotationPaused, "true"), asking(api.AnnotationServiceMode, "x"))}, asked{}},
+		"only the deletion of the former master is asked for":                     {[]*corev1.Service{service("a", asking(api.AnnotationOnDemote, "delete"))}, asked{Election: api.Election{DeleteDemoted: true}}},
+		"only after-termination is asked for":                                     {[]*corev1.Service{service("a", asking(api.AnnotationHandover, "after-termination"))}, asked{Election: api.Election{AfterTermination: true}}},
+		"a move loses requests":                                                   {[]*corev1.Service{service("a", byLabel)}, asked{MovesLose: true}},
+		"a move loses requests of the youngest Service":                           {[]*corev1.Service{service("a"), service("b", byLabel)}, asked{MovesLose: true}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -88,29 +88,29 @@ func TestCandidates(t *testing.T) {
 		pod  *corev1.Pod
 		want election.Candidate
 	}{
-		"a pod that is Ready":                       {pod("web-0"), set(func(*election.Candidate) {})},
-		"one that is not Ready":                     {pod("web-0", status(corev1.PodRunning, corev1.ConditionFalse)), set(func(c *election.Candidate) { c.Ready = false })},
-		"one of which is not known whether it is":   {pod("web-0", status(corev1.PodRunning, corev1.ConditionUnknown)), set(func(c *election.Candidate) { c.Ready = false })},
-		"one that has never been":                   {pod("web-0", func(p *corev1.Pod) { p.Status.Conditions = nil }), set(func(c *election.Candidate) { c.Ready, c.ReadySince = false, time.Time{} })},
-		"one that has succeeded":                    {pod("web-0", status(corev1.PodSucceeded, corev1.ConditionFalse)), set(func(c *election.Candidate) { c.Ready, c.Finished = false, true })},
-		"one that has failed":                       {pod("web-0", status(corev1.PodFailed, corev1.ConditionFalse)), set(func(c *election.Candidate) { c.Ready, c.Finished = false, true })},
-		"one that terminates":                       {pod("web-0", func(p *corev1.Pod) { p.DeletionTimestamp = &p.CreationTimestamp }), set(func(c *election.Candidate) { c.Terminating = true })},
-		"one that is not to be master":              {pod("web-0", annotated(api.AnnotationCandidate, "false")), set(func(c *election.Candidate) { c.Excluded = true })},
-		"one that may be master":                    {pod("web-0", annotated(api.AnnotationCandidate, "true")), set(func(*election.Candidate) {})},
-		"one that says that with no meaning":        {pod("web-0", annotated(api.AnnotationCandidate, "no")), set(func(*election.Candidate) {})},
-		"one that is preferred":                     {pod("web-0", labelled("tier", "fast")), set(func(c *election.Candidate) { c.Preferred = true })},
-		"one that only the younger Service prefers": {pod("web-0", labelled("tier", "slow")), set(func(*election.Candidate) {})},
-		"one of a StatefulSet": {
+		"a pod that is Ready":                         {pod("web-0"), set(func(*election.Candidate) {})},
+		"a pod that is not Ready":                     {pod("web-0", status(corev1.PodRunning, corev1.ConditionFalse)), set(func(c *election.Candidate) { c.Ready = false })},
+		"a pod whose readiness is not known":          {pod("web-0", status(corev1.PodRunning, corev1.ConditionUnknown)), set(func(c *election.Candidate) { c.Ready = false })},
+		"a pod that has never been Ready":             {pod("web-0", func(p *corev1.Pod) { p.Status.Conditions = nil }), set(func(c *election.Candidate) { c.Ready, c.ReadySince = false, time.Time{} })},
+		"a pod that has succeeded":                    {pod("web-0", status(corev1.PodSucceeded, corev1.ConditionFalse)), set(func(c *election.Candidate) { c.Ready, c.Finished = false, true })},
+		"a pod that has failed":                       {pod("web-0", status(corev1.PodFailed, corev1.ConditionFalse)), set(func(c *election.Candidate) { c.Ready, c.Finished = false, true })},
+		"a pod that terminates":                       {pod("web-0", func(p *corev1.Pod) { p.DeletionTimestamp = &p.CreationTimestamp }), set(func(c *election.Candidate) { c.Terminating = true })},
+		"a pod that is kept from being master":        {pod("web-0", annotated(api.AnnotationCandidate, "false")), set(func(c *election.Candidate) { c.Excluded = true })},
+		"a pod that may be master":                    {pod("web-0", annotated(api.AnnotationCandidate, "true")), set(func(*election.Candidate) {})},
+		"a pod whose annotation has no meaning":       {pod("web-0", annotated(api.AnnotationCandidate, "no")), set(func(*election.Candidate) {})},
+		"a pod that is preferred":                     {pod("web-0", labelled("tier", "fast")), set(func(c *election.Candidate) { c.Preferred = true })},
+		"a pod that only the younger Service prefers": {pod("web-0", labelled("tier", "slow")), set(func(*election.Candidate) {})},
+		"a pod of a StatefulSet": {
 			pod("web-0", labelled("apps.kubernetes.io/pod-index", "12"), labelled("controller-revision-hash", "web-1")),
 			set(func(c *election.Candidate) { c.Index, c.Revision = 12, "web-1" }),
 		},
-		"one whose index is none":                 {pod("web-0", labelled("apps.kubernetes.io/pod-index", "first")), set(func(*election.Candidate) {})},
-		"one of a Deployment":                     {pod("web-0", labelled("pod-template-hash", "5b4fb97b6c")), set(func(c *election.Candidate) { c.Revision = "5b4fb97b6c" })},
-		"one that carries its identity":           {pod("web-0", labelled(api.LabelPodUID, "uid-web-0")), set(func(c *election.Candidate) { c.Identified = true })},
-		"one that carries another's":              {pod("web-0", labelled(api.LabelPodUID, "uid-web-1")), set(func(*election.Candidate) {})},
-		"one that the predecessor has left":       {pod("web-0", labelled(api.LabelDesignation, "active")), set(func(c *election.Candidate) { c.Designated = true })},
-		"one that the controller has designated":  {pod("web-0", labelled(api.LabelDesignation, "active"), annotated(api.AnnotationLeaseTransitions, "4")), set(func(*election.Candidate) {})},
-		"one that the predecessor has not chosen": {pod("web-0", labelled(api.LabelDesignation, "standby")), set(func(*election.Candidate) {})},
+		"a pod whose index is no number":                 {pod("web-0", labelled("apps.kubernetes.io/pod-index", "first")), set(func(*election.Candidate) {})},
+		"a pod of a Deployment":                          {pod("web-0", labelled("pod-template-hash", "5b4fb97b6c")), set(func(c *election.Candidate) { c.Revision = "5b4fb97b6c" })},
+		"a pod that carries its identity":                {pod("web-0", labelled(api.LabelPodUID, "uid-web-0")), set(func(c *election.Candidate) { c.Identified = true })},
+		"a pod that carries another's identity":          {pod("web-0", labelled(api.LabelPodUID, "uid-web-1")), set(func(*election.Candidate) {})},
+		"a pod that the predecessor has left active":     {pod("web-0", labelled(api.LabelDesignation, "active")), set(func(c *election.Candidate) { c.Designated = true })},
+		"a pod that the controller has designated":       {pod("web-0", labelled(api.LabelDesignation, "active"), annotated(api.AnnotationLeaseTransitions, "4")), set(func(*election.Candidate) {})},
+		"a pod that the predecessor has left as standby": {pod("web-0", labelled(api.LabelDesignation, "standby")), set(func(*election.Candidate) {})},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
-// What another election has designated was not the predecessor's to leave.
+// A designation that another election has written is not the predecessor's.
 func TestCandidateOfAnOlderElectionIsNotDesignated(t *testing.T) {
 	older := service("a", func(s *corev1.Service) { delete(s.Annotations, api.AnnotationLeaseName) })
 	o := looked(nil, []*corev1.Service{service("b"), older}, []*corev1.Pod{pod("web-0", labelled(api.LabelDesignation, "active"))})
@@ -131,7 +131,7 @@ func TestCandidateOfAnOlderElectionIsNotDesignated(t *testing.T) {
 	}
 }
 
-// What a View has beside that.
+// TestView is of what a View has beside settings and candidates.
 func TestView(t *testing.T) {
 	is := func(node string) func(string) bool { return func(of string) bool { return of == node } }
 	got := Look(Inputs{
@@ -201,10 +201,10 @@ func TestViewLease(t *testing.T) {
 		duration string
 		want     election.Lease
 	}{
-		"a Lease that is as the Service asks":                         {fifteen(), "15s", read},
-		"a holder goes by the duration in the Lease":                  {fifteen(), "60s", outdated},
-		"a holder may believe in a Lease that was deleted":            {nil, "60s", election.Lease{Duration: time.Minute}},
-		"a Lease that was deleted, and that nobody has ever believed": {nil, "", election.Lease{}},
+		"a Lease that is as the Service asks":              {fifteen(), "15s", read},
+		"a holder goes by the duration in the Lease":       {fifteen(), "60s", outdated},
+		"a holder may believe in a Lease that was deleted": {nil, "60s", election.Lease{Duration: time.Minute}},
+		"a Lease that was deleted, and had no duration":    {nil, "", election.Lease{}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
