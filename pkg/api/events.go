@@ -109,6 +109,6 @@ var events = []Event{
 	{
 		Reason: ReasonUnknownAnnotation, Type: corev1.EventTypeWarning,
 		Meaning: fmt.Sprintf("An annotation of %q is not known. It has no effect.", Domain),
-		Advice:  "Correct or remove it. The message says which annotation was probably meant.",
+		Advice:  "Correct or remove it. The message says which annotation was probably meant, or which exist.",
 	},
 }

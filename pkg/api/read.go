@@ -43,10 +43,7 @@ func (p *parser) problem(value, format string, args ...any) {
 	p.problems = append(p.problems, Problem{ReasonInvalidAnnotation, fmt.Sprintf("annotation %s: %q ", p.at.Key, value) + fmt.Sprintf(format, args...)})
 }
 
-const (
-	notValid    = "is not valid"
-	notSelector = "is not a label selector: "
-)
+const notValid = "is not valid"
 
 // routing follows the annotation where the selector leaves a choice. The routing
 // by EndpointSlice is possible with any selector.
@@ -82,7 +79,7 @@ func (p *parser) leaseName(value string) {
 func (p *parser) prefer(value string) {
 	selector, err := labels.Parse(value)
 	if err != nil {
-		p.invalid(value, notSelector+err.Error())
+		p.invalid(value, "is not a label selector: "+err.Error())
 		return
 	}
 	// A preference for all pods is none.

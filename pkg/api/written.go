@@ -52,7 +52,8 @@ var written = []Key{
 	{ObjectLease, inAnnotation, AnnotationNextHolder, fmt.Sprintf("The pod that a user has asked for, while the master has yet to stop (\"%s: %s\"). Remove it to take the request back.", AnnotationHandover, HandoverAfterTermination)},
 	{ObjectLease, inAnnotation, AnnotationDemotedUID, fmt.Sprintf("The UID of the former master that must be deleted (\"%s: %s\").", AnnotationOnDemote, OnDemoteDelete)},
 
-	{ObjectEndpointSlice, inName, `"<service>-master-ipv4", "<service>-master-ipv6"`, fmt.Sprintf("The master's endpoint, with routing %q.", RoutingEndpointSlice)},
+	{ObjectEndpointSlice, inName, "<service>-master-ipv4", fmt.Sprintf("The master's IPv4 endpoint, with routing %q.", RoutingEndpointSlice)},
+	{ObjectEndpointSlice, inName, "<service>-master-ipv6", fmt.Sprintf("The master's IPv6 endpoint, with routing %q.", RoutingEndpointSlice)},
 	{ObjectEndpointSlice, inLabel, discoveryv1.LabelManagedBy, fmt.Sprintf("%q on the controller's own EndpointSlices.", SliceManagedBy)},
 	{ObjectEndpointSlice, inAnnotation, AnnotationLeaseTransitions, "The epoch for which the EndpointSlice was written."},
 	{ObjectEndpointSlice, inAnnotation, AnnotationRouting, fmt.Sprintf("While the Service changes to or from routing %q.", RoutingEndpointSlice)},
