@@ -62,6 +62,7 @@ const (
 	AnnotationReason           = Domain + "/reason"
 	AnnotationNextHolder       = Domain + "/next-holder"
 	AnnotationDemotedUID       = Domain + "/demoted-uid"
+	AnnotationHistory          = Domain + "/history"
 	// AnnotationDeletionCost is Kubernetes' own: a ReplicaSet that scales down
 	// deletes the pods of the lowest cost first.
 	AnnotationDeletionCost = "controller.kubernetes.io/pod-deletion-cost"

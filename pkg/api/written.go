@@ -51,6 +51,7 @@ var written = []Key{
 	{ObjectLease, inAnnotation, AnnotationReason, "Why the holder became master: a reason of the table of events."},
 	{ObjectLease, inAnnotation, AnnotationNextHolder, fmt.Sprintf("The pod that a user has asked for, while the master has yet to stop (\"%s: %s\"). Remove it to take the request back.", AnnotationHandover, HandoverAfterTermination)},
 	{ObjectLease, inAnnotation, AnnotationDemotedUID, fmt.Sprintf("The UID of the former master that must be deleted (\"%s: %s\").", AnnotationOnDemote, OnDemoteDelete)},
+	{ObjectLease, inAnnotation, AnnotationHistory, "The last moves of the master, the oldest first, as JSON."},
 
 	{ObjectEndpointSlice, inName, "<service>-master-ipv4", fmt.Sprintf("The master's IPv4 endpoint, with routing %q.", RoutingEndpointSlice)},
 	{ObjectEndpointSlice, inName, "<service>-master-ipv6", fmt.Sprintf("The master's IPv6 endpoint, with routing %q.", RoutingEndpointSlice)},
