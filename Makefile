@@ -131,10 +131,11 @@ verify-vulnerabilities: ## Known vulnerabilities; skipped where their database c
 	esac
 
 .PHONY: update
-update: ## Do what verify checks: tidy, format, write the documents of failover.
+update: ## Do what verify and test check: tidy, format, write the documents of failover and the reference.
 	@for module in $(MODULES) e2e/tools/*/; do (cd $$module && $(GO) mod tidy) || exit 1; done
 	@for module in $(MODULES); do (cd $$module && $(LINT) golangci-lint fmt --config $(CURDIR)/.golangci.yaml ./...) || exit 1; done
 	cd e2e && $(GO) run ./cmd/failover write
+	$(GO) test ./cmd/active-standby-controller -run TestReference -update
 
 .PHONY: help
 help: ## This list.
