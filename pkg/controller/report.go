@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -17,13 +18,6 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/probe"
 	"qoqo.dev/active-standby-controller/pkg/routing"
-)
-
-// Reasons of events that are not an election's.
-const (
-	reasonSelectorReverted = "SelectorReverted"
-	// reasonDemoted is why a pod is deleted that has been master.
-	reasonDemoted = "HolderDemoted"
 )
 
 // announce says what was decided, once it stands in the Lease. Only the
@@ -66,8 +60,8 @@ func shortened(text string, most int) string {
 
 // announceDeleted tells why a pod was deleted.
 func (c *Controller) announceDeleted(o *observation.Observation, d election.Decision, pod *corev1.Pod) {
-	reason, action := reasonDemoted, "Delete"
-	message := fmt.Sprintf("%s is deleted, as %s has followed it as master (%s)", pod.Name, d.Holder, api.AnnotationOnDemote)
+	reason, action := api.ReasonHolderDemoted, "Delete"
+	message := fmt.Sprintf("deleting %s: %s is master now (%s)", pod.Name, d.Holder, api.AnnotationOnDemote)
 	if d.Action == election.Stop {
 		reason, action, message = string(d.Reason), string(d.Action), d.Message()
 	}
@@ -115,8 +109,8 @@ func unanswered(o *observation.Observation, holder types.UID, state probe.State)
 	for _, pod := range o.Pods {
 		if pod.UID == holder && observation.Ready(pod.Pod) {
 			return api.Problem{Reason: api.ReasonProbeUnanswered, Message: fmt.Sprintf(
-				"%s is Ready, but has not answered the probe %s since it became master; until it does, its readiness alone decides. Does a NetworkPolicy keep the controller out, or is the port another?",
-				pod.Name, o.Members[0].Settings.Probe)}, true
+				"%s is Ready, but has not answered the probe %s since it became master; until it does, only its readiness counts. Check NetworkPolicies and the port (%s)",
+				pod.Name, o.Members[0].Settings.Probe, api.AnnotationProbe)}, true
 		}
 	}
 	return p, false
@@ -128,9 +122,9 @@ func (c *Controller) reverted(service runtime.Object, r routing.Reversion) {
 	if r.Key == api.LabelRouting {
 		instead = fmt.Sprintf("let it set %s: %s itself", r.Key, api.RoutingEndpointSlice)
 	}
-	c.recorder.Eventf(service, nil, corev1.EventTypeWarning, reasonSelectorReverted, "Route",
-		"the field manager %q had overwritten %s in the selector, which was put back; if that is a tool which applies manifests, let it ignore the key, or %s",
-		r.Manager, r.Key, instead)
+	c.recorder.Eventf(service, nil, corev1.EventTypeWarning, api.ReasonSelectorReverted, "Route",
+		"the field manager %q overwrote %s in the selector; it was put back. If %s applies manifests, let it ignore the key, or %s",
+		r.Manager, r.Key, strconv.Quote(r.Manager), instead)
 }
 
 // warnings remembers which problems a Service was last seen with, so that each
