@@ -85,7 +85,7 @@ E2E_SCENARIOS ?=
 E2E_ROUTINGS  ?=
 
 .PHONY: e2e-failover
-e2e-failover: e2e-images ## Measure failover on a kind cluster, and write docs/failover/ and the README's table; four hours. E2E_RUNS, E2E_SCENARIOS, E2E_ROUTINGS.
+e2e-failover: e2e-images ## Measure failover on a kind cluster, and write docs/failover/ and the tables in docs/guarantees.md and the README; four hours. E2E_RUNS, E2E_SCENARIOS, E2E_ROUTINGS.
 	cd e2e && $(E2E_ENV) $(GO) run ./cmd/failover measure -runs '$(E2E_RUNS)' -scenarios '$(E2E_SCENARIOS)' -routings '$(E2E_ROUTINGS)'
 
 E2E_ENV = E2E_IMAGE=$(E2E_IMAGE) E2E_TARGET=$(E2E_TARGET) E2E_FENCING=$(E2E_FENCING) E2E_PLUGIN=$(E2E_PLUGIN) \
