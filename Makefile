@@ -17,6 +17,7 @@ space   := $() $()
 LDFLAGS := -s -w -X k8s.io/component-base/version.gitVersion=$(VERSION)
 # Modules with code of ours; those under e2e/tools only pin programs.
 MODULES := . e2e
+TOOLS   := $(dir $(wildcard e2e/tools/*/go.mod))
 
 .DEFAULT_GOAL := help
 
@@ -84,7 +85,7 @@ E2E_SCENARIOS ?=
 E2E_ROUTINGS  ?=
 
 .PHONY: e2e-failover
-e2e-failover: e2e-images ## Measure failover on a kind cluster, and write docs/failover/ and the README's table; four hours. E2E_RUNS, E2E_SCENARIOS, E2E_ROUTINGS.
+e2e-failover: e2e-images ## Measure failover on a kind cluster, and write docs/failover/ and the tables in docs/guarantees.md and the README; four hours. E2E_RUNS, E2E_SCENARIOS, E2E_ROUTINGS.
 	cd e2e && $(E2E_ENV) $(GO) run ./cmd/failover measure -runs '$(E2E_RUNS)' -scenarios '$(E2E_SCENARIOS)' -routings '$(E2E_ROUTINGS)'
 
 E2E_ENV = E2E_IMAGE=$(E2E_IMAGE) E2E_TARGET=$(E2E_TARGET) E2E_FENCING=$(E2E_FENCING) E2E_PLUGIN=$(E2E_PLUGIN) \
@@ -107,11 +108,11 @@ e2e-plugin:
 LINT := $(GO) tool -modfile=$(CURDIR)/e2e/tools/golangci-lint/go.mod
 
 .PHONY: verify
-verify: verify-tidy verify-lint verify-failover verify-vulnerabilities ## Check everything that can be checked without running it.
+verify: verify-tidy verify-lint verify-failover verify-links verify-vulnerabilities ## Check everything that can be checked without running it.
 
 .PHONY: verify-tidy
 verify-tidy: ## go.mod and go.sum of all modules are tidy.
-	@for module in $(MODULES) e2e/tools/*/; do echo "go mod tidy -diff in $$module"; (cd $$module && $(GO) mod tidy -diff) || exit 1; done
+	@for module in $(MODULES) $(TOOLS); do echo "go mod tidy -diff in $$module"; (cd $$module && $(GO) mod tidy -diff) || exit 1; done
 
 .PHONY: verify-lint
 verify-lint: ## go vet, formatting and the linters of .golangci.yaml.
@@ -120,6 +121,18 @@ verify-lint: ## go vet, formatting and the linters of .golangci.yaml.
 .PHONY: verify-failover
 verify-failover: ## The documents of failover say what docs/failover/results.json says.
 	cd e2e && $(GO) run ./cmd/failover check
+
+LINKS  := e2e/tools/links
+REMARK := $(LINKS)/node_modules/.bin/remark
+
+.PHONY: verify-links
+verify-links: ## Links and anchors of the documents lead somewhere; skipped where there is no npm.
+ifeq ($(shell command -v npm 2>/dev/null),)
+	@echo "remark-validate-links: skipped, because there is no npm"
+else
+	@[ $(REMARK) -nt $(LINKS)/package-lock.json ] || { npm --prefix $(LINKS) ci --no-audit --no-fund && touch $(REMARK); }
+	git ls-files --cached --others --exclude-standard '*.md' | xargs $(REMARK) --rc-path $(LINKS)/package.json --frail --quiet --no-stdout --no-color
+endif
 
 .PHONY: verify-vulnerabilities
 verify-vulnerabilities: ## Known vulnerabilities; skipped where their database cannot be reached.
@@ -132,7 +145,7 @@ verify-vulnerabilities: ## Known vulnerabilities; skipped where their database c
 
 .PHONY: update
 update: ## Do what verify and test check: tidy, format, write the documents of failover and the reference.
-	@for module in $(MODULES) e2e/tools/*/; do (cd $$module && $(GO) mod tidy) || exit 1; done
+	@for module in $(MODULES) $(TOOLS); do (cd $$module && $(GO) mod tidy) || exit 1; done
 	@for module in $(MODULES); do (cd $$module && $(LINT) golangci-lint fmt --config $(CURDIR)/.golangci.yaml ./...) || exit 1; done
 	cd e2e && $(GO) run ./cmd/failover write
 	$(GO) test ./cmd/active-standby-controller -run TestReference -update

@@ -1,5 +1,5 @@
 // Failover measures on a cluster of kind what clients lose when a master fails
-// or moves, and writes docs/failover/ and the table in the README from it:
+// or moves, and writes docs/failover/ and the tables in docs/guarantees.md and the README from it:
 //
 //	failover measure [-runs 10] [-scenarios a,b] [-routings c,d]   measures, then writes
 //	failover write                                                 writes again what results.json says

@@ -1,6 +1,7 @@
 // Package report turns what was measured of failovers into documents: the tables
-// and the pictures in docs/failover/, and the table in the README. They are a pure
-// function of docs/failover/results.json; prose is written by hand around them.
+// and the pictures in docs/failover/, the table in docs/guarantees.md, and a part of
+// it in the README. They are a pure function of docs/failover/results.json; prose is
+// written by hand around them.
 package report
 
 import (
@@ -20,7 +21,8 @@ const (
 	folder  = "docs/failover"
 	source  = folder + "/results.json"
 	detail  = folder + "/README.md"
-	summary = "README.md"
+	summary = "docs/guarantees.md"
+	readme  = "README.md"
 )
 
 // Scenario is what people are told of a scenario.
@@ -108,6 +110,7 @@ func render(root string, about map[string]Scenario) ([]document, error) {
 		path    string
 		regions []region
 	}{
+		{path: readme, regions: []region{{name: "failover-brief", text: summaryTable(brief(scenarios))}}},
 		{path: summary, regions: []region{{name: "failover-summary", text: summaryTable(scenarios)}}},
 		{path: detail, regions: []region{
 			{name: "measured-on", text: measuredOn(file.Header)},

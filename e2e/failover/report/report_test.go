@@ -69,7 +69,8 @@ var measuredFile = results.File{
 }
 
 const (
-	blankSummary = "# Project\n\nProse.\n\n<!-- generated: failover-summary, by make update -->\nold\n<!-- end -->\n\nMore.\n"
+	blankReadme  = "# Project\n\n<!-- generated: failover-brief, by make update -->\n<!-- end -->\n"
+	blankSummary = "# Guarantees\n\nProse.\n\n<!-- generated: failover-summary, by make update -->\nold\n<!-- end -->\n\nMore.\n"
 	blankDetail  = `A
 <!-- generated: measured-on, by make update -->
 <!-- end -->
@@ -93,6 +94,7 @@ func project(t *testing.T) (root string) {
 	if err := measuredFile.Write(filepath.Join(root, source)); err != nil {
 		t.Fatal(err)
 	}
+	put(t, root, readme, blankReadme)
 	put(t, root, summary, blankSummary)
 	put(t, root, detail, blankDetail)
 	return root
@@ -118,6 +120,9 @@ func TestWrite(t *testing.T) {
 	root := project(t)
 	if err := Write(root, about); err != nil {
 		t.Fatal(err)
+	}
+	if diff := cmp.Diff(wantReadme, read(t, root, readme)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", readme, diff)
 	}
 	if diff := cmp.Diff(wantSummary, read(t, root, summary)); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", summary, diff)
@@ -147,6 +152,16 @@ func TestColumns(t *testing.T) {
 	got := variants([]scenario{of(unknown, selectorProbe), of(plain, selectorProbe), of(selector)})
 	if diff := cmp.Diff([]results.Variant{plain, selector, selectorProbe, unknown}, got); diff != "" {
 		t.Error("(-want +got)", diff)
+	}
+}
+
+func TestBrief(t *testing.T) {
+	var got []string
+	for _, s := range brief([]scenario{{slug: "killed"}, {slug: "drained"}, {slug: "switchover"}}) {
+		got = append(got, s.slug)
+	}
+	if diff := cmp.Diff([]string{"killed", "switchover"}, got); diff != "" {
+		t.Error("the README shows other scenarios (-want +got)", diff)
 	}
 }
 
@@ -209,7 +224,7 @@ func TestCheck(t *testing.T) {
 	if err := os.Remove(filepath.Join(root, folder, "killed.svg")); err != nil {
 		t.Fatal(err)
 	}
-	want := "README.md is not what docs/failover/results.json says\n" +
+	want := "docs/guarantees.md is not what docs/failover/results.json says\n" +
 		"docs/failover/killed.svg is missing\n" +
 		"docs/failover/older.svg is of a scenario that is not in docs/failover/results.json\n" +
 		"run `make update`"

@@ -56,3 +56,28 @@ func variants(scenarios []scenario) (seen []results.Variant) {
 	slices.SortStableFunc(seen, results.Variant.Compare)
 	return seen
 }
+
+// What the README shows, which is a page that is read in passing.
+var (
+	briefScenarios = []string{"not-ready", "killed", "deleted", "switchover", "node-off"}
+	briefVariants  = []results.Variant{
+		{Routing: results.Plain},
+		{Routing: results.Selector},
+		{Routing: results.EndpointSlice},
+		{Routing: results.EndpointSlice, Probe: true},
+	}
+)
+
+// brief returns the part of what was measured that the README shows.
+func brief(all []scenario) (some []scenario) {
+	for _, s := range all {
+		if !slices.Contains(briefScenarios, s.slug) {
+			continue
+		}
+		s.results = slices.DeleteFunc(slices.Clone(s.results), func(r results.Result) bool {
+			return !slices.Contains(briefVariants, r.Variant)
+		})
+		some = append(some, s)
+	}
+	return some
+}
