@@ -20,13 +20,12 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
-// announce says what was decided, once it stands in the Lease. Only the
-// replica that has written it does so.
+// announce records the events of a decision that this replica has written into the Lease.
 func (c *Controller) announce(ctx context.Context, o *observation.Observation, d election.Decision) {
 	logger := klog.FromContext(ctx)
 	if d.Refused != nil {
-		logger.V(2).Info("Refused an edit of the holder", "requested", d.Refused.Holder, "reason", d.Refused.Why)
-		// Two events of one reason that are related to the same are made one.
+		logger.V(2).Info("Refused edit of holder", "requested", d.Refused.Holder, "reason", d.Refused.Why)
+		// client-go merges events of one reason with the same related object.
 		requested := podReference(o.Key.Namespace, shortened(d.Refused.Holder, 253), "")
 		for _, m := range o.Members {
 			c.recorder.Eventf(m.Service, requested, corev1.EventTypeWarning, string(election.EditRefused), string(election.Switchover), "%s", shortened(d.Refused.Message()+"; "+d.Message(), noteMax))
@@ -46,10 +45,10 @@ func podReference(namespace, name string, uid types.UID) *corev1.ObjectReference
 	return &corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: namespace, Name: name, UID: uid}
 }
 
-// noteMax is how long the API server lets the note of an event be, in bytes.
+// noteMax is the API server's limit of an event's note, in bytes.
 const noteMax = 1024
 
-// shortened cuts a text that holds a user's value, of whatever length.
+// shortened cuts a text that quotes a user's value to so many bytes.
 func shortened(text string, most int) string {
 	if len(text) <= most {
 		return text
@@ -58,7 +57,7 @@ func shortened(text string, most int) string {
 	return strings.ToValidUTF8(text[:most-len(omitted)], "") + omitted
 }
 
-// announceDeleted tells why a pod was deleted.
+// announceDeleted records the event of a pod that was deleted.
 func (c *Controller) announceDeleted(o *observation.Observation, d election.Decision, pod *corev1.Pod) {
 	reason, action := api.ReasonHolderDemoted, "Delete"
 	message := fmt.Sprintf("deleting %s: %s is master now (%s)", pod.Name, d.Holder, api.AnnotationOnDemote)
@@ -70,8 +69,9 @@ func (c *Controller) announceDeleted(o *observation.Observation, d election.Deci
 	}
 }
 
-// warn reports the problems that were not there at the last look; those of one
-// reason in one event, because client-go would drop all but one.
+// warn records a Warning event of each problem that has appeared since the last
+// reconciliation. Problems of one reason share an event, because client-go would drop all
+// but the first.
 func (c *Controller) warn(o *observation.Observation, d election.Decision) {
 	for _, s := range o.Services {
 		messages := map[string][]string{}
@@ -86,7 +86,7 @@ func (c *Controller) warn(o *observation.Observation, d election.Decision) {
 	}
 }
 
-// problems are all that the Service has now.
+// problems returns what the Service has now.
 func (c *Controller) problems(o *observation.Observation, d election.Decision, s *corev1.Service) []api.Problem {
 	problems := slices.Clone(o.Problems[s.UID])
 	if !slices.ContainsFunc(o.Members, func(m observation.Member) bool { return m.UID == s.UID }) {
@@ -101,7 +101,7 @@ func (c *Controller) problems(o *observation.Observation, d election.Decision, s
 	return problems
 }
 
-// unanswered tells of a master that is Ready, but out of the probe's reach.
+// unanswered returns the problem of a master that is Ready but has never answered the probe.
 func unanswered(o *observation.Observation, holder types.UID, state probe.State) (p api.Problem, found bool) {
 	if state != probe.NeverAnswered {
 		return p, false
@@ -127,8 +127,8 @@ func (c *Controller) reverted(service runtime.Object, r routing.Reversion) {
 		r.Manager, r.Key, strconv.Quote(r.Manager), instead)
 }
 
-// warnings remembers which problems a Service was last seen with, so that each
-// is reported when it appears and not at every look.
+// warnings remembers the last problems of each Service, so that each is reported when it
+// appears and not at every reconciliation.
 type warnings struct {
 	lock     sync.Mutex
 	problems map[types.UID][]api.Problem
