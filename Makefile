@@ -93,8 +93,8 @@ E2E_ENV = E2E_IMAGE=$(E2E_IMAGE) E2E_TARGET=$(E2E_TARGET) E2E_FENCING=$(E2E_FENC
 .PHONY: e2e-images
 e2e-images:
 	$(MAKE) image IMAGE=$(E2E_IMAGE) BASE=$(E2E_BASE)
-	cd e2e && CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/e2e-target/target ./target
-	docker build -t $(E2E_TARGET) -f e2e/target/Dockerfile bin/e2e-target
+	cd e2e && CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/e2e-target/target ./traffic/target
+	docker build -t $(E2E_TARGET) -f e2e/traffic/target/Dockerfile bin/e2e-target
 
 .PHONY: e2e-plugin
 e2e-plugin:

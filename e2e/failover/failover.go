@@ -13,8 +13,8 @@ import (
 	"slices"
 	"time"
 
+	"qoqo.dev/active-standby-controller/e2e/cluster/kind"
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
-	"qoqo.dev/active-standby-controller/e2e/kind"
 )
 
 // Options say what to measure.

@@ -12,10 +12,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"qoqo.dev/active-standby-controller/e2e/cluster/kind"
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
-	"qoqo.dev/active-standby-controller/e2e/kind"
-	"qoqo.dev/active-standby-controller/e2e/target/record"
 	"qoqo.dev/active-standby-controller/e2e/traffic"
+	"qoqo.dev/active-standby-controller/e2e/traffic/record"
 )
 
 // measurement is a cluster with the workloads of a scenario.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"qoqo.dev/active-standby-controller/e2e/target/record"
+	"qoqo.dev/active-standby-controller/e2e/traffic/record"
 )
 
 // A headless Service's name resolves to the master's address alone; after a

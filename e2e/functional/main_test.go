@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"qoqo.dev/active-standby-controller/e2e/kind"
+	"qoqo.dev/active-standby-controller/e2e/cluster/kind"
 )
 
 // cluster is what all tests share. Each test has a namespace of its own; tests

@@ -10,9 +10,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	"qoqo.dev/active-standby-controller/e2e/assert"
-	"qoqo.dev/active-standby-controller/e2e/target/record"
+	"qoqo.dev/active-standby-controller/e2e/check/assert"
 	"qoqo.dev/active-standby-controller/e2e/traffic"
+	"qoqo.dev/active-standby-controller/e2e/traffic/record"
 )
 
 // clientPod is a pod that asks again and again.

@@ -5,8 +5,8 @@ package functional
 import (
 	"testing"
 
-	"qoqo.dev/active-standby-controller/e2e/assert"
-	"qoqo.dev/active-standby-controller/e2e/kind"
+	"qoqo.dev/active-standby-controller/e2e/check/assert"
+	"qoqo.dev/active-standby-controller/e2e/cluster/kind"
 )
 
 // A rolling restart of the controller moves nothing and loses nothing.

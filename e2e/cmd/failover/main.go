@@ -21,10 +21,10 @@ import (
 	"syscall"
 	"time"
 
+	"qoqo.dev/active-standby-controller/e2e/cluster/kind"
 	"qoqo.dev/active-standby-controller/e2e/failover"
 	"qoqo.dev/active-standby-controller/e2e/failover/report"
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
-	"qoqo.dev/active-standby-controller/e2e/kind"
 )
 
 func main() {

@@ -12,7 +12,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"qoqo.dev/active-standby-controller/e2e/local"
+	"qoqo.dev/active-standby-controller/e2e/cluster/local"
 )
 
 const usage = `local runs a Kubernetes control plane on this machine, without containers.

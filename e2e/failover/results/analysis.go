@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"qoqo.dev/active-standby-controller/e2e/target/record"
+	"qoqo.dev/active-standby-controller/e2e/traffic/record"
 )
 
 // Observation is what was seen of one workload in one run.

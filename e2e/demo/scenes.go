@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
-	"qoqo.dev/active-standby-controller/e2e/local"
-	"qoqo.dev/active-standby-controller/e2e/replicas"
+	"qoqo.dev/active-standby-controller/e2e/cluster/install"
+	"qoqo.dev/active-standby-controller/e2e/cluster/local"
 )
 
 // Of examples/: the two Services of routing select the same pods.
@@ -30,7 +30,7 @@ const (
 type demo struct {
 	plane        *local.Plane
 	client       kubernetes.Interface
-	installation *replicas.Installation
+	installation *install.Installation
 	endpoints    *endpoints
 }
 

@@ -1,7 +1,4 @@
-// Package replicas installs manifests/ into a local control plane and runs the
-// controller there: as processes, which can be killed, but under the ServiceAccount
-// and the RBAC rules that users install. Tests and the demo import it.
-package replicas
+package install
 
 import (
 	"bufio"
@@ -13,64 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
-
-	"qoqo.dev/active-standby-controller/e2e/local"
 )
-
-// Where manifests/ puts the controller.
-const (
-	Namespace      = "kube-system"
-	ServiceAccount = "active-standby-controller"
-)
-
-// Installation is the controller's program beside a control plane that has the
-// manifests.
-type Installation struct {
-	// Root is the root of the project.
-	Root string
-	// User is the manifests' ServiceAccount.
-	User local.User
-	// Kubectl runs kubectl as an administrator.
-	Kubectl func(ctx context.Context, args ...string) (string, error)
-
-	program string
-	dir     string
-}
-
-// Install applies the manifests and builds the program.
-func Install(ctx context.Context, plane *local.Plane) (*Installation, error) {
-	mod, err := output(ctx, "go", "env", "GOMOD")
-	if err != nil {
-		return nil, err
-	}
-	i := &Installation{Root: filepath.Dir(filepath.Dir(strings.TrimSpace(mod))), dir: plane.Dir}
-	i.Kubectl = func(ctx context.Context, args ...string) (string, error) {
-		return output(ctx, plane.Kubectl, append([]string{"--kubeconfig", plane.Admin.Kubeconfig}, args...)...)
-	}
-	if _, err := i.Kubectl(ctx, "apply", "-f", filepath.Join(i.Root, "manifests")); err != nil {
-		return nil, err
-	}
-	if i.User, err = plane.ServiceAccount(ctx, Namespace, ServiceAccount); err != nil {
-		return nil, err
-	}
-	i.program = filepath.Join(plane.Dir, "active-standby-controller")
-	if _, err := output(ctx, "make", "-C", i.Root, "build", "BIN="+plane.Dir); err != nil {
-		return nil, err
-	}
-	return i, nil
-}
-
-func output(ctx context.Context, name string, args ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%s %s: %w\n%s", filepath.Base(name), strings.Join(args, " "), err, out)
-	}
-	return string(out), nil
-}
 
 // Replica is a running controller.
 type Replica struct {

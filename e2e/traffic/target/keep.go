@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"time"
 
-	"qoqo.dev/active-standby-controller/e2e/target/record"
+	"qoqo.dev/active-standby-controller/e2e/traffic/record"
 )
 
 // kept is a connection that is used until it breaks, the server closes it, or an answer

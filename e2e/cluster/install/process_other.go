@@ -1,6 +1,6 @@
 //go:build !linux
 
-package replicas
+package install
 
 import "syscall"
 

@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"qoqo.dev/active-standby-controller/e2e/target/record"
+	"qoqo.dev/active-standby-controller/e2e/traffic/record"
 )
 
 // repeat asks at a steady rate, and writes each result when it is there. It does

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"qoqo.dev/active-standby-controller/e2e/target/record"
+	"qoqo.dev/active-standby-controller/e2e/traffic/record"
 )
 
 // serve answers until ctx is done and the grace period is over, and then ends

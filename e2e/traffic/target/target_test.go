@@ -16,7 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"qoqo.dev/active-standby-controller/e2e/target/record"
+	"qoqo.dev/active-standby-controller/e2e/traffic/record"
 )
 
 // Each request has a connection of its own; or one serves for all, those with an
