@@ -11,8 +11,8 @@ func title(text string) { fmt.Printf("\n=== %s\n\n", text) }
 
 func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 
-// show runs kubectl and prints the command and what it says, as a person at a
-// terminal would see it.
+// show runs kubectl, and prints the command and its output as a terminal would show
+// them.
 func (d *demo) show(ctx context.Context, args ...string) error {
 	out, err := d.installation.Kubectl(ctx, args...)
 	if err != nil {

@@ -15,11 +15,11 @@ import (
 	"qoqo.dev/active-standby-controller/e2e/cluster/local"
 )
 
-// Run plays the demo and prints it to standard output. With keep, the control
-// plane stays up at the end until ctx is done.
+// Run plays the demo and prints it to standard output. With keep, everything stays
+// up at the end until ctx is done. It must run inside the e2e module.
 func Run(ctx context.Context, keep bool) (err error) {
 	title("A control plane on this machine")
-	say("etcd, the API server, the controllers and the scheduler are real; the nodes are played, so no packet flows.")
+	say("etcd, the API server, the controllers and the scheduler are real. kwok plays the nodes, so no packet flows.")
 	plane, err := local.Start(ctx, local.Options{})
 	if err != nil {
 		return err
@@ -40,17 +40,17 @@ func Run(ctx context.Context, keep bool) (err error) {
 			return err
 		}
 		defer replica.Stop()
-		say("%s runs as a process, under the ServiceAccount and the RBAC rules of manifests/.", name)
+		say("%s runs as a process, with the ServiceAccount and the RBAC rules of manifests/.", name)
 	}
 
 	if err := d.scenes(ctx); err != nil {
 		return err
 	}
 	if !keep {
-		say("\nEverything is taken down again. DEMO_KEEP=1 make demo keeps it up to look around.")
+		say("\nEverything is taken down now. To look around, run DEMO_KEEP=1 make demo, which keeps it up.")
 		return nil
 	}
-	title("It stays up until Ctrl-C")
+	title("Everything stays up until Ctrl-C")
 	say("In another terminal:\n\n  export KUBECONFIG=%s\n  alias kubectl=%s\n  kubectl get lease,endpointslices,pods --show-labels", plane.Admin.Kubeconfig, plane.Kubectl)
 	say("  kubectl patch lease web --type merge -p '{\"spec\":{\"holderIdentity\":\"...\"}}'\n  tail -f %s", filepath.Join(plane.Dir, "replica-1.log"))
 	select {
@@ -61,5 +61,6 @@ func Run(ctx context.Context, keep bool) (err error) {
 	}
 }
 
-// patience is how long the demo waits for what should take less than a second.
+// patience is how long the demo waits for each step, which should take less than a
+// second.
 const patience = time.Minute

@@ -15,8 +15,8 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// endpoints follows the EndpointSlices of a namespace, which is what kube-proxy
-// and DNS servers do.
+// endpoints follows the EndpointSlices of a namespace, as kube-proxy and DNS servers
+// do.
 type endpoints struct {
 	lock    sync.Mutex
 	slices  map[types.NamespacedName]*discoveryv1.EndpointSlice
@@ -52,8 +52,8 @@ func (e *endpoints) set(named, now *discoveryv1.EndpointSlice) {
 	e.changed = make(chan struct{})
 }
 
-// ready names the pods that a Service sends traffic to, and says how to hear of
-// the next change.
+// ready returns the pods that a Service sends traffic to, and a channel that is
+// closed at the next change.
 func (e *endpoints) ready(service string) (pods []string, changed <-chan struct{}) {
 	e.lock.Lock()
 	defer e.lock.Unlock()
@@ -71,8 +71,8 @@ func (e *endpoints) ready(service string) (pods []string, changed <-chan struct{
 	return slices.Compact(pods), e.changed
 }
 
-// await waits until the Service's ready pods fulfil the condition, and returns
-// them and when that was.
+// await waits until the Service's ready pods fulfil the condition. It returns them,
+// and the time at which they did.
 func (e *endpoints) await(ctx context.Context, service string, condition func([]string) bool) ([]string, time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -12,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Scenes of what users ask for.
+// Scenes in which a user asks for something.
 
 func (d *demo) switchover(ctx context.Context) error {
 	title("A switchover by hand: the Lease's holder is edited")
@@ -32,7 +32,7 @@ func (d *demo) refused(ctx context.Context) error {
 	if err := d.awaitHolder(ctx, pods[0]); err != nil {
 		return err
 	}
-	say("The holder is put back, and an event says why:\n")
+	say("The controller puts the holder back, and an event says why:\n")
 	if err := d.show(ctx, "get", "lease", service); err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (d *demo) refused(ctx context.Context) error {
 }
 
 func (d *demo) paused(ctx context.Context) error {
-	title("A pause: nothing moves, whatever happens")
+	title("A pause: the master stays, whatever happens")
 	if err := d.show(ctx, "annotate", "service", service, "qoqo.dev/paused=true"); err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (d *demo) paused(ctx context.Context) error {
 	if err := d.awaitEvent(ctx, "ElectionPaused"); err != nil {
 		return err
 	}
-	say("Nobody is served. The Lease is still held by %s, and an event says why:\n", master)
+	say("No client is served. %s still holds the Lease, and an event says why:\n", master)
 	if err := d.showLease(ctx); err != nil {
 		return err
 	}
@@ -101,13 +101,13 @@ func (d *demo) rollout(ctx context.Context) error {
 			return err
 		}
 	}
-	say("All pods are new ones now:\n")
+	say("All pods have been replaced:\n")
 	after, err := d.lookAtMaster(ctx)
 	if err != nil {
 		return err
 	}
 	if moves := after - before; moves != 1 {
-		return fmt.Errorf("the master moved %d times", moves)
+		return fmt.Errorf("the master moved %d times, want once", moves)
 	}
 	say("The master moved once.")
 	return nil
@@ -141,19 +141,19 @@ func (d *demo) optOut(ctx context.Context) error {
 	if err := d.awaitHolder(ctx, ""); err != nil {
 		return err
 	}
-	say("The Service has all its pods again; Lease, labels and the selector's key are gone:\n")
+	say("The Service has all its pods again. The Lease, the labels and the key in the selector are gone:\n")
 	if err := d.look(ctx); err != nil {
 		return err
 	}
 	return d.show(ctx, "get", "service", service, "-o", "wide")
 }
 
-// showLease shows who holds the Lease, and why.
+// showLease shows the Lease's holder, and why it is the holder.
 func (d *demo) showLease(ctx context.Context) error {
 	return d.show(ctx, "get", "lease", service, "-o", `custom-columns=HOLDER:.spec.holderIdentity,EPOCH:.spec.leaseTransitions,REASON:.metadata.annotations.qoqo\.dev/reason`)
 }
 
-// awaitEvent waits for an event of the Service.
+// awaitEvent waits for an event about the Service.
 func (d *demo) awaitEvent(ctx context.Context, reason string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -170,5 +170,5 @@ func (d *demo) awaitEvent(ctx context.Context, reason string) error {
 		}
 	case <-ctx.Done():
 	}
-	return fmt.Errorf("no event says %s", reason)
+	return fmt.Errorf("no event %s within %s", reason, patience)
 }

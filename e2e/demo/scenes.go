@@ -17,7 +17,7 @@ import (
 	"qoqo.dev/active-standby-controller/e2e/cluster/local"
 )
 
-// Of examples/: the two Services of routing select the same pods.
+// Names and numbers from examples/. The Services web and web-all select the same pods.
 const (
 	namespace    = "default"
 	service      = "web"
@@ -62,7 +62,7 @@ func (d *demo) examples(ctx context.Context) error {
 	return d.look(ctx)
 }
 
-// look shows what a user looks at.
+// look shows what a user would look at.
 func (d *demo) look(ctx context.Context) error {
 	if err := d.show(ctx, "get", "lease"); err != nil {
 		return err
@@ -70,7 +70,7 @@ func (d *demo) look(ctx context.Context) error {
 	if err := d.show(ctx, "get", "pods", "-L", "qoqo.dev/pod-designation"); err != nil {
 		return err
 	}
-	say("Endpoints that are ready:")
+	say("Ready endpoints:")
 	for _, name := range []string{service, plain, discovery} {
 		pods, _ := d.endpoints.ready(name)
 		say("  %-8s %v", name, pods)
@@ -93,9 +93,9 @@ func (d *demo) deleted(ctx context.Context) error {
 	})
 }
 
-// switchAfter fails or moves the master and says how long it took until the
-// endpoints name another; and, as the measure of what Kubernetes can do, until
-// those of the plain Service had dropped the same pod, if they did.
+// switchAfter lets the master fail or move, and says how long it took until the
+// Service's endpoint was another pod. If the plain Service dropped the old master's
+// endpoint too, it also says how long that took, to show what Kubernetes alone does.
 func (d *demo) switchAfter(ctx context.Context, fail func(master string) error) error {
 	before, _ := d.endpoints.ready(service)
 	master := before[0]
@@ -120,7 +120,7 @@ func (d *demo) switchAfter(ctx context.Context, fail func(master string) error) 
 	say("%8s  until the endpoint of the new master was there", milliseconds(switched.Sub(began)))
 	select {
 	case at := <-dropped:
-		say("%8s  until the plain Service had dropped that of the old one", milliseconds(at.Sub(began)))
+		say("%8s  until the plain Service had dropped the endpoint of the old master", milliseconds(at.Sub(began)))
 	default:
 	}
 	say("")
@@ -151,7 +151,7 @@ func (d *demo) heal(ctx context.Context) error {
 	return err
 }
 
-// setReady does what kubelet does when a readiness probe changes its mind.
+// setReady does what a kubelet does when the result of a readiness probe changes.
 func (d *demo) setReady(ctx context.Context, pod string, status corev1.ConditionStatus) error {
 	var conditions []corev1.PodCondition
 	for _, t := range []corev1.PodConditionType{corev1.PodReady, corev1.ContainersReady} {
@@ -169,7 +169,8 @@ func (d *demo) editHolder(ctx context.Context, pod string) error {
 	return d.show(ctx, "patch", "lease", service, "--type", "merge", "-p", fmt.Sprintf(`{"spec":{"holderIdentity":%q}}`, pod))
 }
 
-// awaitHolder waits until the Lease is held by the pod; "" is for no Lease.
+// awaitHolder waits until the pod holds the Lease or, if pod is empty, until there is
+// no Lease.
 func (d *demo) awaitHolder(ctx context.Context, pod string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -1,4 +1,4 @@
-// Package assert ends a test when what it needs does not come.
+// Package assert ends a test when an error or a timeout shows that it has failed.
 package assert
 
 import (
@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// Must ends the test on an error; else it returns the value.
+// Must ends the test if there is an error. Otherwise it returns the value.
 func Must[T any](value T, err error) func(testing.TB) T {
 	return func(tb testing.TB) T {
 		tb.Helper()
@@ -20,8 +20,9 @@ func Must[T any](value T, err error) func(testing.TB) T {
 	}
 }
 
-// Eventually waits until the condition returns nil. It looks up to a thousand times,
-// so that a suite that expects things sooner looks more often.
+// Eventually waits until the condition returns nil, and ends the test if it does not
+// within patience. It checks up to a thousand times, so that a suite with less
+// patience checks more often.
 func Eventually(tb testing.TB, patience time.Duration, what string, condition func() error) {
 	tb.Helper()
 	var last error
@@ -30,6 +31,6 @@ func Eventually(tb testing.TB, patience time.Duration, what string, condition fu
 		return last == nil, nil
 	})
 	if err != nil {
-		tb.Fatalf("%s: not within %s: %v", what, patience, last)
+		tb.Fatalf("not within %s: %s: %v", patience, what, last)
 	}
 }

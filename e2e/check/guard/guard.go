@@ -20,20 +20,26 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
-// Guard fails a test if what must never happen does: two pods ready in the
-// slices of one address family of a Service, whoever manages these, an epoch that
-// falls, one with two holders, or a Lease that is deleted. It goes on watching when the API server
-// comes back; what happened while it could not watch, it does not see.
+// Guard fails a test if one of these is seen:
+//
+//   - two pods are ready in the EndpointSlices of one Service and address family,
+//     whichever controllers manage these;
+//   - the epoch of a Lease falls, or one epoch has two holders;
+//   - a Lease is deleted.
+//
+// It resumes when an API server that was away comes back. What happened and passed
+// in the meantime it does not see.
 type Guard struct {
 	tb   testing.TB
 	lock sync.Mutex
-	// ready are the ready pods of each slice.
+	// ready has the ready pods of each slice.
 	ready map[types.NamespacedName]slice
-	// open are Services that may have any number of ready pods, as they are not
-	// or no longer active-standby.
+	// open are Services that may have any number of ready pods, because they are not
+	// active-standby, or no longer.
 	open sets.Set[string]
 	// leaving are Leases that may be deleted.
 	leaving sets.Set[string]
+	// epochs has the highest epoch of each Lease, and holders who held it in each.
 	epochs  map[string]int32
 	holders map[string]map[int32]string
 }
@@ -52,7 +58,7 @@ func newGuard(tb testing.TB) *Guard {
 	}
 }
 
-// New guards a namespace from now on until the test's end.
+// New guards a namespace until the test ends. It returns once it watches.
 func New(tb testing.TB, client kubernetes.Interface, namespace string) *Guard {
 	tb.Helper()
 	g := newGuard(tb)
@@ -85,28 +91,27 @@ func New(tb testing.TB, client kubernetes.Interface, namespace string) *Guard {
 	factory.StartWithContext(ctx)
 	for informer, synced := range factory.WaitForCacheSync(ctx.Done()) {
 		if !synced {
-			tb.Fatalf("cannot watch %v", informer)
+			tb.Fatalf("Failed to watch %v", informer)
 		}
 	}
 	return g
 }
 
-// Opened says that from now on the Service may have several ready pods.
+// Opened tells the guard that the Service may have several ready pods from now on.
 func (g *Guard) Opened(service string) {
 	g.lock.Lock()
 	defer g.lock.Unlock()
 	g.open.Insert(service)
 }
 
-// MayGo says that from now on the Lease may be deleted.
+// MayGo tells the guard that the Lease may be deleted from now on.
 func (g *Guard) MayGo(lease string) {
 	g.lock.Lock()
 	defer g.lock.Unlock()
 	g.leaving.Insert(lease)
 }
 
-// Holders lists who has held the Lease, by name and UID, in the order of their
-// epochs.
+// Holders returns the name and UID of each pod that has held the Lease, by epoch.
 func (g *Guard) Holders(lease string) (holders []string) {
 	g.lock.Lock()
 	defer g.lock.Unlock()
@@ -126,10 +131,10 @@ func (g *Guard) seeSlice(s *discoveryv1.EndpointSlice, deleted bool) {
 	}
 	now := slice{s.Labels[discoveryv1.LabelServiceName], s.AddressType, sets.New[string]()}
 	if now.service == "" {
-		return // it is no Service's, so that no traffic comes
+		return // a slice of no Service gets no traffic
 	}
 	for _, e := range s.Endpoints {
-		// Not to say is to be ready, to kube-proxy too.
+		// An unset condition means ready, to kube-proxy too.
 		if ptr.Deref(e.Conditions.Ready, true) {
 			now.pods.Insert(identity(e))
 		}
@@ -146,8 +151,8 @@ func (g *Guard) seeSlice(s *discoveryv1.EndpointSlice, deleted bool) {
 	}
 }
 
-// identity tells incarnations of a pod apart; what does not say which pod it is
-// goes by where it leads.
+// identity tells incarnations of a pod apart. An endpoint without a pod is told by
+// its addresses.
 func identity(e discoveryv1.Endpoint) string {
 	if e.TargetRef == nil {
 		return fmt.Sprint(e.Addresses)
@@ -179,7 +184,7 @@ func (g *Guard) seeLease(l *coordinationv1.Lease, deleted bool) {
 	before, holder := g.holders[l.Name][epoch], fmt.Sprintf("%s %s", ptr.Deref(l.Spec.HolderIdentity, ""), uid)
 	if before == "" {
 		g.holders[l.Name][epoch] = holder
-	} else if !strings.HasSuffix(before, uid) { // a user may have edited the name
+	} else if !strings.HasSuffix(before, uid) { // only the name differs if a user has edited it
 		g.tb.Errorf("epoch %d of Lease %s has two holders: %s and %s", epoch, l.Name, before, holder)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// recorder is a test that writes down its errors.
+// recorder is a test that records its errors and does not fail.
 type recorder struct {
 	testing.TB
 	errors []string
@@ -21,7 +21,7 @@ func (r *recorder) Errorf(format string, args ...any) {
 	r.errors = append(r.errors, fmt.Sprintf(format, args...))
 }
 
-// of makes a slice of the Service web with these endpoints.
+// of returns a slice of the Service web with these endpoints.
 func of(name string, family discoveryv1.AddressType, endpoints ...discoveryv1.Endpoint) *discoveryv1.EndpointSlice {
 	return &discoveryv1.EndpointSlice{
 		ObjectMeta:  metav1.ObjectMeta{Name: name, Labels: map[string]string{discoveryv1.LabelServiceName: "web"}},
@@ -29,7 +29,7 @@ func of(name string, family discoveryv1.AddressType, endpoints ...discoveryv1.En
 	}
 }
 
-// managed says who writes the slice.
+// managed labels the slice with the controller that writes it.
 func managed(by string, s *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
 	s.Labels[discoveryv1.LabelManagedBy] = by
 	return s
@@ -68,28 +68,28 @@ func TestSeeSlice(t *testing.T) {
 	again.TargetRef.UID = "another UID"
 	another := of("b", discoveryv1.AddressTypeIPv4, pod("web-1"))
 	another.Labels[discoveryv1.LabelServiceName] = "db"
-	nobodys := of("b", discoveryv1.AddressTypeIPv4, pod("web-1"))
-	nobodys.Labels = nil
+	unowned := of("b", discoveryv1.AddressTypeIPv4, pod("web-1"))
+	unowned.Labels = nil
 	for name, test := range map[string]struct {
 		events events
 		opened string
 		want   []string
 	}{
-		"one pod after the other, in one slice": {
+		"a slice may list one pod after the other": {
 			events: events{{slice: of("a", discoveryv1.AddressTypeIPv4, pod("web-0"))}, {slice: of("a", discoveryv1.AddressTypeIPv4, pod("web-1"))}},
 		},
-		"two in one slice": {
+		"a slice must not list two ready pods": {
 			events: events{{slice: of("a", discoveryv1.AddressTypeIPv4, pod("web-0"), pod("web-1"))}},
 			want:   []string{both},
 		},
-		"two in one slice, of which one is not ready": {
+		"a pod that is not ready does not count": {
 			events: events{{slice: of("a", discoveryv1.AddressTypeIPv4, pod("web-0"), notReady(pod("web-1")))}},
 		},
-		"an endpoint that does not say whether it is ready": {
+		"an endpoint with an unset condition counts as ready": {
 			events: events{{slice: of("a", discoveryv1.AddressTypeIPv4, pod("web-0"), silent(pod("web-1")))}},
 			want:   []string{both},
 		},
-		"the same pod in the slices of two managers, as when the routing changes": {
+		"the slices of two managers may list the same pod, as when the routing changes": {
 			events: events{
 				{slice: managed(builtIn, of("a", discoveryv1.AddressTypeIPv4, pod("web-0")))},
 				{slice: managed(ours, of("b", discoveryv1.AddressTypeIPv4, pod("web-0")))},
@@ -97,33 +97,33 @@ func TestSeeSlice(t *testing.T) {
 				{slice: managed(ours, of("b", discoveryv1.AddressTypeIPv4, pod("web-1")))},
 			},
 		},
-		"another pod in the slice of another manager": {
+		"the slices of two managers must not list different pods": {
 			events: events{
 				{slice: managed(builtIn, of("a", discoveryv1.AddressTypeIPv4, pod("web-0")))},
 				{slice: managed(ours, of("b", discoveryv1.AddressTypeIPv4, pod("web-1")))},
 			},
 			want: []string{both},
 		},
-		"a slice that is gone, and then another pod in another's": {
+		"a slice that is deleted no longer counts": {
 			events: events{
 				{slice: managed(builtIn, of("a", discoveryv1.AddressTypeIPv4, pod("web-0")))},
 				{slice: managed(builtIn, of("a", discoveryv1.AddressTypeIPv4, pod("web-0"))), deleted: true},
 				{slice: managed(ours, of("b", discoveryv1.AddressTypeIPv4, pod("web-1")))},
 			},
 		},
-		"another incarnation of the same name": {
+		"two incarnations of one name are two pods": {
 			events: events{{slice: of("a", discoveryv1.AddressTypeIPv4, pod("web-0"), again)}},
 			want:   []string{"two pods of Service web were ready at once: [web-0 another UID web-0 web-0's UID]"},
 		},
-		"another family, which follows in its own time": {
+		"the two address families of a Service may change at different times": {
 			events: events{{slice: of("a", discoveryv1.AddressTypeIPv4, pod("web-0"))}, {slice: of("b", discoveryv1.AddressTypeIPv6, pod("web-1"))}},
 		},
-		"another Service's":                  {events: events{{slice: of("a", discoveryv1.AddressTypeIPv4, pod("web-0"))}, {slice: another}}},
-		"slices of no Service":               {events: events{{slice: nobodys}, {slice: of("a", discoveryv1.AddressTypeIPv4, pod("web-0"))}}},
-		"two of no Service":                  {events: events{{slice: &discoveryv1.EndpointSlice{Endpoints: []discoveryv1.Endpoint{pod("web-0"), pod("web-1")}}}}},
-		"a Service that may have any number": {events: events{{slice: of("a", discoveryv1.AddressTypeIPv4, pod("web-0"), pod("web-1"))}}, opened: "web"},
-		"an address without a pod":           {events: events{{slice: of("a", discoveryv1.AddressTypeIPv4, address("10.0.0.1"))}}},
-		"two addresses without a pod": {
+		"two Services may have different pods":       {events: events{{slice: of("a", discoveryv1.AddressTypeIPv4, pod("web-0"))}, {slice: another}}},
+		"a slice of no Service does not count":       {events: events{{slice: unowned}, {slice: of("a", discoveryv1.AddressTypeIPv4, pod("web-0"))}}},
+		"a slice of no Service may list two pods":    {events: events{{slice: &discoveryv1.EndpointSlice{Endpoints: []discoveryv1.Endpoint{pod("web-0"), pod("web-1")}}}}},
+		"a Service that is opened may have two pods": {events: events{{slice: of("a", discoveryv1.AddressTypeIPv4, pod("web-0"), pod("web-1"))}}, opened: "web"},
+		"an address without a pod may be ready":      {events: events{{slice: of("a", discoveryv1.AddressTypeIPv4, address("10.0.0.1"))}}},
+		"two addresses without a pod must not both be ready": {
 			events: events{{slice: of("a", discoveryv1.AddressTypeIPv4, address("10.0.0.1"))}, {slice: of("b", discoveryv1.AddressTypeIPv4, address("10.0.0.2"))}},
 			want:   []string{"two pods of Service web were ready at once: [[10.0.0.1] [10.0.0.2]]"},
 		},

@@ -1,6 +1,6 @@
 // Package install installs manifests/ into a local control plane and runs the
-// controller there: as processes, which can be killed, but under the ServiceAccount
-// and the RBAC rules that users install. Tests and the demo import it.
+// controller there, under the ServiceAccount and the RBAC rules that users install.
+// Its replicas are processes, so that a test can kill them.
 package install
 
 import (
@@ -13,27 +13,28 @@ import (
 	"qoqo.dev/active-standby-controller/e2e/cluster/local"
 )
 
-// Where manifests/ puts the controller.
+// Where manifests/ installs the controller.
 const (
 	Namespace      = "kube-system"
 	ServiceAccount = "active-standby-controller"
 )
 
-// Installation is the controller's program beside a control plane that has the
-// manifests.
+// Installation is a control plane with the manifests, and the controller's program
+// to run on it.
 type Installation struct {
 	// Root is the root of the project.
 	Root string
-	// User is the manifests' ServiceAccount.
+	// User is the ServiceAccount of the manifests.
 	User local.User
-	// Kubectl runs kubectl as an administrator.
+	// Kubectl runs kubectl as an administrator and returns what it printed.
 	Kubectl func(ctx context.Context, args ...string) (string, error)
 
 	program string
 	dir     string
 }
 
-// On applies the manifests and builds the program.
+// On applies the manifests to the control plane and builds the program. It must run
+// inside the e2e module.
 func On(ctx context.Context, plane *local.Plane) (*Installation, error) {
 	mod, err := output(ctx, "go", "env", "GOMOD")
 	if err != nil {

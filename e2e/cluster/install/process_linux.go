@@ -2,8 +2,8 @@ package install
 
 import "syscall"
 
-// childAttributes has the kernel kill a replica with the thread that started
-// it, so that none outlives a test binary that is killed.
+// childAttributes makes the kernel kill a replica when the thread that started it
+// ends, so that no replica outlives a test binary that is killed.
 func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

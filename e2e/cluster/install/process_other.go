@@ -4,5 +4,6 @@ package install
 
 import "syscall"
 
-// childAttributes can do nothing here for a test binary that is killed.
+// childAttributes does nothing, because only Linux can do it. Here a replica outlives
+// a test binary that is killed.
 func childAttributes() *syscall.SysProcAttr { return nil }

@@ -17,7 +17,7 @@ import (
 
 // Replica is a running controller.
 type Replica struct {
-	// Address is where it serves /livez, /readyz and /metrics.
+	// Address is the host and port of /livez, /readyz and /metrics.
 	Address string
 	// Log is the path of its log, in JSON.
 	Log string
@@ -26,12 +26,12 @@ type Replica struct {
 	exited chan struct{}
 }
 
-// startTimeout is how long a replica may take to work.
+// startTimeout is how long a replica may take to log that it has started.
 const startTimeout = time.Minute
 
-// Start starts a replica and returns once it works. The server is the address of
-// a proxy that it is to use instead of the API server, and that adds its
-// credentials; usually empty.
+// Start starts a replica and returns once it has started. Usually server is empty.
+// Otherwise it is the address of a proxy that the replica uses in place of the API
+// server. The proxy must add the credentials.
 func (i *Installation) Start(ctx context.Context, name, server string) (*Replica, error) {
 	kubeconfig := i.User.Kubeconfig
 	if server != "" {
@@ -48,7 +48,7 @@ func (i *Installation) Start(ctx context.Context, name, server string) (*Replica
 	if err != nil {
 		return nil, err
 	}
-	// The arguments are those of the Deployment, but for the port.
+	// The Deployment has the same arguments, but for the kubeconfig and the port.
 	r.cmd = exec.Command(i.program, "--kubeconfig", kubeconfig, "--http-endpoint=127.0.0.1:0", "--logging-format=json", "--v=2")
 	r.cmd.SysProcAttr = childAttributes()
 	lines, err := r.cmd.StderrPipe()
@@ -59,7 +59,7 @@ func (i *Installation) Start(ctx context.Context, name, server string) (*Replica
 	go func() {
 		defer close(r.exited)
 		defer log.Close()
-		// For childAttributes: the thread has to stay as long as the replica.
+		// For childAttributes: the thread must live as long as the replica.
 		runtime.LockOSThread()
 		err := r.cmd.Start()
 		starting <- err
@@ -79,12 +79,12 @@ func (i *Installation) Start(ctx context.Context, name, server string) (*Replica
 		return nil, fmt.Errorf("replica %s ended: %s", name, text)
 	case <-ctx.Done():
 		r.Kill()
-		return nil, fmt.Errorf("replica %s does not start: %w", name, context.Cause(ctx))
+		return nil, fmt.Errorf("replica %s has not started: %w", name, context.Cause(ctx))
 	}
 }
 
-// follow reads the log, where it takes the address from, and calls started
-// when it says so.
+// follow reads the log. It takes the address from it, and calls started once the
+// log says "Started".
 func (r *Replica) follow(log io.Reader, started func()) {
 	scanner := bufio.NewScanner(log)
 	for scanner.Scan() {
@@ -101,17 +101,17 @@ func (r *Replica) follow(log io.Reader, started func()) {
 	}
 }
 
-// Stop asks the replica to end, and waits until it has.
+// Stop asks the replica to end, with SIGTERM, and waits until it has ended.
 func (r *Replica) Stop() { r.signal(syscall.SIGTERM) }
 
-// Kill ends the replica without a word.
+// Kill ends the replica at once, with SIGKILL, and waits until it has ended.
 func (r *Replica) Kill() { r.signal(syscall.SIGKILL) }
 
 func (r *Replica) signal(s os.Signal) {
-	// An error means that it has ended already.
+	// An error means that it has already ended.
 	_ = r.cmd.Process.Signal(s)
 	<-r.exited
 }
 
-// Exited is closed when the replica has ended.
+// Exited returns a channel that is closed when the replica has ended.
 func (r *Replica) Exited() <-chan struct{} { return r.exited }

@@ -1,7 +1,7 @@
-// Package kind starts Kubernetes clusters of real nodes in containers, with the
-// controller installed, for tests that need kubelet, kube-proxy, DNS and
-// packets. It has to run inside the e2e module, as it builds kind and kubectl
-// from the modules in e2e/tools, and needs a Docker engine.
+// Package kind starts Kubernetes clusters of real nodes in containers, and installs
+// the controller there, for tests that need kubelet, kube-proxy, DNS and packets. It
+// needs a Docker engine. It must run inside the e2e module, because it builds kind
+// and kubectl from the modules in e2e/tools.
 package kind
 
 import (
@@ -22,22 +22,22 @@ import (
 // Options say what cluster to start. The zero value is a good one.
 type Options struct {
 	// Name is the cluster's; "active-standby-e2e" by default. A cluster of that
-	// name, which an earlier run has left, is deleted.
+	// name that an earlier run has left is deleted first.
 	Name string
-	// Image is that of the nodes; kind's own by default.
+	// Image is the image of the nodes; kind's own by default.
 	Image string
-	// Workers is how many nodes there are beside the control plane; 3 by default.
+	// Workers is the number of nodes besides the control plane; 3 by default.
 	Workers int
-	// Kubeconfig names a cluster of kind that exists, to be used instead of a
-	// new one.
+	// Kubeconfig is the path of the kubeconfig of an existing kind cluster, which is
+	// used in place of a new one.
 	Kubeconfig string
-	// Dir is where the cluster's kubeconfig file goes; a temporary one by default.
+	// Dir is the directory for the cluster's kubeconfig; a temporary one by default.
 	Dir string
-	// Progress is told what is going on; it may be nil.
+	// Progress receives a line about each step. Nil discards them.
 	Progress io.Writer
 }
 
-// Cluster is a running cluster of kind.
+// Cluster is a running kind cluster.
 type Cluster struct {
 	Name       string
 	Kubeconfig string
@@ -76,7 +76,7 @@ func Start(ctx context.Context, o Options) (c *Cluster, err error) {
 	if c.Config, err = clientcmd.BuildConfigFromFlags("", c.Kubeconfig); err != nil {
 		return nil, err
 	}
-	c.Config.QPS = -1 // tests measure the cluster, not their client
+	c.Config.QPS = -1 // no limit: tests measure the cluster, not their client
 	if c.Client, err = kubernetes.NewForConfig(c.Config); err != nil {
 		return nil, err
 	}
@@ -102,14 +102,14 @@ func (c *Cluster) create(ctx context.Context, o Options) error {
 	if o.Image != "" {
 		args = append(args, "--image", o.Image)
 	}
-	return c.step(fmt.Sprintf("creating the cluster %s of %d nodes, a minute or two", o.Name, 1+o.Workers), func() error {
+	return c.step(fmt.Sprintf("Creating cluster %s of %d nodes, which takes a minute or two", o.Name, 1+o.Workers), func() error {
 		_, err := run(ctx, config, c.tools.kind, args...)
 		return err
 	})
 }
 
-// findNodes reads which nodes there are. It refuses a cluster that is not
-// kind's, since tests drain and restart nodes.
+// findNodes reads which nodes there are. It refuses a cluster that kind has not
+// created, because tests drain and restart nodes.
 func (c *Cluster) findNodes(ctx context.Context) error {
 	nodes, err := c.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -118,7 +118,7 @@ func (c *Cluster) findNodes(ctx context.Context) error {
 	for _, node := range nodes.Items {
 		path := strings.Split(node.Spec.ProviderID, "/")
 		if len(path) < 4 || path[0] != "kind:" {
-			return fmt.Errorf("the node %s (%s) of the cluster in %s is not kind's", node.Name, node.Spec.ProviderID, c.Kubeconfig)
+			return fmt.Errorf("kind has not created the node %s (%s) of the cluster in %s", node.Name, node.Spec.ProviderID, c.Kubeconfig)
 		}
 		c.Name = path[3]
 		if _, found := node.Labels["node-role.kubernetes.io/control-plane"]; found {
@@ -128,12 +128,12 @@ func (c *Cluster) findNodes(ctx context.Context) error {
 		}
 	}
 	if c.ControlPlane == "" || len(c.Workers) == 0 {
-		return fmt.Errorf("the cluster in %s has no control plane or no worker", c.Kubeconfig)
+		return fmt.Errorf("the cluster in %s needs a control plane node and a worker", c.Kubeconfig)
 	}
 	return nil
 }
 
-// Delete deletes the cluster, unless it was there before Start.
+// Delete deletes the cluster, unless it existed before Start.
 func (c *Cluster) Delete(ctx context.Context) error {
 	if c.existed {
 		return nil

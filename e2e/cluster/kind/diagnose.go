@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// diagnostics are what a failure is explained with, by the file they go to.
+// diagnostics are the kubectl commands whose output explains a failure, by the file
+// that it is saved in.
 var diagnostics = map[string]string{
 	"controller.log":          "-n " + Namespace + " logs -l app.kubernetes.io/name=active-standby-controller --all-containers --prefix --timestamps --tail=-1",
 	"controller-previous.log": "-n " + Namespace + " logs -l app.kubernetes.io/name=active-standby-controller --all-containers --prefix --timestamps --tail=-1 --previous",
@@ -20,8 +21,8 @@ var diagnostics = map[string]string{
 	"pods.yaml":               "get pods -A -o yaml",
 }
 
-// Diagnose saves what the cluster says of itself in a directory, as far as it
-// still answers, and says where.
+// Diagnose saves logs, events and objects of the cluster in a directory, as far as
+// the cluster still answers, and writes to Progress where they are.
 func (c *Cluster) Diagnose(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -34,6 +35,6 @@ func (c *Cluster) Diagnose(ctx context.Context, dir string) error {
 		}
 		failed = errors.Join(failed, os.WriteFile(filepath.Join(dir, name), []byte(text+"\n"), 0o600))
 	}
-	c.report("Logs of the controller, events, EndpointSlices and Leases are in %s", dir)
+	c.report("Saved the controller's logs, events, EndpointSlices and Leases in %s", dir)
 	return failed
 }

@@ -17,7 +17,7 @@ const (
 
 // Load copies images from the Docker engine to every node.
 func (c *Cluster) Load(ctx context.Context, images ...string) error {
-	return c.step(fmt.Sprintf("loading %v", images), func() error {
+	return c.step(fmt.Sprintf("Loading %v", images), func() error {
 		dir, err := os.MkdirTemp("", "images")
 		if err != nil {
 			return err
@@ -36,8 +36,8 @@ func (c *Cluster) Load(ctx context.Context, images ...string) error {
 	})
 }
 
-// Alias makes the nodes know an image, which has to be loaded, under another
-// name too, so that what asks for that name need not be changed.
+// Alias gives a loaded image a second name on all nodes, so that manifests with
+// that name work as they are.
 func (c *Cluster) Alias(ctx context.Context, image, alias string) error {
 	switch host, _, found := strings.Cut(alias, "/"); {
 	case !found:
@@ -55,19 +55,19 @@ func (c *Cluster) Alias(ctx context.Context, image, alias string) error {
 
 var manifestImage = regexp.MustCompile(`image: (qoqodev/active-standby-controller:\S+)`)
 
-// Install installs the controller as its users do, from manifests/ as they are,
-// and waits until it runs: the nodes know the given image, which has to be
-// loaded, under the name that the manifests have for it.
+// Install installs the controller as its users do, from an unchanged manifests/, and
+// waits until it runs. The image must be loaded. On the nodes it gets the name that
+// the manifests have for it.
 func (c *Cluster) Install(ctx context.Context, image string) error {
 	manifests := c.Path("manifests")
-	return c.step("installing "+manifests, func() error {
+	return c.step("Installing "+manifests, func() error {
 		text, err := os.ReadFile(filepath.Join(manifests, "deployment.yaml"))
 		if err != nil {
 			return err
 		}
 		name := manifestImage.FindSubmatch(text)
 		if name == nil {
-			return fmt.Errorf("there is no %s in %s", manifestImage, manifests)
+			return fmt.Errorf("no line of %s matches %s", manifests, manifestImage)
 		}
 		if err := c.Alias(ctx, image, string(name[1])); err != nil {
 			return err
@@ -75,7 +75,7 @@ func (c *Cluster) Install(ctx context.Context, image string) error {
 		if _, err := c.Kubectl(ctx, "", "apply", "-f", manifests); err != nil {
 			return err
 		}
-		// An earlier build of the image may run in a cluster that was kept.
+		// A cluster that was kept may run an earlier build of the image.
 		if c.existed {
 			if _, err := c.Kubectl(ctx, "", "-n", Namespace, "rollout", "restart", Deployment); err != nil {
 				return err
@@ -102,7 +102,7 @@ func (c *Cluster) Kubectl(ctx context.Context, stdin string, args ...string) (st
 	return run(ctx, stdin, c.tools.kubectl, append([]string{"--kubeconfig", c.Kubeconfig}, args...)...)
 }
 
-// Path is a path inside the project.
+// Path returns the path of a file or directory of the project.
 func (c *Cluster) Path(elements ...string) string {
 	return filepath.Join(append([]string{c.tools.root}, elements...)...)
 }

@@ -13,19 +13,19 @@ func (c *Cluster) Exec(ctx context.Context, node, program string, args ...string
 	return run(ctx, "", "docker", append([]string{"exec", node, program}, args...)...)
 }
 
-// Docker runs a command of docker, such as kill, on a node's container.
+// Docker runs a docker command, such as kill, on a node's container.
 func (c *Cluster) Docker(ctx context.Context, node, command string, options ...string) error {
 	_, err := run(ctx, "", "docker", append(append([]string{command}, options...), node)...)
 	return err
 }
 
-// RestartNode turns a node off, without asking it, and on again.
+// RestartNode turns a node off without a shutdown, and on again.
 func (c *Cluster) RestartNode(ctx context.Context, node string) error {
 	return c.Docker(ctx, node, "restart", "--time", "0")
 }
 
 // Signal sends a signal, such as SIGKILL or SIGSTOP, to the first container of a
-// pod, from its node and behind the back of its kubelet.
+// pod. It does so on the node, without the kubelet's knowledge.
 func (c *Cluster) Signal(ctx context.Context, namespace, pod, signal string) error {
 	p, err := c.Client.CoreV1().Pods(namespace).Get(ctx, pod, metav1.GetOptions{})
 	if err != nil {

@@ -12,27 +12,27 @@ import (
 	"time"
 )
 
-// tools are the paths of the programs, and of the project.
+// tools are the paths of the project and of the programs.
 type tools struct {
 	root          string
 	kind, kubectl string
 }
 
-// findTools builds what is not in Go's cache yet.
+// findTools finds the programs, and builds those that are not in Go's cache yet.
 func findTools(ctx context.Context, report func(string, ...any)) (t tools, err error) {
 	const module = "qoqo.dev/active-standby-controller/e2e"
 	dir, err := run(ctx, "", "go", "list", "-m", "-f", "{{.Dir}}", module)
 	if err != nil {
-		return t, fmt.Errorf("find the module %s, inside which this has to run: %w", module, err)
+		return t, fmt.Errorf("find the module %s, inside which this must run: %w", module, err)
 	}
 	t.root = filepath.Dir(dir)
-	report("finding kind and kubectl, which takes some minutes the first time")
+	report("Finding kind and kubectl, which takes some minutes the first time")
 	for _, tool := range []struct {
 		path   *string
 		module string
 		name   string
 	}{{&t.kind, "kind", "kind"}, {&t.kubectl, "kubernetes", "kubectl"}} {
-		// It prints where in the cache it has built the program.
+		// This builds the program, and prints its path in the cache.
 		if *tool.path, err = run(ctx, "", "go", "-C", filepath.Join(dir, "tools", tool.module), "tool", "-n", tool.name); err != nil {
 			return t, err
 		}
@@ -55,18 +55,18 @@ func run(ctx context.Context, stdin, name string, args ...string) (string, error
 	return strings.TrimSpace(string(stdout)), err
 }
 
-// step says what is being done, and how long it took.
+// step reports what do does, and how long it took.
 func (c *Cluster) step(what string, do func() error) error {
 	c.report("%s", what)
 	start := time.Now()
 	err := do()
 	if err == nil {
-		c.report("  done in %s", time.Since(start).Round(100*time.Millisecond))
+		c.report("  Done in %s", time.Since(start).Round(100*time.Millisecond))
 	}
 	return err
 }
 
-// report tells progress a line; that nobody hears it is no reason to stop.
+// report writes a line to progress. A failure to write is no reason to stop.
 func (c *Cluster) report(format string, args ...any) {
 	_, _ = fmt.Fprintf(c.progress, format+"\n", args...)
 }

@@ -15,9 +15,9 @@ import (
 	"testing"
 )
 
-// Each of these makes the test binary another program: one that starts a control
-// plane, tells where, and waits to be killed; or one that ends after bringing up the
-// control plane of that name.
+// Each of these turns the test binary into another program. With startEnv it starts
+// a control plane, prints its directory, and waits to be killed. With upEnv it
+// brings up the control plane of that name, and ends.
 const (
 	startEnv = "LOCAL_TEST_START"
 	upEnv    = "LOCAL_TEST_UP"
@@ -51,7 +51,7 @@ func TestStopLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if processesOf(supervisor) {
-		t.Error("a process is left")
+		t.Error("a process is still running")
 	}
 	if exists(plane.Dir) {
 		t.Error("the state directory is left")
@@ -85,8 +85,8 @@ func TestKilledParentLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestKilledSupervisorLeavesNothing: its programs go with it; its directory goes
-// with the next start or stop of another.
+// The programs of a killed supervisor end with it. Its directory is removed by the
+// next start or stop of any control plane.
 func TestKilledSupervisorLeavesNothing(t *testing.T) {
 	plane := startPlane(t, Options{Nodes: 1})
 	supervisor := supervisorPID(t, plane.Dir)
@@ -95,7 +95,7 @@ func TestKilledSupervisorLeavesNothing(t *testing.T) {
 	}
 	<-plane.Stopped()
 	if !exists(plane.Dir) {
-		t.Fatal("the state directory is gone: nothing left to sweep")
+		t.Fatal("the state directory is gone, so the sweep has nothing to remove")
 	}
 	if err := sweepStale(t.Context()); err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func TestKilledSupervisorLeavesNothing(t *testing.T) {
 }
 
 func TestProgramThatEnds(t *testing.T) {
-	// Nobody needs the scheduler here.
+	// Nothing here needs the scheduler.
 	programs := replaced(t, scheduler, "while [ ! -e end ]; do sleep 0.1; done; echo I end; exit 3")
 	plane := startPlane(t, Options{Nodes: 1, programs: programs})
 	supervisor := supervisorPID(t, plane.Dir)
@@ -131,8 +131,8 @@ func supervisorPID(t *testing.T, dir string) int {
 	return supervisor
 }
 
-// processesOf says whether any process of a control plane is alive: they are in
-// the supervisor's process group.
+// processesOf reports whether any process of a control plane is alive. All of them
+// are in the supervisor's process group.
 func processesOf(supervisor int) bool {
 	return !errors.Is(syscall.Kill(-supervisor, 0), syscall.ESRCH)
 }

@@ -27,7 +27,7 @@ const namespace = metav1.NamespaceDefault
 
 var web = map[string]string{"app": "web"}
 
-// TestCluster is the life of a Service and its pods.
+// The control plane runs a Service, its pods and what controls them.
 func TestCluster(t *testing.T) {
 	plane := startPlane(t, Options{})
 	client := kubernetes.NewForConfigOrDie(plane.Admin.Config)
@@ -61,7 +61,7 @@ func TestCluster(t *testing.T) {
 		eventually(t, "slices with the other pod alone", func() bool {
 			return slicesHave(t, client, pods[1].Name)
 		})
-		// kwok plays a stage, if at all, as soon as it sees a change: the new pod's.
+		// If kwok acted on the patched pod, it would do so before it makes a later pod Ready.
 		if _, err := client.CoreV1().Pods(namespace).Patch(ctx, pods[0].Name, types.MergePatchType, []byte(`{"metadata":{"labels":{"touched":"yes"}}}`), metav1.PatchOptions{}); err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +71,7 @@ func TestCluster(t *testing.T) {
 			t.Fatal(err)
 		}
 		if isPodReady(pod) {
-			t.Error("the pod was turned back to Ready")
+			t.Error("kwok has turned the pod back to Ready")
 		}
 	})
 
@@ -92,7 +92,7 @@ func TestCluster(t *testing.T) {
 		if err := client.CoreV1().Pods(namespace).Delete(ctx, "held", metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "kwok has done its part", func() bool {
+		eventually(t, "kwok has ended the grace period", func() bool {
 			pod, err := client.CoreV1().Pods(namespace).Get(ctx, "held", metav1.GetOptions{})
 			if err != nil {
 				t.Fatal(err)
@@ -108,7 +108,7 @@ func TestCluster(t *testing.T) {
 		})
 	})
 
-	t.Run("a stateful set gets its claims", func(t *testing.T) {
+	t.Run("a StatefulSet gets its volumes", func(t *testing.T) {
 		mustCreate(t, client.AppsV1().StatefulSets(namespace).Create, newStatefulSet(2))
 		eventually(t, "two ready replicas", func() bool {
 			set, err := client.AppsV1().StatefulSets(namespace).Get(ctx, "db", metav1.GetOptions{})
@@ -123,7 +123,7 @@ func TestCluster(t *testing.T) {
 		}
 	})
 
-	t.Run("a service account may do what it was given", func(t *testing.T) {
+	t.Run("a ServiceAccount may do only what RBAC allows", func(t *testing.T) {
 		user, err := plane.ServiceAccount(ctx, namespace, "default")
 		if err != nil {
 			t.Fatal(err)
@@ -228,8 +228,8 @@ func isPodReady(pod *corev1.Pod) bool {
 	})
 }
 
-// slicesHave says whether the Service has a slice of each family, with an address
-// of each of these pods, and no other, as ready.
+// slicesHave reports whether the Service has a slice of each address family, and
+// each slice lists exactly these pods as ready.
 func slicesHave(t *testing.T, client kubernetes.Interface, pods ...string) bool {
 	t.Helper()
 	list, err := client.DiscoveryV1().EndpointSlices(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=web"})

@@ -14,10 +14,10 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// startTimeout is long for a loaded machine, too.
+// startTimeout is long enough for a loaded machine.
 const startTimeout = 2 * time.Minute
 
-// controlPlane is the programs, as the supervisor sees them.
+// controlPlane is the running programs, as the supervisor sees them.
 type controlPlane struct {
 	dir      string
 	programs Programs
@@ -25,8 +25,8 @@ type controlPlane struct {
 	started  []*process
 }
 
-// start starts the programs and waits until they work. It returns what the admin
-// talks to the API server with.
+// start starts the programs and waits until pods can run. It returns the config
+// with which the admin reaches the API server.
 func (c *controlPlane) start(ctx context.Context, port, nodes int) (admin *rest.Config, err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -95,8 +95,8 @@ func (c *controlPlane) run(flags map[string][]string, names ...string) error {
 	return nil
 }
 
-// kill ends the programs, the last started first, so that none complains about
-// another one.
+// kill ends the programs in reverse order, so that no log complains about a
+// program that is already gone.
 func (c *controlPlane) kill() {
 	for len(c.started) > 0 {
 		last := len(c.started) - 1
@@ -112,7 +112,8 @@ func waitForAPIServer(ctx context.Context, client kubernetes.Interface) error {
 	})
 }
 
-// lastLines tells what the programs said last, for a start that takes too long.
+// lastLines returns the end of each program's log, to explain a start that takes
+// too long.
 func (c *controlPlane) lastLines() string {
 	text := &strings.Builder{}
 	for _, p := range programs {
@@ -123,7 +124,7 @@ func (c *controlPlane) lastLines() string {
 	return text.String()
 }
 
-// freePort returns a port that was free a moment ago.
+// freePort returns a port that was free a moment ago. It may be taken by now.
 func freePort() (int, error) {
 	listener, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // The users that the API server knows besides the ServiceAccounts. Each program
-// has one of its own, so that the audit log tells them apart.
+// has its own, so that the audit log tells them apart.
 const (
 	adminUser             = "kubernetes-admin"
 	controllerManagerUser = "system:kube-controller-manager"
@@ -31,14 +31,13 @@ const (
 	tokensFile            = "tokens.csv"
 )
 
-// credentials are what is needed to talk to the API server, and to believe that
-// it is ours.
+// credentials authenticate users to the API server, and the API server to them.
 type credentials struct {
 	ca     []byte
 	tokens map[string]string
 }
 
-// newCredentials makes the API server's keys and tokens in the state directory.
+// newCredentials writes the API server's keys and tokens to the state directory.
 func newCredentials(dir string) (*credentials, error) {
 	servingCert, servingKey, err := cert.GenerateSelfSignedCertKey(loopback, nil, []string{"localhost"})
 	if err != nil {
@@ -49,8 +48,8 @@ func newCredentials(dir string) (*credentials, error) {
 		return nil, fmt.Errorf("make the key of the service account tokens: %w", err)
 	}
 
-	// Without their groups, the roles of the bootstrap policy would not do for the
-	// controller manager, whose controllers share its user, and for kwok.
+	// The roles of the bootstrap policy do not suffice for kwok, nor for the
+	// controller manager, because its controllers share one user here.
 	groups := map[string]string{
 		adminUser:             "system:masters",
 		controllerManagerUser: "system:masters",
@@ -77,17 +76,17 @@ func newCredentials(dir string) (*credentials, error) {
 	return &credentials{ca: servingCert, tokens: tokens}, nil
 }
 
-// config is how a user talks to the API server.
+// config returns the config with which the user reaches the API server.
 func (c *credentials) config(host, user string) *rest.Config {
 	return &rest.Config{
 		Host:            host,
 		BearerToken:     c.tokens[user],
 		TLSClientConfig: rest.TLSClientConfig{CAData: c.ca},
-		QPS:             -1, // the API server limits enough
+		QPS:             -1, // no limit here: the API server has its own
 	}
 }
 
-// writeKubeconfig writes a config for programs.
+// writeKubeconfig writes the config to a file that programs can read.
 func writeKubeconfig(path string, config *rest.Config) error {
 	const name = "local"
 	kubeconfig := clientcmdapi.NewConfig()

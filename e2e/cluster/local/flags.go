@@ -21,13 +21,13 @@ const (
 	auditPolicyFile = "audit-policy.yaml"
 	stagesFile      = "stages.yaml"
 
-	// The sockets of etcd. A path from the root could be longer than a socket's
-	// may be, and etcd wants them to look like a host and a port.
+	// The sockets of etcd, which expects a host and a port. The paths are relative
+	// because an absolute path could exceed the length limit of a socket.
 	etcdClientURL = "unix://client:0"
 	etcdPeerURL   = "unix://peer:0"
 )
 
-// controllers are those that Services, the pods behind them and their nodes need.
+// controllers are the controllers that Services, their pods and nodes need.
 var controllers = []string{
 	"clusterrole-aggregation-controller",
 	"deployment-controller",
@@ -43,8 +43,8 @@ var controllers = []string{
 	"taint-eviction-controller",
 }
 
-// flags are what the programs are started with, by their names. The API server's
-// port is the only one that is opened.
+// flags returns the flags of each program, by its name. The only open port is the
+// API server's.
 func flags(port int) map[string][]string {
 	return map[string][]string{
 		etcd: {
@@ -71,7 +71,7 @@ func flags(port int) map[string][]string {
 			"--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112",
 			// The Service "kubernetes" cannot have a loopback address as its endpoint.
 			"--endpoint-reconciler-type=none",
-			// Its finalizers on volumes would need controllers to take them away again.
+			// It puts finalizers on volumes, and no controller here removes them.
 			"--disable-admission-plugins=StorageObjectInUseProtection",
 			"--audit-policy-file=" + auditPolicyFile,
 			"--audit-log-path=" + auditLogFile,
@@ -92,7 +92,7 @@ func flags(port int) map[string][]string {
 			"--kubeconfig=" + programKubeconfig(kwok),
 			"--config=" + stagesFile,
 			"--manage-all-nodes=true",
-			"--node-lease-duration-seconds=40", // as a kubelet
+			"--node-lease-duration-seconds=40", // like a kubelet
 		},
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"syscall"
 )
 
-// supervisor is a supervisor as its parent sees it.
+// supervisor is a supervisor process as its parent sees it.
 type supervisor struct {
 	dir     string
 	stop    func() error
@@ -31,9 +31,9 @@ func startSupervisor(ctx context.Context, order order) (*supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, "supervise") // for ps; nobody reads it
+	cmd := exec.Command(self, "supervise") // for people who read ps; ignored
 	cmd.Env = append(os.Environ(), supervisorEnv+"="+string(text))
-	// A session of its own, as Ctrl-C is for the parent.
+	// A session of its own, so that Ctrl-C reaches the parent alone.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	lifeline, err := cmd.StdinPipe()
 	if err != nil {
@@ -69,18 +69,18 @@ func startSupervisor(ctx context.Context, order order) (*supervisor, error) {
 	case <-ctx.Done():
 		failure := s.stop()
 		if errors.Is(ctx.Err(), context.Canceled) {
-			return nil, ctx.Err() // who gave up does not want to know what was missing
+			return nil, ctx.Err() // the caller gave up, so what was missing does not matter
 		}
 		return nil, errors.Join(ctx.Err(), failure)
 	}
 	if s.dir == "" {
-		return nil, cmp.Or(s.stop(), errors.New("somebody stopped it"))
+		return nil, cmp.Or(s.stop(), errors.New("it was stopped"))
 	}
 	return s, nil
 }
 
-// follow reads what a supervisor prints: the state directory once it is ready, and
-// why it stopped.
+// follow reads what a supervisor prints: the state directory once the control
+// plane works, and later why it stopped.
 func follow(stdout io.Reader, ready chan<- string) error {
 	var rest []string
 	lines := bufio.NewScanner(stdout)

@@ -11,13 +11,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// fileLock is the lock on a file. It ends, whatever happens, with the process.
+// fileLock is the lock on a file. The kernel releases it when the process ends.
 type fileLock struct{ file *os.File }
 
 func (l *fileLock) release() { _ = l.file.Close() }
 
-// tryLock takes the lock on a file, which it creates. It returns nil if another
-// process has the lock.
+// tryLock creates the file if need be and takes the lock on it. It returns nil if
+// another process has the lock.
 func tryLock(path string) (*fileLock, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -34,7 +34,7 @@ func tryLock(path string) (*fileLock, error) {
 	return lock, nil
 }
 
-// lock is tryLock that waits for its turn; it calls waiting once if it has to.
+// lock is tryLock that waits for its turn. If it must wait, it calls waiting once.
 func lock(ctx context.Context, path string, waiting func()) (lock *fileLock, err error) {
 	err = wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(context.Context) (bool, error) {
 		lock, err = tryLock(path)

@@ -15,12 +15,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// stopTimeout is more than enough for a supervisor, which kills its programs.
+// stopTimeout is far more than a supervisor needs to kill its programs.
 const stopTimeout = 15 * time.Second
 
 // Up starts a control plane that outlives the calling process, under a name by
-// which others find it. If it is up already, that one is returned, whatever the
-// options. [Down] stops it, and so does its Stop.
+// which other processes find it. If that name is already up, Up returns it and
+// ignores the options. [Down] stops it, and so does its Stop.
 func Up(ctx context.Context, name string, options Options) (plane *Plane, wasUp bool, err error) {
 	dir, err := namedDir(name)
 	if err != nil {
@@ -47,7 +47,7 @@ func Up(ctx context.Context, name string, options Options) (plane *Plane, wasUp 
 	return plane, wasUp, nil
 }
 
-// awaitPlane opens a control plane that somebody else has started.
+// awaitPlane opens a control plane that another process is starting or has started.
 func awaitPlane(ctx context.Context, dir string, options Options) (*Plane, error) {
 	err := wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
 		if _, err := os.Stat(kubeconfigFile(dir)); !errors.Is(err, fs.ErrNotExist) {
@@ -55,7 +55,7 @@ func awaitPlane(ctx context.Context, dir string, options Options) (*Plane, error
 		}
 		supervisor, err := supervisorOf(ctx, dir)
 		if err == nil && supervisor == 0 {
-			err = errors.New("it stopped while it started")
+			err = errors.New("it stopped while starting")
 		}
 		return false, err
 	})
@@ -70,7 +70,7 @@ func awaitPlane(ctx context.Context, dir string, options Options) (*Plane, error
 }
 
 // Down stops the control plane of that name and waits until nothing is left of it.
-// It reports false if there is none.
+// It returns false if that name is not up.
 func Down(ctx context.Context, name string) (wasUp bool, err error) {
 	dir, err := namedDir(name)
 	if err != nil {
@@ -94,7 +94,7 @@ func Down(ctx context.Context, name string) (wasUp bool, err error) {
 	return true, errors.Join(err, sweepStale(ctx))
 }
 
-// namedDir is the state directory of the control plane of that name.
+// namedDir returns the state directory of the control plane of that name.
 func namedDir(name string) (string, error) {
 	if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
 		return "", fmt.Errorf("name %q: %s", name, strings.Join(problems, "; "))

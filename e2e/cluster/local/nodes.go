@@ -36,9 +36,9 @@ func createNodes(ctx context.Context, client kubernetes.Interface, count int) er
 	return nil
 }
 
-// newNode is the node with the given number, from 1 to maxNodes. kwok gives each of
-// its pods an address of each of the pod CIDRs, but does not keep to their ends:
-// they are larger than they would have to be, lest two nodes' pods meet.
+// newNode returns the node with the given number, from 1 to maxNodes. kwok gives
+// each of its pods an address of each pod CIDR, but may run past the CIDR's end.
+// The CIDRs are larger than needed, so that addresses of two nodes never collide.
 func newNode(number int) *corev1.Node {
 	name := fmt.Sprintf("node-%d", number)
 	resources := corev1.ResourceList{
@@ -72,8 +72,8 @@ func newNode(number int) *corev1.Node {
 	}
 }
 
-// waitForCluster waits until pods can be created and run. What it looks at is made
-// by kwok and by two of the controllers.
+// waitForCluster waits until pods can be created and run. It waits for what kwok and
+// two of the controllers write.
 func waitForCluster(ctx context.Context, client kubernetes.Interface, nodes int) error {
 	missing := "the nodes"
 	err := wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(ctx context.Context) (bool, error) {
@@ -90,7 +90,7 @@ func waitForCluster(ctx context.Context, client kubernetes.Interface, nodes int)
 	return nil
 }
 
-// missingFromCluster names something that is not there yet.
+// missingFromCluster names what the cluster still lacks, or returns "".
 func missingFromCluster(ctx context.Context, client kubernetes.Interface, nodes int) (string, error) {
 	list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {

@@ -16,15 +16,15 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// Options are how a control plane differs from the usual one.
+// Options are the settings of a control plane. The zero value is the usual one.
 type Options struct {
 	// Nodes is the number of nodes, up to 100: node-1, node-2 and so on. 0 means 3.
 	Nodes int
-	// Progress is told about work that takes long. Nil means standard error.
+	// Progress receives a line about work that takes long. Nil means standard error.
 	Progress io.Writer
 
-	port     int      // what the supervisor tries first
-	programs Programs // instead of the built ones
+	port     int      // the first port that the supervisor tries, if not 0
+	programs Programs // in place of the built programs, if not nil
 }
 
 func (o Options) progress() io.Writer {
@@ -36,32 +36,32 @@ func (o Options) progress() io.Writer {
 
 // Plane is a running control plane.
 type Plane struct {
-	// Dir is the state directory. It holds the log of each program, and goes when
-	// the control plane stops.
+	// Dir is the state directory. It holds the log of each program, and is removed
+	// when the control plane stops.
 	Dir string
 	// Admin may do everything.
 	Admin User
 	// Kubectl is the path of a kubectl of the API server's version.
 	Kubectl string
-	// AuditLog is the path of the API server's audit log. It has every request at
-	// the level Metadata.
+	// AuditLog is the path of the API server's audit log, which has every request
+	// at the level Metadata.
 	AuditLog string
 
 	stop    func() error
 	stopped <-chan struct{}
 }
 
-// User is somebody who can talk to the API server.
+// User is a user of the API server.
 type User struct {
 	// Kubeconfig is the path of a kubeconfig.
 	Kubeconfig string
-	// Config is the same for clients, without a limit of requests per second.
+	// Config is the same for clients in this process. They have no rate limit.
 	Config *rest.Config
 }
 
-// Start builds the programs if need be, starts a control plane of its own for the
-// caller, and returns when it can run pods. ctx is for the start alone. The control
-// plane stops with Stop, or when the calling process ends.
+// Start builds the programs if need be, starts a control plane for the caller alone,
+// and returns when it can run pods. ctx limits the start only. The control plane
+// stops at Stop, or when the calling process ends.
 func Start(ctx context.Context, options Options) (*Plane, error) {
 	return start(ctx, options, order{})
 }
@@ -79,7 +79,7 @@ func start(ctx context.Context, options Options, order order) (*Plane, error) {
 		order.Nodes = 3
 	}
 	if order.Nodes < 0 || order.Nodes > maxNodes {
-		return nil, fmt.Errorf("%d nodes: there can be from 1 to %d", order.Nodes, maxNodes)
+		return nil, fmt.Errorf("%d nodes: must be from 1 to %d", order.Nodes, maxNodes)
 	}
 	supervisor, err := startSupervisor(ctx, order)
 	if err != nil {
@@ -93,8 +93,8 @@ func start(ctx context.Context, options Options, order order) (*Plane, error) {
 	return plane, nil
 }
 
-// openPlane returns the control plane that works in a state directory. How to stop
-// it is left to the caller.
+// openPlane returns the control plane that runs in a state directory. The caller
+// sets how to stop it.
 func openPlane(dir string, built Programs) (*Plane, error) {
 	admin, err := openUser(kubeconfigFile(dir))
 	if err != nil {
@@ -112,15 +112,15 @@ func openUser(kubeconfig string) (User, error) {
 	return User{Kubeconfig: kubeconfig, Config: config}, nil
 }
 
-// Stop ends the control plane and waits until nothing is left of it. If it had
-// ended before, because one of its programs did, the error says which and why.
+// Stop ends the control plane and waits until nothing is left of it. If it ended
+// earlier because one of its programs did, the error says which and why.
 func (p *Plane) Stop() error { return p.stop() }
 
-// Stopped is closed when a control plane that Start started has ended, for whatever
-// reason.
+// Stopped returns a channel that is closed when the control plane has ended, for
+// whatever reason. It is nil for one that Up returned.
 func (p *Plane) Stopped() <-chan struct{} { return p.stopped }
 
-// ServiceAccount returns a ServiceAccount as a user, with a token for a day.
+// ServiceAccount returns the ServiceAccount as a user, with a token for 24 hours.
 func (p *Plane) ServiceAccount(ctx context.Context, namespace, name string) (User, error) {
 	client, err := kubernetes.NewForConfig(p.Admin.Config)
 	if err != nil {

@@ -17,16 +17,16 @@ type process struct {
 }
 
 // startProcess starts a program in the state directory, and calls exited when it
-// ends. Call it from the supervisor's main goroutine only (see dieWithParent).
+// ends. Only the supervisor's main goroutine may call it (see dieWithParent).
 func startProcess(dir, name, path string, args []string, exited func(error)) (*process, error) {
 	log, err := os.Create(logFile(dir, name))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = log.Close() }() // the program has its own
+	defer func() { _ = log.Close() }() // the program has its own descriptor
 	cmd := exec.Command(path, args...)
 	cmd.Dir = dir
-	// Nothing of the user's environment, as ETCD_… and KWOK_… variables are flags.
+	// Nothing of the user's environment: variables such as ETCD_… and KWOK_… act as flags.
 	cmd.Env = []string{"HOME=" + dir, "TMPDIR=" + dir}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = dieWithParent(syscall.SIGKILL)
@@ -36,7 +36,7 @@ func startProcess(dir, name, path string, args []string, exited func(error)) (*p
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
-		// The error says no more than the state that exitError describes.
+		// The error adds nothing to the state, which exitError describes.
 		_ = cmd.Wait()
 		exited(exitError(name, cmd.ProcessState, log.Name()))
 	}()
@@ -45,18 +45,18 @@ func startProcess(dir, name, path string, args []string, exited func(error)) (*p
 
 func logFile(dir, program string) string { return filepath.Join(dir, program+".log") }
 
-// kill ends the process and waits for that. The programs' state is thrown away,
-// so there is nothing that they would have to save.
+// kill ends the process at once and waits until it has ended. Its state is thrown
+// away, so it has nothing to save.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill() // fails if it has ended
 	<-p.done
 }
 
-// errPortTaken is why the API server did not start if somebody else took its port
-// between our look and its start.
-var errPortTaken = errors.New("the port was taken meanwhile")
+// errPortTaken says that another program took the API server's port after freePort
+// had found it free.
+var errPortTaken = errors.New("another program took the port")
 
-// exitError says how a program ended and what it said last.
+// exitError says how a program ended, with the last lines of its log.
 func exitError(name string, state *os.ProcessState, logPath string) error {
 	how := "was ended by " + state.String()
 	if state.Exited() {
@@ -70,7 +70,7 @@ func exitError(name string, state *os.ProcessState, logPath string) error {
 	return err
 }
 
-// lastLines returns the end of a log.
+// lastLines returns the last ten lines of a log, or why it cannot be read.
 func lastLines(path string) string {
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -4,6 +4,6 @@ package local
 
 import "syscall"
 
-// dieWithParent is a service of Linux. Elsewhere a supervisor that is killed with
-// SIGKILL leaves its programs running.
+// dieWithParent does nothing, because only Linux can do it. Here a supervisor that
+// is killed with SIGKILL leaves its programs running.
 func dieWithParent(syscall.Signal) *syscall.SysProcAttr { return nil }

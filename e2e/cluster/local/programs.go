@@ -14,12 +14,12 @@ import (
 	"time"
 )
 
-// program is a program of the control plane, and where its source is.
+// program is a program of the control plane, and the package it is built from.
 type program struct {
 	name       string
-	module     string // the directory in e2e/tools whose go.mod has its version
+	module     string // the directory in e2e/tools whose go.mod pins its version
 	path       string
-	firstBuild string // how long it takes on 2 cores while nothing is compiled
+	firstBuild string // how long it takes on 2 cores with nothing compiled yet
 }
 
 const (
@@ -31,7 +31,7 @@ const (
 	kwok              = "kwok"
 )
 
-// programs are ordered so that each build profits from the ones before.
+// programs are ordered so that each build reuses what earlier ones have compiled.
 var programs = []program{
 	{etcd, "kubernetes", "go.etcd.io/etcd/server/v3", "1 minute"},
 	{apiServer, "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", "7 minutes"},
@@ -44,9 +44,9 @@ var programs = []program{
 // Programs are the paths of the built programs, by their names.
 type Programs map[string]string
 
-// Build builds the programs that are not in the cache yet, and tells progress
-// how far it is. That takes about 15 minutes on 2 cores the first time; call it
-// before tests that have a time limit.
+// Build builds the programs that are not in the cache yet, and writes lines about
+// it to progress. The first time takes about 15 minutes on 2 cores: call it before
+// tests that have a time limit.
 func Build(ctx context.Context, progress io.Writer) (Programs, error) {
 	cache, err := cacheDir()
 	if err != nil {
@@ -73,7 +73,7 @@ func Build(ctx context.Context, progress io.Writer) (Programs, error) {
 	return built, nil
 }
 
-// build builds one program of the module, unless somebody did already.
+// build builds one program of the module, unless it is in the cache.
 func (m *toolModule) build(ctx context.Context, p program, progress io.Writer) (string, error) {
 	path := filepath.Join(m.bin, p.name)
 	if exists(path) {
@@ -83,7 +83,7 @@ func (m *toolModule) build(ctx context.Context, p program, progress io.Writer) (
 		return "", err
 	}
 	locked, err := lock(ctx, filepath.Join(m.bin, "lock"), func() {
-		report(progress, "%s: waiting for another process that builds", p.name)
+		report(progress, "%s: waiting for a build of another process", p.name)
 	})
 	if err != nil {
 		return "", err
@@ -93,7 +93,7 @@ func (m *toolModule) build(ctx context.Context, p program, progress io.Writer) (
 		return path, nil
 	}
 
-	// A directory of our own for what go build drops when it is killed.
+	// Its own directory, because a killed go build leaves files behind.
 	temp := filepath.Join(m.bin, "tmp")
 	if err := os.RemoveAll(temp); err != nil {
 		return "", err
@@ -117,7 +117,7 @@ func (m *toolModule) build(ctx context.Context, p program, progress io.Writer) (
 	return path, errors.Join(os.Rename(unfinished, path), os.RemoveAll(temp))
 }
 
-// runTicking runs a build and says every now and then that it still runs.
+// runTicking runs a build and says every 15 seconds that it still runs.
 func runTicking(cmd *exec.Cmd, name string, progress io.Writer) error {
 	start := time.Now()
 	done := make(chan error, 1)
@@ -140,7 +140,7 @@ func runTicking(cmd *exec.Cmd, name string, progress io.Writer) error {
 	}
 }
 
-// report tells progress a line; that nobody hears it is no reason to stop.
+// report writes a line to progress. A failure to write is no reason to stop.
 func report(progress io.Writer, format string, args ...any) {
 	_, _ = fmt.Fprintf(progress, format+"\n", args...)
 }

@@ -32,14 +32,14 @@ func TestTwoAtOnce(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = plane.Stop() })
 		if got := kubectlNodes(t, plane); got != i+1 {
-			t.Errorf("control plane %d has %d nodes", i, got)
+			t.Errorf("control plane %d has %d nodes, want %d", i, got, i+1)
 		}
 	}
 	if err := planes[0].Stop(); err != nil {
 		t.Error(err)
 	}
 	if got := kubectlNodes(t, planes[1]); got != 2 {
-		t.Errorf("with the other one stopped it has %d nodes", got)
+		t.Errorf("control plane 1 has %d nodes after control plane 0 was stopped, want 2", got)
 	}
 }
 
@@ -52,7 +52,7 @@ func TestTakenPort(t *testing.T) {
 	taken := listener.Addr().(*net.TCPAddr).Port
 	plane := startPlane(t, Options{Nodes: 1, port: taken})
 	if strings.HasSuffix(plane.Admin.Config.Host, ":"+strconv.Itoa(taken)) {
-		t.Error("it uses the port that is taken")
+		t.Error("the API server listens on the port that was taken")
 	}
 }
 
@@ -79,7 +79,7 @@ func TestStartThatTakesTooLong(t *testing.T) {
 	defer cancel()
 	_, err := start(ctx, Options{programs: programs}, order{Name: name})
 	if !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v, want the end of the time", err)
+		t.Errorf("got %v, want context.DeadlineExceeded", err)
 	}
 	for _, want := range []string{"wait for 3 of 3 nodes", "the last lines of kwok:\nI sleep\n"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -105,7 +105,7 @@ func TestUpAndDown(t *testing.T) {
 	}
 	supervisor := supervisorPID(t, plane.Dir)
 	if got := kubectlNodes(t, plane); got != 1 {
-		t.Errorf("it has %d nodes", got)
+		t.Errorf("the control plane has %d nodes, want 1", got)
 	}
 	if wasUp, err := Down(t.Context(), name); err != nil || !wasUp {
 		t.Errorf("down: %v, %v", wasUp, err)
@@ -116,7 +116,7 @@ func TestUpAndDown(t *testing.T) {
 	}
 }
 
-// replaced returns the programs with a shell script in the place of one.
+// replaced returns the programs, one of them replaced by a shell script.
 func replaced(t *testing.T, program, script string) Programs {
 	t.Helper()
 	programs, err := Build(t.Context(), os.Stderr)
@@ -130,7 +130,7 @@ func replaced(t *testing.T, program, script string) Programs {
 	return programs
 }
 
-// ownName returns a name that no other process takes, and its state directory.
+// ownName returns a name that no other process uses, and its state directory.
 func ownName(t *testing.T) (name, dir string) {
 	t.Helper()
 	name = fmt.Sprintf("test-%d", os.Getpid())

@@ -12,15 +12,15 @@ import (
 	"syscall"
 )
 
-// state is the directory of one control plane. Whether its supervisor lives is
-// told by the lock on its pid file, as a pid alone may belong to somebody else by
-// now.
+// state is the directory of one control plane. Its supervisor lives exactly as long
+// as the pid file is locked. The pid alone proves nothing: another process may have
+// it by now.
 type state struct {
 	dir string
 	pid *fileLock
 }
 
-// cacheDir is where everything that this package writes is.
+// cacheDir returns the directory that holds everything this package writes.
 func cacheDir() (string, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
@@ -39,7 +39,7 @@ func planesDir() (string, error) {
 }
 
 // newState makes a state directory and locks it for this process. Without a name
-// it takes an unused one. It also sweeps what killed supervisors left behind.
+// it chooses an unused one. It also removes what killed supervisors left behind.
 func newState(ctx context.Context, name string) (*state, error) {
 	planes, err := planesDir()
 	if err != nil {
@@ -58,7 +58,7 @@ func newState(ctx context.Context, name string) (*state, error) {
 	if name == "" {
 		dir, err = os.MkdirTemp(planes, "unnamed-")
 	} else if err = os.Mkdir(dir, 0o700); errors.Is(err, fs.ErrExist) {
-		err = fmt.Errorf("the local control plane %q is up already, or starting or stopping just now", name)
+		err = fmt.Errorf("the local control plane %q is already up, starting or stopping", name)
 	}
 	if err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func sweepStale(ctx context.Context) error {
 	return sweep(planes)
 }
 
-// sweep is sweepStale for who has the lock on the planes.
+// sweep is sweepStale for a caller that has the lock on the planes.
 func sweep(planes string) error {
 	entries, err := os.ReadDir(planes)
 	if err != nil {
@@ -122,9 +122,11 @@ func sweep(planes string) error {
 	return nil
 }
 
-// supervisorOf returns the pid of the live supervisor of a state directory, or 0.
+// supervisorOf returns the pid of the state directory's supervisor, or 0 if none
+// lives.
 func supervisorOf(ctx context.Context, dir string) (int, error) {
-	// A look takes the lock for a moment; nobody may mistake that for life.
+	// The check below locks the pid file for a moment. Without this lock another
+	// process could mistake that for a live supervisor.
 	lock, err := lockPlanes(ctx, filepath.Dir(dir))
 	if err != nil {
 		return 0, err
@@ -148,7 +150,7 @@ func supervisorOf(ctx context.Context, dir string) (int, error) {
 	return strconv.Atoi(strings.TrimSpace(string(text)))
 }
 
-// lockPlanes keeps other processes from making, removing and looking at state
+// lockPlanes keeps other processes from making, removing and examining state
 // directories.
 func lockPlanes(ctx context.Context, planes string) (*fileLock, error) {
 	return lock(ctx, planes+".lock", nil)
@@ -161,7 +163,7 @@ func exists(path string) bool {
 
 func pidFile(dir string) string { return filepath.Join(dir, "supervisor.pid") }
 
-// killGroup ends a supervisor and its programs, which are in its process group.
+// killGroup kills a supervisor and its programs, which are in its process group.
 func killGroup(supervisor int) error {
 	if err := syscall.Kill(-supervisor, syscall.SIGKILL); !errors.Is(err, syscall.ESRCH) {
 		return err

@@ -16,27 +16,29 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// A supervisor is a process that owns the programs of one control plane. It is not
-// the one that asked for the control plane, since that may be killed, or be a test
-// binary that panics at its time limit, and could then not clean up. The supervisor
-// notices by the end of its standard input, which is a pipe from its parent.
+// A supervisor is a process that owns the programs of one control plane. It is a
+// child of the process that asked for the control plane. That process may be
+// killed, or be a test binary that panics at its time limit, and could then not
+// clean up. The supervisor notices when its standard input, a pipe from its parent,
+// ends.
 //
-// It is the importing program itself, started once more with supervisorEnv set, as
-// any other program would have to be built and found first. That is why this
-// package takes over in init, before main or a test's flags get to see anything.
+// The supervisor is the importing program itself, started once more with
+// supervisorEnv set, because any other program would first have to be built and
+// found. This package therefore takes over in init, before main and before a test
+// parses its flags.
 const supervisorEnv = "ACTIVE_STANDBY_CONTROLLER_LOCAL_SUPERVISOR"
 
-// order is what supervisorEnv holds.
+// order tells a supervisor what to run. supervisorEnv holds it as JSON.
 type order struct {
-	Name     string // of the state directory; without one it gets any
-	Detached bool   // once ready, outlive the parent and stop at a signal only
+	Name     string // of the state directory; any unused one if empty
+	Detached bool   // once ready, outlive the parent and stop only at a signal
 	Nodes    int
 	Port     int // to try first, if not 0
 	Programs Programs
 }
 
-// readyLine is what a supervisor prints, followed by the state directory, once the
-// control plane works. Whatever else it prints is why it stopped.
+// readyLine begins the line that a supervisor prints once the control plane works.
+// The state directory follows. Everything else that it prints says why it stopped.
 const readyLine = "ready "
 
 func init() {
@@ -46,9 +48,9 @@ func init() {
 }
 
 func supervisorMain(text string) int {
-	// For dieWithParent: the main goroutine starts all programs, and returns last.
+	// For dieWithParent: the main goroutine starts all programs and ends last.
 	runtime.LockOSThread()
-	// Whoever reads our output may be gone by the time we print.
+	// The parent, which reads the output, may be gone by then.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
@@ -117,7 +119,7 @@ func runControlPlane(ctx context.Context, dir string, port int, order order, rea
 	return err
 }
 
-// publish writes the admin's kubeconfig, at once.
+// publish writes the admin's kubeconfig. It appears at once, never half written.
 func publish(dir string, admin *rest.Config) error {
 	unfinished := kubeconfigFile(dir) + ".tmp"
 	if err := writeKubeconfig(unfinished, admin); err != nil {
@@ -126,5 +128,6 @@ func publish(dir string, admin *rest.Config) error {
 	return os.Rename(unfinished, kubeconfigFile(dir))
 }
 
-// kubeconfigFile is the admin's. That it exists says that the control plane works.
+// kubeconfigFile is the path of the admin's kubeconfig, which exists once the
+// control plane works.
 func kubeconfigFile(dir string) string { return filepath.Join(dir, "kubeconfig") }

@@ -15,26 +15,26 @@ import (
 	"k8s.io/apimachinery/pkg/util/version"
 )
 
-// toolModule is a module in e2e/tools: what programs are built from, and how.
+// toolModule is a module in e2e/tools, and how programs are built from it.
 type toolModule struct {
 	dir   string
 	flags []string
-	bin   string // where its programs go
+	bin   string // the directory of its built programs
 }
 
-// toolsDir finds e2e/tools from wherever in the e2e module this runs. (The
-// compiler's idea of where this file is would be lost with -trimpath.)
+// toolsDir finds e2e/tools from any directory of the e2e module. It asks the go
+// command because the path of this source file is lost with -trimpath.
 func toolsDir(ctx context.Context) (string, error) {
 	const module = "qoqo.dev/active-standby-controller/e2e"
 	dir, err := output(exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module))
 	if err != nil {
-		return "", fmt.Errorf("find the module %s, inside which this has to run: %w", module, err)
+		return "", fmt.Errorf("find the module %s, inside which this must run: %w", module, err)
 	}
 	return filepath.Join(dir, "tools"), nil
 }
 
-// loadToolModule reads a module and gives its programs a directory in bin that
-// is named after everything they depend on.
+// loadToolModule reads a module. Its programs get a directory in bin whose name has
+// a hash of everything they depend on, so that none is used when that changes.
 func loadToolModule(ctx context.Context, dir, bin string) (*toolModule, error) {
 	m := &toolModule{dir: dir}
 	kubernetes, err := m.requiredVersion(ctx, "k8s.io/kubernetes")
@@ -67,7 +67,7 @@ func loadToolModule(ctx context.Context, dir, bin string) (*toolModule, error) {
 	return m, nil
 }
 
-// requiredVersion returns the version at which go.mod requires a module, or nil.
+// requiredVersion returns the version of a module that go.mod requires, or nil.
 func (m *toolModule) requiredVersion(ctx context.Context, path string) (*version.Version, error) {
 	text, err := output(m.goCommand(ctx, "mod", "edit", "-json"))
 	if err != nil {
@@ -87,7 +87,7 @@ func (m *toolModule) requiredVersion(ctx context.Context, path string) (*version
 	return nil, nil
 }
 
-// goCommand is a go command on the module alone, also where a workspace is used.
+// goCommand returns a go command for the module alone, even inside a workspace.
 func (m *toolModule) goCommand(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = m.dir

@@ -5,14 +5,15 @@ import (
 	"time"
 )
 
-// Lost are the requests without an answer.
+// Lost returns the requests without a good answer.
 func Lost(requests []Request) []Request {
 	return slices.DeleteFunc(slices.Clone(requests), func(r Request) bool { return r.Error == "" })
 }
 
-// Answered are the requests that were sent once there was an answer. Of those
-// before, which may overtake each other while a name is resolved, nobody can say
-// that they should have been answered. If there never was one, they are all.
+// Answered returns the requests that were sent after the first good answer had
+// arrived. Earlier ones may overtake each other while a name is being resolved, so
+// that it is unknown whether they should have been answered. Without any good answer
+// it returns all requests.
 func Answered(requests []Request) []Request {
 	var since time.Time
 	for _, r := range requests {
@@ -23,9 +24,9 @@ func Answered(requests []Request) []Request {
 	return slices.DeleteFunc(slices.Clone(requests), func(r Request) bool { return r.Sent.Before(since) })
 }
 
-// Stints are who answered, in turns, of requests in the order in which they were
-// sent. One that was sent before the next one's first answer was there may have
-// been routed before, so that its answer is no turn of its own.
+// Stints returns the servers that answered, in turns. The requests must be in the
+// order of sending. A request that was sent before the next server's first answer
+// arrived may have been routed earlier, so its answer does not begin a new turn.
 func Stints(requests []Request) (stints []Answer) {
 	var since time.Time
 	for _, r := range requests {

@@ -18,14 +18,14 @@ func TestStints(t *testing.T) {
 		requests []request
 		want     string
 	}{
-		"nobody":                         {},
-		"one":                            {[]request{{"a", 0, 1}, {"a", 2, 3}}, "a"},
-		"a switch":                       {[]request{{"a", 0, 1}, {"b", 2, 3}, {"b", 4, 5}}, "a b"},
-		"in flight at the switch":        {[]request{{"a", 0, 1}, {"b", 2, 4}, {"a", 3, 5}, {"b", 6, 7}}, "a b"},
-		"the old one answers again":      {[]request{{"a", 0, 1}, {"b", 2, 3}, {"a", 4, 5}, {"b", 6, 7}}, "a b a b"},
-		"a lost request is nobody's":     {[]request{{"a", 0, 1}, {"", 2, 3}, {"a", 4, 5}}, "a"},
-		"there and back":                 {[]request{{"a", 0, 1}, {"b", 2, 3}, {"a", 9, 10}}, "a b a"},
-		"a third one is never in flight": {[]request{{"a", 0, 1}, {"b", 2, 5}, {"c", 3, 4}}, "a b c"},
+		"no request is no stint":     {},
+		"one server is one stint":    {[]request{{"a", 0, 1}, {"a", 2, 3}}, "a"},
+		"two servers are two stints": {[]request{{"a", 0, 1}, {"b", 2, 3}, {"b", 4, 5}}, "a b"},
+		"a late answer of a request in flight at the switch does not count": {[]request{{"a", 0, 1}, {"b", 2, 4}, {"a", 3, 5}, {"b", 6, 7}}, "a b"},
+		"the old server that answers again has a stint of its own":          {[]request{{"a", 0, 1}, {"b", 2, 3}, {"a", 4, 5}, {"b", 6, 7}}, "a b a b"},
+		"a lost request does not end a stint":                               {[]request{{"a", 0, 1}, {"", 2, 3}, {"a", 4, 5}}, "a"},
+		"a switch and a switch back are three stints":                       {[]request{{"a", 0, 1}, {"b", 2, 3}, {"a", 9, 10}}, "a b a"},
+		"a third server begins a stint even in flight":                      {[]request{{"a", 0, 1}, {"b", 2, 5}, {"c", 3, 4}}, "a b c"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -1,30 +1,30 @@
-// Package record is what the target's client writes and tests read: a line of
-// JSON for each request.
+// Package record has the types that the target's client writes and tests read, a
+// line of JSON for each request, and the analysis that tests share.
 package record
 
 import "time"
 
-// Answer is what the target's server says of itself.
+// Answer is how the target's server identifies itself.
 type Answer struct {
 	Pod string `json:"pod"`
-	// Boot is when the process began, to tell incarnations of a pod apart.
+	// Boot is when the process started. It tells incarnations of a pod apart.
 	Boot time.Time `json:"boot"`
 }
 
-// Request is a request or a lookup, and what came of it.
+// Request is a request or a lookup, and its outcome.
 type Request struct {
-	// Number counts a client's requests from 1 as they are sent. One that is missing is
-	// not yet done.
+	// Number counts a client's requests from 1 as they are sent. A number without a
+	// line belongs to a request that is not done yet.
 	Number int       `json:"number"`
 	Sent   time.Time `json:"sent"`
 	Done   time.Time `json:"done"`
-	// Answer is who answered; of a lookup it is empty.
+	// Answer identifies the server that answered. A lookup has none.
 	Answer
-	// Addresses are what the name resolved to, in order; of a lookup only.
+	// Addresses are what the name of a lookup resolved to, sorted.
 	Addresses []string `json:"addresses,omitempty"`
-	// Connection is the client's end of the connection, which no other one has; of a
-	// client that keeps its connection only.
+	// Connection is the client's address and port, which identify a connection. Only
+	// a client that keeps its connection sets it.
 	Connection string `json:"connection,omitempty"`
-	// Error is why there was no answer.
+	// Error says why there was no good answer. It is empty if there was one.
 	Error string `json:"error,omitempty"`
 }

@@ -17,8 +17,9 @@ import (
 	"qoqo.dev/active-standby-controller/e2e/traffic/record"
 )
 
-// repeat asks at a steady rate, and writes each result when it is there. It does
-// not wait for answers; or, if it waits, it asks later when one is late.
+// repeat sends requests at a steady rate, and writes the record of each when it is
+// done. It does not wait for answers, unless waits is true: then a late answer
+// delays the next request.
 func repeat(ctx context.Context, out io.Writer, every, timeout time.Duration, waits bool, ask func(context.Context, *record.Request) error) error {
 	var lock sync.Mutex
 	lines := json.NewEncoder(out)
@@ -32,7 +33,7 @@ func repeat(ctx context.Context, out io.Writer, every, timeout time.Duration, wa
 		r.Done = time.Now()
 		lock.Lock()
 		defer lock.Unlock()
-		_ = lines.Encode(r) // nobody is there to be told
+		_ = lines.Encode(r) // there is no other place to report it
 	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -50,10 +51,12 @@ func repeat(ctx context.Context, out io.Writer, every, timeout time.Duration, wa
 	}
 }
 
-// request asks over a new connection, as that is what kube-proxy decides on.
+// request sends each request over a new connection, because kube-proxy chooses a pod
+// for each connection.
 //
-// To connect takes no longer than timeout: the transport goes on with it when the
-// request is over, and would use a connection to where the Service once led.
+// Connecting takes no longer than timeout. Otherwise the transport would go on
+// connecting after the request is over, and use the connection, to wherever the
+// Service led then, for a later request.
 func request(url string, timeout time.Duration) func(context.Context, *record.Request) error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: newPorts(timeout)}}
 	return func(ctx context.Context, r *record.Request) error {
@@ -80,9 +83,9 @@ func read(response *http.Response) (status int, body []byte, err error) {
 	return response.StatusCode, body, err
 }
 
-// answer takes who has answered from it.
+// answer fills in the record from the answer.
 func answer(status int, body []byte, r *record.Request) error {
-	// Also who cannot serve says who it is.
+	// A server that cannot serve identifies itself too.
 	err := json.Unmarshal(body, &r.Answer)
 	if status != http.StatusOK {
 		return fmt.Errorf("status %d %s", status, http.StatusText(status))
@@ -90,10 +93,10 @@ func answer(status int, body []byte, r *record.Request) error {
 	return err
 }
 
-// newPorts dials from a port of its own each time. The kernel would use ports
-// again, and the nodes' connection tracking leads what comes from the port of an
-// unanswered connection to the same dead endpoint for two minutes, wherever the
-// Service leads by then (nf_conntrack_tcp_timeout_syn_sent).
+// newPorts returns a dialer that uses a new local port each time. The kernel would
+// reuse ports. For two minutes (nf_conntrack_tcp_timeout_syn_sent) the nodes'
+// connection tracking leads a connection from the port of an unanswered one to the
+// same dead endpoint, wherever the Service leads by then.
 func newPorts(timeout time.Duration) func(ctx context.Context, network, address string) (net.Conn, error) {
 	const first, last = 10_000, 65_535
 	var next atomic.Uint32
@@ -103,14 +106,14 @@ func newPorts(timeout time.Duration) func(ctx context.Context, network, address 
 			dialer := net.Dialer{Timeout: timeout, LocalAddr: &net.TCPAddr{Port: port}}
 			connection, err := dialer.DialContext(ctx, network, address)
 			if errors.Is(err, syscall.EADDRINUSE) {
-				continue // somebody else's
+				continue // another program has the port
 			}
 			return connection, err
 		}
 	}
 }
 
-// lookup resolves a name as the pod's /etc/resolv.conf says.
+// lookup resolves a name with the pod's /etc/resolv.conf.
 func lookup(name string) func(context.Context, *record.Request) error {
 	return func(ctx context.Context, r *record.Request) (err error) {
 		r.Addresses, err = net.DefaultResolver.LookupHost(ctx, name)

@@ -12,16 +12,16 @@ import (
 )
 
 // kept is a connection that is used until it breaks, the server closes it, or an answer
-// does not come in time. http.Transport gives one up also for no other reason than that
-// the machine is busy.
+// is late. It is not a connection of http.Transport, because that gives up connections
+// merely because the machine is busy.
 type kept struct {
 	url        string
-	connection net.Conn // nil if there is none
+	connection net.Conn // nil before the first request, and after the end
 	answers    *bufio.Reader
 }
 
-// request asks over the last connection, if there is one. If that turns out to be
-// broken it asks once more, over a new one, and the request is not lost.
+// request uses the existing connection. If that turns out to be broken, it tries once
+// more over a new one, so that the request is not lost.
 func (k *kept) request(ctx context.Context, r *record.Request) error {
 	used := k.connection != nil
 	err := k.ask(ctx, r)

@@ -1,13 +1,13 @@
-// Target is the workload of the tests on kind, and their client, in one static
-// program that needs nothing of its image:
+// Target is the workload of the tests on kind, and its client. It is one static
+// program, which needs no other file in its image:
 //
 //	target serve                   answers with the pod's name, over HTTP
-//	target serve -lock FILE        does so if no other process of the node that serves with that file has
-//	target request -url URL        asks again and again, over a new connection each time
-//	target request -keep -url URL  does so over one connection that is kept
+//	target serve -lock FILE        answers so only if it can lock the file, which one process of a node can
+//	target request -url URL        sends requests again and again, over a new connection each time
+//	target request -keep -url URL  sends them over one connection that is kept
 //	target lookup -name NAME       resolves a name again and again
 //
-// What a client sees it prints, a line of JSON for each request.
+// A client prints a line of JSON for each request, with what came of it.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 )
 
 func main() {
-	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM) // the process ends with it
+	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM) // never stopped: the process ends first
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -36,8 +36,8 @@ func run(ctx context.Context, args []string) error {
 	switch args[0] {
 	case "serve":
 		address := flags.String("address", ":8080", "where to listen")
-		grace := flags.Duration("grace", 0, "for how long to go on after SIGTERM")
-		path := flags.String("lock", "", "a file that only one process may have locked; it does so with its first answer")
+		grace := flags.Duration("grace", 0, "how long to go on serving after SIGTERM")
+		path := flags.String("lock", "", "file to lock at the first answer; while another process has it locked, answers are 409")
 		if err := flags.Parse(args[1:]); err != nil {
 			return err
 		}
@@ -47,11 +47,11 @@ func run(ctx context.Context, args []string) error {
 		}
 		return serve(ctx, *address, *grace, lock)
 	case "request", "lookup":
-		url := flags.String("url", "", "what to request")
-		keep := flags.Bool("keep", false, "to keep the connection, and wait for each answer")
-		name := flags.String("name", "", "what to look up")
-		every := flags.Duration("every", 20*time.Millisecond, "how often")
-		timeout := flags.Duration("timeout", time.Second, "after which a request is lost")
+		url := flags.String("url", "", "URL to request")
+		keep := flags.Bool("keep", false, "keep the connection, and wait for each answer")
+		name := flags.String("name", "", "name to look up")
+		every := flags.Duration("every", 20*time.Millisecond, "time between two requests")
+		timeout := flags.Duration("timeout", time.Second, "time after which a request is lost")
 		if err := flags.Parse(args[1:]); err != nil {
 			return err
 		}

@@ -13,8 +13,8 @@ import (
 	"qoqo.dev/active-standby-controller/e2e/traffic/record"
 )
 
-// serve answers until ctx is done and the grace period is over, and then ends
-// without waiting for anybody.
+// serve answers until ctx is done and the grace period is over. Then it returns
+// without waiting for open connections.
 func serve(ctx context.Context, address string, grace time.Duration, lock *lock) error {
 	pod, err := os.Hostname()
 	if err != nil {
@@ -40,11 +40,11 @@ func serve(ctx context.Context, address string, grace time.Duration, lock *lock)
 	}
 }
 
-// handler answers /, and /ready for a readiness probe, which POST /ready/true
-// and /ready/false switch. After POST /failing/true and until /failing/false
-// neither is answered well, as of an application that noticed that it cannot
-// serve; but it still says who it is. So it does where another process has the lock,
-// and it then answers / with a conflict.
+// handler answers / with answer, and /ready for a readiness probe. POST /ready/false
+// makes the probe fail, and POST /ready/true makes it succeed again. POST
+// /failing/true makes both answers 503, until POST /failing/false, as of an
+// application that knows that it cannot serve. While another process has the lock, /
+// is answered with 409. In either case the body still has the answer.
 func handler(answer record.Answer, lock *lock) http.Handler {
 	var unready, failing atomic.Bool
 	mux := http.NewServeMux()

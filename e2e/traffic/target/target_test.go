@@ -19,9 +19,9 @@ import (
 	"qoqo.dev/active-standby-controller/e2e/traffic/record"
 )
 
-// Each request has a connection of its own; or one serves for all, those with an
-// error among them, until an answer does not come in time, it breaks, or the server says
-// that it is the last.
+// Each request has a connection of its own. With -keep one connection serves all
+// requests, even those with an error, until an answer is late, it breaks, or the server
+// closes it.
 func TestConnections(t *testing.T) {
 	for keep, want := range map[bool][4]int32{false: {4, 6, 7, 9}, true: {1, 2, 3, 4}} {
 		t.Run(fmt.Sprintf("keep %t", keep), func(t *testing.T) {
@@ -52,14 +52,14 @@ func TestConnections(t *testing.T) {
 			if keep {
 				asks = (&kept{url: server.URL}).request
 			}
-			said := map[string]bool{} // of the connections
+			recorded := map[string]bool{} // by connection
 			ask := func(ctx context.Context, pod string, well bool) {
 				t.Helper()
 				var r record.Request
 				if err := asks(ctx, &r); r.Pod != pod || (err == nil) != well {
-					t.Errorf("the pod %q answered, want %q: %v", r.Pod, pod, err)
+					t.Errorf("pod %q answered, want %q and success %t: %v", r.Pod, pod, well, err)
 				}
-				said[r.Connection] = true
+				recorded[r.Connection] = true
 			}
 			ask(t.Context(), "web-0", true)
 			post(target, "/failing/true")
@@ -78,27 +78,27 @@ func TestConnections(t *testing.T) {
 			giveUp.Store(&cancel)
 			ask(ctx, "", false)
 			ask(t.Context(), "web-0", true)
-			check("after one that hangs", want[1])
+			check("after an answer that hangs", want[1])
 			server.CloseClientConnections()
 			ask(t.Context(), "web-0", true)
-			check("after one that breaks", want[2])
+			check("after a connection that breaks", want[2])
 			last.Store(true)
 			ask(t.Context(), "web-0", true)
 			ask(t.Context(), "web-0", true)
-			check("after one that ends", want[3])
-			if keep != (len(said) == int(want[3])) || keep == said[""] {
-				t.Errorf("%d connections, which are said to be %v", want[3], said)
+			check("after a connection that the server closes", want[3])
+			if keep != (len(recorded) == int(want[3])) || keep == recorded[""] {
+				t.Errorf("recorded connections %v, want %d if they are kept, else none", recorded, want[3])
 			}
 		})
 	}
 }
 
-// A request waits for a late answer, or does not.
+// A late answer delays the next request only if repeat waits for answers.
 func TestRepeat(t *testing.T) {
 	for _, waits := range []bool{false, true} {
 		var out bytes.Buffer
 		synctest.Test(t, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 995*time.Millisecond) // between two ticks
+			ctx, cancel := context.WithTimeout(t.Context(), 995*time.Millisecond) // ends between two ticks
 			defer cancel()
 			late := func(ctx context.Context, _ *record.Request) error {
 				select {
@@ -136,8 +136,8 @@ func TestRepeat(t *testing.T) {
 	}
 }
 
-// An application that fails says so to its readiness probe; it may also be
-// not Ready, and serve.
+// A failing application fails its readiness probe. A pod that is not Ready may still
+// serve.
 func TestHandler(t *testing.T) {
 	target := handler(record.Answer{}, nil)
 	check := func(root, ready int) {
@@ -160,7 +160,7 @@ func TestHandler(t *testing.T) {
 	check(http.StatusOK, http.StatusOK)
 }
 
-// Who has taken the lock answers, and another one when that process has ended.
+// Only the process that has taken the lock serves, and once it has ended the next does.
 func TestLock(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
@@ -188,10 +188,10 @@ func TestLock(t *testing.T) {
 		check(master, http.StatusOK)
 		check(next, http.StatusConflict)
 	}
-	_ = old.file.Close() // as the kernel does
+	_ = old.file.Close() // as the kernel does at the end of a process
 	check(next, http.StatusOK)
 	if _, err := newLock(path + "another"); err == nil {
-		t.Error("a file that is not there can be locked")
+		t.Error("newLock accepts a file that does not exist")
 	}
 }
 
