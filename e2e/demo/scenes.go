@@ -94,8 +94,9 @@ func (d *demo) deleted(ctx context.Context) error {
 }
 
 // switchAfter lets the master fail or move, and says how long it took until the
-// Service's endpoint was another pod. If the plain Service dropped the old master's
-// endpoint too, it also says how long that took, to show what Kubernetes alone does.
+// Service's endpoint was another pod. If the plain Service had dropped the old
+// master's endpoint by then, it also says how long that took, to show how fast
+// Kubernetes alone is.
 func (d *demo) switchAfter(ctx context.Context, fail func(master string) error) error {
 	before, _ := d.endpoints.ready(service)
 	master := before[0]

@@ -11,7 +11,7 @@ import (
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
 )
 
-// Header says on what is measured.
+// Header describes the cluster and the probes with which it is measured.
 func Header(ctx context.Context, cluster *kind.Cluster) (h results.Header, err error) {
 	version, err := cluster.Client.Discovery().ServerVersion()
 	if err != nil {
