@@ -12,7 +12,7 @@ import (
 	"qoqo.dev/active-standby-controller/e2e/check/assert"
 )
 
-// Whichever node is asked, the master answers.
+// A request to any node reaches the master.
 func TestNodePort(t *testing.T) {
 	s := newScene(t)
 	master := *s.web("nodeport.yaml").Spec.HolderIdentity

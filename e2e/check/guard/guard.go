@@ -39,7 +39,7 @@ type Guard struct {
 	open sets.Set[string]
 	// leaving are Leases that may be deleted.
 	leaving sets.Set[string]
-	// epochs has the highest epoch of each Lease, and holders who held it in each.
+	// epochs has the highest epoch of each Lease, and holders its holder in each epoch.
 	epochs  map[string]int32
 	holders map[string]map[int32]string
 }

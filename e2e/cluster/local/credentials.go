@@ -48,7 +48,7 @@ func newCredentials(dir string) (*credentials, error) {
 		return nil, fmt.Errorf("make the key of the service account tokens: %w", err)
 	}
 
-	// The roles of the bootstrap policy do not suffice for kwok, nor for the
+	// The bootstrap policy has roles with too few rights for kwok, and for the
 	// controller manager, because its controllers share one user here.
 	groups := map[string]string{
 		adminUser:             "system:masters",

@@ -15,9 +15,9 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
-// The predecessor's master, a labelled pod without a Lease, stays the master,
-// and clients notice nothing.
-func TestMigration(t *testing.T) {
+// The predecessor's master, a labelled pod without a Lease, stays the master, and clients
+// lose nothing.
+func TestPredecessorWithOneMaster(t *testing.T) {
 	s := newScene(t)
 	var master string
 	var client *clientPod
@@ -42,8 +42,9 @@ func TestMigration(t *testing.T) {
 	client.check(-1, master, next)
 }
 
-// The predecessor never took a label away, so that two pods may have one.
-func TestMigrationFromTwoMasters(t *testing.T) {
+// The predecessor never removed a label, so that two pods may have it. One of these stays
+// the master, and the other becomes a standby.
+func TestPredecessorWithTwoMasters(t *testing.T) {
 	s := newScene(t)
 	s.guard.Opened("web")
 	var names []string
@@ -54,14 +55,14 @@ func TestMigrationFromTwoMasters(t *testing.T) {
 		}
 		s.designate(names[:2]...)
 	})
-	master := *s.awaitMaster("web", 1, anybody).Spec.HolderIdentity
+	master := *s.awaitMaster("web", 1, anyPod).Spec.HolderIdentity
 	if master == names[2] {
-		t.Errorf("%s became the master, which the predecessor had not labelled", master)
+		t.Errorf("%s became the master, but the predecessor had not labelled it", master)
 	}
-	s.eventually("one pod is designated", func() error {
+	s.eventually("only the master is labelled active", func() error {
 		for name, pod := range s.pods("web") {
 			if designation := pod.Labels[api.LabelDesignation]; (designation == api.DesignationActive) != (name == master) {
-				return fmt.Errorf("%s is designated %s", name, designation)
+				return fmt.Errorf("%s is labelled %q", name, designation)
 			}
 		}
 		return nil
@@ -70,6 +71,7 @@ func TestMigrationFromTwoMasters(t *testing.T) {
 	client.awaitPod(master)
 }
 
+// predecessor applies what the predecessor of the controller leaves behind.
 func (s *scene) predecessor() {
 	s.Helper()
 	s.apply("deployment.yaml")
@@ -77,7 +79,7 @@ func (s *scene) predecessor() {
 	s.apply("predecessor.yaml")
 }
 
-// designate does what the predecessor did.
+// designate labels pods as the predecessor did.
 func (s *scene) designate(pods ...string) {
 	s.Helper()
 	s.kubectl(append(append([]string{"label", "pod"}, pods...), api.LabelDesignation+"="+api.DesignationActive)...)
@@ -93,7 +95,7 @@ func (s *scene) withoutController(f func()) {
 	if err := scale(0); err != nil {
 		s.Fatal(err)
 	}
-	// Also when f fails, for the other tests.
+	// For the other tests, even if f fails.
 	s.Cleanup(func() {
 		if err := scale(2); err != nil {
 			s.Error(err)
@@ -102,7 +104,7 @@ func (s *scene) withoutController(f func()) {
 	s.eventually("no replica runs", func() error {
 		pods := assert.Must(cluster.Client.CoreV1().Pods(kind.Namespace).List(s.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=active-standby-controller"}))(s)
 		if len(pods.Items) > 0 {
-			return fmt.Errorf("%d do", len(pods.Items))
+			return fmt.Errorf("%d replicas run", len(pods.Items))
 		}
 		return nil
 	})
