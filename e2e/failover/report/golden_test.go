@@ -2,8 +2,7 @@ package report
 
 import "strings"
 
-// raw is a text with backquotes, which are written as ^, and spaces at which no
-// line breaks, which are written as ~.
+// raw turns each ^ into a backquote, and each ~ into a space at which no line breaks.
 func raw(text string) string { return strings.NewReplacer("^", "`", "~", "\u00a0").Replace(text) }
 
 var wantReadme = raw(`# Project

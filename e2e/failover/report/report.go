@@ -25,15 +25,15 @@ const (
 	readme  = "README.md"
 )
 
-// Scenario is what people are told of a scenario.
+// Scenario is what the documents say about a scenario.
 type Scenario struct {
 	Title string
-	// Why says why the figures are what they are, in Markdown.
+	// Why explains the figures, in Markdown.
 	Why string
 }
 
-// Write writes the documents of the project in the directory root. It is told
-// about each scenario, by the name that it has in results.json.
+// Write writes the documents of the project in the directory root. The keys of about
+// are the names of the scenarios in results.json.
 func Write(root string, about map[string]Scenario) error {
 	documents, err := render(root, about)
 	if err != nil {
@@ -139,7 +139,7 @@ func render(root string, about map[string]Scenario) ([]document, error) {
 	return documents, nil
 }
 
-// stale are the pictures of scenarios that are not measured any more.
+// stale returns the pictures of scenarios that are no longer measured.
 func stale(root string, documents []document) (paths []string, err error) {
 	pictures, err := fs.Glob(os.DirFS(root), folder+"/*.svg")
 	if err != nil {

@@ -23,7 +23,7 @@ var (
 	selectorProbe = results.Variant{Routing: results.Selector, Probe: true}
 )
 
-// measuredFile has the variants in another order than the documents.
+// measuredFile has the variants in a different order from the documents.
 var measuredFile = results.File{
 	Header: results.Header{
 		Kubernetes: "v1.37.2", Nodes: 4, CPUs: 2,
@@ -84,7 +84,7 @@ D
 `
 )
 
-// project is a directory with what Write needs.
+// project returns a directory with what Write needs.
 func project(t *testing.T) (root string) {
 	t.Helper()
 	root = t.TempDir()
@@ -169,7 +169,7 @@ func TestMeasuredWithoutProbes(t *testing.T) {
 	h := measuredFile.Header
 	h.Probe = results.Probe{}
 	if text := measuredOn(h); strings.Contains(text, "own probe") {
-		t.Errorf("it says how nobody was probed:\n%s", text)
+		t.Errorf("the table has a row for the probe:\n%s", text)
 	}
 }
 
@@ -179,19 +179,19 @@ func TestRefused(t *testing.T) {
 		about      map[string]Scenario
 		want       string
 	}{
-		"a region's begin is missing": {
+		"a region has no begin": {
 			path: detail, text: strings.Replace(blankDetail, "generated: steps", "generated: stops", 1), about: about,
 			want: `docs/failover/README.md: there is no line "<!-- generated: steps, by make update -->"`,
 		},
-		"a region's end is missing, and the next one's is not taken for it": {
+		"a region has no end, and the next region's does not count": {
 			path: detail, text: strings.Replace(blankDetail, "<!-- end -->\nB\n", "B\n", 1), about: about,
 			want: `docs/failover/README.md: there is no line "<!-- end -->" after "<!-- generated: measured-on, by make update -->"`,
 		},
-		"a scenario is not known": {
+		"a scenario is unknown": {
 			path: detail, text: blankDetail, about: map[string]Scenario{"killed": {Title: "Killed"}},
-			want: `docs/failover/results.json: nothing is known about the scenario "switchover"`,
+			want: `docs/failover/results.json: unknown scenario "switchover"`,
 		},
-		"nothing was measured": {
+		"the results are empty": {
 			path: source, text: "{}", about: about,
 			want: "docs/failover/results.json has no results; `make e2e-failover` measures them",
 		},
@@ -205,7 +205,7 @@ func TestRefused(t *testing.T) {
 				t.Errorf("error %v, want\n%s", err, test.want)
 			}
 			if diff := cmp.Diff(blankSummary, read(t, root, summary)); diff != "" {
-				t.Errorf("something was written (-want +got):\n%s", diff)
+				t.Errorf("Write has changed a document despite the error (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -217,7 +217,7 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := Check(root, about); err != nil {
-		t.Errorf("what was just written is not right: %v", err)
+		t.Errorf("Check refuses what Write has just written: %v", err)
 	}
 	put(t, root, summary, strings.Replace(read(t, root, summary), "1.21\u00a0s", "1.20\u00a0s", 1))
 	put(t, root, folder+"/older.svg", "")
@@ -235,6 +235,6 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := Check(root, about); err != nil {
-		t.Errorf("Write does not write what Check wants: %v", err)
+		t.Errorf("Check refuses what Write has repaired: %v", err)
 	}
 }
