@@ -12,8 +12,8 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
-// Leftovers are the objects of a namespace in which Release looks for what elections have
-// left behind that no Service asks for any more.
+// Leftovers are the objects of a namespace. Release looks in them for what elections have
+// left behind that no Service asks for now.
 type Leftovers struct {
 	Services []*corev1.Service
 	// Pods must not have been read later than Services: then a mark on a pod was made for a

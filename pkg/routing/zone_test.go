@@ -58,6 +58,10 @@ func TestZone(t *testing.T) {
 			Assignment{"uid-b", 5}, by(placed(ownSlice("a", "4"), "node-1", "zone-1")), pods{a, b}, "node-2",
 			[]*discoveryv1.EndpointSlice{placed(ownSlice("b", "5"), "node-2", "zone-x")},
 		},
+		"a slice that lists another pod of the same node gets the zone that is known now": {
+			Assignment{"uid-b", 5}, by(placed(ownSlice("a", "4"), "node-1", "zone-1")), pods{a, pod("b", running, standby("4"), onNode("node-1"))}, "node-1",
+			[]*discoveryv1.EndpointSlice{placed(ownSlice("b", "5"), "node-1", "zone-x")},
+		},
 		"a slice that names another node gets the zone of the holder's node": {
 			toA, by(placed(ownSlice("a", "4"), "node-9", "zone-9")), pods{a, b}, "node-1",
 			[]*discoveryv1.EndpointSlice{placed(ownSlice("a", "4"), "node-1", "zone-x")},
