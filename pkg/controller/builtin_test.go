@@ -19,7 +19,6 @@ import (
 
 	"qoqo.dev/active-standby-controller/pkg/endpoints"
 	"qoqo.dev/active-standby-controller/pkg/observation"
-	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
 // builtInDelay is how late Kubernetes' controllers usually hear of a change.
@@ -205,7 +204,7 @@ func (c *cluster) traffic() (asked func() []string) {
 // ready are the names of the pods that any of the slices lists as ready.
 func (c *cluster) ready(all map[string]*discoveryv1.EndpointSlice) string {
 	var names []string
-	for uid, ready := range routing.Listed(slices.Collect(maps.Values(all))) {
+	for uid, ready := range observation.Listed(slices.Collect(maps.Values(all))) {
 		if ready {
 			names = append(names, c.nameOf(string(uid)))
 		}

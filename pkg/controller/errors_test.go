@@ -150,7 +150,8 @@ func TestErrorsOfReleasingAreRetried(t *testing.T) {
 					t.Error(err)
 				}
 				c.failingNoMore()
-				c.wait(retryMax + time.Second)
+				// Two keys clean the namespace, and the one that gets a conflict waits once more.
+				c.wait(2*retryMax + time.Second)
 				c.expect("Service web: app=web", "Pod web-0:", "Pod web-1:")
 			})
 		})

@@ -198,7 +198,11 @@ func TestLeaseOfSomebodyElseAtTheSameTime(t *testing.T) {
 		var once sync.Once
 		c.server.onRequest(func(action clienttesting.Action) error {
 			if action.Matches("create", "leases") {
-				once.Do(func() { c.create(foreignLease("web", "somebody")) })
+				once.Do(func() {
+					if _, err := c.users.CoordinationV1().Leases(testNamespace).Create(t.Context(), foreignLease("web", "somebody"), metav1.CreateOptions{}); err != nil {
+						t.Error(err)
+					}
+				})
 			}
 			return nil
 		})

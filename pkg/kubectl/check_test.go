@@ -71,7 +71,7 @@ Note: the controller alone knows the nodes' heartbeats, and what the pods answer
 Service:    web-ro (routing selector)
 Lease:      web, shared with web
 Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
-Problems:   UnknownAnnotation: annotation qoqo.dev/perfer is not known; allowed are qoqo.dev/service-mode, qoqo.dev/routing, qoqo.dev/selector, qoqo.dev/lease-name, qoqo.dev/prefer, qoqo.dev/failback, qoqo.dev/failover-delay, qoqo.dev/paused, qoqo.dev/handover, qoqo.dev/on-demote, qoqo.dev/lease-duration, qoqo.dev/probe, qoqo.dev/probe-interval, qoqo.dev/probe-timeout, qoqo.dev/probe-failures
+Problems:   UnknownAnnotation: annotation qoqo.dev/perfer is not known; did you mean qoqo.dev/prefer?
             DifferingSettings: the Lease web is shared with the Service web, whose settings count and differ in qoqo.dev/prefer; set them there
 Next:       nothing: web-0 is master in epoch 3 (HolderEligible)
 
@@ -212,7 +212,7 @@ Note: the controller alone knows the nodes' heartbeats.
 `}},
 		"a Service that is not served": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationServiceMode, "on"))}, nil, "check web", result{Out: `
 Service:    web
-Problems:   UnknownServiceMode: annotation qoqo.dev/service-mode: "on" is not known, allowed is "active-standby"; the Service is left as it is
+Problems:   UnknownServiceMode: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby"; the Service is left as it is
 Next:       nothing, as the Service is not served
 `}},
 		"a Service that is not annotated": {[]runtime.Object{aService("web", "", 0, unannotated)}, nil, "check web", result{Err: `

@@ -86,7 +86,7 @@ error: there is no Lease web yet; is the controller running, and does it look af
 error: the Lease of that name is not the controller's; delete it, or name another in the annotation qoqo.dev/lease-name
 `, Code: 1}},
 		"a Service that is not served": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationServiceMode, "on"))}, "switchover web", result{Err: `
-error: service web is not served: annotation qoqo.dev/service-mode: "on" is not known, allowed is "active-standby"; the Service is left as it is
+error: service web is not served: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby"; the Service is left as it is
 `, Code: 1}},
 		"a Service that is not annotated": {[]runtime.Object{aService("web", "", 0, unannotated)}, "switchover web", result{Err: `
 error: service web is not annotated; kubectl annotate service web qoqo.dev/service-mode=active-standby
