@@ -4,7 +4,6 @@ package controller
 type fault string
 
 const (
-	wakingTooFew            fault = "waking too few"
 	lastTrace               fault = "the last trace of an epoch"
 	copiedMarks             fault = "copied marks"
 	replaced                fault = "a Service that is replaced"
@@ -35,10 +34,6 @@ var knownFaults = []struct {
 	// spared is what the simulation does about it.
 	spared string
 }{
-	{
-		wakingTooFew, "an event wakes only the elections that select the pod now, or the Service's own; an election that waits for something else is not looked at again",
-		"whatever a replica hears of wakes all elections of the namespace",
-	},
 	{
 		lastTrace, "an epoch that stands in the Lease alone is given out again if the Lease is deleted",
 		"a Lease is deleted only when its Service has the same epoch",

@@ -16,6 +16,8 @@ type profile struct {
 	weights     map[string]int
 	annotations map[string][]string
 	routings    []api.Routing
+	// deaf: no event of a pod, Lease, EndpointSlice or node wakes an election.
+	deaf bool
 }
 
 // begin makes what there is before the first step.
@@ -111,4 +113,6 @@ var profiles = []profile{
 		name: "after termination, with typing errors", services: []*corev1.Service{manifest("a", afterTermination)},
 		weights: map[string]int{"mode": 2, "replace": 1},
 	},
+	{name: "only time wakes elections", services: []*corev1.Service{manifest("a", nil)}, deaf: true, weights: map[string]int{"time": 12}},
+	{name: "only time wakes elections, after termination", services: []*corev1.Service{manifest("a", stops, asks(api.RoutingEndpointSlice))}, deaf: true, weights: map[string]int{"time": 12}},
 }

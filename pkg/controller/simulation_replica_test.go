@@ -109,7 +109,7 @@ func (r *replica) hear(n int) bool {
 		for _, name := range c.unheard() {
 			all = append(all, func() {
 				r.world.tell("replica %d hears of %s %s", r.number, c.kind(), name)
-				c.hear(name)
+				r.hearOf(c, name)
 			})
 		}
 	}
@@ -117,28 +117,25 @@ func (r *replica) hear(n int) bool {
 		return false
 	}
 	all[n%len(all)]()
-	r.heard()
 	return true
+}
+
+// hearOf lets the event handlers wake elections, unless the profile is about what happens
+// where they wake none but those of a Service that changes.
+func (r *replica) hearOf(c simulatedCache, name string) {
+	r.queue.deaf = r.world.profile.deaf && c.kind() != r.world.services.kind
+	c.hear(name)
+	r.queue.deaf = false
 }
 
 func (r *replica) hearAll() (any bool) {
 	for _, c := range r.caches {
 		for _, name := range c.unheard() {
-			c.hear(name)
+			r.hearOf(c, name)
 			any = true
 		}
 	}
-	if any {
-		r.heard()
-	}
 	return any
-}
-
-// heard wakes all elections, where waking those that the event handlers wake does not suffice.
-func (r *replica) heard() {
-	if !r.world.mended[wakingTooFew] {
-		r.wakeAll()
-	}
 }
 
 // keys are those of all elections that the replica has heard of.
@@ -207,6 +204,10 @@ func (r *replica) ended(k key, again time.Duration, err error) {
 	if r.wrong = err; err != nil {
 		r.world.tell("replica %d has yet to finish %s: %v", r.number, cmp.Or(k.Name, "what is left"), err)
 		r.queue.Add(k)
+	}
+	if again = soonest(again, r.slowLook(k)); again >= slowLook {
+		// The jitter must be the same in each run.
+		again = slowLook + time.Duration(r.lag(k)*float64(slowLook))
 	}
 	if at, waits := r.later[k]; again > 0 && (!waits || r.world.now.Add(again).Before(at)) {
 		r.later[k] = r.world.now.Add(again)

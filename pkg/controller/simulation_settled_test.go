@@ -182,7 +182,7 @@ func (w *world) settle() bool {
 		r.finish()
 		r.recover()
 	}
-	const rest, atMost = 6 * time.Minute, 300
+	const rest, atMost = 2*slowLook + time.Minute, 300
 	for round, last := 0, w.now; w.now.Before(last.Add(rest)); round++ {
 		writes := w.writes
 		if w.quiet() || w.writes > writes {
