@@ -97,11 +97,22 @@ func (w *world) checkPromoted(by *replica, pod *corev1.Pod) {
 }
 
 // checkDetached is for a Service of which a replica lets Kubernetes publish nothing: then
-// there are slices of the controller's, unless somebody has just deleted them.
+// there are slices of the controller's, unless somebody has just deleted them, or Kubernetes
+// lists a pod that is not the holder, beside which there must be none.
 func (w *world) checkDetached(by *replica, s *corev1.Service) {
 	_, before := w.services.all[s.Name].Spec.Selector[api.LabelRouting]
-	if _, now := s.Spec.Selector[api.LabelRouting]; now && !before && len(w.slicesOf(s.Name, true)) == 0 && w.unlisted <= by.began {
-		w.fail("replica %d lets Kubernetes publish nothing of Service %s before there is another slice", by.number, s.Name)
+	_, now := s.Spec.Selector[api.LabelRouting]
+	if before || !now || len(w.slicesOf(s.Name, true)) > 0 || w.unlisted > by.began {
+		return
+	}
+	for _, m := range by.seen.Members {
+		another := false
+		for uid := range m.Listed {
+			another = another || uid != by.decision.HolderUID
+		}
+		if m.UID == s.UID && !another {
+			w.fail("replica %d lets Kubernetes publish nothing of Service %s before there is another slice", by.number, s.Name)
+		}
 	}
 }
 

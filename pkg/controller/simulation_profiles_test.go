@@ -78,12 +78,12 @@ var profiles = []profile{
 		weights: map[string]int{"annotate": 4, "cordon": 3, "time": 10},
 	},
 	{name: "nodes that are cordoned", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"cordon": 12}},
-	{name: "opting out and in", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"mode": 4}},
+	{name: "opting out and in", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"mode": 10}},
 	{
 		name: "opting out and in, by EndpointSlice", services: []*corev1.Service{manifest("a", nil, asks(api.RoutingEndpointSlice))},
-		weights: map[string]int{"mode": 4},
+		weights: map[string]int{"mode": 10},
 	},
-	{name: "a Service that is replaced", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"replace": 3, "remove or create": 2}},
+	{name: "a Service that is replaced", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"replace": 5, "remove or create": 5}},
 	{
 		name: "Services that share a Lease", services: []*corev1.Service{manifest("a", nil), manifest("b", shares, asks(api.RoutingEndpointSlice))},
 		weights: map[string]int{"mode": 1, "replace": 1, "narrow": 2},
