@@ -5,17 +5,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
 // foreignSlice is of the Service web, and managed by somebody else.
 func foreignSlice(name string, labels map[string]string) *discoveryv1.EndpointSlice {
 	return &discoveryv1.EndpointSlice{
-		ObjectMeta:  metav1.ObjectMeta{Namespace: testNamespace, Name: name, Labels: labels},
+		ObjectMeta:  metav1.ObjectMeta{Namespace: fakeapi.Namespace, Name: name, Labels: labels},
 		AddressType: discoveryv1.AddressTypeIPv4,
 	}
 }
@@ -23,32 +23,32 @@ func foreignSlice(name string, labels map[string]string) *discoveryv1.EndpointSl
 func TestForeignSliceIsReportedOnce(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := servingBySlices(c)
-		c.create(foreignSlice("web-mesh", map[string]string{discoveryv1.LabelServiceName: "web", discoveryv1.LabelManagedBy: "mesh"}))
-		c.settle()
+		c.Create(foreignSlice("web-mesh", map[string]string{discoveryv1.LabelServiceName: "web", discoveryv1.LabelManagedBy: "mesh"}))
+		c.Settle()
 		c.expectEvents(s, `Warning ForeignEndpointSlice Check on web: the EndpointSlice web-mesh of this Service is managed by "mesh", not by the controller; what it lists gets traffic beside the master. Delete it if it should not`)
-		c.editPod("web-1", setNotReady)
-		c.settle()
+		c.EditPod("web-1", fakeapi.SetNotReady)
+		c.Settle()
 		c.expectEvents(s)
-		c.deleteSlice("web-mesh")
-		c.settle()
-		c.create(foreignSlice("web-mine", map[string]string{discoveryv1.LabelServiceName: "web"}))
-		c.settle()
+		c.DeleteSlice("web-mesh")
+		c.Settle()
+		c.Create(foreignSlice("web-mine", map[string]string{discoveryv1.LabelServiceName: "web"}))
+		c.Settle()
 		c.expectEvents(s, `Warning ForeignEndpointSlice Check on web: the EndpointSlice web-mine of this Service is managed by nobody that it names, not by the controller; what it lists gets traffic beside the master. Delete it if it should not`)
-		c.deleteSlice("web-mine")
-		c.settle()
-		c.expect(bySlices...)
+		c.DeleteSlice("web-mine")
+		c.Settle()
+		c.Expect(bySlices...)
 	})
 }
 
 func TestForeignSliceWithTheNameThatIsNeeded(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(foreignSlice("web-master-ipv4", nil), newService("web", bySlice), newPod("web-0"))
+		c.Create(foreignSlice("web-master-ipv4", nil), fakeapi.NewService("web", fakeapi.BySlice), fakeapi.NewPod("web-0"))
 		s := c.start()
-		c.wait(time.Hour)
-		c.expect(
+		c.Wait(time.Hour)
+		c.Expect(
 			"Lease web: web-0 @1 FirstEligible, of web",
 			"Service web: app=web",
-			"EndpointSlice web-master-ipv4:",
+			"EndpointSlice web-master-ipv4: foreign",
 			"Pod web-0:",
 		)
 		c.expectEvents(s,
@@ -58,9 +58,9 @@ func TestForeignSliceWithTheNameThatIsNeeded(t *testing.T) {
 		if got, want := len(s.writes()), int(time.Hour/retryMax); got > want*11/10 {
 			t.Errorf("%d writes in an hour, want about %d", got, want)
 		}
-		c.deleteSlice("web-master-ipv4")
-		c.settle()
-		c.expect(
+		c.DeleteSlice("web-master-ipv4")
+		c.Settle()
+		c.Expect(
 			"Lease web: web-0 @1 FirstEligible, of web",
 			"Service web: app=web detached @1",
 			"EndpointSlice web-master-ipv4: web-0 @1, of web-0",
@@ -72,60 +72,60 @@ func TestForeignSliceWithTheNameThatIsNeeded(t *testing.T) {
 // When a selector is removed, what Kubernetes made of it stays for ever.
 func TestSlicesThatKubernetesLeftAreReported(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.runKubernetes(builtInDelay)
-		c.create(newService("web", withAddress), newPod("web-0"), newPod("web-1"))
+		c.RunKubernetes(fakeapi.BuiltInDelay)
+		c.Create(fakeapi.NewService("web", fakeapi.WithAddress), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		s := c.start()
-		c.settle()
-		s.events.take()
-		c.editService("web", selectorless)
-		c.settle()
+		c.Settle()
+		s.events.Take()
+		c.EditService("web", fakeapi.Selectorless)
+		c.Settle()
 		c.expectEvents(s, `Warning ForeignEndpointSlice Check on web: the EndpointSlice web-k8s of this Service is managed by "endpointslice-controller.k8s.io", not by the controller; what it lists gets traffic beside the master. Delete it if it should not`)
-		c.deleteSlice("web-k8s")
-		c.wait(2 * refusedAgain)
+		c.DeleteSlice("web-k8s")
+		c.Wait(2 * refusedAgain)
 		s.client.ClearActions()
-		c.wait(time.Hour)
+		c.Wait(time.Hour)
 		if requests := s.requests(); len(requests) > 0 {
 			t.Errorf("requests at rest: %q", requests)
 		}
-		c.switchTo("web", "web-1")
-		c.settle()
-		if diff := cmp.Diff("web-1 @2, of web-1", c.sliceLine(c.slice("web-master-ipv4"))[len("web-master-ipv4: "):]); diff != "" {
-			t.Errorf("slice (-want +got):\n%s", diff)
+		c.SwitchTo("web", "web-1")
+		c.Settle()
+		if got := c.State(); !slices.Contains(got, "EndpointSlice web-master-ipv4: web-1 @2, of web-1") {
+			t.Errorf("the new master is not listed: %q", got)
 		}
 	})
 }
 
 // What was left behind while no controller ran.
 func TestLeftoverSlices(t *testing.T) {
-	toSelector := withoutAnnotation(api.AnnotationRouting)
+	toSelector := fakeapi.WithoutAnnotation(api.AnnotationRouting)
 	tests := map[string]struct {
 		meanwhile func(*cluster)
 		want      []string
 	}{
 		"of a Service that is gone, with its Lease": {
-			meanwhile: func(c *cluster) { c.deleteService("web"); c.deleteLease("web") },
+			meanwhile: func(c *cluster) { c.DeleteService("web"); c.DeleteLease("web") },
 			want:      []string{"Pod web-0:", "Pod web-1:"},
 		},
 		"of a Service that is no longer annotated": {
-			meanwhile: func(c *cluster) { c.editService("web", optOut) },
-			want:      []string{"Service web: app=web", "EndpointSlice web-k8s: web-0 web-1", "Pod web-0:", "Pod web-1:"},
+			meanwhile: func(c *cluster) { c.EditService("web", fakeapi.OptOut) },
+			want:      []string{"Service web: app=web", "EndpointSlice web by Kubernetes: web-0 web-1", "Pod web-0:", "Pod web-1:"},
 		},
 		"of a Service with another routing": {
-			meanwhile: func(c *cluster) { c.editService("web", toSelector) },
+			meanwhile: func(c *cluster) { c.EditService("web", toSelector) },
 			want: []string{
 				"Lease web: web-0 @1 FirstEligible, of web",
 				"Service web: app=web -> web-0 @1",
-				"EndpointSlice web-k8s: web-0",
+				"EndpointSlice web by Kubernetes: web-0",
 				"Pod web-0: identified active @1 spared",
 				"Pod web-1: identified standby @1",
 			},
 		},
 		"of a Service with another routing, whose master is gone": {
-			meanwhile: func(c *cluster) { c.editService("web", toSelector); c.deletePod("web-0") },
+			meanwhile: func(c *cluster) { c.EditService("web", toSelector); c.DeletePod("web-0") },
 			want: []string{
 				"Lease web: web-1 @2 HolderGone, of web",
 				"Service web: app=web -> web-1 @2",
-				"EndpointSlice web-k8s: web-1",
+				"EndpointSlice web by Kubernetes: web-1",
 				"Pod web-1: identified active @2 spared",
 			},
 		},
@@ -134,7 +134,7 @@ func TestLeftoverSlices(t *testing.T) {
 		},
 		"that is of no Service at all": {
 			meanwhile: func(c *cluster) {
-				c.editSlice("web-master-ipv4", func(s *discoveryv1.EndpointSlice) {
+				c.EditSlice("web-master-ipv4", func(s *discoveryv1.EndpointSlice) {
 					s.Labels[discoveryv1.LabelServiceName] = "other"
 				})
 			},
@@ -147,9 +147,9 @@ func TestLeftoverSlices(t *testing.T) {
 				servingBySlices(c).stop()
 				test.meanwhile(c)
 				s := c.start()
-				c.settle()
-				c.expect(test.want...)
-				if slices.Equal(test.want, bySlices) && len(s.events.take()) > 0 {
+				c.Settle()
+				c.Expect(test.want...)
+				if slices.Equal(test.want, bySlices) && len(s.events.Take()) > 0 {
 					t.Error("events")
 				}
 			})
@@ -160,9 +160,9 @@ func TestLeftoverSlices(t *testing.T) {
 func TestServiceWithSlicesIsDeleted(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		servingBySlices(c)
-		c.deleteService("web")
-		c.settle()
-		c.expect("Pod web-0:", "Pod web-1:")
+		c.DeleteService("web")
+		c.Settle()
+		c.Expect("Pod web-0:", "Pod web-1:")
 	})
 }
 
@@ -173,9 +173,9 @@ func TestReplicaThatIsBehindAnOptOut(t *testing.T) {
 		late := c.prepare()
 		late.behind["services"] = 3 * time.Second
 		c.run(late)
-		c.wait(time.Minute)
-		c.editService("web", optOut)
-		c.wait(time.Minute)
-		c.expect("Service web: app=web", "EndpointSlice web-k8s: web-0 web-1", "Pod web-0:", "Pod web-1:")
+		c.Wait(time.Minute)
+		c.EditService("web", fakeapi.OptOut)
+		c.Wait(time.Minute)
+		c.Expect("Service web: app=web", "EndpointSlice web by Kubernetes: web-0 web-1", "Pod web-0:", "Pod web-1:")
 	})
 }

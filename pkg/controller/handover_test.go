@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
 // A Service goes over from one routing to another, with Kubernetes' controllers at
@@ -18,14 +19,14 @@ func TestRoutingIsChanged(t *testing.T) {
 	bySelector := []string{
 		"Lease web: web-0 @1 FirstEligible, of web",
 		"Service web: app=web -> web-0 @1",
-		"EndpointSlice web-k8s: web-0",
+		"EndpointSlice web by Kubernetes: web-0",
 		"Pod web-0: identified active @1 spared",
 		"Pod web-1: identified standby @1",
 	}
 	byLabel := []string{
 		"Lease web: web-0 @1 FirstEligible, of web",
 		"Service web: app=web,qoqo.dev/pod-designation=active",
-		"EndpointSlice web-k8s: web-0",
+		"EndpointSlice web by Kubernetes: web-0",
 		"Pod web-0: active @1 spared",
 		"Pod web-1: standby @1",
 	}
@@ -37,7 +38,7 @@ func TestRoutingIsChanged(t *testing.T) {
 		}
 		return all
 	}
-	toSlice := withAnnotation(api.AnnotationRouting, "endpointslice")
+	toSlice := fakeapi.WithAnnotation(api.AnnotationRouting, "endpointslice")
 	toSelector := func(s *corev1.Service) {
 		delete(s.Annotations, api.AnnotationRouting)
 		delete(s.Spec.Selector, api.LabelDesignation)
@@ -53,53 +54,53 @@ func TestRoutingIsChanged(t *testing.T) {
 		after  []string
 	}{
 		"from selector to endpointslice": {
-			from: withAddress, before: bySelector, to: []func(*corev1.Service){toSlice}, after: identified(bySlices),
+			from: fakeapi.WithAddress, before: bySelector, to: []func(*corev1.Service){toSlice}, after: identified(bySlices),
 		},
 		"from label to endpointslice": {
-			from:   func(s *corev1.Service) { withAddress(s); toLabel(s) },
+			from:   func(s *corev1.Service) { fakeapi.WithAddress(s); toLabel(s) },
 			before: byLabel, to: []func(*corev1.Service){toSlice},
 			after: slices.Replace(slices.Clone(bySlices), 1, 2, "Service web: app=web,qoqo.dev/pod-designation=active detached @1"),
 		},
 		"from endpointslice to selector": {
-			from: bySlice, before: bySlices, to: []func(*corev1.Service){toSelector}, after: bySelector,
+			from: fakeapi.BySlice, before: bySlices, to: []func(*corev1.Service){toSelector}, after: bySelector,
 		},
 		"from endpointslice to label": {
-			from: bySlice, before: bySlices, to: []func(*corev1.Service){toLabel}, after: byLabel,
+			from: fakeapi.BySlice, before: bySlices, to: []func(*corev1.Service){toLabel}, after: byLabel,
 		},
 		"from selector to endpointslice and back at once": {
-			from: withAddress, before: bySelector, to: []func(*corev1.Service){toSlice, toSelector}, after: bySelector,
+			from: fakeapi.WithAddress, before: bySelector, to: []func(*corev1.Service){toSlice, toSelector}, after: bySelector,
 		},
 		"from endpointslice to selector and back at once": {
-			from: bySlice, before: bySlices, to: []func(*corev1.Service){toSelector, toSlice}, after: identified(bySlices),
+			from: fakeapi.BySlice, before: bySlices, to: []func(*corev1.Service){toSelector, toSlice}, after: identified(bySlices),
 		},
 	}
 	for name, test := range tests {
-		for _, delay := range []time.Duration{0, builtInDelay, 3 * time.Second} {
+		for _, delay := range []time.Duration{0, fakeapi.BuiltInDelay, 3 * time.Second} {
 			for replicas := range 2 {
 				t.Run(name+" with Kubernetes "+delay.String()+" behind and other replicas: "+string(rune('0'+replicas)), func(t *testing.T) {
 					inCluster(t, func(c *cluster) {
-						c.runKubernetes(delay)
-						c.create(newService("web", test.from), newPod("web-0"), newPod("web-1"))
+						c.RunKubernetes(delay)
+						c.Create(fakeapi.NewService("web", test.from), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 						s := c.start()
 						for range replicas {
 							c.start()
 						}
-						c.wait(5 * time.Minute)
-						c.expect(test.before...)
-						s.events.take()
-						traffic := c.traffic()
+						c.Wait(5 * time.Minute)
+						c.Expect(test.before...)
+						s.events.Take()
+						traffic := c.Traffic()
 						for _, to := range test.to {
-							c.editService("web", to)
-							c.wait(200 * time.Millisecond)
+							c.EditService("web", to)
+							c.Wait(200 * time.Millisecond)
 						}
-						c.wait(5 * time.Minute)
-						c.expect(test.after...)
+						c.Wait(5 * time.Minute)
+						c.Expect(test.after...)
 						c.expectEvents(s)
 						if diff := cmp.Diff([]string{"web-0"}, traffic()); diff != "" {
 							t.Errorf("traffic (-want +got):\n%s", diff)
 						}
 						s.client.ClearActions()
-						c.wait(time.Hour)
+						c.Wait(time.Hour)
 						if requests := s.requests(); len(requests) > 0 {
 							t.Errorf("requests at rest: %q", requests)
 						}
@@ -113,12 +114,12 @@ func TestRoutingIsChanged(t *testing.T) {
 // While Kubernetes' controller does not follow at all it is asked ever more rarely.
 func TestHandoverIsAwaitedPatiently(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("web", withAddress), newPod("web-0"), newPod("web-1"))
+		c.Create(fakeapi.NewService("web", fakeapi.WithAddress), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		s := c.start()
-		c.settle()
+		c.Settle()
 		s.client.ClearActions()
-		c.editService("web", withAnnotation(api.AnnotationRouting, "endpointslice"))
-		c.wait(time.Hour)
+		c.EditService("web", fakeapi.WithAnnotation(api.AnnotationRouting, "endpointslice"))
+		c.Wait(time.Hour)
 		asked := len(slices.DeleteFunc(s.requests(), func(r string) bool { return !strings.HasPrefix(r, "list endpointslices") }))
 		// Each look asks for its own and for Kubernetes'.
 		if most := int(2*time.Hour/retryMax) + 40; asked == 0 || asked > most {
@@ -135,17 +136,17 @@ func TestHandoverIsAwaitedPatiently(t *testing.T) {
 // away that the other makes.
 func TestReplicaThatIsBehindAHandover(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.runKubernetes(time.Second)
-		c.create(newService("web", withAddress), newPod("web-0"), newPod("web-1"))
+		c.RunKubernetes(time.Second)
+		c.Create(fakeapi.NewService("web", fakeapi.WithAddress), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		c.start()
 		late := c.prepare()
 		late.behind["services"] = 3 * time.Second
 		c.run(late)
-		c.wait(time.Minute)
+		c.Wait(time.Minute)
 		late.client.ClearActions()
-		traffic := c.traffic()
-		c.editService("web", withAnnotation(api.AnnotationRouting, "endpointslice"))
-		c.wait(time.Minute)
+		traffic := c.Traffic()
+		c.EditService("web", fakeapi.WithAnnotation(api.AnnotationRouting, "endpointslice"))
+		c.Wait(time.Minute)
 		if diff := cmp.Diff([]string{"web-0"}, traffic()); diff != "" {
 			t.Errorf("traffic (-want +got):\n%s", diff)
 		}
@@ -157,29 +158,29 @@ func TestReplicaThatIsBehindAHandover(t *testing.T) {
 
 func TestSwitchWhileRoutingIsChanged(t *testing.T) {
 	tests := map[string]struct{ from, to func(*corev1.Service) }{
-		"from selector": {withAddress, withAnnotation(api.AnnotationRouting, "endpointslice")},
-		"to selector":   {bySlice, withoutAnnotation(api.AnnotationRouting)},
+		"from selector": {fakeapi.WithAddress, fakeapi.WithAnnotation(api.AnnotationRouting, "endpointslice")},
+		"to selector":   {fakeapi.BySlice, fakeapi.WithoutAnnotation(api.AnnotationRouting)},
 	}
 	for name, test := range tests {
 		for _, after := range []time.Duration{0, 20 * time.Millisecond, 150 * time.Millisecond, time.Second} {
 			t.Run(name+", switched after "+after.String(), func(t *testing.T) {
 				inCluster(t, func(c *cluster) {
-					c.runKubernetes(500 * time.Millisecond)
-					c.create(newService("web", test.from), newPod("web-0"), newPod("web-1"))
+					c.RunKubernetes(500 * time.Millisecond)
+					c.Create(fakeapi.NewService("web", test.from), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 					c.start()
 					c.start()
-					c.wait(time.Minute)
-					traffic := c.traffic()
-					c.editService("web", test.to)
+					c.Wait(time.Minute)
+					traffic := c.Traffic()
+					c.EditService("web", test.to)
 					time.Sleep(after)
-					c.switchTo("web", "web-1")
-					c.wait(time.Minute)
+					c.SwitchTo("web", "web-1")
+					c.Wait(time.Minute)
 					for _, served := range traffic() {
 						if strings.Contains(served, "+") {
 							t.Errorf("traffic went to %s", served)
 						}
 					}
-					if got := c.state(); !slices.Contains(got, "EndpointSlice web-k8s: web-1") && !slices.Contains(got, "EndpointSlice web-master-ipv4: web-1 @2, of web-1") {
+					if got := c.State(); !slices.Contains(got, "EndpointSlice web by Kubernetes: web-1") && !slices.Contains(got, "EndpointSlice web-master-ipv4: web-1 @2, of web-1") {
 						t.Errorf("the new master does not get traffic: %q", got)
 					}
 				})

@@ -13,6 +13,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
 // What goes wrong when elections share pods, lag behind, or are cut off.
@@ -21,15 +22,15 @@ import (
 // eligible, but nothing is written on it, however often the election is looked at.
 func TestHolderThatLeftIsNotMarked(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("web"), newPod("web-0"), newPod("web-1", setNotReady))
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1", fakeapi.SetNotReady))
 		s := c.start()
-		c.settle()
-		c.editPod("web-0", func(p *corev1.Pod) { p.Labels["app"] = "debug" })
-		c.settle()
+		c.Settle()
+		c.EditPod("web-0", func(p *corev1.Pod) { p.Labels["app"] = "debug" })
+		c.Settle()
 		s.client.ClearActions()
-		c.editPod("web-1", func(p *corev1.Pod) { p.Annotations["changed"] = "" })
-		c.settle()
-		c.expect(
+		c.EditPod("web-1", func(p *corev1.Pod) { p.Annotations["changed"] = "" })
+		c.Settle()
+		c.Expect(
 			"Lease web: web-0 @1 FirstEligible, of web",
 			"Service web: app=web -> web-0 @1",
 			"Pod web-0:",
@@ -45,25 +46,25 @@ func TestHolderThatLeftIsNotMarked(t *testing.T) {
 // replica dies before it has demoted it.
 func TestMasterThatOneServiceNoLongerSelects(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("db", withSelector("tier", "x")), newService("db-nodes", withAnnotation(api.AnnotationLeaseName, "db")),
-			newPod("web-0", withLabel("tier", "x")), newPod("web-1", withLabel("tier", "x")))
+		c.Create(fakeapi.NewService("db", fakeapi.WithSelector("tier", "x")), fakeapi.NewService("db-nodes", fakeapi.WithAnnotation(api.AnnotationLeaseName, "db")),
+			fakeapi.NewPod("web-0", fakeapi.WithLabel("tier", "x")), fakeapi.NewPod("web-1", fakeapi.WithLabel("tier", "x")))
 		s := c.start()
-		c.settle()
+		c.Settle()
 		dead := false
-		c.server.onRequest(func(a clienttesting.Action) error {
+		c.Server.OnRequest(func(a clienttesting.Action) error {
 			dead = dead || a.Matches("update", "leases")
 			if dead && a.GetVerb() == "patch" {
 				return apierrors.NewInternalError(errors.New("dead"))
 			}
 			return nil
 		})
-		c.editPod("web-0", func(p *corev1.Pod) { delete(p.Labels, "tier") })
-		c.wait(100 * time.Millisecond)
+		c.EditPod("web-0", func(p *corev1.Pod) { delete(p.Labels, "tier") })
+		c.Wait(100 * time.Millisecond)
 		s.stop()
-		c.server.onRequest(nil)
+		c.Server.OnRequest(nil)
 		c.start()
-		c.settle()
-		c.expect(
+		c.Settle()
+		c.Expect(
 			"Lease db: web-1 @2 HolderUnselected, of db and db-nodes",
 			"Service db: app=web,tier=x -> web-1 @2",
 			"Service db-nodes: app=web -> web-1 @2",
@@ -76,16 +77,16 @@ func TestMasterThatOneServiceNoLongerSelects(t *testing.T) {
 // An older Service opts out: the younger one's election designates the pods.
 func TestOverlapEnds(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("older"), newPod("web-0"), newPod("web-1"))
+		c.Create(fakeapi.NewService("older"), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		c.start()
-		c.wait(time.Minute)
-		c.create(newService("younger"))
-		c.settle()
-		c.switchTo("younger", "web-1")
-		c.settle()
-		c.editService("older", optOut)
-		c.settle()
-		c.expect(
+		c.Wait(time.Minute)
+		c.Create(fakeapi.NewService("younger"))
+		c.Settle()
+		c.SwitchTo("younger", "web-1")
+		c.Settle()
+		c.EditService("older", fakeapi.OptOut)
+		c.Settle()
+		c.Expect(
 			"Lease younger: web-1 @2 HolderEdited, of younger",
 			"Service older: app=web",
 			"Service younger: app=web -> web-1 @2",
@@ -99,25 +100,25 @@ func TestOverlapEnds(t *testing.T) {
 // selects keeps its identity label.
 func TestPodsAreReleasedAfterTheirService(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("db-nodes", withAnnotation(api.AnnotationLeaseName, "db")), newPod("web-0"))
+		c.Create(fakeapi.NewService("db-nodes", fakeapi.WithAnnotation(api.AnnotationLeaseName, "db")), fakeapi.NewPod("web-0"))
 		c.start()
-		c.settle()
-		c.server.onRequest(func(a clienttesting.Action) error {
+		c.Settle()
+		c.Server.OnRequest(func(a clienttesting.Action) error {
 			if a.Matches("patch", "services") {
 				return apierrors.NewInternalError(errors.New("the webhook is down"))
 			}
 			return nil
 		})
-		c.editService("db-nodes", optOut)
-		c.settle()
-		c.expect(
+		c.EditService("db-nodes", fakeapi.OptOut)
+		c.Settle()
+		c.Expect(
 			"Lease db: web-0 @1 FirstEligible, of db-nodes",
 			"Service db-nodes: app=web -> web-0 @1",
 			"Pod web-0: identified active @1 spared",
 		)
-		c.server.onRequest(nil)
-		c.settle()
-		c.expect("Service db-nodes: app=web", "Pod web-0:")
+		c.Server.OnRequest(nil)
+		c.Settle()
+		c.Expect("Service db-nodes: app=web", "Pod web-0:")
 	})
 }
 
@@ -125,18 +126,18 @@ func TestPodsAreReleasedAfterTheirService(t *testing.T) {
 func TestNamespaceWithoutPods(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		for i := range 4 * workers {
-			c.create(newService("web-"+string(rune('a'+i%26))+string(rune('a'+i/26)), in[*corev1.Service]("bad")))
+			c.Create(fakeapi.NewService("web-"+string(rune('a'+i%26))+string(rune('a'+i/26)), fakeapi.In[*corev1.Service]("bad")))
 		}
-		c.server.onRequest(func(a clienttesting.Action) error {
+		c.Server.OnRequest(func(a clienttesting.Action) error {
 			if a.Matches("list", "pods") && a.GetNamespace() == "bad" {
 				return apierrors.NewInternalError(errors.New("not now"))
 			}
 			return nil
 		})
-		c.create(newService("web"), newPod("web-0"))
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"))
 		s := c.start()
-		c.wait(6 * time.Second)
-		if got := c.state(); !slices.Contains(got, "Lease web: web-0 @1 FirstEligible, of web") {
+		c.Wait(6 * time.Second)
+		if got := c.State(); !slices.Contains(got, "Lease web: web-0 @1 FirstEligible, of web") {
 			t.Errorf("the other namespace is not served: %v", got)
 		}
 		began := time.Now()
@@ -151,12 +152,12 @@ func TestNamespaceWithoutPods(t *testing.T) {
 func TestEpochThatCannotBe(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		serving(c)
-		c.editPod("web-1", func(p *corev1.Pod) { p.Annotations[api.AnnotationLeaseTransitions] = "2147483647" })
-		c.editLease("web", func(l *coordinationv1.Lease) { *l.Spec.LeaseTransitions = 2147483647 })
-		c.settle()
-		c.editPod("web-0", setNotReady)
-		c.settle()
-		if got := c.state(); !slices.Contains(got, "Lease web: web-1 @2 HolderNotReady, of web") {
+		c.EditPod("web-1", func(p *corev1.Pod) { p.Annotations[api.AnnotationLeaseTransitions] = "2147483647" })
+		c.EditLease("web", func(l *coordinationv1.Lease) { *l.Spec.LeaseTransitions = 2147483647 })
+		c.Settle()
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Settle()
+		if got := c.State(); !slices.Contains(got, "Lease web: web-1 @2 HolderNotReady, of web") {
 			t.Errorf("there was no failover: %v", got)
 		}
 	})

@@ -12,14 +12,15 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
 func TestSwitchover(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := serving(c)
-		c.switchTo("web", "web-1")
-		c.settle()
-		c.expect(
+		c.SwitchTo("web", "web-1")
+		c.Settle()
+		c.Expect(
 			"Lease web: web-1 @2 HolderEdited, of web",
 			"Service web: app=web -> web-1 @2",
 			"Pod web-0: identified standby @2",
@@ -43,13 +44,13 @@ func TestSwitchoverRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inCluster(t, func(c *cluster) {
 				s := serving(c)
-				c.editPod("web-1", setNotReady)
-				c.create(newPod("other", func(p *corev1.Pod) { p.Labels = map[string]string{"app": "other"} }))
-				c.settle()
+				c.EditPod("web-1", fakeapi.SetNotReady)
+				c.Create(fakeapi.NewPod("other", func(p *corev1.Pod) { p.Labels = map[string]string{"app": "other"} }))
+				c.Settle()
 				s.client.ClearActions()
-				c.switchTo("web", test.pod)
-				c.settle()
-				c.expect(
+				c.SwitchTo("web", test.pod)
+				c.Settle()
+				c.Expect(
 					"Lease web: web-0 @1 FirstEligible, of web",
 					"Service web: app=web -> web-0 @1",
 					"Pod other:",
@@ -70,10 +71,10 @@ func TestSwitchoverRefusedByOneReplica(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		first := serving(c)
 		second := c.start()
-		c.settle()
-		c.switchTo("web", "web-9")
-		c.settle()
-		if events := append(first.events.take(), second.events.take()...); len(events) != 1 {
+		c.Settle()
+		c.SwitchTo("web", "web-9")
+		c.Settle()
+		if events := append(first.events.Take(), second.events.Take()...); len(events) != 1 {
 			t.Errorf("events %q, want one", events)
 		}
 	})
@@ -82,14 +83,14 @@ func TestSwitchoverRefusedByOneReplica(t *testing.T) {
 func TestLeaseDeleted(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := serving(c)
-		c.switchTo("web", "web-1")
-		c.settle()
-		s.events.take()
+		c.SwitchTo("web", "web-1")
+		c.Settle()
+		s.events.Take()
 		s.client.ClearActions()
 
-		c.deleteLease("web")
-		c.settle()
-		c.expect(
+		c.DeleteLease("web")
+		c.Settle()
+		c.Expect(
 			"Lease web: web-1 @2 LeaseLost, of web",
 			"Service web: app=web -> web-1 @2",
 			"Pod web-0: identified standby @2",
@@ -105,15 +106,15 @@ func TestLeaseDeleted(t *testing.T) {
 func TestLeaseDeletedWhileNoControllerRuns(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := serving(c)
-		c.switchTo("web", "web-1")
-		c.settle()
+		c.SwitchTo("web", "web-1")
+		c.Settle()
 		s.stop()
-		c.deleteLease("web")
-		c.deletePod("web-1")
+		c.DeleteLease("web")
+		c.DeletePod("web-1")
 		c.start()
-		c.settle()
+		c.Settle()
 		// An epoch that another pod has had is not used again.
-		c.expect(
+		c.Expect(
 			"Lease web: web-0 @3 HolderGone, of web",
 			"Service web: app=web -> web-0 @3",
 			"Pod web-0: identified active @3 spared",
@@ -124,12 +125,12 @@ func TestLeaseDeletedWhileNoControllerRuns(t *testing.T) {
 func TestLeaseEpochRestored(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := serving(c)
-		c.switchTo("web", "web-1")
-		c.settle()
-		s.events.take()
-		c.editLease("web", func(l *coordinationv1.Lease) { *l.Spec.LeaseTransitions = 1 })
-		c.settle()
-		c.expect(
+		c.SwitchTo("web", "web-1")
+		c.Settle()
+		s.events.Take()
+		c.EditLease("web", func(l *coordinationv1.Lease) { *l.Spec.LeaseTransitions = 1 })
+		c.Settle()
+		c.Expect(
 			"Lease web: web-1 @2 HolderEdited, of web",
 			"Service web: app=web -> web-1 @2",
 			"Pod web-0: identified standby @2",
@@ -141,11 +142,11 @@ func TestLeaseEpochRestored(t *testing.T) {
 
 func TestLeaseOfSomebodyElse(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(foreignLease("web", "somebody"), newService("web"), newPod("web-0"))
+		c.Create(fakeapi.ForeignLease("web", "somebody"), fakeapi.NewService("web"), fakeapi.NewPod("web-0"))
 		s := c.start()
-		c.wait(time.Hour)
-		c.expect(
-			"Lease web: foreign somebody with the UID of nobody, of ",
+		c.Wait(time.Hour)
+		c.Expect(
+			"Lease web: foreign somebody",
 			"Service web: app=web",
 			"Pod web-0:",
 		)
@@ -155,9 +156,9 @@ func TestLeaseOfSomebodyElse(t *testing.T) {
 		}
 
 		// Such Leases are not watched: its deletion is found out within 30 s.
-		c.deleteLease("web")
-		c.wait(31 * time.Second)
-		c.expect(
+		c.DeleteLease("web")
+		c.Wait(31 * time.Second)
+		c.Expect(
 			"Lease web: web-0 @1 FirstEligible, of web",
 			"Service web: app=web -> web-0 @1",
 			"Pod web-0: identified active @1 spared",
@@ -168,11 +169,11 @@ func TestLeaseOfSomebodyElse(t *testing.T) {
 func TestLeaseThatLosesItsLabelIsForeign(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := serving(c)
-		c.editLease("web", func(l *coordinationv1.Lease) { delete(l.Labels, api.LabelManagedBy) })
-		c.settle()
-		c.editPod("web-0", setNotReady)
-		c.settle()
-		c.expect(
+		c.EditLease("web", func(l *coordinationv1.Lease) { delete(l.Labels, api.LabelManagedBy) })
+		c.Settle()
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Settle()
+		c.Expect(
 			"Lease web: foreign web-0 @1 FirstEligible, of web",
 			"Service web: app=web -> web-0 @1",
 			"Pod web-0: identified active @1 spared",
@@ -180,9 +181,9 @@ func TestLeaseThatLosesItsLabelIsForeign(t *testing.T) {
 		)
 		c.expectEvents(s, "Warning LeaseForeign Check on web: the Lease of that name is not the controller's; delete it, or name another in the annotation qoqo.dev/lease-name")
 
-		c.editLease("web", func(l *coordinationv1.Lease) { l.Labels = map[string]string{api.LabelManagedBy: api.ManagedBy} })
-		c.settle()
-		c.expect(
+		c.EditLease("web", func(l *coordinationv1.Lease) { l.Labels = map[string]string{api.LabelManagedBy: api.ManagedBy} })
+		c.Settle()
+		c.Expect(
 			"Lease web: web-1 @2 HolderNotReady, of web",
 			"Service web: app=web -> web-1 @2",
 			"Pod web-0: identified standby @2",
@@ -194,18 +195,18 @@ func TestLeaseThatLosesItsLabelIsForeign(t *testing.T) {
 // A Lease of the name that appears between the look and the write.
 func TestLeaseOfSomebodyElseAtTheSameTime(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("web"), newPod("web-0"))
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"))
 		var once sync.Once
-		c.server.onRequest(func(action clienttesting.Action) error {
+		c.Server.OnRequest(func(action clienttesting.Action) error {
 			if action.Matches("create", "leases") {
-				once.Do(func() { c.create(foreignLease("web", "somebody")) })
+				once.Do(func() { c.Create(fakeapi.ForeignLease("web", "somebody")) })
 			}
 			return nil
 		})
 		s := c.start()
-		c.settle()
-		c.expect(
-			"Lease web: foreign somebody with the UID of nobody, of ",
+		c.Settle()
+		c.Expect(
+			"Lease web: foreign somebody",
 			"Service web: app=web",
 			"Pod web-0:",
 		)
@@ -220,7 +221,7 @@ func TestLeaseSaysSinceWhen(t *testing.T) {
 		serving(c)
 		times := func() (acquired, renewed time.Time) {
 			t.Helper()
-			lease, err := c.users.CoordinationV1().Leases(testNamespace).Get(t.Context(), "web", metav1.GetOptions{})
+			lease, err := c.Users.CoordinationV1().Leases(fakeapi.Namespace).Get(t.Context(), "web", metav1.GetOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -230,8 +231,8 @@ func TestLeaseSaysSinceWhen(t *testing.T) {
 			return lease.Spec.AcquireTime.Time, lease.Spec.RenewTime.Time
 		}
 		failed := time.Now()
-		c.editPod("web-0", setNotReady)
-		c.wait(time.Hour)
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Wait(time.Hour)
 		acquired, renewed := times()
 		if after := acquired.Sub(failed); after <= 0 || after > time.Second {
 			t.Errorf("acquired %s after the failure", after)
@@ -242,8 +243,8 @@ func TestLeaseSaysSinceWhen(t *testing.T) {
 
 		// Who is put back has held it all the time.
 		refused := time.Now()
-		c.switchTo("web", "web-9")
-		c.settle()
+		c.SwitchTo("web", "web-9")
+		c.Settle()
 		if again, renewed := times(); !again.Equal(acquired) || renewed.Before(refused) {
 			t.Errorf("acquired at %s, and before at %s; renewed %s after the edit", again, acquired, renewed.Sub(refused))
 		}

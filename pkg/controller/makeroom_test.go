@@ -10,35 +10,25 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clienttesting "k8s.io/client-go/testing"
-	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
-
-// graceful makes the pod terminate when it is deleted, until stopped.
-func graceful(p *corev1.Pod) { p.Spec.TerminationGracePeriodSeconds = ptr.To[int64](30) }
 
 // gracefully is asked, with pods that are graceful.
 func gracefully(c *cluster, annotations ...string) *started {
 	c.Helper()
 	s := asked(c, annotations...)
-	c.editPod("web-0", graceful)
-	c.editPod("web-1", graceful)
-	c.settle()
+	c.EditPod("web-0", fakeapi.Graceful)
+	c.EditPod("web-1", fakeapi.Graceful)
+	c.Settle()
 	s.client.ClearActions()
 	return s
 }
 
-// stopped does what kubelet does when the pod's processes have ended.
-func (c *cluster) stopped(name string) {
-	c.Helper()
-	c.editPod(name, func(p *corev1.Pod) { p.Spec.TerminationGracePeriodSeconds = nil })
-	c.deletePod(name)
-}
-
 func (c *cluster) terminating() (names []string) {
 	c.Helper()
-	pods, err := c.users.CoreV1().Pods(testNamespace).List(c.Context(), metav1.ListOptions{})
+	pods, err := c.Users.CoreV1().Pods(fakeapi.Namespace).List(c.Context(), metav1.ListOptions{})
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -60,8 +50,8 @@ func (c *cluster) expectTerminating(want ...string) {
 func TestDemotedPodIsDeleted(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := gracefully(c, api.AnnotationOnDemote, "delete")
-		c.switchTo("web", "web-1")
-		c.settle()
+		c.SwitchTo("web", "web-1")
+		c.Settle()
 		c.expectTerminating("web-0")
 		c.expectEvents(s,
 			"Normal HolderEdited Switchover on web about web-1: master moved from web-0 to web-1 in epoch 2: the Lease's holder was edited",
@@ -72,53 +62,53 @@ func TestDemotedPodIsDeleted(t *testing.T) {
 		if diff := gocmp.Diff(want, s.writes()); diff != "" {
 			t.Errorf("writes (-want +got):\n%s", diff)
 		}
-		c.stopped("web-0")
-		c.create(newPod("web-0", graceful))
-		c.settle()
+		c.Stop("web-0")
+		c.Create(fakeapi.NewPod("web-0", fakeapi.Graceful))
+		c.Settle()
 		c.expectTerminating()
 
-		c.editPod("web-1", setNotReady)
-		c.settle()
+		c.EditPod("web-1", fakeapi.SetNotReady)
+		c.Settle()
 		c.expectTerminating("web-1")
 	})
 }
 
 func TestDemotedPodIsNotDeleted(t *testing.T) {
 	tests := map[string]func(*cluster){
-		"which the Services no longer select": func(c *cluster) { c.editPod("web-0", withLabel("app", "debug")) },
+		"which the Services no longer select": func(c *cluster) { c.EditPod("web-0", fakeapi.WithLabel("app", "debug")) },
 		"by what is asked for after it was demoted": func(c *cluster) {
-			c.editService("web", func(s *corev1.Service) { delete(s.Annotations, api.AnnotationOnDemote) })
-			c.switchTo("web", "web-1")
-			c.settle()
-			c.editService("web", func(s *corev1.Service) { s.Annotations[api.AnnotationOnDemote] = "delete" })
+			c.EditService("web", func(s *corev1.Service) { delete(s.Annotations, api.AnnotationOnDemote) })
+			c.SwitchTo("web", "web-1")
+			c.Settle()
+			c.EditService("web", func(s *corev1.Service) { s.Annotations[api.AnnotationOnDemote] = "delete" })
 		},
 		"which had not been possible, by what is asked for anew": func(c *cluster) {
-			c.server.onRequest(func(action clienttesting.Action) error {
+			c.Server.OnRequest(func(action clienttesting.Action) error {
 				if action.Matches("delete", "pods") {
 					return errors.New("it is forbidden")
 				}
 				return nil
 			})
-			c.switchTo("web", "web-1")
-			c.settle()
-			c.editService("web", func(s *corev1.Service) { delete(s.Annotations, api.AnnotationOnDemote) })
-			c.settle()
-			c.server.onRequest(nil)
-			c.editService("web", func(s *corev1.Service) { s.Annotations[api.AnnotationOnDemote] = "delete" })
+			c.SwitchTo("web", "web-1")
+			c.Settle()
+			c.EditService("web", func(s *corev1.Service) { delete(s.Annotations, api.AnnotationOnDemote) })
+			c.Settle()
+			c.Server.OnRequest(nil)
+			c.EditService("web", func(s *corev1.Service) { s.Annotations[api.AnnotationOnDemote] = "delete" })
 		},
 		"that has only been labelled active by somebody": func(c *cluster) {
-			c.editPod("web-1", withLabel(api.LabelDesignation, api.DesignationActive))
+			c.EditPod("web-1", fakeapi.WithLabel(api.LabelDesignation, api.DesignationActive))
 		},
 		"as the Lease says otherwise by then": func(c *cluster) {
-			c.server.onRequest(func(action clienttesting.Action) error {
+			c.Server.OnRequest(func(action clienttesting.Action) error {
 				if action.Matches("get", "leases") {
-					c.server.onRequest(nil)
-					c.editService("web", func(s *corev1.Service) { delete(s.Annotations, api.AnnotationOnDemote) })
-					c.editLease("web", func(l *coordinationv1.Lease) { l.Labels["app"] = "web" })
+					c.Server.OnRequest(nil)
+					c.EditService("web", func(s *corev1.Service) { delete(s.Annotations, api.AnnotationOnDemote) })
+					c.EditLease("web", func(l *coordinationv1.Lease) { l.Labels["app"] = "web" })
 				}
 				return nil
 			})
-			c.editPod("web-0", setNotReady)
+			c.EditPod("web-0", fakeapi.SetNotReady)
 		},
 	}
 	for name, act := range tests {
@@ -126,7 +116,7 @@ func TestDemotedPodIsNotDeleted(t *testing.T) {
 			inCluster(t, func(c *cluster) {
 				gracefully(c, api.AnnotationOnDemote, "delete")
 				act(c)
-				c.settle()
+				c.Settle()
 				c.expectTerminating()
 			})
 		})
@@ -136,24 +126,24 @@ func TestDemotedPodIsNotDeleted(t *testing.T) {
 func TestSwitchoverAfterTermination(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := gracefully(c, api.AnnotationHandover, "after-termination", api.AnnotationOnDemote, "delete")
-		c.switchTo("web", "web-1")
-		c.settle()
+		c.SwitchTo("web", "web-1")
+		c.Settle()
 		c.expectTerminating("web-0")
-		c.expect(
-			"Lease web: web-0 @1 FirstEligible, of web",
+		c.Expect(
+			"Lease web: web-0 @1 FirstEligible, then web-1, of web",
 			"Service web: app=web -> web-0 @1",
-			"Pod web-0: identified active @1 spared",
+			"Pod web-0: identified active @1 spared terminating",
 			"Pod web-1: identified standby @1",
 		)
 		c.expectEvents(s,
 			"Normal HolderEdited Stop on web about web-0: web-0 is deleted, as it has to stop before another becomes master (qoqo.dev/handover): web-1 was asked for",
 		)
-		c.create(newPod("a-better-one"))
-		c.wait(time.Hour)
-		c.stopped("web-0")
-		c.settle()
+		c.Create(fakeapi.NewPod("a-better-one"))
+		c.Wait(time.Hour)
+		c.Stop("web-0")
+		c.Settle()
 		c.expectEvents(s, "Normal HolderEdited Switchover on web about web-1: master moved from web-0 to web-1 in epoch 2: the Lease's holder was edited")
-		c.expect(
+		c.Expect(
 			"Lease web: web-1 @2 HolderEdited, of web",
 			"Service web: app=web -> web-1 @2",
 			"Pod a-better-one: identified standby @1",
@@ -165,18 +155,18 @@ func TestSwitchoverAfterTermination(t *testing.T) {
 func TestFailoverAfterTermination(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := gracefully(c, api.AnnotationHandover, "after-termination")
-		c.switchTo("web", "web-1")
-		c.settle()
+		c.SwitchTo("web", "web-1")
+		c.Settle()
 		c.expectEvents(s, "Warning EditRefused Switchover on web about web-1: web-1 cannot become master: the master has to stop first (qoqo.dev/handover); delete its pod, or let the controller do so (qoqo.dev/on-demote); web-0 stays master in epoch 1")
-		c.editPod("web-0", setNotReady)
-		c.settle()
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Settle()
 		c.expectEvents(s, "Warning AwaitingTermination Check on web: web-0 is not Ready, but nobody else becomes master before it has stopped (qoqo.dev/handover); delete it if it should")
 		c.expectTerminating()
-		c.deletePod("web-0")
-		c.settle()
+		c.DeletePod("web-0")
+		c.Settle()
 		c.expectEvents(s)
-		c.stopped("web-0")
-		c.settle()
+		c.Stop("web-0")
+		c.Settle()
 		c.expectEvents(s, "Normal HolderGone Failover on web about web-1: master moved from web-0 to web-1 in epoch 2: web-0 does not exist")
 	})
 }
@@ -184,20 +174,20 @@ func TestFailoverAfterTermination(t *testing.T) {
 func TestMasterThatHangsMakesRoom(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := gracefully(c, api.AnnotationHandover, "after-termination", api.AnnotationOnDemote, "delete", api.AnnotationFailoverDelay, "30s")
-		c.editPod("web-0", setNotReady)
-		c.wait(29 * time.Second)
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Wait(29 * time.Second)
 		c.expectTerminating()
-		c.wait(2 * time.Second)
+		c.Wait(2 * time.Second)
 		c.expectTerminating("web-0")
-		c.wait(time.Minute)
-		c.editPod("web-0", func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed })
-		c.settle()
-		c.expect(
+		c.Wait(time.Minute)
+		c.EditPod("web-0", func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed })
+		c.Settle()
+		c.Expect(
 			"Lease web: web-1 @2 HolderFinished, of web",
 			"Service web: app=web -> web-1 @2",
-			"Pod web-0: identified standby @2",
+			"Pod web-0: identified standby @2 terminating",
 			"Pod web-1: identified active @2 spared",
 		)
-		s.events.take()
+		s.events.Take()
 	})
 }

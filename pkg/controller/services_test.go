@@ -9,23 +9,24 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
 func TestRoutingByLabel(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		byLabel := newService("web", withSelector(api.LabelDesignation, api.DesignationActive))
-		c.create(byLabel, newPod("web-0"), newPod("web-1"))
+		byLabel := fakeapi.NewService("web", fakeapi.WithSelector(api.LabelDesignation, api.DesignationActive))
+		c.Create(byLabel, fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		s := c.start()
-		c.settle()
-		c.expect(
+		c.Settle()
+		c.Expect(
 			"Lease web: web-0 @1 FirstEligible, of web",
 			"Service web: app=web,qoqo.dev/pod-designation=active",
 			"Pod web-0: active @1 spared",
 			"Pod web-1: standby @1",
 		)
-		c.editPod("web-0", setNotReady)
-		c.settle()
-		c.expect(
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Settle()
+		c.Expect(
 			"Lease web: web-1 @2 HolderNotReady, of web",
 			"Service web: app=web,qoqo.dev/pod-designation=active",
 			"Pod web-0: standby @2",
@@ -40,11 +41,11 @@ func TestRoutingByLabel(t *testing.T) {
 // The predecessor left a label, and no Lease.
 func TestPredecessorsMasterIsAdopted(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("web", withSelector(api.LabelDesignation, api.DesignationActive)),
-			newPod("web-0"), newPod("web-1", withLabel(api.LabelDesignation, api.DesignationActive)))
+		c.Create(fakeapi.NewService("web", fakeapi.WithSelector(api.LabelDesignation, api.DesignationActive)),
+			fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1", fakeapi.WithLabel(api.LabelDesignation, api.DesignationActive)))
 		s := c.start()
-		c.settle()
-		c.expect(
+		c.Settle()
+		c.Expect(
 			"Lease web: web-1 @1 AlreadyDesignated, of web",
 			"Service web: app=web,qoqo.dev/pod-designation=active",
 			"Pod web-0: standby @1",
@@ -57,17 +58,17 @@ func TestPredecessorsMasterIsAdopted(t *testing.T) {
 func TestFromSelectorToLabelAndBack(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		serving(c)
-		c.editService("web", withSelector(api.LabelDesignation, api.DesignationActive))
-		c.settle()
-		c.expect(
+		c.EditService("web", fakeapi.WithSelector(api.LabelDesignation, api.DesignationActive))
+		c.Settle()
+		c.Expect(
 			"Lease web: web-0 @1 FirstEligible, of web",
 			"Service web: app=web,qoqo.dev/pod-designation=active",
 			"Pod web-0: identified active @1 spared",
 			"Pod web-1: identified standby @1",
 		)
-		c.editService("web", func(s *corev1.Service) { delete(s.Spec.Selector, api.LabelDesignation) })
-		c.settle()
-		c.expect(
+		c.EditService("web", func(s *corev1.Service) { delete(s.Spec.Selector, api.LabelDesignation) })
+		c.Settle()
+		c.Expect(
 			"Lease web: web-0 @1 FirstEligible, of web",
 			"Service web: app=web -> web-0 @1",
 			"Pod web-0: identified active @1 spared",
@@ -78,16 +79,16 @@ func TestFromSelectorToLabelAndBack(t *testing.T) {
 
 func TestServicesThatShareALease(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("db"), newService("db-nodes", withAnnotation(api.AnnotationLeaseName, "db")), newPod("web-0"), newPod("web-1"))
+		c.Create(fakeapi.NewService("db"), fakeapi.NewService("db-nodes", fakeapi.WithAnnotation(api.AnnotationLeaseName, "db")), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		s := c.start()
-		c.settle()
+		c.Settle()
 		c.expectEvents(s,
 			"Normal FirstEligible Elect on db about web-0: web-0 is the first master, in epoch 1",
 			"Normal FirstEligible Elect on db-nodes about web-0: web-0 is the first master, in epoch 1",
 		)
-		c.switchTo("db", "web-1")
-		c.settle()
-		c.expect(
+		c.SwitchTo("db", "web-1")
+		c.Settle()
+		c.Expect(
 			"Lease db: web-1 @2 HolderEdited, of db and db-nodes",
 			"Service db: app=web -> web-1 @2",
 			"Service db-nodes: app=web -> web-1 @2",
@@ -96,9 +97,9 @@ func TestServicesThatShareALease(t *testing.T) {
 		)
 
 		// One of them leaves, and the other keeps the election.
-		c.editService("db-nodes", optOut)
-		c.settle()
-		c.expect(
+		c.EditService("db-nodes", fakeapi.OptOut)
+		c.Settle()
+		c.Expect(
 			"Lease db: web-1 @2 HolderEdited, of db",
 			"Service db: app=web -> web-1 @2",
 			"Service db-nodes: app=web",
@@ -111,12 +112,12 @@ func TestServicesThatShareALease(t *testing.T) {
 // Also the one whose name the Lease has leaves the others alone.
 func TestServiceThatNamesASharedLeaseOptsOut(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("db"), newService("db-nodes", withAnnotation(api.AnnotationLeaseName, "db")), newPod("web-0"), newPod("web-1"))
+		c.Create(fakeapi.NewService("db"), fakeapi.NewService("db-nodes", fakeapi.WithAnnotation(api.AnnotationLeaseName, "db")), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		c.start()
-		c.settle()
-		c.editService("db", optOut)
-		c.settle()
-		c.expect(
+		c.Settle()
+		c.EditService("db", fakeapi.OptOut)
+		c.Settle()
+		c.Expect(
 			"Lease db: web-0 @1 FirstEligible, of db-nodes",
 			"Service db: app=web",
 			"Service db-nodes: app=web -> web-0 @1",
@@ -128,12 +129,12 @@ func TestServiceThatNamesASharedLeaseOptsOut(t *testing.T) {
 
 func TestServiceOfASharedLeaseDeleted(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("db"), newService("db-nodes", withAnnotation(api.AnnotationLeaseName, "db")), newPod("web-0"))
+		c.Create(fakeapi.NewService("db"), fakeapi.NewService("db-nodes", fakeapi.WithAnnotation(api.AnnotationLeaseName, "db")), fakeapi.NewPod("web-0"))
 		c.start()
-		c.settle()
-		c.deleteService("db")
-		c.settle()
-		c.expect(
+		c.Settle()
+		c.DeleteService("db")
+		c.Settle()
+		c.Expect(
 			"Lease db: web-0 @1 FirstEligible, of db-nodes",
 			"Service db-nodes: app=web -> web-0 @1",
 			"Pod web-0: identified active @1 spared",
@@ -144,12 +145,12 @@ func TestServiceOfASharedLeaseDeleted(t *testing.T) {
 func TestServiceThatSharesAnotherLease(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		serving(c)
-		c.switchTo("web", "web-1")
-		c.settle()
-		c.editService("web", withAnnotation(api.AnnotationLeaseName, "db"))
-		c.settle()
+		c.SwitchTo("web", "web-1")
+		c.Settle()
+		c.EditService("web", fakeapi.WithAnnotation(api.AnnotationLeaseName, "db"))
+		c.Settle()
 		// The epoch is kept, and so is the master.
-		c.expect(
+		c.Expect(
 			"Lease db: web-1 @2 LeaseLost, of web",
 			"Service web: app=web -> web-1 @2",
 			"Pod web-0: identified standby @2",
@@ -160,10 +161,10 @@ func TestServiceThatSharesAnotherLease(t *testing.T) {
 
 func TestElectionsThatOverlap(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("older"), newPod("web-0"), newPod("web-1", withLabel("tier", "db")), newService("younger", withSelector("tier", "db")))
+		c.Create(fakeapi.NewService("older"), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1", fakeapi.WithLabel("tier", "db")), fakeapi.NewService("younger", fakeapi.WithSelector("tier", "db")))
 		s := c.start()
-		c.settle()
-		c.expect(
+		c.Settle()
+		c.Expect(
 			"Lease older: web-0 @1 FirstEligible, of older",
 			"Lease younger: web-1 @1 FirstEligible, of younger",
 			"Service older: app=web -> web-0 @1",
@@ -171,14 +172,14 @@ func TestElectionsThatOverlap(t *testing.T) {
 			"Pod web-0: identified active @1 spared",
 			"Pod web-1: identified standby @1",
 		)
-		warnings := slices.DeleteFunc(s.events.take(), func(e string) bool { return strings.HasPrefix(e, "Normal") })
+		warnings := slices.DeleteFunc(s.events.Take(), func(e string) bool { return strings.HasPrefix(e, "Normal") })
 		if want := "Warning OverlappingElection Check on younger: pods of this Service are also selected by the Service older, whose election designates them; for one master of both, set the annotation qoqo.dev/lease-name: older on this one"; len(warnings) != 1 || warnings[0] != want {
 			t.Errorf("warnings %q, want one\n%s", warnings, want)
 		}
 
-		c.editPod("web-0", setNotReady)
-		c.settle()
-		c.expect(
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Settle()
+		c.Expect(
 			"Lease older: web-1 @2 HolderNotReady, of older",
 			"Lease younger: web-1 @1 FirstEligible, of younger",
 			"Service older: app=web -> web-1 @2",
@@ -187,7 +188,7 @@ func TestElectionsThatOverlap(t *testing.T) {
 			"Pod web-1: identified active @2 spared",
 		)
 		s.client.ClearActions()
-		c.wait(time.Hour)
+		c.Wait(time.Hour)
 		if writes := s.writes(); len(writes) > 0 {
 			t.Errorf("they fight: %q", writes)
 		}
@@ -197,15 +198,15 @@ func TestElectionsThatOverlap(t *testing.T) {
 func TestSelectorThatIsRevertedIsPutBack(t *testing.T) {
 	tests := map[string]func(*corev1.Service){
 		"our key is removed":            func(s *corev1.Service) { delete(s.Spec.Selector, api.LabelPodUID) },
-		"our key is set to another pod": withSelector(api.LabelPodUID, "uid-0"),
+		"our key is set to another pod": fakeapi.WithSelector(api.LabelPodUID, "uid-0"),
 	}
 	for name, revert := range tests {
 		t.Run(name, func(t *testing.T) {
 			inCluster(t, func(c *cluster) {
 				s := serving(c)
-				c.editService("web", revert)
-				c.settle()
-				c.expect(
+				c.EditService("web", revert)
+				c.Settle()
+				c.Expect(
 					"Lease web: web-0 @1 FirstEligible, of web",
 					"Service web: app=web -> web-0 @1",
 					"Pod web-0: identified active @1 spared",
@@ -221,15 +222,15 @@ func TestRevertIsReportedByTheReplicaThatPutItBack(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		first := serving(c)
 		second := c.start()
-		c.settle()
-		c.editService("web", func(s *corev1.Service) { delete(s.Spec.Selector, api.LabelPodUID) })
-		c.settle()
+		c.Settle()
+		c.EditService("web", func(s *corev1.Service) { delete(s.Spec.Selector, api.LabelPodUID) })
+		c.Settle()
 		for _, s := range []*started{first, second} {
 			if !slices.Contains(s.writes(), "patch services web") {
 				t.Errorf("a replica did not try, so that nothing is tested: %q", s.writes())
 			}
 		}
-		if events := append(first.events.take(), second.events.take()...); len(events) != 1 {
+		if events := append(first.events.Take(), second.events.Take()...); len(events) != 1 {
 			t.Errorf("events %q, want one", events)
 		}
 	})
@@ -238,10 +239,10 @@ func TestRevertIsReportedByTheReplicaThatPutItBack(t *testing.T) {
 func TestMarksThatAreTakenFromPodsArePutBack(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		serving(c)
-		c.editPod("web-0", func(p *corev1.Pod) { delete(p.Labels, api.LabelPodUID); delete(p.Labels, api.LabelDesignation) })
-		c.editPod("web-1", withLabel(api.LabelDesignation, api.DesignationActive))
-		c.settle()
-		c.expect(
+		c.EditPod("web-0", func(p *corev1.Pod) { delete(p.Labels, api.LabelPodUID); delete(p.Labels, api.LabelDesignation) })
+		c.EditPod("web-1", fakeapi.WithLabel(api.LabelDesignation, api.DesignationActive))
+		c.Settle()
+		c.Expect(
 			"Lease web: web-0 @1 FirstEligible, of web",
 			"Service web: app=web -> web-0 @1",
 			"Pod web-0: identified active @1 spared",

@@ -11,15 +11,16 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
 func TestOptOutOfRoutingByEndpointSlice(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := servingBySlices(c)
-		traffic := c.traffic()
-		c.editService("web", optOut)
-		c.settle()
-		c.expect("Service web: app=web", "EndpointSlice web-k8s: web-0 web-1", "Pod web-0:", "Pod web-1:")
+		traffic := c.Traffic()
+		c.EditService("web", fakeapi.OptOut)
+		c.Settle()
+		c.Expect("Service web: app=web", "EndpointSlice web by Kubernetes: web-0 web-1", "Pod web-0:", "Pod web-1:")
 		c.expectEvents(s)
 		// Somebody is served all the time.
 		if got := traffic(); slices.Contains(got, "") {
@@ -32,42 +33,42 @@ func TestOptOutOfRoutingByEndpointSlice(t *testing.T) {
 // Service selects was the controller's.
 func TestOptOutWithASelectorOfTheLabel(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		stop := c.runKubernetes(0)
-		c.create(newService("web", bySlice, withSelector(api.LabelDesignation, api.DesignationActive)), newPod("web-0"))
+		stop := c.RunKubernetes(0)
+		c.Create(fakeapi.NewService("web", fakeapi.BySlice, fakeapi.WithSelector(api.LabelDesignation, api.DesignationActive)), fakeapi.NewPod("web-0"))
 		c.start()
-		c.settle()
+		c.Settle()
 		stop()
-		c.editService("web", optOut)
-		c.settle()
-		c.expect("Service web: app=web,qoqo.dev/pod-designation=active", "Pod web-0:")
+		c.EditService("web", fakeapi.OptOut)
+		c.Settle()
+		c.Expect("Service web: app=web,qoqo.dev/pod-designation=active", "Pod web-0:")
 	})
 }
 
 func TestSelectorlessService(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.runKubernetes(builtInDelay)
-		c.create(newService("web", selectorless), newPod("web-0"), newPod("web-1"))
+		c.RunKubernetes(fakeapi.BuiltInDelay)
+		c.Create(fakeapi.NewService("web", fakeapi.Selectorless), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		s := c.start()
-		c.settle()
-		c.expect(
+		c.Settle()
+		c.Expect(
 			"Lease web: web-0 @1 FirstEligible, of web",
 			"Service web: <none>",
 			"EndpointSlice web-master-ipv4: web-0 @1, of web-0",
 			"Pod web-0: active @1 spared",
 			"Pod web-1: standby @1",
 		)
-		c.editPod("web-0", setNotReady)
-		c.settle()
-		c.expect(
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Settle()
+		c.Expect(
 			"Lease web: web-1 @2 HolderNotReady, of web",
 			"Service web: <none>",
 			"EndpointSlice web-master-ipv4: web-1 @2, of web-1",
 			"Pod web-0: standby @2",
 			"Pod web-1: active @2 spared",
 		)
-		c.editService("web", optOut)
-		c.settle()
-		c.expect("Service web: <none>", "Pod web-0:", "Pod web-1:")
+		c.EditService("web", fakeapi.OptOut)
+		c.Settle()
+		c.Expect("Service web: <none>", "Pod web-0:", "Pod web-1:")
 		if slices.ContainsFunc(s.writes(), func(w string) bool { return strings.HasSuffix(w, "services web") }) {
 			t.Errorf("the Service was written to: %q", s.writes())
 		}
@@ -85,20 +86,20 @@ func TestErrorsOfAHandoverAreRetried(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			inCluster(t, func(c *cluster) {
-				c.runKubernetes(builtInDelay)
-				c.create(newService("web", withAddress), newPod("web-0"), newPod("web-1"))
+				c.RunKubernetes(fakeapi.BuiltInDelay)
+				c.Create(fakeapi.NewService("web", fakeapi.WithAddress), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 				c.start()
-				c.settle()
-				traffic := c.traffic()
+				c.Settle()
+				traffic := c.Traffic()
 				failed := c.failing(test.verb, test.resource, apierrors.NewInternalError(errors.New("no quorum")))
-				c.editService("web", withAnnotation(api.AnnotationRouting, "endpointslice"))
-				c.wait(time.Minute)
+				c.EditService("web", fakeapi.WithAnnotation(api.AnnotationRouting, "endpointslice"))
+				c.Wait(time.Minute)
 				if failed.Load() == 0 {
 					t.Error("it was not tried, so that nothing is tested")
 				}
 				c.failingNoMore()
-				c.wait(retryMax + time.Second)
-				if got := c.state(); !slices.Contains(got, "EndpointSlice web-master-ipv4: web-0 @1, of web-0") || !slices.Contains(got, "Service web: app=web detached @1") {
+				c.Wait(retryMax + time.Second)
+				if got := c.State(); !slices.Contains(got, "EndpointSlice web-master-ipv4: web-0 @1, of web-0") || !slices.Contains(got, "Service web: app=web detached @1") {
 					t.Errorf("it did not go over: %q", got)
 				}
 				if diff := cmp.Diff([]string{"web-0"}, traffic()); diff != "" {
@@ -115,14 +116,14 @@ func TestErrorsOfGivingSlicesBackAreRetried(t *testing.T) {
 			inCluster(t, func(c *cluster) {
 				servingBySlices(c)
 				failed := c.failing(verb, "endpointslices", apierrors.NewInternalError(errors.New("no quorum")))
-				c.editService("web", optOut)
-				c.wait(time.Minute)
+				c.EditService("web", fakeapi.OptOut)
+				c.Wait(time.Minute)
 				if failed.Load() == 0 {
 					t.Error("it was not tried, so that nothing is tested")
 				}
 				c.failingNoMore()
-				c.wait(retryMax + time.Second)
-				c.expect("Service web: app=web", "EndpointSlice web-k8s: web-0 web-1", "Pod web-0:", "Pod web-1:")
+				c.Wait(retryMax + time.Second)
+				c.Expect("Service web: app=web", "EndpointSlice web by Kubernetes: web-0 web-1", "Pod web-0:", "Pod web-1:")
 			})
 		})
 	}

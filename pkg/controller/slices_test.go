@@ -9,6 +9,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
 // bySlices is what servingBySlices has.
@@ -24,24 +25,24 @@ var bySlices = []string{
 // epoch 1 and has a standby; the events of that are taken, the requests forgotten.
 func servingBySlices(c *cluster, change ...func(*corev1.Service)) *started {
 	c.Helper()
-	c.runKubernetes(builtInDelay)
-	c.create(newService("web", append([]func(*corev1.Service){bySlice}, change...)...), newPod("web-0"), newPod("web-1"))
+	c.RunKubernetes(fakeapi.BuiltInDelay)
+	c.Create(fakeapi.NewService("web", append([]func(*corev1.Service){fakeapi.BySlice}, change...)...), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 	s := c.start()
-	c.settle()
-	s.events.take()
+	c.Settle()
+	s.events.Take()
 	s.client.ClearActions()
 	return s
 }
 
 func TestOptInToRoutingByEndpointSlice(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.runKubernetes(builtInDelay)
-		c.create(newService("web", bySlice), newPod("web-0"), newPod("web-1"))
-		c.settle()
-		traffic := c.traffic()
+		c.RunKubernetes(fakeapi.BuiltInDelay)
+		c.Create(fakeapi.NewService("web", fakeapi.BySlice), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
+		c.Settle()
+		traffic := c.Traffic()
 		s := c.start()
-		c.settle()
-		c.expect(bySlices...)
+		c.Settle()
+		c.Expect(bySlices...)
 		c.expectEvents(s, "Normal FirstEligible Elect on web about web-0: web-0 is the first master, in epoch 1")
 		if diff := cmp.Diff([]string{"web-0+web-1", "web-0"}, traffic()); diff != "" {
 			t.Errorf("traffic (-want +got):\n%s", diff)
@@ -61,19 +62,19 @@ func TestOptInToRoutingByEndpointSlice(t *testing.T) {
 
 func TestFirstMasterIsAwaitedWithoutAnEndpoint(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.runKubernetes(builtInDelay)
-		c.create(newService("web", bySlice), newPod("web-0", setNotReady))
+		c.RunKubernetes(fakeapi.BuiltInDelay)
+		c.Create(fakeapi.NewService("web", fakeapi.BySlice), fakeapi.NewPod("web-0", fakeapi.SetNotReady))
 		c.start()
-		c.settle()
-		c.expect(
+		c.Settle()
+		c.Expect(
 			"Lease web: @0 AwaitingEligible, of web",
 			"Service web: app=web detached @0",
 			"EndpointSlice web-master-ipv4: @0, of web",
 			"Pod web-0: standby @0",
 		)
-		c.editPod("web-0", setReady)
-		c.settle()
-		c.expect(
+		c.EditPod("web-0", fakeapi.SetReady)
+		c.Settle()
+		c.Expect(
 			"Lease web: web-0 @1 FirstEligible, of web",
 			"Service web: app=web detached @1",
 			"EndpointSlice web-master-ipv4: web-0 @1, of web-0",
@@ -93,12 +94,12 @@ var failedOverBySlices = []string{
 
 func TestFailoverByEndpointSlice(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newNode("node", "zone-a"))
+		c.Create(fakeapi.NewNode("node", "zone-a"))
 		s := servingBySlices(c)
-		traffic := c.traffic()
-		c.editPod("web-0", setNotReady)
-		c.settle()
-		c.expect(failedOverBySlices...)
+		traffic := c.Traffic()
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Settle()
+		c.Expect(failedOverBySlices...)
 		c.expectEvents(s, "Normal HolderNotReady Failover on web about web-1: master moved from web-0 to web-1 in epoch 2: web-0 is not Ready")
 		if diff := cmp.Diff([]string{"web-0", "web-1"}, traffic()); diff != "" {
 			t.Errorf("traffic (-want +got):\n%s", diff)
@@ -119,15 +120,15 @@ func TestFailoverByEndpointSlice(t *testing.T) {
 func TestFailoverByEndpointSliceOfAMasterThatIsGone(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := servingBySlices(c)
-		c.deletePod("web-0")
-		c.settle()
-		c.expect(
+		c.DeletePod("web-0")
+		c.Settle()
+		c.Expect(
 			"Lease web: web-1 @2 HolderGone, of web",
 			"Service web: app=web detached @2",
 			"EndpointSlice web-master-ipv4: web-1 @2, of web-1",
 			"Pod web-1: active @2 spared",
 		)
-		if events := s.events.take(); len(events) != 1 {
+		if events := s.events.Take(); len(events) != 1 {
 			t.Errorf("events %q, want one", events)
 		}
 	})
@@ -137,18 +138,18 @@ func TestFailoverByEndpointSliceOfAMasterThatIsGone(t *testing.T) {
 // known nevertheless.
 func TestEpochOutlivesPodsAndLease(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.runKubernetes(builtInDelay)
-		c.create(newService("web", selectorless), newPod("web-0"))
+		c.RunKubernetes(fakeapi.BuiltInDelay)
+		c.Create(fakeapi.NewService("web", fakeapi.Selectorless), fakeapi.NewPod("web-0"))
 		s := c.start()
-		c.settle()
-		c.deletePod("web-0")
-		c.settle()
+		c.Settle()
+		c.DeletePod("web-0")
+		c.Settle()
 		s.stop()
-		c.deleteLease("web")
-		c.create(newPod("web-1"))
+		c.DeleteLease("web")
+		c.Create(fakeapi.NewPod("web-1"))
 		c.start()
-		c.settle()
-		c.expect(
+		c.Settle()
+		c.Expect(
 			"Lease web: web-1 @2 FirstEligible, of web",
 			"Service web: <none>",
 			"EndpointSlice web-master-ipv4: web-1 @2, of web-1",
@@ -160,10 +161,10 @@ func TestEpochOutlivesPodsAndLease(t *testing.T) {
 func TestSwitchoverByEndpointSlice(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		servingBySlices(c)
-		traffic := c.traffic()
-		c.switchTo("web", "web-1")
-		c.settle()
-		c.expect(
+		traffic := c.Traffic()
+		c.SwitchTo("web", "web-1")
+		c.Settle()
+		c.Expect(
 			"Lease web: web-1 @2 HolderEdited, of web",
 			"Service web: app=web detached @2",
 			"EndpointSlice web-master-ipv4: web-1 @2, of web-1",
@@ -179,29 +180,29 @@ func TestSwitchoverByEndpointSlice(t *testing.T) {
 func TestConditionsOfTheEndpointFollowTheMaster(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		servingBySlices(c)
-		c.deletePod("web-1")
-		c.editPod("web-0", setNotReady)
-		c.settle()
-		c.expect(
+		c.DeletePod("web-1")
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Settle()
+		c.Expect(
 			"Lease web: web-0 @1 FirstEligible, of web",
 			"Service web: app=web detached @1",
 			"EndpointSlice web-master-ipv4: web-0 (not ready) @1, of web-0",
 			"Pod web-0: active @1 spared",
 		)
-		c.editPod("web-0", setReady)
-		c.settle()
-		c.expect(slices.Delete(slices.Clone(bySlices), 4, 5)...)
+		c.EditPod("web-0", fakeapi.SetReady)
+		c.Settle()
+		c.Expect(slices.Delete(slices.Clone(bySlices), 4, 5)...)
 	})
 }
 
 func TestOwnSliceThatIsDeletedOrEditedIsPutBack(t *testing.T) {
 	tests := map[string]func(*cluster){
-		"deleted": func(c *cluster) { c.deleteSlice("web-master-ipv4") },
+		"deleted": func(c *cluster) { c.DeleteSlice("web-master-ipv4") },
 		"edited": func(c *cluster) {
-			c.editSlice("web-master-ipv4", func(s *discoveryv1.EndpointSlice) { s.Endpoints[0].TargetRef.UID = "uid-0" })
+			c.EditSlice("web-master-ipv4", func(s *discoveryv1.EndpointSlice) { s.Endpoints[0].TargetRef.UID = "uid-0" })
 		},
 		"no longer labelled as the Service's": func(c *cluster) {
-			c.editSlice("web-master-ipv4", func(s *discoveryv1.EndpointSlice) { delete(s.Labels, discoveryv1.LabelServiceName) })
+			c.EditSlice("web-master-ipv4", func(s *discoveryv1.EndpointSlice) { delete(s.Labels, discoveryv1.LabelServiceName) })
 		},
 	}
 	for name, interfere := range tests {
@@ -209,8 +210,8 @@ func TestOwnSliceThatIsDeletedOrEditedIsPutBack(t *testing.T) {
 			inCluster(t, func(c *cluster) {
 				servingBySlices(c)
 				interfere(c)
-				c.settle()
-				c.expect(bySlices...)
+				c.Settle()
+				c.Expect(bySlices...)
 			})
 		})
 	}
@@ -226,12 +227,12 @@ func TestTwoReplicasWithRoutingByEndpointSlice(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		first := servingBySlices(c)
 		replicas := []*started{first, c.start()}
-		c.settle()
+		c.Settle()
 		replicas[1].client.ClearActions()
-		traffic := c.traffic()
-		c.editPod("web-0", setNotReady)
-		c.settle()
-		c.expect(failedOverBySlices...)
+		traffic := c.Traffic()
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Settle()
+		c.Expect(failedOverBySlices...)
 		if diff := cmp.Diff([]string{"web-0", "web-1"}, traffic()); diff != "" {
 			t.Errorf("traffic (-want +got):\n%s", diff)
 		}
@@ -240,7 +241,7 @@ func TestTwoReplicasWithRoutingByEndpointSlice(t *testing.T) {
 			if !slices.Contains(s.writes(), "update leases web") {
 				t.Errorf("a replica did not try, so that nothing is tested: %q", s.writes())
 			}
-			events = append(events, s.events.take()...)
+			events = append(events, s.events.Take()...)
 		}
 		if len(events) != 1 {
 			t.Errorf("events %q, want one", events)
@@ -251,9 +252,9 @@ func TestTwoReplicasWithRoutingByEndpointSlice(t *testing.T) {
 func TestRoutingThatIsRevertedIsPutBack(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := servingBySlices(c)
-		c.editService("web", func(s *corev1.Service) { delete(s.Spec.Selector, api.LabelRouting) })
-		c.settle()
-		c.expect(bySlices...)
+		c.EditService("web", func(s *corev1.Service) { delete(s.Spec.Selector, api.LabelRouting) })
+		c.Settle()
+		c.Expect(bySlices...)
 		c.expectEvents(s, `Warning SelectorReverted Route on web: the field manager "kubectl" had overwritten qoqo.dev/routing in the selector, which was put back; if that is a tool which applies manifests, let it ignore the key, or let it set qoqo.dev/routing: endpointslice itself`)
 	})
 }

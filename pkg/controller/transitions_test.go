@@ -9,31 +9,32 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
 // serving is a cluster whose web-0 is master in epoch 1 and has a standby; the
 // events of that are taken.
 func serving(c *cluster) *started {
 	c.Helper()
-	c.create(newService("web"), newPod("web-0"), newPod("web-1"))
+	c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 	s := c.start()
-	c.settle()
-	c.expect(
+	c.Settle()
+	c.Expect(
 		"Lease web: web-0 @1 FirstEligible, of web",
 		"Service web: app=web -> web-0 @1",
 		"Pod web-0: identified active @1 spared",
 		"Pod web-1: identified standby @1",
 	)
-	s.events.take()
+	s.events.Take()
 	return s
 }
 
 func TestFirstMaster(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("web"), newPod("web-0", setNotReady), newPod("web-1"))
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0", fakeapi.SetNotReady), fakeapi.NewPod("web-1"))
 		s := c.start()
-		c.settle()
-		c.expect(
+		c.Settle()
+		c.Expect(
 			"Lease web: web-1 @1 FirstEligible, of web",
 			"Service web: app=web -> web-1 @1",
 			"Pod web-0: identified standby @1",
@@ -50,19 +51,19 @@ func TestFirstMaster(t *testing.T) {
 
 func TestFirstMasterIsAwaited(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("web"), newPod("web-0", setNotReady))
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0", fakeapi.SetNotReady))
 		s := c.start()
-		c.settle()
-		c.expect(
+		c.Settle()
+		c.Expect(
 			"Lease web: @0 AwaitingEligible, of web",
 			"Service web: app=web -> none @0",
 			"Pod web-0: identified standby @0",
 		)
 		c.expectEvents(s)
 
-		c.editPod("web-0", setReady)
-		c.settle()
-		c.expect(
+		c.EditPod("web-0", fakeapi.SetReady)
+		c.Settle()
+		c.Expect(
 			"Lease web: web-0 @1 FirstEligible, of web",
 			"Service web: app=web -> web-0 @1",
 			"Pod web-0: identified active @1 spared",
@@ -77,7 +78,7 @@ func TestFailover(t *testing.T) {
 		want []string
 	}{
 		"the master is not Ready": {
-			fail: func(c *cluster) { c.editPod("web-0", setNotReady) },
+			fail: func(c *cluster) { c.EditPod("web-0", fakeapi.SetNotReady) },
 			want: []string{
 				"Lease web: web-1 @2 HolderNotReady, of web",
 				"Service web: app=web -> web-1 @2",
@@ -86,16 +87,16 @@ func TestFailover(t *testing.T) {
 			},
 		},
 		"the master terminates, and is Ready still": {
-			fail: func(c *cluster) { c.editPod("web-0", setTerminating) },
+			fail: func(c *cluster) { c.EditPod("web-0", fakeapi.SetTerminating) },
 			want: []string{
 				"Lease web: web-1 @2 HolderTerminating, of web",
 				"Service web: app=web -> web-1 @2",
-				"Pod web-0: identified standby @2",
+				"Pod web-0: identified standby @2 terminating",
 				"Pod web-1: identified active @2 spared",
 			},
 		},
 		"the master has ended": {
-			fail: func(c *cluster) { c.editPod("web-0", func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }) },
+			fail: func(c *cluster) { c.EditPod("web-0", func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }) },
 			want: []string{
 				"Lease web: web-1 @2 HolderFinished, of web",
 				"Service web: app=web -> web-1 @2",
@@ -104,7 +105,7 @@ func TestFailover(t *testing.T) {
 			},
 		},
 		"the master is gone": {
-			fail: func(c *cluster) { c.deletePod("web-0") },
+			fail: func(c *cluster) { c.DeletePod("web-0") },
 			want: []string{
 				"Lease web: web-1 @2 HolderGone, of web",
 				"Service web: app=web -> web-1 @2",
@@ -112,7 +113,7 @@ func TestFailover(t *testing.T) {
 			},
 		},
 		"the master is gone and another pod of its name there": {
-			fail: func(c *cluster) { c.deletePod("web-0"); c.create(newPod("web-0")) },
+			fail: func(c *cluster) { c.DeletePod("web-0"); c.Create(fakeapi.NewPod("web-0")) },
 			want: []string{
 				"Lease web: web-1 @2 HolderGone, of web",
 				"Service web: app=web -> web-1 @2",
@@ -121,7 +122,7 @@ func TestFailover(t *testing.T) {
 			},
 		},
 		"the master is no longer selected, and loses what was written to it": {
-			fail: func(c *cluster) { c.editPod("web-0", withLabel("app", "other")) },
+			fail: func(c *cluster) { c.EditPod("web-0", fakeapi.WithLabel("app", "other")) },
 			want: []string{
 				"Lease web: web-1 @2 HolderUnselected, of web",
 				"Service web: app=web -> web-1 @2",
@@ -135,9 +136,9 @@ func TestFailover(t *testing.T) {
 			inCluster(t, func(c *cluster) {
 				s := serving(c)
 				test.fail(c)
-				c.settle()
-				c.expect(test.want...)
-				if got := s.events.take(); len(got) != 1 {
+				c.Settle()
+				c.Expect(test.want...)
+				if got := s.events.Take(); len(got) != 1 {
 					t.Errorf("events %q, want one", got)
 				}
 			})
@@ -150,10 +151,10 @@ func TestFailoverIsConfirmedByTheAPIServer(t *testing.T) {
 		s := serving(c)
 		s.client.ClearActions()
 		// By the time at which the controller's question arrives it is Ready.
-		c.editPod("web-0", setNotReady)
-		time.Sleep(latency / 2)
-		c.editPod("web-0", setReady)
-		c.settle()
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		time.Sleep(fakeapi.Latency / 2)
+		c.EditPod("web-0", fakeapi.SetReady)
+		c.Settle()
 		if writes := s.writes(); len(writes) > 0 {
 			t.Errorf("writes: %q", writes)
 		}
@@ -164,12 +165,12 @@ func TestFailoverIsConfirmedByTheAPIServer(t *testing.T) {
 func TestFailoverAvoidsNodesThatAreDrained(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		serving(c)
-		c.create(cordoned("drained"), newPod("web-2"))
-		c.editPod("web-1", func(p *corev1.Pod) { p.Spec.NodeName = "drained" })
-		c.settle()
-		c.editPod("web-0", setNotReady)
-		c.settle()
-		c.expect(
+		c.Create(fakeapi.Cordoned("drained"), fakeapi.NewPod("web-2"))
+		c.EditPod("web-1", func(p *corev1.Pod) { p.Spec.NodeName = "drained" })
+		c.Settle()
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Settle()
+		c.Expect(
 			"Lease web: web-2 @2 HolderNotReady, of web",
 			"Service web: app=web -> web-2 @2",
 			"Pod web-0: identified standby @2",
@@ -181,18 +182,18 @@ func TestFailoverAvoidsNodesThatAreDrained(t *testing.T) {
 
 func TestFailoverPrefersWhatTheServicePrefers(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("web", withAnnotation(api.AnnotationPrefer, "tier=fast")), newPod("web-0"), newPod("web-1"))
+		c.Create(fakeapi.NewService("web", fakeapi.WithAnnotation(api.AnnotationPrefer, "tier=fast")), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		c.start()
-		c.settle()
-		c.create(newPod("web-2", withLabel("tier", "fast")))
-		c.settle()
+		c.Settle()
+		c.Create(fakeapi.NewPod("web-2", fakeapi.WithLabel("tier", "fast")))
+		c.Settle()
 		// The master that is there stays, since it is eligible.
-		c.editPod("web-0", setTerminating)
-		c.settle()
-		c.expect(
+		c.EditPod("web-0", fakeapi.SetTerminating)
+		c.Settle()
+		c.Expect(
 			"Lease web: web-2 @2 HolderTerminating, of web",
 			"Service web: app=web -> web-2 @2",
-			"Pod web-0: identified standby @2",
+			"Pod web-0: identified standby @2 terminating",
 			"Pod web-1: identified standby @1",
 			"Pod web-2: identified active @2 spared",
 		)
@@ -201,16 +202,16 @@ func TestFailoverPrefersWhatTheServicePrefers(t *testing.T) {
 
 func TestTwoReplicasMakeOneTransition(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("web"), newPod("web-0"), newPod("web-1"))
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		replicas := []*started{c.start(), c.start()}
-		c.settle()
+		c.Settle()
 		for _, s := range replicas {
-			s.events.take()
+			s.events.Take()
 			s.client.ClearActions()
 		}
-		c.editPod("web-0", setNotReady)
-		c.settle()
-		c.expect(
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Settle()
+		c.Expect(
 			"Lease web: web-1 @2 HolderNotReady, of web",
 			"Service web: app=web -> web-1 @2",
 			"Pod web-0: identified standby @2",
@@ -221,7 +222,7 @@ func TestTwoReplicasMakeOneTransition(t *testing.T) {
 			if !slices.Contains(s.writes(), "update leases web") {
 				t.Errorf("a replica did not try, so that nothing is tested: %q", s.writes())
 			}
-			events += len(s.events.take())
+			events += len(s.events.Take())
 		}
 		if events != 1 {
 			t.Errorf("%d events, want 1", events)
@@ -232,20 +233,20 @@ func TestTwoReplicasMakeOneTransition(t *testing.T) {
 func TestNobodyEligibleHolds(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := serving(c)
-		c.editPod("web-1", setNotReady)
-		c.settle()
+		c.EditPod("web-1", fakeapi.SetNotReady)
+		c.Settle()
 		s.client.ClearActions()
-		c.editPod("web-0", setNotReady)
-		c.settle()
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Settle()
 		if writes := s.writes(); len(writes) > 0 {
 			t.Errorf("writes: %q", writes)
 		}
 		c.expectEvents(s, "Warning NobodyEligible Check on web: no pod is eligible, so web-0 stays master in epoch 1")
 
 		// The first that is eligible again takes over.
-		c.editPod("web-1", setReady)
-		c.settle()
-		c.expect(
+		c.EditPod("web-1", fakeapi.SetReady)
+		c.Settle()
+		c.Expect(
 			"Lease web: web-1 @2 HolderNotReady, of web",
 			"Service web: app=web -> web-1 @2",
 			"Pod web-0: identified standby @2",

@@ -1,4 +1,4 @@
-package controller
+package fakeapi
 
 import (
 	"strconv"
@@ -14,11 +14,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// lag is how late a watch tells of a change, so that caches are behind what
-// has just been written.
-const lag = 25 * time.Millisecond
-
-func (s *apiserver) watch(action clienttesting.WatchActionImpl, lag time.Duration) (watch.Interface, error) {
+func (s *Server) watch(action clienttesting.WatchActionImpl, lag time.Duration) (watch.Interface, error) {
 	all, err := s.Watch(action.GetResource(), action.GetNamespace(), action.ListOptions)
 	if err != nil {
 		return nil, err
@@ -33,17 +29,17 @@ func (s *apiserver) watch(action clienttesting.WatchActionImpl, lag time.Duratio
 }
 
 // watching changes the number of watches of the resource, and returns it.
-func (s *apiserver) watching(resource string, change int) int {
+func (s *Server) watching(resource string, change int) int {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	s.watches[resource] += change
 	return s.watches[resource]
 }
 
-// selectedWatch is a watch with a selector: what no longer matches is deleted
-// as far as it is concerned, and of what has not matched it says nothing.
+// selectedWatch is a watch with a selector. To it an object that no longer matches is
+// deleted. It says nothing of an object that has never matched.
 type selectedWatch struct {
-	server  *apiserver
+	server  *Server
 	all     watch.Interface
 	lag     time.Duration
 	result  chan watch.Event
@@ -56,14 +52,14 @@ func (w *selectedWatch) run(options metav1.ListOptions) {
 	for event := range w.all.ResultChan() {
 		if !matches(event.Object, options) {
 			w.server.lock.Lock()
-			before, changed := w.server.before[access(event.Object).GetResourceVersion()]
+			before, changed := w.server.before[Access(event.Object).GetResourceVersion()]
 			w.server.lock.Unlock()
 			if event.Type != watch.Modified || !changed || !matches(before, options) {
 				continue
 			}
 			event.Type = watch.Deleted
 		}
-		time.Sleep(w.lag)
+		<-time.After(w.lag)
 		select {
 		case w.result <- event:
 		case <-w.stopped:
@@ -90,9 +86,9 @@ func matches(o runtime.Object, options metav1.ListOptions) bool {
 	if err != nil {
 		panic(err)
 	}
-	has := fields.Set{"metadata.name": access(o).GetName()}
+	has := fields.Set{"metadata.name": Access(o).GetName()}
 	if node, ok := o.(*corev1.Node); ok {
 		has["spec.unschedulable"] = strconv.FormatBool(node.Spec.Unschedulable)
 	}
-	return labelled.Matches(labels.Set(access(o).GetLabels())) && selected.Matches(has)
+	return labelled.Matches(labels.Set(Access(o).GetLabels())) && selected.Matches(has)
 }
