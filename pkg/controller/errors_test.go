@@ -18,8 +18,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
-// failing answers every request of the verb and resource with err, and counts
-// them.
+// failing answers every such request with err, and counts them.
 func (c *cluster) failing(verb, resource string, err error) *atomic.Int32 {
 	failed := &atomic.Int32{}
 	c.Server.OnRequest(func(action clienttesting.Action) error {
@@ -33,14 +32,6 @@ func (c *cluster) failing(verb, resource string, err error) *atomic.Int32 {
 }
 
 func (c *cluster) failingNoMore() { c.Server.OnRequest(nil) }
-
-// failedOver is what serving is after web-0 was not Ready.
-var failedOver = []string{
-	"Lease web: web-1 @2 HolderNotReady, of web",
-	"Service web: app=web -> web-1 @2",
-	"Pod web-0: identified standby @2",
-	"Pod web-1: identified active @2 spared",
-}
 
 func TestConflictIsRetriedAtOnce(t *testing.T) {
 	tests := map[string]struct{ verb, resource string }{

@@ -66,7 +66,7 @@ func TestMasterOnADeadNodeIsReplaced(t *testing.T) {
 	})
 }
 
-// That no node is heard says something of the API server, and not of them.
+// If no node is heard the API server is at fault, not the nodes.
 func TestNobodyMovesWhenAllNodesFallSilent(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := threeNodes(c)
@@ -79,7 +79,7 @@ func TestNobodyMovesWhenAllNodesFallSilent(t *testing.T) {
 	})
 }
 
-// A pod that only seems to be on a dead node is elected as any other.
+// A pod that only seems to be on a dead node can be elected.
 func TestDeadNodeIsConfirmedOfTheOthersToo(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := threeNodes(c)
@@ -90,7 +90,7 @@ func TestDeadNodeIsConfirmedOfTheOthersToo(t *testing.T) {
 	})
 }
 
-func TestHeartbeatsOfAnElectionThatIsNoMore(t *testing.T) {
+func TestHeartbeatsOfAnElectionThatHasEnded(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := threeNodes(c)
 		c.EditService("web", fakeapi.OptOut)

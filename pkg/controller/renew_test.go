@@ -15,7 +15,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
-func TestHeartbeats(t *testing.T) {
+func TestRenewals(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		c.Create(fakeapi.NewService("web", fakeapi.WithAnnotation(api.AnnotationLeaseDuration, "15s")), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		replicas := []*started{c.start(), c.start()}
@@ -26,7 +26,7 @@ func TestHeartbeats(t *testing.T) {
 		for _, s := range replicas {
 			s.client.ClearActions()
 		}
-		// At each beat one replica writes, and the other sees it.
+		// Each time one replica writes, and the other sees it.
 		const minutes = 10
 		before := c.Server.Latest()
 		for range minutes * 12 {
@@ -37,7 +37,7 @@ func TestHeartbeats(t *testing.T) {
 		}
 		// Nothing else is written.
 		if got, want := int(c.Server.Latest()-before), minutes*12; got < want-1 || got > want+1 {
-			t.Errorf("%d heartbeats, want %d", got, want)
+			t.Errorf("%d renewals, want %d", got, want)
 		}
 		for _, s := range replicas {
 			for _, write := range s.writes() {
@@ -61,7 +61,7 @@ func TestHeartbeats(t *testing.T) {
 			}
 		}
 
-		// No heartbeats, and nothing is left of them.
+		// Without the setting there are no renewals, and nothing is left of them.
 		c.EditService("web", func(s *corev1.Service) { delete(s.Annotations, api.AnnotationLeaseDuration) })
 		c.Settle()
 		off := c.Lease("web")
@@ -86,7 +86,7 @@ func TestNextMasterWaitsForExpiry(t *testing.T) {
 		if acquired := c.Lease("web").Spec.AcquireTime; acquired.Sub(renewed.Time) < 15*time.Second {
 			t.Errorf("the next master was elected at %s, and the former could believe in its Lease until 15 s after %s", acquired, renewed)
 		}
-		// Who asks for a pod meanwhile gets it then.
+		// A pod that is asked for meanwhile becomes master then.
 		c.Create(fakeapi.NewPod("web-2"))
 		c.EditPod("web-1", fakeapi.SetNotReady)
 		c.EditPod("web-0", fakeapi.SetReady)
@@ -119,12 +119,12 @@ func TestPhasesAreSpread(t *testing.T) {
 	for part, n := range count {
 		// Four standard deviations.
 		if n < 62 || n > 138 {
-			t.Errorf("%d of %d elections beat in the part %d of %d of the interval: %v", n, elections, part, parts, count)
+			t.Errorf("%d of %d elections are renewed in the part %d of %d of the interval: %v", n, elections, part, parts, count)
 		}
 	}
 }
 
-// What the holder has read counts, which may no longer hear of anything else.
+// The duration that the holder has read counts: it may no longer hear of another.
 func TestExpiryIsNotBroughtForward(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		asked(c, api.AnnotationLeaseDuration, "1m")
@@ -162,7 +162,7 @@ func TestExpiryIsNotPutOff(t *testing.T) {
 	})
 }
 
-// Who deletes the Lease does not end what its holder may believe.
+// Deleting the Lease does not end what its holder may believe.
 func TestExpiryOfALeaseThatIsDeleted(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		asked(c, api.AnnotationLeaseDuration, "1m")
@@ -180,8 +180,8 @@ func TestExpiryOfALeaseThatIsDeleted(t *testing.T) {
 	})
 }
 
-// What fails for ever after a renewal does not make the next one late.
-func TestHeartbeatsDespiteErrors(t *testing.T) {
+// A write that fails for ever does not make the next renewal late.
+func TestRenewalsDespiteErrors(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := asked(c, api.AnnotationLeaseDuration, "6s")
 		c.Server.OnRequest(func(action clienttesting.Action) error {
@@ -204,12 +204,12 @@ func TestHeartbeatsDespiteErrors(t *testing.T) {
 	})
 }
 
-// A healthy master hears of its successor, so that nobody waits.
+// A healthy master hears of its successor, so that there is no wait.
 func TestHealthyMasterIsReplacedAtOnce(t *testing.T) {
 	for name, act := range map[string]func(c *cluster){
-		"by hand":        func(c *cluster) { c.SwitchTo("web", "web-1") },
-		"as it is going": func(c *cluster) { c.EditPod("web-0", fakeapi.SetTerminating) },
-		"as it is gone":  func(c *cluster) { c.DeletePod("web-0") },
+		"by hand":               func(c *cluster) { c.SwitchTo("web", "web-1") },
+		"because it terminates": func(c *cluster) { c.EditPod("web-0", fakeapi.SetTerminating) },
+		"because it is gone":    func(c *cluster) { c.DeletePod("web-0") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inCluster(t, func(c *cluster) {

@@ -34,18 +34,6 @@ func (c *cluster) rest(first *started) {
 	}
 }
 
-func TestRestartWritesNothing(t *testing.T) {
-	inCluster(t, func(c *cluster) {
-		serving(c).stop()
-		s := c.start()
-		c.Settle()
-		if writes := s.writes(); len(writes) > 0 {
-			t.Errorf("writes: %q", writes)
-		}
-		c.expectEvents(s)
-	})
-}
-
 func TestNamespacesRestrict(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		for _, namespace := range []string{"one", "two", "three"} {

@@ -162,4 +162,3 @@ func (k *builtIn) delete(objects Deletable, name string) {
 		k.Error(err)
 	}
 }
-

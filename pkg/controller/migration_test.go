@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -8,14 +9,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
-// A Service goes over from one routing to another, with Kubernetes' controllers at
-// any speed: no request is lost, and none goes to another pod than the master.
-func TestRoutingIsChanged(t *testing.T) {
+// A Service migrates from one routing to another, with Kubernetes' controllers at any speed:
+// no request is lost, and none goes to another pod than the master.
+func TestMigrations(t *testing.T) {
 	bySelector := []string{
 		"Lease web: web-0 @1 FirstEligible, of web",
 		"Service web: app=web -> web-0 @1",
@@ -111,8 +113,8 @@ func TestRoutingIsChanged(t *testing.T) {
 	}
 }
 
-// While Kubernetes' controller does not follow at all it is asked ever more rarely.
-func TestHandoverIsAwaitedPatiently(t *testing.T) {
+// While Kubernetes' controller does not follow at all, the controller asks ever more rarely.
+func TestMigrationIsAwaitedPatiently(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		c.Create(fakeapi.NewService("web", fakeapi.WithAddress), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		s := c.start()
@@ -132,9 +134,9 @@ func TestHandoverIsAwaitedPatiently(t *testing.T) {
 	})
 }
 
-// A replica that has not heard that the Service goes over does not take the slices
-// away that the other makes.
-func TestReplicaThatIsBehindAHandover(t *testing.T) {
+// A replica that has not heard of the migration does not delete the slices that the other
+// replica makes.
+func TestReplicaThatIsBehindAMigration(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		c.RunKubernetes(time.Second)
 		c.Create(fakeapi.NewService("web", fakeapi.WithAddress), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
@@ -156,7 +158,7 @@ func TestReplicaThatIsBehindAHandover(t *testing.T) {
 	})
 }
 
-func TestSwitchWhileRoutingIsChanged(t *testing.T) {
+func TestSwitchDuringAMigration(t *testing.T) {
 	tests := map[string]struct{ from, to func(*corev1.Service) }{
 		"from selector": {fakeapi.WithAddress, fakeapi.WithAnnotation(api.AnnotationRouting, "endpointslice")},
 		"to selector":   {fakeapi.BySlice, fakeapi.WithoutAnnotation(api.AnnotationRouting)},
@@ -186,5 +188,40 @@ func TestSwitchWhileRoutingIsChanged(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+func TestErrorsOfAMigrationAreRetried(t *testing.T) {
+	tests := map[string]struct{ verb, resource string }{
+		"of listing EndpointSlices":          {"list", "endpointslices"},
+		"of making its own":                  {"create", "endpointslices"},
+		"of writing its own":                 {"update", "endpointslices"},
+		"of writing the Service":             {"patch", "services"},
+		"of listing the pods, when it looks": {"list", "pods"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(c *cluster) {
+				c.RunKubernetes(fakeapi.BuiltInDelay)
+				c.Create(fakeapi.NewService("web", fakeapi.WithAddress), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
+				c.start()
+				c.Settle()
+				traffic := c.Traffic()
+				failed := c.failing(test.verb, test.resource, apierrors.NewInternalError(errors.New("no quorum")))
+				c.EditService("web", fakeapi.WithAnnotation(api.AnnotationRouting, "endpointslice"))
+				c.Wait(time.Minute)
+				if failed.Load() == 0 {
+					t.Error("it was not tried, so that nothing is tested")
+				}
+				c.failingNoMore()
+				c.Wait(retryMax + time.Second)
+				if got := c.State(); !slices.Contains(got, "EndpointSlice web-master-ipv4: web-0 @1, of web-0") || !slices.Contains(got, "Service web: app=web detached @1") {
+					t.Errorf("it did not migrate: %q", got)
+				}
+				if diff := cmp.Diff([]string{"web-0"}, traffic()); diff != "" {
+					t.Errorf("traffic (-want +got):\n%s", diff)
+				}
+			})
+		})
 	}
 }
