@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/e2e/assert"
 	"qoqo.dev/active-standby-controller/e2e/guard"
@@ -203,7 +203,7 @@ func (s *stage) Look(want []string) ([]string, error) {
 			last, since = lines, time.Now()
 		}
 		now := time.Now()
-		if settled := now.Sub(since) > steady && (want == nil || cmp.Equal(expected, last)); settled || now.After(deadline) {
+		if settled := now.Sub(since) > steady && (want == nil || slices.Equal(expected, last)); settled || now.After(deadline) {
 			if settled && want != nil {
 				last = want
 			}
@@ -225,7 +225,7 @@ func (s *stage) next() error {
 	}
 	if s.guard == nil && !s.unguarded {
 		s.guard = guard.New(s.T, client, s.namespace)
-		for _, service := range s.unrouted() {
+		for _, service := range s.crowded() {
 			s.guard.Opened(service)
 		}
 	}
@@ -235,12 +235,20 @@ func (s *stage) next() error {
 	return nil
 }
 
-// unrouted are the Services that may have several endpoints.
-func (s *stage) unrouted() (names []string) {
+// crowded are the Services that have several ready endpoints.
+func (s *stage) crowded() (names []string) {
 	s.Helper()
-	for _, service := range assert.Must(client.CoreV1().Services(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
-		if service.Annotations[api.AnnotationLeaseTransitions] == "" {
-			names = append(names, service.Name)
+	ready := map[string]int{}
+	for _, slice := range assert.Must(client.DiscoveryV1().EndpointSlices(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
+		for _, e := range slice.Endpoints {
+			if ptr.Deref(e.Conditions.Ready, true) {
+				ready[slice.Labels[discoveryv1.LabelServiceName]]++
+			}
+		}
+	}
+	for name, count := range ready {
+		if count > 1 {
+			names = append(names, name)
 		}
 	}
 	return names
@@ -272,6 +280,12 @@ func (s *stage) lines(expected []string) ([]string, error) {
 // said counts the events of the namespace's Services.
 func (s *stage) said() map[string]int {
 	s.Helper()
+	// Kubernetes makes up the names of its EndpointSlices.
+	var made []string
+	ofKubernetes := metav1.ListOptions{LabelSelector: discoveryv1.LabelManagedBy + "=" + scenario.BuiltIn}
+	for _, slice := range assert.Must(client.DiscoveryV1().EndpointSlices(s.namespace).List(s.Context(), ofKubernetes))(s).Items {
+		made = append(made, slice.Name, slice.Labels[discoveryv1.LabelServiceName]+"-k8s")
+	}
 	said := map[string]int{}
 	for _, e := range assert.Must(client.EventsV1().Events(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
 		if e.Regarding.Kind != "Service" || !strings.HasPrefix(e.ReportingController, api.Domain) {
@@ -281,23 +295,14 @@ func (s *stage) said() map[string]int {
 		if e.Related != nil {
 			about = e.Related.Name
 		}
-		line := scenario.EventPrefix + scenario.EventLine(e.Type, e.Reason, e.Action, e.Regarding.Name, about, s.anonymous(e.Note))
+		note := strings.NewReplacer(made...).Replace(e.Note)
+		line := scenario.EventPrefix + scenario.EventLine(e.Type, e.Reason, e.Action, e.Regarding.Name, about, note)
 		said[line]++
 		if e.Series != nil {
 			said[line] += int(e.Series.Count) - 1
 		}
 	}
 	return said
-}
-
-// anonymous replaces the names that Kubernetes makes up for its EndpointSlices.
-func (s *stage) anonymous(note string) string {
-	s.Helper()
-	managed := metav1.ListOptions{LabelSelector: discoveryv1.LabelManagedBy + "=" + scenario.BuiltIn}
-	for _, made := range assert.Must(client.DiscoveryV1().EndpointSlices(s.namespace).List(s.Context(), managed))(s).Items {
-		note = strings.ReplaceAll(note, made.Name, made.Labels[discoveryv1.LabelServiceName]+"-k8s")
-	}
-	return note
 }
 
 // remember keeps the names of all objects, and which of them are gone.
