@@ -67,7 +67,7 @@ func TestMasterOnADeadNodeIsReplaced(t *testing.T) {
 }
 
 // If no node is heard the API server is at fault, not the nodes.
-func TestNobodyMovesWhenAllNodesFallSilent(t *testing.T) {
+func TestNoMasterMovesWhenAllNodesFallSilent(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := threeNodes(c)
 		c.Wait(5 * time.Minute)

@@ -13,7 +13,7 @@ import (
 )
 
 // A foreign Lease appears between the look and the write.
-func TestLeaseOfSomebodyElseAtTheSameTime(t *testing.T) {
+func TestForeignLeaseAtTheSameTime(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"))
 		var once sync.Once

@@ -13,7 +13,7 @@ import (
 )
 
 // startMeasured is start, and gives the text of the controller's metrics. They
-// are registered before, as a metric that is not registered counts nothing.
+// are registered before, because a metric that is not registered counts nothing.
 func (c *cluster) startMeasured() (s *started, text func() string) {
 	c.Helper()
 	registry := kmetrics.NewKubeRegistry()

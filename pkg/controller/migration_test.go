@@ -32,7 +32,7 @@ func TestMigrations(t *testing.T) {
 		"Pod web-0: active @1 spared",
 		"Pod web-1: standby @1",
 	}
-	// The identity of pods stays, as it does no harm.
+	// The identity of pods stays: it does no harm.
 	identified := func(lines []string) (all []string) {
 		for _, line := range lines {
 			line = strings.Replace(line, "-0: active", "-0: identified active", 1)
@@ -127,7 +127,7 @@ func TestMigrationIsAwaitedPatiently(t *testing.T) {
 		if most := int(2*time.Hour/retryMax) + 40; asked == 0 || asked > most {
 			t.Errorf("asked %d times in an hour, want at most %d", asked, most)
 		}
-		// The slice lists nobody yet.
+		// The slice lists no pod yet.
 		if diff := cmp.Diff([]string{"create endpointslices web-master-ipv4"}, s.writes()); diff != "" {
 			t.Errorf("writes (-want +got):\n%s", diff)
 		}

@@ -51,7 +51,7 @@ func TestNamespacesRestrict(t *testing.T) {
 			"Pod three/web-0: identified active @1 spared",
 			"Pod two/web-0:",
 		)
-		// A Role of the other namespace is not needed, nor a ClusterRole for
+		// Needed are neither a Role of the other namespace nor a ClusterRole for
 		// anything but nodes and their heartbeats.
 		for _, action := range s.client.Actions() {
 			if namespace := action.GetNamespace(); namespace != "one" && namespace != "three" && namespace != corev1.NamespaceNodeLease && action.GetResource().Resource != "nodes" {

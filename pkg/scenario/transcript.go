@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,20 +44,21 @@ const (
 
 // Read reads the scenarios of a folder that are for that kind of cluster.
 func Read(folder, kind string) ([]*Scenario, error) {
-	paths, err := filepath.Glob(filepath.Join(folder, "*.txt"))
+	files := os.DirFS(folder)
+	names, err := fs.Glob(files, "*.txt")
 	if err != nil {
 		return nil, err
 	}
-	if len(paths) == 0 {
+	if len(names) == 0 {
 		return nil, fmt.Errorf("there are no transcripts in %s", folder)
 	}
 	var all []*Scenario
-	for _, path := range paths {
-		text, err := os.ReadFile(path)
+	for _, name := range names {
+		text, err := fs.ReadFile(files, name)
 		if err != nil {
 			return nil, err
 		}
-		s, err := parse(path, string(text))
+		s, err := parse(filepath.Join(folder, name), string(text))
 		if err != nil {
 			return nil, err
 		}
