@@ -17,10 +17,10 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
-// beating gives the Service web heartbeats until the end of the test: other tests see
+// renewing has the Lease of the Service web renewed until the end of the test: other tests see
 // the controller at rest. It returns when the Lease says so, without which no replica
 // can write another holder.
-func (s *scene) beating(duration string) {
+func (s *scene) renewing(duration string) {
 	s.Helper()
 	s.Cleanup(func() {
 		body := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:null}}}`, api.AnnotationLeaseDuration)
@@ -45,7 +45,7 @@ func (s *scene) awaitRenewals(since *coordinationv1.Lease, times int) (now *coor
 		now = s.lease(since.Name)
 		seen[now.Spec.RenewTime.Time] = true
 		if renewals := len(seen) - 1; renewals < times {
-			return fmt.Errorf("it was %d times", renewals)
+			return fmt.Errorf("it was renewed %d times", renewals)
 		}
 		return nil
 	})
@@ -56,7 +56,7 @@ func TestLeaseRenewed(t *testing.T) {
 	t.Parallel()
 	s := settled(t)
 	before := s.lease("web")
-	s.beating("3s")
+	s.renewing("3s")
 	after := s.awaitRenewals(before, 4)
 	service := s.getService("web")
 	for _, lease := range s.leaseVersions(before, after)[1:] {
@@ -64,7 +64,7 @@ func TestLeaseRenewed(t *testing.T) {
 			t.Errorf("the Lease is valid for %d s", got)
 		}
 		if *lease.Spec.LeaseTransitions != 1 || !lease.Spec.AcquireTime.Equal(before.Spec.AcquireTime) {
-			t.Errorf("a heartbeat changed the Lease: %v", lease.Spec)
+			t.Errorf("a renewal changed the Lease: %v", lease.Spec)
 		}
 	}
 
@@ -85,7 +85,7 @@ func TestLeaseExpires(t *testing.T) {
 	const duration = 3 * time.Second
 	s := settled(t)
 	before := s.lease("web")
-	s.beating(duration.String())
+	s.renewing(duration.String())
 	s.awaitRenewals(before, 2)
 	s.setReady("web-0", false)
 	s.awaitNote("web", string(election.AwaitingExpiry), "web-0 is not Ready")
@@ -99,7 +99,7 @@ func TestLeaseExpires(t *testing.T) {
 		}
 	}
 	s.waited(moved.Spec.AcquireTime.Time, renewed, duration)
-	// The next one's is renewed again.
+	// The Lease of the next master is renewed, too.
 	s.awaitRenewals(after, 1)
 }
 
@@ -107,7 +107,7 @@ func TestLeaseExpires(t *testing.T) {
 func TestLeaseRenewedAgain(t *testing.T) {
 	t.Parallel()
 	s := settled(t)
-	s.beating("1h")
+	s.renewing("1h")
 	s.setReady("web-0", false)
 	s.awaitEvent("web", string(election.AwaitingExpiry))
 	s.setReady("web-0", true)
@@ -116,7 +116,7 @@ func TestLeaseRenewedAgain(t *testing.T) {
 	s.stays("web", "web-0", 1)
 }
 
-// Who hears of its successor, or is gone, need not be waited for.
+// There is no wait for a master that hears of its successor, or is gone.
 func TestLeaseNotAwaited(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -126,7 +126,7 @@ func TestLeaseNotAwaited(t *testing.T) {
 	s.pod("web-1", stubborn)
 	s.readyPods("web-2")
 	s.awaitReady("web-1")
-	s.beating(*long)
+	s.renewing(*long)
 
 	s.editHolder("web", "web-1")
 	s.reason(s.awaitMaster("web", "web-1", 2), election.HolderEdited)
@@ -142,7 +142,8 @@ func TestLeaseNotAwaited(t *testing.T) {
 	s.reason(s.awaitMasterOf("web", 4), election.HolderGone)
 }
 
-// awaitMasterOf waits until somebody is master in that epoch, and all follows.
+// awaitMasterOf waits until a pod is master in that epoch, and Service, pods and
+// EndpointSlices follow.
 func (s *scene) awaitMasterOf(service string, epoch int32) *coordinationv1.Lease {
 	s.Helper()
 	var master string

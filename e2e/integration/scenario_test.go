@@ -12,6 +12,7 @@ import (
 	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -165,7 +166,14 @@ func (s *stage) put(c scenario.Command) error {
 	if p.Unready {
 		p.Labels = nil
 	}
-	if _, err := client.CoreV1().Pods(s.namespace).Create(s.Context(), p.Pod, metav1.CreateOptions{}); err != nil {
+	s.eventually("the name is free", func() error {
+		_, err = client.CoreV1().Pods(s.namespace).Create(s.Context(), p.Pod, metav1.CreateOptions{})
+		if apierrors.IsAlreadyExists(err) {
+			return err
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	s.awaitReady(p.Name)
@@ -210,7 +218,7 @@ func (s *stage) Look(want []string) ([]string, error) {
 			return last, s.next()
 		}
 		select {
-		case <-time.After(steady / 10):
+		case <-time.After(steady / 5):
 		case <-s.Context().Done():
 			return nil, s.Context().Err()
 		}
