@@ -37,7 +37,7 @@ func TestDemotedPodDeleted(t *testing.T) {
 				s.awaitMaster("web", master.Name, 1)
 
 				move(s, master.Name, s.otherThan(master))
-				s.awaitNote("web", "HolderDemoted", master.Name+" is deleted, as ")
+				s.awaitNote("web", "HolderDemoted", "deleting "+master.Name+": ")
 				s.awaitPods(3, master)
 				now := s.lease("web")
 				s.awaitMaster("web", *now.Spec.HolderIdentity, 2)

@@ -89,7 +89,7 @@ func TestAfterTerminationByHand(t *testing.T) {
 	s, master := oneAtATime(t)
 	before := s.lease("web")
 	s.editHolder("web", "web-2")
-	s.awaitNote("web", string(election.EditRefused), "web-2 cannot become master: the master has to stop first")
+	s.awaitNote("web", string(election.EditRefused), "web-2 cannot become master: the master must stop first")
 	s.awaitMaster("web", "web-0", 1)
 	s.setReady("web-0", false)
 	s.awaitNote("web", string(election.AwaitingTermination), "web-0 is not Ready")

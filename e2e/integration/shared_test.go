@@ -31,7 +31,7 @@ func TestDifferingSettings(t *testing.T) {
 			s.service(test.younger, with(api.AnnotationLeaseName, test.lease), with(api.AnnotationPrefer, prefer[test.younger]))
 			s.awaitMaster(test.younger, "web-0", 1)
 			s.awaitNote(test.unfollowed, api.ReasonDifferingSettings,
-				"the Service "+test.followed+", whose settings count and differ in qoqo.dev/prefer")
+				"the Service "+test.followed+", whose settings apply, but differ in qoqo.dev/prefer")
 
 			for pod, tier := range map[string]string{"web-1": "slow", "web-2": "fast"} {
 				s.pod(pod, labelled("tier", tier))

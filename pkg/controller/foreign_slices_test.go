@@ -25,7 +25,7 @@ func TestForeignSliceIsReportedOnce(t *testing.T) {
 		s := servingBySlices(c)
 		c.create(foreignSlice("web-mesh", map[string]string{discoveryv1.LabelServiceName: "web", discoveryv1.LabelManagedBy: "mesh"}))
 		c.settle()
-		c.expectEvents(s, `Warning ForeignEndpointSlice Check on web: the EndpointSlice web-mesh of this Service is managed by "mesh", not by the controller; what it lists gets traffic beside the master. Delete it if it should not`)
+		c.expectEvents(s, `Warning ForeignEndpointSlice Check on web: the EndpointSlice web-mesh of this Service is not the controller's (managed by "mesh"); the endpoints that it lists get traffic beside the master. Delete it if they should not`)
 		c.editPod("web-1", setNotReady)
 		c.settle()
 		c.expectEvents(s)
@@ -33,7 +33,7 @@ func TestForeignSliceIsReportedOnce(t *testing.T) {
 		c.settle()
 		c.create(foreignSlice("web-mine", map[string]string{discoveryv1.LabelServiceName: "web"}))
 		c.settle()
-		c.expectEvents(s, `Warning ForeignEndpointSlice Check on web: the EndpointSlice web-mine of this Service is managed by nobody that it names, not by the controller; what it lists gets traffic beside the master. Delete it if it should not`)
+		c.expectEvents(s, `Warning ForeignEndpointSlice Check on web: the EndpointSlice web-mine of this Service is not the controller's (it names no manager); the endpoints that it lists get traffic beside the master. Delete it if they should not`)
 		c.deleteSlice("web-mine")
 		c.settle()
 		c.expect(bySlices...)
@@ -53,7 +53,7 @@ func TestForeignSliceWithTheNameThatIsNeeded(t *testing.T) {
 		)
 		c.expectEvents(s,
 			"Normal FirstEligible Elect on web about web-0: web-0 is the first master, in epoch 1",
-			"Warning ForeignEndpointSlice Check on web: the EndpointSlice web-master-ipv4 is managed by nobody that it names, but the controller needs this name to route to the master; delete it",
+			"Warning ForeignEndpointSlice Check on web: the EndpointSlice web-master-ipv4 is not the controller's (it names no manager), and has a name that the controller needs to route to the master; delete it",
 		)
 		if got, want := len(s.writes()), int(time.Hour/retryMax); got > want*11/10 {
 			t.Errorf("%d writes in an hour, want about %d", got, want)
@@ -79,7 +79,7 @@ func TestSlicesThatKubernetesLeftAreReported(t *testing.T) {
 		s.events.take()
 		c.editService("web", selectorless)
 		c.settle()
-		c.expectEvents(s, `Warning ForeignEndpointSlice Check on web: the EndpointSlice web-k8s of this Service is managed by "endpointslice-controller.k8s.io", not by the controller; what it lists gets traffic beside the master. Delete it if it should not`)
+		c.expectEvents(s, `Warning ForeignEndpointSlice Check on web: the EndpointSlice web-k8s of this Service is not the controller's (managed by "endpointslice-controller.k8s.io"); the endpoints that it lists get traffic beside the master. Delete it if they should not`)
 		c.deleteSlice("web-k8s")
 		c.wait(2 * refusedAgain)
 		s.client.ClearActions()

@@ -65,7 +65,7 @@ func TestDemotedPodIsDeleted(t *testing.T) {
 		c.expectTerminating("web-0")
 		c.expectEvents(s,
 			"Normal HolderEdited Switchover on web about web-1: master moved from web-0 to web-1 in epoch 2: the Lease's holder was edited",
-			"Normal HolderDemoted Delete on web about web-0: web-0 is deleted, as web-1 has followed it as master (qoqo.dev/on-demote)",
+			"Normal HolderDemoted Delete on web about web-0: deleting web-0: web-1 is master now (qoqo.dev/on-demote)",
 		)
 		// After its successor has its traffic and its label.
 		want := []string{"update leases web", "patch services web", "patch pods web-0", "patch pods web-1", "delete pods web-0"}
@@ -146,7 +146,7 @@ func TestSwitchoverAfterTermination(t *testing.T) {
 			"Pod web-1: identified standby @1",
 		)
 		c.expectEvents(s,
-			"Normal HolderEdited Stop on web about web-0: web-0 is deleted, as it has to stop before another becomes master (qoqo.dev/handover): web-1 was asked for",
+			"Normal HolderEdited Stop on web about web-0: deleting web-0: it must stop before another pod can become master (qoqo.dev/handover); reason: a switchover to web-1 was requested",
 		)
 		c.create(newPod("a-better-one"))
 		c.wait(time.Hour)
@@ -167,10 +167,10 @@ func TestFailoverAfterTermination(t *testing.T) {
 		s := gracefully(c, api.AnnotationHandover, "after-termination")
 		c.switchTo("web", "web-1")
 		c.settle()
-		c.expectEvents(s, "Warning EditRefused Switchover on web about web-1: web-1 cannot become master: the master has to stop first (qoqo.dev/handover); delete its pod, or let the controller do so (qoqo.dev/on-demote); web-0 stays master in epoch 1")
+		c.expectEvents(s, "Warning EditRefused Switchover on web about web-1: web-1 cannot become master: the master must stop first (qoqo.dev/handover); delete its pod, or let the controller delete it (qoqo.dev/on-demote); web-0 stays master in epoch 1")
 		c.editPod("web-0", setNotReady)
 		c.settle()
-		c.expectEvents(s, "Warning AwaitingTermination Check on web: web-0 is not Ready, but nobody else becomes master before it has stopped (qoqo.dev/handover); delete it if it should")
+		c.expectEvents(s, "Warning AwaitingTermination Check on web: web-0 is not Ready; no other pod can become master until the master has stopped (qoqo.dev/handover); delete the master's pod to let another pod take over")
 		c.expectTerminating()
 		c.deletePod("web-0")
 		c.settle()

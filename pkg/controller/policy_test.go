@@ -34,7 +34,7 @@ func TestPaused(t *testing.T) {
 		c.expectEvents(s, "Warning EditRefused Switchover on web about web-1: web-1 cannot become master: the election is paused; remove the annotation qoqo.dev/paused first; web-0 stays master in epoch 1")
 		c.editPod("web-0", setNotReady)
 		c.settle()
-		c.expectEvents(s, "Warning ElectionPaused Check on web: web-0 is not Ready, but stays master, as the election is paused (qoqo.dev/paused)")
+		c.expectEvents(s, "Warning ElectionPaused Check on web: web-0 is not Ready; no other pod becomes master while the election is paused (qoqo.dev/paused)")
 		c.deletePod("web-0")
 		c.settle()
 		c.expect(
@@ -73,7 +73,7 @@ func TestFailback(t *testing.T) {
 }
 
 func TestFailoverDelay(t *testing.T) {
-	waited := "Warning AwaitingHolder Check on web: web-0 is not Ready, but is waited for (qoqo.dev/failover-delay)"
+	waited := "Warning AwaitingHolder Check on web: web-0 is not Ready; waiting for it to recover (qoqo.dev/failover-delay)"
 	inCluster(t, func(c *cluster) {
 		s := asked(c, api.AnnotationFailoverDelay, "30s")
 		c.editPod("web-0", setNotReady)
@@ -125,13 +125,13 @@ func TestSharedLeaseWithDifferentSettings(t *testing.T) {
 			"Normal FirstEligible Elect on web about web-0: web-0 is the first master, in epoch 1",
 			"Normal FirstEligible Elect on a-older about web-0: web-0 is the first master, in epoch 1",
 			"Normal FirstEligible Elect on web-paused about web-0: web-0 is the first master, in epoch 1",
-			"Warning DifferingSettings Check on a-older: the Lease web is shared with the Service web, whose settings count and differ in qoqo.dev/failover-delay; set them there",
+			"Warning DifferingSettings Check on a-older: this Service shares the Lease web with the Service web, whose settings apply, but differ in qoqo.dev/failover-delay; set them there",
 		)
 		c.editService("web-paused", func(service *corev1.Service) { service.Annotations[api.AnnotationPaused] = "true" })
 		c.settle()
 		c.editPod("web-0", setNotReady)
 		c.settle()
-		paused := ": web-0 is not Ready, but stays master, as the election is paused (qoqo.dev/paused)"
+		paused := ": web-0 is not Ready; no other pod becomes master while the election is paused (qoqo.dev/paused)"
 		c.expectEvents(s,
 			"Warning ElectionPaused Check on a-older"+paused, "Warning ElectionPaused Check on web"+paused, "Warning ElectionPaused Check on web-paused"+paused)
 		c.editService("web-paused", func(service *corev1.Service) { delete(service.Annotations, api.AnnotationPaused) })

@@ -74,7 +74,7 @@ func TestAnswersInTheElection(t *testing.T) {
 }
 
 func TestUnansweredProbeIsReported(t *testing.T) {
-	message := "web-0 is Ready, but has not answered the probe http://:8080/healthz since it became master; until it does, its readiness alone decides. Does a NetworkPolicy keep the controller out, or is the port another?"
+	message := "web-0 is Ready, but has not answered the probe http://:8080/healthz since it became master; until it does, only its readiness counts. Check NetworkPolicies and the port (qoqo.dev/probe)"
 	tests := map[string]struct {
 		state  probe.State
 		change func(*corev1.Pod)

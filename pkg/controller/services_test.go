@@ -50,7 +50,7 @@ func TestPredecessorsMasterIsAdopted(t *testing.T) {
 			"Pod web-0: standby @1",
 			"Pod web-1: active @1 spared",
 		)
-		c.expectEvents(s, "Normal AlreadyDesignated Adopt on web about web-1: web-1 stays master, now in epoch 1: it was designated active already")
+		c.expectEvents(s, "Normal AlreadyDesignated Adopt on web about web-1: web-1 stays master, now in epoch 1: it was already labelled active")
 	})
 }
 
@@ -172,7 +172,7 @@ func TestElectionsThatOverlap(t *testing.T) {
 			"Pod web-1: identified standby @1",
 		)
 		warnings := slices.DeleteFunc(s.events.take(), func(e string) bool { return strings.HasPrefix(e, "Normal") })
-		if want := "Warning OverlappingElection Check on younger: pods of this Service are also selected by the Service older, whose election designates them; for one master of both, set the annotation qoqo.dev/lease-name: older on this one"; len(warnings) != 1 || warnings[0] != want {
+		if want := "Warning OverlappingElection Check on younger: the Service older also selects pods of this Service, and its election decides which of them is active; for one master of both, set the annotation qoqo.dev/lease-name: older on this Service"; len(warnings) != 1 || warnings[0] != want {
 			t.Errorf("warnings %q, want one\n%s", warnings, want)
 		}
 
@@ -211,7 +211,7 @@ func TestSelectorThatIsRevertedIsPutBack(t *testing.T) {
 					"Pod web-0: identified active @1 spared",
 					"Pod web-1: identified standby @1",
 				)
-				c.expectEvents(s, `Warning SelectorReverted Route on web: the field manager "kubectl" had overwritten qoqo.dev/pod-uid in the selector, which was put back; if that is a tool which applies manifests, let it ignore the key, or let it set qoqo.dev/pod-designation: active for routing by label`)
+				c.expectEvents(s, `Warning SelectorReverted Route on web: the field manager "kubectl" overwrote qoqo.dev/pod-uid in the selector; it was put back. If "kubectl" applies manifests, let it ignore the key, or let it set qoqo.dev/pod-designation: active for routing by label`)
 			})
 		})
 	}

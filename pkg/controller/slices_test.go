@@ -254,6 +254,6 @@ func TestRoutingThatIsRevertedIsPutBack(t *testing.T) {
 		c.editService("web", func(s *corev1.Service) { delete(s.Spec.Selector, api.LabelRouting) })
 		c.settle()
 		c.expect(bySlices...)
-		c.expectEvents(s, `Warning SelectorReverted Route on web: the field manager "kubectl" had overwritten qoqo.dev/routing in the selector, which was put back; if that is a tool which applies manifests, let it ignore the key, or let it set qoqo.dev/routing: endpointslice itself`)
+		c.expectEvents(s, `Warning SelectorReverted Route on web: the field manager "kubectl" overwrote qoqo.dev/routing in the selector; it was put back. If "kubectl" applies manifests, let it ignore the key, or let it set qoqo.dev/routing: endpointslice itself`)
 	})
 }
