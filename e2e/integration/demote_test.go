@@ -9,7 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"qoqo.dev/active-standby-controller/e2e/assert"
+	"qoqo.dev/active-standby-controller/e2e/check/assert"
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
@@ -35,7 +35,7 @@ func TestDemotedPodDeleted(t *testing.T) {
 				s.awaitMaster("web", master.Name, 1)
 
 				move(s, master.Name, s.otherThan(master))
-				s.awaitNote("web", "HolderDemoted", master.Name+" is deleted, as ")
+				s.awaitNote("web", "HolderDemoted", "deleting "+master.Name+": ")
 				s.awaitPods(3, master)
 				now := s.lease("web")
 				s.awaitMaster("web", *now.Spec.HolderIdentity, 2)

@@ -12,8 +12,9 @@ import (
 const (
 	// every is how often the master counts.
 	every = 100 * time.Millisecond
-	// writeTimeout is below a third of the shortest duration of a Lease, 3s, so that
-	// no write is under way for longer than a master waits before the Lease expires.
+	// writeTimeout is below a third of the shortest duration of a Lease, which is 3 s.
+	// A master stops writing a third before its Lease expires, so no write is under way
+	// when the Lease expires.
 	writeTimeout = 500 * time.Millisecond
 )
 
@@ -23,15 +24,16 @@ type app struct {
 	epoch func(now time.Time) (epoch int32, master bool)
 	store client
 
-	// now is the epoch in which the pod is the master, or 0.
+	// now is the epoch in which the pod is the master, or 0 if it is not.
 	now int32
-	// claimed is the latest epoch that the store knows of from this pod, and count
-	// what it has counted to in it. refused is the latest that the store says is over.
+	// claimed is the latest epoch that this pod has told the store, and count is what it
+	// has counted to in that epoch. refused is the latest epoch that the store has
+	// refused, because it is over.
 	claimed, refused int32
 	count            int64
 }
 
-// run works until ctx is done.
+// run counts until ctx is done. Of failures in a row it logs the first one.
 func (a *app) run(ctx context.Context) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -43,15 +45,15 @@ func (a *app) run(ctx context.Context) {
 		case <-ticker.C:
 			err := a.tick(ctx)
 			if err != nil && !failing && ctx.Err() == nil {
-				klog.FromContext(ctx).Error(err, "Cannot count")
+				klog.FromContext(ctx).Error(err, "Failed to count")
 			}
 			failing = err != nil
 		}
 	}
 }
 
-// tick counts if the pod is the master. The pod no longer is if the store says so,
-// whatever it knows of the Lease.
+// tick counts if the pod is the master. After a refusal the pod is no longer the master
+// in that epoch, whatever it knows of the Lease.
 func (a *app) tick(ctx context.Context) error {
 	epoch, master := a.epoch(time.Now())
 	if !master || epoch <= a.refused {
@@ -73,15 +75,15 @@ func (a *app) tick(ctx context.Context) error {
 	defer cancel()
 	err := a.work(ctx, epoch)
 	if errors.Is(err, errOver) {
-		klog.FromContext(ctx).Info("Refused", "epoch", epoch, "reason", err.Error())
+		klog.FromContext(ctx).Info("Store refused write", "epoch", epoch, "reason", err.Error())
 		a.refused = epoch
 		return nil
 	}
 	return err
 }
 
-// work counts one up. In a new epoch it writes before it reads: what a former
-// master has under way comes either before, and is read, or is refused.
+// work counts one up. In a new epoch it writes before it reads. A write that a former
+// master has under way then either comes first, and is read, or it is refused.
 func (a *app) work(ctx context.Context, epoch int32) error {
 	if epoch != a.claimed {
 		if err := a.store.put(ctx, "master", epoch, a.pod); err != nil {

@@ -37,7 +37,7 @@ func TestANewMasterGoesOnCounting(t *testing.T) {
 	})
 }
 
-// The former master was told in time, but not so what it had sent.
+// The former master stops in time, but a write that it sent before arrives late.
 func TestALateWriteIsRefused(t *testing.T) {
 	wired(t, func(w *wire) {
 		former, next := w.run("fencing-0"), w.run("fencing-1")
@@ -57,8 +57,8 @@ func TestALateWriteIsRefused(t *testing.T) {
 	})
 }
 
-// What arrives after the new master has begun, but before it counts, is refused too:
-// else the new master would count on from what is no longer so.
+// A former master's write that arrives after the new master has begun, and before it
+// counts, is refused too. Otherwise the new master would count on from an old value.
 func TestAMasterWritesBeforeItReads(t *testing.T) {
 	wired(t, func(w *wire) {
 		next := w.run("fencing-1")
@@ -106,8 +106,8 @@ func TestAStoreThatDoesNotAnswerHoldsNothingUp(t *testing.T) {
 		wait(time.Second)
 		believed.Store(0)
 		if got := ask(t, w.store, "GET /master", ""); got != `200 {"value":"fencing-0","epoch":1}` {
-			t.Errorf("it has %s", got)
+			t.Errorf("the store has %s", got)
 		}
-		wait(time.Hour) // until all has arrived
+		wait(time.Hour) // until every write has arrived
 	})
 }

@@ -22,7 +22,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	// The second handler slows informers down by the program's start, which is
+	// The second handler delays informers by the time since the program's start, which is
 	// 26 years from a bubble's time.
 	utilruntime.ErrorHandlers = utilruntime.ErrorHandlers[:1]
 	m.Run()
@@ -33,16 +33,16 @@ type follower struct {
 	*testing.T
 	*member
 	client *fake.Clientset
-	// renewals counts those made.
+	// renewals counts the renewals of the Lease.
 	renewals int
-	// lost says that questions are not answered, delay how long answers are on
-	// their way.
+	// lost is whether the API server does not answer, and delay how long an answer is on
+	// its way.
 	lost  atomic.Bool
 	delay atomic.Int64
 }
 
-// following runs a test with a pod that has found an old Lease; with a watch or
-// without, as if it could not be opened.
+// following runs a test with a pod that has found an old Lease. Unless watched is true,
+// its watch cannot be opened.
 func following(t *testing.T, watched bool, test func(f *follower)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -71,12 +71,12 @@ func following(t *testing.T, watched bool, test func(f *follower)) {
 	})
 }
 
-// pass lets time go on in a bubble.
+// pass lets time pass in a bubble.
 func pass(d time.Duration) {
 	time.Sleep(d) //nolint:forbidigo // There is nothing to wait for but time.
 }
 
-// wait lets time go on, and all be done that is due.
+// wait lets time pass in a bubble, and everything be done that is due by then.
 func wait(d time.Duration) {
 	pass(d)
 	synctest.Wait()
@@ -92,7 +92,8 @@ func (f *follower) write(changes ...func(*coordinationv1.Lease)) {
 	synctest.Wait()
 }
 
-// renew renews it that many times, and lets a third of its duration pass after each.
+// renew renews the Lease that many times, and lets a third of its duration pass after
+// each.
 func (f *follower) renew(times int) {
 	f.Helper()
 	for range times {
@@ -101,6 +102,7 @@ func (f *follower) renew(times int) {
 	}
 }
 
+// is fails the test unless the pod believes, or does not, that it is the master.
 func (f *follower) is(want bool) {
 	f.Helper()
 	if _, master := f.Epoch(time.Now()); master != want {

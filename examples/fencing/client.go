@@ -20,6 +20,7 @@ type client struct {
 	http *http.Client
 }
 
+// put writes a value in an epoch. It returns errOver if the store refuses the epoch.
 func (c client) put(ctx context.Context, key string, epoch int32, value string) error {
 	code, text, err := c.do(ctx, http.MethodPut, fmt.Sprintf("%s?epoch=%d", key, epoch), value)
 	switch {
@@ -33,7 +34,7 @@ func (c client) put(ctx context.Context, key string, epoch int32, value string) 
 	return nil
 }
 
-// get reads a number, which is 0 before it was ever written.
+// get reads a number. It is 0 until it is written for the first time.
 func (c client) get(ctx context.Context, key string) (int64, error) {
 	code, text, err := c.do(ctx, http.MethodGet, key, "")
 	switch {

@@ -17,13 +17,13 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// unexpiring stands in for a third of the duration of a Lease that has none.
+// unexpiring takes the place of a third of the duration if the Lease has no duration.
 const unexpiring = 5 * time.Second
 
-// follow asks for the Lease until ctx is done: a few times between two renewals,
-// and at once when a watch says that it has changed. The watch says only when to
-// ask. Without it the pod learns later that it is no longer master, but does not
-// believe longer that it is.
+// follow reads the Lease until ctx is done: a few times between two renewals, and at once
+// when a watch shows a change. The watch serves only to know when to read. Without it the
+// pod learns later that another pod is the master, but it does not believe in its own
+// Lease for longer.
 func (m *member) follow(ctx context.Context, client kubernetes.Interface, namespace, name string) error {
 	changed := make(chan struct{}, 1)
 	notify := func() {
@@ -54,7 +54,7 @@ func (m *member) follow(ctx context.Context, client kubernetes.Interface, namesp
 			third = unexpiring
 		}
 		if err := m.ask(ctx, client, namespace, name, third); err != nil && ctx.Err() == nil {
-			klog.FromContext(ctx).Error(err, "Cannot read the Lease", "lease", klog.KRef(namespace, name))
+			klog.FromContext(ctx).Error(err, "Failed to read Lease", "lease", klog.KRef(namespace, name))
 		}
 		select {
 		case <-ctx.Done():
@@ -65,7 +65,8 @@ func (m *member) follow(ctx context.Context, client kubernetes.Interface, namesp
 	}
 }
 
-// ask names no resource version, so that the answer is no older than the question.
+// ask reads the Lease, and waits for the answer no longer than timeout. It names no
+// resource version, so that the answer is no older than the question.
 func (m *member) ask(ctx context.Context, client kubernetes.Interface, namespace, name string, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

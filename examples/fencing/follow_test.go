@@ -7,7 +7,7 @@ import (
 )
 
 func TestARenewedLeaseIsBelieved(t *testing.T) {
-	for name, watched := range map[string]bool{"with a watch": true, "without": false} {
+	for name, watched := range map[string]bool{"with a watch": true, "without a watch": false} {
 		t.Run(name, func(t *testing.T) {
 			following(t, watched, func(f *follower) {
 				f.renew(1)
@@ -27,7 +27,7 @@ func TestAnUnrenewedLeaseIsBelievedForTwoThirds(t *testing.T) {
 	following(t, true, func(f *follower) {
 		f.renew(3)
 		f.write()
-		wait(3400 * time.Millisecond) // it asks each 500 ms, and counts from the question before
+		wait(3400 * time.Millisecond) // the pod asks every 500 ms, and counts from the question before
 		f.is(true)
 		wait(600 * time.Millisecond)
 		f.is(false)
@@ -53,8 +53,8 @@ func TestAnotherHolderIsNoticed(t *testing.T) {
 		watched bool
 		within  time.Duration
 	}{
-		"with a watch at once":                     {watched: true},
-		"without it when it is asked for the next": {within: 500 * time.Millisecond},
+		"with a watch, at once":                   {watched: true},
+		"without a watch, with the next question": {within: 500 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			following(t, c.watched, func(f *follower) {
@@ -71,8 +71,8 @@ func TestAnotherHolderIsNoticed(t *testing.T) {
 	}
 }
 
-// The master could not ask while it was renewed for the last time, nor while the
-// Lease expired. What it reads then is new to it, and says nothing of now.
+// The master cannot ask when its Lease is renewed for the last time, and until the Lease
+// has expired. The renewal that it reads then is new to it, but it is too old.
 func TestALastRenewalIsNotBelievedAfterAnOutage(t *testing.T) {
 	following(t, true, func(f *follower) {
 		f.renew(3)
@@ -90,11 +90,11 @@ func TestALastRenewalIsNotBelievedAfterAnOutage(t *testing.T) {
 	})
 }
 
-// As in a process that was frozen: the answer has waited for it.
+// An answer may wait for a process that is frozen.
 func TestAnAnswerThatComesLateIsNotBelieved(t *testing.T) {
 	for name, before := range map[string]time.Duration{
-		"it says that the Lease was renewed":       0, // the watch makes it ask
-		"it does not say so yet, but the next one": 500 * time.Millisecond,
+		"the late answer has the renewal":     0, // the watch makes it ask
+		"the answer after it has the renewal": 500 * time.Millisecond,
 	} {
 		t.Run(name, func(t *testing.T) {
 			following(t, true, func(f *follower) {

@@ -7,27 +7,28 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 )
 
-// annotationHolderUID tells the holder from an earlier pod of its name.
+// annotationHolderUID tells the holder from an earlier pod of the same name.
 const annotationHolderUID = "qoqo.dev/holder-uid"
 
-// member is a pod that may become master. It goes by what the API server answers
-// and by its own monotonic clock, so that no two clocks are compared.
+// member is a pod that may become the master. It knows the answers of the API server and
+// its own monotonic clock, and never compares two clocks.
 type member struct {
 	pod, uid string
 
 	lock sync.Mutex
-	// lease is the latest answer, nil if there is no Lease; and asked is when it was
-	// asked for. What was written since then may not be in it.
+	// lease is the latest answer, nil if there is no Lease. asked is when the question was
+	// asked: the answer may lack what was written since.
 	lease *coordinationv1.Lease
 	asked time.Time
-	// renewed is a time at which the latest renewal had not been made yet; zero if
-	// none was seen, as by a pod that has just started and finds an old Lease.
+	// renewed is a time at which the latest renewal had not been made yet. It is zero if
+	// the pod has seen no renewal, for example because it has just started and found an
+	// old Lease.
 	renewed time.Time
 }
 
-// Epoch says whether this pod may act as master at that time, and in which epoch.
-// It may for two thirds of the Lease's duration after a renewal. The last third is
-// for what it does meanwhile to arrive. A Lease without a duration never expires.
+// Epoch reports whether this pod may act as the master at that time, and in which epoch.
+// It may do so for two thirds of the Lease's duration after a renewal. The last third is
+// left for its writes to arrive. A Lease without a duration never expires.
 func (m *member) Epoch(now time.Time) (epoch int32, master bool) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
@@ -41,11 +42,11 @@ func (m *member) Epoch(now time.Time) (epoch int32, master bool) {
 	return *l.Spec.LeaseTransitions, true
 }
 
-// answered takes note of an answer, and of when the question was asked.
+// answered records an answer, and when the question was asked.
 //
-// A renewal does not count from when it is seen: this process may have been frozen,
-// or its network may have held the news back, and the Lease may have expired since.
-// It counts from the question before, the answer to which did not have it.
+// A renewal does not count from the time at which it is seen: this process may have been
+// frozen, or its network may have held the news back, and the Lease may have expired
+// since. It counts from the question before, whose answer did not have the renewal.
 func (m *member) answered(lease *coordinationv1.Lease, asked time.Time) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
@@ -58,7 +59,8 @@ func (m *member) answered(lease *coordinationv1.Lease, asked time.Time) {
 	m.lease, m.asked = lease, asked
 }
 
-// third is a third of the Lease's duration. The controller renews it that often.
+// third returns a third of the Lease's duration, and whether it has one. The controller
+// renews the Lease each time a third has passed.
 func (m *member) third() (d time.Duration, expires bool) {
 	m.lock.Lock()
 	defer m.lock.Unlock()

@@ -1,8 +1,8 @@
-// Fencing is an application with a single writer that does not rely on being told
-// in time that it is no longer the master:
+// Fencing is an application with a single writer. A former master may learn too late that
+// it is no longer the master, and does no harm:
 //
 //	fencing app    follows the Lease, and counts in the store while its pod is the master
-//	fencing store  keeps what it is told, but nothing from a former master
+//	fencing store  keeps what is written to it, but nothing from a former master
 package main
 
 import (
@@ -24,7 +24,7 @@ import (
 )
 
 func main() {
-	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) // the process ends with it
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) // the process ends with the signal
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -65,7 +65,7 @@ func runApp(ctx context.Context, address, lease, store string) error {
 	if err != nil {
 		return err
 	}
-	config.QPS = -1 // it asks one question at a time
+	config.QPS = -1 // no limit is needed for one question at a time
 	kube, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return err
@@ -88,9 +88,9 @@ func runApp(ctx context.Context, address, lease, store string) error {
 	return errors.Join(err, <-followed)
 }
 
-// handler says what the pod is. It answers well whatever that is, as it is asked by
-// the readiness probe: a pod that were Ready only while its Lease has not expired
-// would not be renewed once it had expired, and never be Ready again.
+// handler answers whether the pod is the master. The status is 200 either way, because the
+// readiness probe asks it. If a pod were Ready only until its Lease expires, the Lease
+// would not be renewed after that, and the pod would never be Ready again.
 func (m *member) handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if epoch, master := m.Epoch(time.Now()); master {
@@ -101,7 +101,7 @@ func (m *member) handler() http.Handler {
 	})
 }
 
-// serve answers until ctx is done, and then ends without waiting for anybody.
+// serve serves until ctx is done. It then ends at once, and cuts off open requests.
 func serve(ctx context.Context, address string, handler http.Handler) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {

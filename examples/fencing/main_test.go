@@ -13,12 +13,12 @@ func TestRun(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		"no command":       {want: "usage: fencing app|store [flags]"},
-		"another command":  {args: []string{"serve"}, want: `unknown command "serve"; usage: fencing app|store [flags]`},
-		"another flag":     {args: []string{"store", "-port=1"}, want: "flag provided but not defined: -port"},
-		"outside of a pod": {args: []string{"app"}, want: "the environment variable POD_NAME is not set; take it from the downward API"},
-		"without a UID":    {args: []string{"app"}, env: map[string]string{"POD_NAME": "fencing-0"}, want: "the environment variable POD_UID is not set; take it from the downward API"},
-		"no such port":     {args: []string{"store", "-address=127.0.0.1:-1"}, want: "listen tcp: address -1: invalid port"},
+		"there is no command":               {want: "usage: fencing app|store [flags]"},
+		"the command is unknown":            {args: []string{"serve"}, want: `unknown command "serve"; usage: fencing app|store [flags]`},
+		"a flag is unknown":                 {args: []string{"store", "-port=1"}, want: "flag provided but not defined: -port"},
+		"the program runs outside of a pod": {args: []string{"app"}, want: "the environment variable POD_NAME is not set; take it from the downward API"},
+		"the pod's UID is not set":          {args: []string{"app"}, env: map[string]string{"POD_NAME": "fencing-0"}, want: "the environment variable POD_UID is not set; take it from the downward API"},
+		"there is no such port":             {args: []string{"store", "-address=127.0.0.1:-1"}, want: "listen tcp: address -1: invalid port"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, name := range []string{"POD_NAME", "POD_UID", "POD_NAMESPACE"} {
@@ -35,7 +35,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// Readiness that depended on the Lease would end for ever with its expiry.
+// If readiness depended on the Lease, it would end for ever when the Lease expires.
 func TestAPodIsReadyWhateverItsRole(t *testing.T) {
 	m := &member{pod: "fencing-0", uid: "u0"}
 	m.answered(held(100), time.Now())

@@ -15,7 +15,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// rights are what the Role in the manifest allows.
+// rights returns what the Role in the manifest allows.
 func rights(t *testing.T) []rbacv1.PolicyRule {
 	t.Helper()
 	text, err := os.ReadFile("fencing.yaml")
@@ -36,8 +36,8 @@ func rights(t *testing.T) []rbacv1.PolicyRule {
 	}
 }
 
-// The manifest allows what a pod asks for, and no more. An API server takes the name
-// of a list or a watch, for which a right is, from the field selector.
+// The manifest allows what a pod asks for, and no more. The right to list or watch is for
+// one name, which an API server takes from the field selector.
 func TestRights(t *testing.T) {
 	following(t, true, func(f *follower) {
 		wait(time.Minute)
@@ -53,7 +53,7 @@ func TestRights(t *testing.T) {
 				name, _ = a.GetWatchRestrictions().Fields.RequiresExactMatch("metadata.name")
 			}
 			if name != "fencing" || action.GetResource() != leases {
-				t.Errorf("it asks to %s %s %q", action.GetVerb(), action.GetResource(), name)
+				t.Errorf("the pod asks to %s %s %q", action.GetVerb(), action.GetResource(), name)
 			}
 			verbs[action.GetVerb()] = true
 		}

@@ -20,9 +20,9 @@ type entry struct {
 	Epoch int32  `json:"epoch"`
 }
 
-// store keeps values in memory, and refuses what is written in an epoch lower than
-// the highest that it has seen: a former master's. Whatever the epoch protects has
-// to last as long as the epoch; here both are lost with the process.
+// store keeps values in memory. It refuses a write in an epoch that is lower than the
+// highest one that it has seen, because that is a former master's. The highest epoch must
+// last as long as what it protects. Here both are lost with the process.
 type store struct {
 	lock    sync.Mutex
 	highest int32
@@ -31,13 +31,13 @@ type store struct {
 
 func newStore() *store { return &store{values: map[string]entry{}} }
 
-// put compares and writes under one lock. If another write could come between, the
-// former master's might.
+// put stores an entry, and reports whether it is the first one of a new epoch. It compares
+// and writes under one lock, so that no former master's write can come between.
 func (s *store) put(key string, e entry) (first bool, err error) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	if e.Epoch < s.highest {
-		return false, fmt.Errorf("epoch %d is over, as there was a write in epoch %d; you are no longer the master", e.Epoch, s.highest)
+		return false, fmt.Errorf("epoch %d is over, because there was a write in epoch %d; you are no longer the master", e.Epoch, s.highest)
 	}
 	first = e.Epoch > s.highest
 	s.highest = e.Epoch
@@ -80,13 +80,14 @@ func (s *store) handler() http.Handler {
 			http.Error(w, err.Error(), http.StatusConflict)
 			return
 		case first:
-			logger.Info("A new epoch has begun", "epoch", e.Epoch, "value", e.Value)
+			logger.Info("New epoch began", "epoch", e.Epoch, "value", e.Value)
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})
 	return mux
 }
 
+// parse reads the entry of a PUT request.
 func parse(r *http.Request) (entry, error) {
 	text := r.URL.Query().Get("epoch")
 	if text == "" {

@@ -23,29 +23,29 @@ func ask(t *testing.T, h http.Handler, request, body string) string {
 func TestStore(t *testing.T) {
 	number := `400 the epoch "%s" is not a whole number from 1 to 2147483647`
 	for name, c := range map[string]struct {
-		// requests are those before the one in question, which is the last.
+		// requests are sent in order with body, and want is the answer to the last one.
 		requests []string
 		body     string
 		want     string
 	}{
-		"a first write":               {requests: []string{"PUT /a?epoch=1"}, want: "204"},
-		"a write in the same epoch":   {requests: []string{"PUT /a?epoch=1", "PUT /a?epoch=1"}, want: "204"},
-		"a write in a higher epoch":   {requests: []string{"PUT /a?epoch=1", "PUT /a?epoch=3"}, want: "204"},
-		"a write of a former master":  {requests: []string{"PUT /a?epoch=3", "PUT /a?epoch=2"}, want: "409 epoch 2 is over, as there was a write in epoch 3; you are no longer the master"},
-		"and of another key":          {requests: []string{"PUT /a?epoch=3", "PUT /b?epoch=2"}, want: "409 epoch 2 is over, as there was a write in epoch 3; you are no longer the master"},
-		"the master after a refusal":  {requests: []string{"PUT /a?epoch=3", "PUT /a?epoch=2", "PUT /a?epoch=3"}, want: "204"},
-		"what is written is read":     {requests: []string{"PUT /a?epoch=1", "GET /a"}, body: "x", want: `200 {"value":"x","epoch":1}`},
-		"what is refused is not kept": {requests: []string{"PUT /a?epoch=3", "PUT /b?epoch=2", "GET /b"}, want: "404 there is no such key"},
-		"nor does it replace":         {requests: []string{"PUT /a?epoch=3", "PUT /a?epoch=2", "GET /a"}, body: "x", want: `200 {"value":"x","epoch":3}`},
-		"bad input begins no epoch":   {requests: []string{"PUT /a?epoch=1", "PUT /a?epoch=2147483648", "PUT /a?epoch=1"}, want: "204"},
-		"no epoch":                    {requests: []string{"PUT /a"}, want: "400 there is no epoch; write to /a?epoch=N, with the Lease's spec.leaseTransitions for N"},
-		"an epoch that is no number":  {requests: []string{"PUT /a?epoch=one"}, want: fmt.Sprintf(number, "one")},
-		"an epoch below 1":            {requests: []string{"PUT /a?epoch=0"}, want: fmt.Sprintf(number, "0")},
-		"an epoch that is too high":   {requests: []string{"PUT /a?epoch=2147483648"}, want: fmt.Sprintf(number, "2147483648")},
-		"the longest value":           {requests: []string{"PUT /a?epoch=1"}, body: strings.Repeat("x", maxValue), want: "204"},
-		"a longer one":                {requests: []string{"PUT /a?epoch=1"}, body: strings.Repeat("x", maxValue+1), want: "400 the value is longer than 1024 bytes"},
-		"another method":              {requests: []string{"POST /a?epoch=1"}, want: "405 Method Not Allowed"},
-		"the readiness probe":         {requests: []string{"GET /"}, want: "200"},
+		"a first write is stored":                              {requests: []string{"PUT /a?epoch=1"}, want: "204"},
+		"a write in the same epoch is stored":                  {requests: []string{"PUT /a?epoch=1", "PUT /a?epoch=1"}, want: "204"},
+		"a write in a higher epoch is stored":                  {requests: []string{"PUT /a?epoch=1", "PUT /a?epoch=3"}, want: "204"},
+		"a write of a former master is refused":                {requests: []string{"PUT /a?epoch=3", "PUT /a?epoch=2"}, want: "409 epoch 2 is over, because there was a write in epoch 3; you are no longer the master"},
+		"a write of a former master to another key is refused": {requests: []string{"PUT /a?epoch=3", "PUT /b?epoch=2"}, want: "409 epoch 2 is over, because there was a write in epoch 3; you are no longer the master"},
+		"a write of the master after a refusal is stored":      {requests: []string{"PUT /a?epoch=3", "PUT /a?epoch=2", "PUT /a?epoch=3"}, want: "204"},
+		"what is written can be read":                          {requests: []string{"PUT /a?epoch=1", "GET /a"}, body: "x", want: `200 {"value":"x","epoch":1}`},
+		"a refused write is not kept":                          {requests: []string{"PUT /a?epoch=3", "PUT /b?epoch=2", "GET /b"}, want: "404 there is no such key"},
+		"a refused write replaces nothing":                     {requests: []string{"PUT /a?epoch=3", "PUT /a?epoch=2", "GET /a"}, body: "x", want: `200 {"value":"x","epoch":3}`},
+		"a bad epoch begins no epoch":                          {requests: []string{"PUT /a?epoch=1", "PUT /a?epoch=2147483648", "PUT /a?epoch=1"}, want: "204"},
+		"a write needs an epoch":                               {requests: []string{"PUT /a"}, want: "400 there is no epoch; write to /a?epoch=N, with the Lease's spec.leaseTransitions for N"},
+		"an epoch must be a number":                            {requests: []string{"PUT /a?epoch=one"}, want: fmt.Sprintf(number, "one")},
+		"an epoch must be 1 or more":                           {requests: []string{"PUT /a?epoch=0"}, want: fmt.Sprintf(number, "0")},
+		"an epoch must be 2147483647 or less":                  {requests: []string{"PUT /a?epoch=2147483648"}, want: fmt.Sprintf(number, "2147483648")},
+		"a value may have 1024 bytes":                          {requests: []string{"PUT /a?epoch=1"}, body: strings.Repeat("x", maxValue), want: "204"},
+		"a value must have no more than 1024 bytes":            {requests: []string{"PUT /a?epoch=1"}, body: strings.Repeat("x", maxValue+1), want: "400 the value is longer than 1024 bytes"},
+		"a request must be a GET or a PUT":                     {requests: []string{"POST /a?epoch=1"}, want: "405 Method Not Allowed"},
+		"the readiness probe is answered":                      {requests: []string{"GET /"}, want: "200"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newStore().handler()
@@ -60,8 +60,7 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// However writes of two masters meet, none of the former's is kept after the first
-// of the latter's.
+// However the writes of several masters meet, the value of the highest epoch is kept.
 func TestStoreIsNotRacedBy(t *testing.T) {
 	for range 100 {
 		h := newStore().handler()
@@ -71,7 +70,7 @@ func TestStoreIsNotRacedBy(t *testing.T) {
 		}
 		writing.Wait()
 		if got := ask(t, h, "GET /a", ""); got != `200 {"value":"x","epoch":4}` {
-			t.Fatalf("at the end it has %s", got)
+			t.Fatalf("the store has %s at the end", got)
 		}
 	}
 }

@@ -18,8 +18,8 @@ import (
 type wire struct {
 	*testing.T
 	store http.Handler
-	// delay is how long what is sent from now on takes to arrive. It does arrive,
-	// whether or not somebody waits for the answer.
+	// delay is how long a request that is sent from now on takes to arrive. It arrives even
+	// if the sender no longer waits for the answer.
 	delay   atomic.Int64
 	lock    sync.Mutex
 	refused []string
@@ -51,8 +51,8 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// run runs the app of a pod, which believes that it is the master in the epoch that
-// is returned, or is not if that is 0.
+// run runs the app of a pod. The pod believes that it is the master in the epoch that is
+// returned, or that it is not the master if that is 0.
 func (w *wire) run(pod string) *atomic.Int32 {
 	w.Helper()
 	believed := &atomic.Int32{}
@@ -70,7 +70,7 @@ func (w *wire) run(pod string) *atomic.Int32 {
 	return believed
 }
 
-// counted is what the store has, and has refused.
+// counted fails the test unless the store has that count, and has refused these requests.
 func (w *wire) counted(want string, refused ...string) {
 	w.Helper()
 	synctest.Wait()

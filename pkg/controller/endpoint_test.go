@@ -16,7 +16,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
-// What the controller's own slices say of the master. Caches keep no more of a pod
+// What the controller writes into its own slices. Caches keep no more of a pod
 // than is read, so that it is tested here and not in package endpoints alone.
 
 func TestEndpointOfTheMaster(t *testing.T) {
@@ -132,8 +132,8 @@ func TestZonesAreRemembered(t *testing.T) {
 
 func TestFailoverDoesNotWaitForAZone(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		servingBySlices(c)
 		failed := c.failing("get", "nodes", apierrors.NewInternalError(errors.New("no quorum")))
+		servingBySlices(c)
 		c.EditPod("web-0", fakeapi.SetNotReady)
 		c.Settle()
 		if failed.Load() == 0 {

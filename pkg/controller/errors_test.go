@@ -142,7 +142,8 @@ func TestErrorsOfReleasingAreRetried(t *testing.T) {
 					t.Error(err)
 				}
 				c.failingNoMore()
-				c.Wait(retryMax + time.Second)
+				// Two keys clean the namespace, and the one that gets a conflict waits once more.
+				c.Wait(2*retryMax + time.Second)
 				c.Expect("Service web: app=web", "Pod web-0:", "Pod web-1:")
 			})
 		})

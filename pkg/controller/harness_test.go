@@ -36,7 +36,7 @@ func inCluster(t *testing.T, test func(c *cluster)) {
 type started struct {
 	*Controller
 	client *fake.Clientset
-	// behind says of a resource how much later than others it is heard of.
+	// behind is, by resource, how much later than others its changes are heard of.
 	behind map[string]time.Duration
 	events *fakeapi.Recorder
 	cancel context.CancelFunc

@@ -19,7 +19,11 @@ func TestForeignLeaseAtTheSameTime(t *testing.T) {
 		var once sync.Once
 		c.Server.OnRequest(func(action clienttesting.Action) error {
 			if action.Matches("create", "leases") {
-				once.Do(func() { c.Create(fakeapi.ForeignLease("web", "somebody")) })
+				once.Do(func() {
+					if _, err := c.Users.CoordinationV1().Leases(fakeapi.Namespace).Create(t.Context(), fakeapi.ForeignLease("web", "somebody"), metav1.CreateOptions{}); err != nil {
+						t.Error(err)
+					}
+				})
 			}
 			return nil
 		})

@@ -20,13 +20,13 @@ import (
 // module e2e.
 
 // probedService asks for a probe; another Service of the election is younger.
-func probedElection(pods ...*corev1.Pod) *observation.Observation {
+func probedElection(pods ...*corev1.Pod) observation.Inputs {
 	older, younger := fakeapi.NewService("web"), fakeapi.NewService("web-too")
 	older.Annotations[api.AnnotationProbe] = "http://:8080/healthz"
 	younger.Annotations[api.AnnotationLeaseName] = "web"
 	younger.CreationTimestamp = metav1.NewTime(older.CreationTimestamp.Add(time.Hour))
 	older.UID, younger.UID = "older", "younger"
-	return observation.Look(key{Namespace: fakeapi.Namespace, Name: "web"}, nil, []*corev1.Service{younger, older}, pods)
+	return observation.Inputs{Key: key{Namespace: fakeapi.Namespace, Name: "web"}, Services: []*corev1.Service{younger, older}, Pods: pods, Now: time.Now()}
 }
 
 func addressed(ip string) func(*corev1.Pod) {
@@ -35,7 +35,7 @@ func addressed(ip string) func(*corev1.Pod) {
 
 func TestTargetsOfProbes(t *testing.T) {
 	ended := func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }
-	o := probedElection(
+	in := probedElection(
 		fakeapi.NewPod("web-0", addressed("10.0.0.1")), fakeapi.NewPod("web-1", addressed("10.0.0.2"), fakeapi.SetNotReady), fakeapi.NewPod("web-2", addressed("")),
 		fakeapi.NewPod("web-3", addressed("10.0.0.4"), fakeapi.SetTerminating), fakeapi.NewPod("web-4", addressed("10.0.0.5"), ended),
 	)
@@ -45,35 +45,37 @@ func TestTargetsOfProbes(t *testing.T) {
 		{Pod: "uid-web-1", Address: "10.0.0.2", Master: true, Probe: asked},
 		{Pod: "uid-web-2", Probe: asked},
 	}
-	if diff := cmp.Diff(want, targets(o, "uid-web-1")); diff != "" {
+	if diff := cmp.Diff(want, targets(observation.Look(in), "uid-web-1")); diff != "" {
 		t.Errorf("targets (-want +got):\n%s", diff)
 	}
-	delete(o.Services[0].Annotations, api.AnnotationProbe)
-	if targets := targets(observation.Look(o.Key, nil, o.Services, []*corev1.Pod{fakeapi.NewPod("web-0", addressed("10.0.0.1"))}), "uid-web-0"); targets != nil {
+	for _, s := range in.Services {
+		delete(s.Annotations, api.AnnotationProbe)
+	}
+	if targets := targets(observation.Look(in), "uid-web-0"); targets != nil {
 		t.Errorf("targets without a probe: %v", targets)
 	}
 }
 
 func TestAnswersInTheElection(t *testing.T) {
-	o := probedElection(fakeapi.NewPod("web-0", addressed("10.0.0.1")), fakeapi.NewPod("web-1", addressed("10.0.0.2")), fakeapi.NewPod("web-2", addressed("10.0.0.3")), fakeapi.NewPod("web-3", addressed("10.0.0.4")))
-	o.Probed = map[types.UID]probe.State{"uid-web-0": probe.Suspected, "uid-web-1": probe.Answering, "uid-web-2": probe.NeverAnswered}
-	fine := func(string) bool { return false }
+	in := probedElection(fakeapi.NewPod("web-0", addressed("10.0.0.1")), fakeapi.NewPod("web-1", addressed("10.0.0.2")), fakeapi.NewPod("web-2", addressed("10.0.0.3")), fakeapi.NewPod("web-3", addressed("10.0.0.4")))
+	in.Probes = map[types.UID]probe.State{"uid-web-0": probe.Suspected, "uid-web-1": probe.Answering, "uid-web-2": probe.NeverAnswered}
+	o := observation.Look(in)
 	type answers struct{ Answers, Unresponsive bool }
 	got := map[string]answers{}
-	for _, c := range o.View(observation.NodeStates{Draining: fine, Silent: fine}, time.Now()).Candidates {
+	for _, c := range o.View().Candidates {
 		got[c.Name] = answers{c.Answers, c.Unresponsive}
 	}
 	want := map[string]answers{"web-0": {Unresponsive: true}, "web-1": {Answers: true}, "web-2": {}, "web-3": {}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("candidates (-want +got):\n%s", diff)
 	}
-	if d := election.Decide(o.View(observation.NodeStates{Draining: fine, Silent: fine}, time.Now())); d.Holder != "web-1" {
+	if d := election.Decide(o.View()); d.Holder != "web-1" {
 		t.Errorf("%s is elected", d.Holder)
 	}
 }
 
 func TestUnansweredProbeIsReported(t *testing.T) {
-	message := "web-0 is Ready, but has not answered the probe http://:8080/healthz since it became master; until it does, its readiness alone decides. Does a NetworkPolicy keep the controller out, or is the port another?"
+	message := "web-0 is Ready, but has not answered the probe http://:8080/healthz since it became master; until it does, only its readiness counts. Check NetworkPolicies and the port (qoqo.dev/probe)"
 	tests := map[string]struct {
 		state  probe.State
 		change func(*corev1.Pod)
@@ -88,11 +90,12 @@ func TestUnansweredProbeIsReported(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			o := probedElection(fakeapi.NewPod("web-0", addressed("10.0.0.1"), test.change), fakeapi.NewPod("web-1", addressed("10.0.0.2")))
-			unanswered(o, "uid-web-0", test.state)
-			for _, service := range []types.UID{"older", "younger"} {
-				if diff := cmp.Diff(test.want, o.Problems[service]); diff != "" {
-					t.Errorf("problems of %s (-want +got):\n%s", service, diff)
-				}
+			var got []api.Problem
+			if p, found := unanswered(observation.Look(o), "uid-web-0", test.state); found {
+				got = append(got, p)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -80,7 +80,7 @@ func TestNextMasterWaitsForExpiry(t *testing.T) {
 		c.EditPod("web-0", fakeapi.SetNotReady)
 		c.Wait(14 * time.Second)
 		renewed := c.Lease("web").Spec.RenewTime
-		c.expectEvents(s, "Warning AwaitingExpiry Check on web: web-0 is not Ready, but nobody else becomes master before its Lease has expired (qoqo.dev/lease-duration)")
+		c.expectEvents(s, "Warning AwaitingExpiry Check on web: web-0 is not Ready; no other pod can become master until the Lease has expired (qoqo.dev/lease-duration)")
 		c.Wait(2 * time.Second)
 		c.expectEvents(s, "Normal HolderNotReady Failover on web about web-1: master moved from web-0 to web-1 in epoch 2: web-0 is not Ready")
 		if acquired := c.Lease("web").Spec.AcquireTime; acquired.Sub(renewed.Time) < 15*time.Second {

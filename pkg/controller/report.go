@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -15,18 +16,16 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/observation"
+	"qoqo.dev/active-standby-controller/pkg/probe"
+	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
-// Reasons of Warning events that are not an election's.
-const reasonSelectorReverted = "SelectorReverted"
-
-// announce says what was decided, once it stands in the Lease. Only the
-// replica that has written it does so.
+// announce records the events of a decision that this replica has written into the Lease.
 func (c *Controller) announce(ctx context.Context, o *observation.Observation, d election.Decision) {
 	logger := klog.FromContext(ctx)
 	if d.Refused != nil {
-		logger.V(2).Info("Refused an edit of the holder", "requested", d.Refused.Holder, "reason", d.Refused.Why)
-		// Two events of one reason that are related to the same are made one.
+		logger.V(2).Info("Refused edit of holder", "requested", d.Refused.Holder, "reason", d.Refused.Why)
+		// client-go merges events of one reason with the same related object.
 		requested := podReference(o.Key.Namespace, shortened(d.Refused.Holder, 253), "")
 		for _, m := range o.Members {
 			c.recorder.Eventf(m.Service, requested, corev1.EventTypeWarning, string(election.EditRefused), string(election.Switchover), "%s", shortened(d.Refused.Message()+"; "+d.Message(), noteMax))
@@ -46,10 +45,10 @@ func podReference(namespace, name string, uid types.UID) *corev1.ObjectReference
 	return &corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: namespace, Name: name, UID: uid}
 }
 
-// noteMax is how long the API server lets the note of an event be, in bytes.
+// noteMax is the API server's limit of an event's note, in bytes.
 const noteMax = 1024
 
-// shortened cuts a text that holds a user's value, of whatever length.
+// shortened cuts a text that quotes a user's value to so many bytes.
 func shortened(text string, most int) string {
 	if len(text) <= most {
 		return text
@@ -58,12 +57,25 @@ func shortened(text string, most int) string {
 	return strings.ToValidUTF8(text[:most-len(omitted)], "") + omitted
 }
 
-// warn reports the problems that were not there at the last look; those of one
-// reason in one event, as client-go would drop all but one.
-func (c *Controller) warn(o *observation.Observation) {
+// announceDeleted records the event of a pod that was deleted.
+func (c *Controller) announceDeleted(o *observation.Observation, d election.Decision, pod *corev1.Pod) {
+	reason, action := api.ReasonHolderDemoted, "Delete"
+	message := fmt.Sprintf("deleting %s: %s is master now (%s)", pod.Name, d.Holder, api.AnnotationOnDemote)
+	if d.Action == election.Stop {
+		reason, action, message = string(d.Reason), string(d.Action), d.Message()
+	}
+	for _, m := range o.Members {
+		c.recorder.Eventf(m.Service, podReference(o.Key.Namespace, pod.Name, pod.UID), corev1.EventTypeNormal, reason, action, "%s", message)
+	}
+}
+
+// warn records a Warning event of each problem that has appeared since the last
+// reconciliation. Problems of one reason share an event, because client-go would drop all
+// but the first.
+func (c *Controller) warn(o *observation.Observation, d election.Decision) {
 	for _, s := range o.Services {
 		messages := map[string][]string{}
-		for _, problem := range c.warnings.appeared(s.UID, o.Problems[s.UID]) {
+		for _, problem := range c.warnings.appeared(s.UID, c.problems(o, d, s)) {
 			messages[problem.Reason] = append(messages[problem.Reason], problem.Message)
 		}
 		for reason, texts := range messages {
@@ -74,19 +86,49 @@ func (c *Controller) warn(o *observation.Observation) {
 	}
 }
 
-// warnReverted reports that a key of the selector had been overwritten.
-func (c *Controller) warnReverted(service runtime.Object, key, manager string) {
-	instead := fmt.Sprintf("let it set %s: %s for routing by label", api.LabelDesignation, api.DesignationActive)
-	if key == api.LabelRouting {
-		instead = fmt.Sprintf("let it set %s: %s itself", key, api.RoutingEndpointSlice)
+// problems returns what the Service has now.
+func (c *Controller) problems(o *observation.Observation, d election.Decision, s *corev1.Service) []api.Problem {
+	problems := slices.Clone(o.Problems[s.UID])
+	if !slices.ContainsFunc(o.Members, func(m observation.Member) bool { return m.UID == s.UID }) {
+		return problems
 	}
-	c.recorder.Eventf(service, nil, corev1.EventTypeWarning, reasonSelectorReverted, "Route",
-		"the field manager %q had overwritten %s in the selector, which was put back; if that is a tool which applies manifests, let it ignore the key, or %s",
-		manager, key, instead)
+	if d.Problem() {
+		problems = append(problems, api.Problem{Reason: string(d.Reason), Message: d.Message()})
+	}
+	if p, found := unanswered(o, d.HolderUID, c.prober.State(o.Key, d.HolderUID)); found {
+		problems = append(problems, p)
+	}
+	return problems
 }
 
-// warnings remembers which problems a Service was last seen with, so that each
-// is reported when it appears and not at every look.
+// unanswered returns the problem of a master that is Ready but has never answered the probe.
+func unanswered(o *observation.Observation, holder types.UID, state probe.State) (p api.Problem, found bool) {
+	if state != probe.NeverAnswered {
+		return p, false
+	}
+	for _, pod := range o.Pods {
+		if pod.UID == holder && observation.Ready(pod.Pod) {
+			return api.Problem{Reason: api.ReasonProbeUnanswered, Message: fmt.Sprintf(
+				"%s is Ready, but has not answered the probe %s since it became master; until it does, only its readiness counts. Check NetworkPolicies and the port (%s)",
+				pod.Name, o.Members[0].Settings.Probe, api.AnnotationProbe)}, true
+		}
+	}
+	return p, false
+}
+
+// reverted implements listener.
+func (c *Controller) reverted(service runtime.Object, r routing.Reversion) {
+	instead := fmt.Sprintf("let it set %s: %s for routing by label", api.LabelDesignation, api.DesignationActive)
+	if r.Key == api.LabelRouting {
+		instead = fmt.Sprintf("let it set %s: %s itself", r.Key, api.RoutingEndpointSlice)
+	}
+	c.recorder.Eventf(service, nil, corev1.EventTypeWarning, api.ReasonSelectorReverted, "Route",
+		"the field manager %q overwrote %s in the selector; it was put back. If %s applies manifests, let it ignore the key, or %s",
+		r.Manager, r.Key, strconv.Quote(r.Manager), instead)
+}
+
+// warnings remembers the last problems of each Service, so that each is reported when it
+// appears and not at every reconciliation.
 type warnings struct {
 	lock     sync.Mutex
 	problems map[types.UID][]api.Problem

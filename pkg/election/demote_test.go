@@ -1,91 +1,95 @@
 package election
 
-import "time"
+import (
+	"time"
 
-var deleting = Policy{DeleteDemoted: true}
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
 
-// demoteTests are of former masters, which are deleted.
+var deleting = api.Election{DeleteDemoted: true}
+
+// demoteTests are of on-demote: delete.
 var demoteTests = map[string]decisionTest{
-	"one that was not Ready": {
-		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")}, Policy: deleting},
+	"a master that was not Ready is deleted": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: deleting},
 		want:   to(Failover, HolderNotReady, "b", 5).from("a").deleting("a"),
 		writes: true,
 	},
-	"one whose node gave no sign of life": {
-		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeSilent), pod("b")}, Policy: deleting},
+	"a master whose node was silent is deleted": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeSilent), pod("b")}, Settings: deleting},
 		want:   to(Failover, NodeSilent, "b", 5).from("a").deleting("a"),
 		writes: true,
 	},
-	"one that had stopped answering": {
-		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive), pod("b", answers)}, Policy: deleting},
+	"a master that had stopped answering is deleted": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive), pod("b", answers)}, Settings: deleting},
 		want:   to(Failover, HolderUnresponsive, "b", 5).from("a").deleting("a"),
 		writes: true,
 	},
-	"one that is to be master no longer": {
-		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", excluded), pod("b")}, Policy: deleting},
+	"a master that must no longer be master is deleted": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", excluded), pod("b")}, Settings: deleting},
 		want:   to(Failover, HolderExcluded, "b", 5).from("a").deleting("a"),
 		writes: true,
 	},
-	"one on a node that is being drained": {
-		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}, Policy: deleting},
+	"a master on a node that is being drained is deleted": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}, Settings: deleting},
 		want:   to(Switchover, NodeUnschedulable, "b", 5).from("a").deleting("a"),
 		writes: true,
 	},
-	"one after an edit": {
-		view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b")}, Policy: deleting},
+	"a master that made room after an edit is deleted": {
+		view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b")}, Settings: deleting},
 		want:   to(Switchover, HolderEdited, "b", 5).from("a").deleting("a"),
 		writes: true,
 	},
-	"one after failback": {
-		view:   View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Policy: Policy{DeleteDemoted: true, Failback: after(0)}},
+	"a master that made room for a preferred pod is deleted": {
+		view:   View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: api.Election{DeleteDemoted: true, Failback: after(0)}},
 		want:   to(Switchover, PreferredEligible, "b", 5).from("a").deleting("a"),
 		writes: true,
 	},
-	"one of a Lease that was deleted": {
-		view:   View{Trace: routed("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")}, Policy: deleting},
+	"a master whose Lease was deleted is deleted": {
+		view:   View{Trace: routed("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: deleting},
 		want:   to(Failover, HolderNotReady, "b", 5).from("a").deleting("a"),
 		writes: true,
 	},
-	"one whose Lease has expired": {
-		view:   View{Now: now, DownSince: downFor(15 * time.Second), Lease: renewed, Candidates: []Candidate{pod("a", notReady), pod("b")}, Policy: deleting},
+	"a master whose Lease has expired is deleted": {
+		view:   View{Now: now, DownSince: downFor(15 * time.Second), Lease: renewed, Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: deleting},
 		want:   to(Failover, HolderNotReady, "b", 5).from("a").deleting("a"),
 		writes: true,
 	},
-	"not before it has": {
-		view: View{Now: now, Lease: renewed, Candidates: []Candidate{pod("a", notReady), pod("b")}, Policy: deleting},
+	"a master whose Lease has not expired yet is not deleted": {
+		view: View{Now: now, Lease: renewed, Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: deleting},
 		want: to(Hold, AwaitingExpiry, "a", 4).though(HolderNotReady).again(15 * time.Second),
 	},
-	"not one that terminates already": {
-		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", terminating), pod("b")}, Policy: deleting},
+	"a master that already terminates is not deleted": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", terminating), pod("b")}, Settings: deleting},
 		want:   to(Failover, HolderTerminating, "b", 5).from("a"),
 		writes: true,
 	},
-	"not one that has ended, in which nothing is connected": {
-		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", finished), pod("b")}, Policy: deleting},
+	"a master that has ended is not deleted, because nothing is connected to it": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", finished), pod("b")}, Settings: deleting},
 		want:   to(Failover, HolderFinished, "b", 5).from("a"),
 		writes: true,
 	},
-	"not one that is gone": {
-		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("b")}, Policy: deleting},
+	"a master that is gone is not deleted": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("b")}, Settings: deleting},
 		want:   to(Failover, HolderGone, "b", 5).from("a"),
 		writes: true,
 	},
-	"not one that the Service no longer selects, which is none of the controller's": {
-		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unselected), pod("b")}, Policy: deleting},
+	"a master that the Service no longer selects is not deleted": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unselected), pod("b")}, Settings: deleting},
 		want:   to(Failover, HolderUnselected, "b", 5).from("a"),
 		writes: true,
 	},
-	"not one that stays": {
-		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b", notReady)}, Policy: deleting},
+	"a master that stays is not deleted": {
+		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b", notReady)}, Settings: deleting},
 		want: to(Hold, NobodyEligible, "a", 4).though(HolderNotReady),
 	},
-	"not the predecessor's, which is adopted": {
-		view:   View{Candidates: []Candidate{pod("a"), pod("b", designated)}, Policy: deleting},
+	"a predecessor's master, which is adopted, is not deleted": {
+		view:   View{Candidates: []Candidate{pod("a"), pod("b", designated)}, Settings: deleting},
 		want:   to(Adopt, AlreadyDesignated, "b", 1),
 		writes: true,
 	},
-	"not anybody when the first is elected": {
-		view:   View{Candidates: []Candidate{pod("a"), pod("b")}, Policy: deleting},
+	"no pod is deleted when the first master is elected": {
+		view:   View{Candidates: []Candidate{pod("a"), pod("b")}, Settings: deleting},
 		want:   to(Elect, FirstEligible, "a", 1),
 		writes: true,
 	},

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
 // scene is a moment of a story: what has changed by then, and what is decided.
@@ -15,13 +17,13 @@ type scene struct {
 	want       Decision
 }
 
-// In a story each decision is written into the Lease on which the next is taken.
+// In a story each decision is written into the Lease, on which the next decision is made.
 func TestStories(t *testing.T) {
 	const s, m = time.Second, time.Minute
 	stories := map[string]struct {
-		lease  Lease
-		policy Policy
-		scenes []scene
+		lease    Lease
+		settings api.Election
+		scenes   []scene
 	}{
 		"an edit while the Lease has to expire": {
 			lease: renewed,
@@ -34,7 +36,7 @@ func TestStories(t *testing.T) {
 			},
 		},
 		"a master that comes and goes while it is waited for": {
-			lease: held("a", 4), policy: tenSeconds,
+			lease: held("a", 4), settings: tenSeconds,
 			scenes: []scene{
 				{0 * s, "", []Candidate{pod("a", notReady), pod("b")}, to(Hold, AwaitingHolder, "a", 4).though(HolderNotReady).again(10 * s)},
 				{9 * s, "", []Candidate{pod("a"), pod("b")}, to(Hold, HolderEligible, "a", 4)},
@@ -44,15 +46,15 @@ func TestStories(t *testing.T) {
 				{22 * s, "", []Candidate{pod("a"), pod("b", notReady)}, to(Hold, AwaitingHolder, "b", 5).though(HolderNotReady).again(10 * s)},
 			},
 		},
-		"nobody is eligible for longer than a master is waited for": {
-			lease: held("a", 4), policy: tenSeconds,
+		"no pod is eligible for longer than a master is waited for": {
+			lease: held("a", 4), settings: tenSeconds,
 			scenes: []scene{
 				{0 * s, "", []Candidate{pod("a", notReady), pod("b", notReady)}, to(Hold, NobodyEligible, "a", 4).though(HolderNotReady)},
 				{15 * s, "", []Candidate{pod("a", notReady), pod("b")}, to(Failover, HolderNotReady, "b", 5).from("a")},
 			},
 		},
-		"a switchover by hand, for which the master has to stop": {
-			lease: held("a", 4), policy: stopping,
+		"a switchover by hand, for which the master must stop": {
+			lease: held("a", 4), settings: stopping,
 			scenes: []scene{
 				{0 * s, "c", []Candidate{pod("a"), pod("b"), pod("c")}, to(Stop, HolderEdited, "a", 4).promising("c")},
 				{1 * s, "", []Candidate{pod("a", terminating), pod("b"), pod("c")}, to(Hold, AwaitingTermination, "a", 4).though(HolderTerminating).promising("c")},
@@ -62,7 +64,7 @@ func TestStories(t *testing.T) {
 			},
 		},
 		"a switchover by hand lasts for as long as failback waits": {
-			lease: held("b", 4), policy: backSoon,
+			lease: held("b", 4), settings: backSoon,
 			scenes: []scene{
 				{0 * m, "a", []Candidate{pod("a"), pod("b", preferred)}, to(Switchover, HolderEdited, "a", 5).from("b")},
 				{4 * m, "", []Candidate{pod("a"), pod("b", preferred)}, to(Hold, HolderEligible, "a", 5).again(6 * m)},
@@ -70,8 +72,8 @@ func TestStories(t *testing.T) {
 				{11 * m, "", []Candidate{pod("a"), pod("b", preferred)}, to(Hold, HolderEligible, "b", 6)},
 			},
 		},
-		"failback, for which the master has to stop": {
-			lease: held("a", 4), policy: Policy{AfterTermination: true, DeleteDemoted: true, Failback: after(10 * m)},
+		"failback, for which the master must stop": {
+			lease: held("a", 4), settings: api.Election{AfterTermination: true, DeleteDemoted: true, Failback: after(10 * m)},
 			scenes: []scene{
 				{0 * m, "", []Candidate{pod("a"), pod("b", preferred, notReady)}, to(Hold, HolderEligible, "a", 4)},
 				{1 * m, "", []Candidate{pod("a"), pod("b", preferred, readyFor(-1*m))}, to(Hold, HolderEligible, "a", 4).again(10 * m)},
@@ -89,7 +91,7 @@ func TestStories(t *testing.T) {
 				if scene.edit != "" {
 					lease = lease.editedTo(scene.edit)
 				}
-				got := Decide(View{Lease: lease, Candidates: scene.candidates, Policy: story.policy, Now: at, DownSince: down})
+				got := Decide(View{Lease: lease, Candidates: scene.candidates, Settings: story.settings, Now: at, DownSince: down})
 				if diff := cmp.Diff(scene.want, got); diff != "" {
 					t.Errorf("decision after %s (-want +got):\n%s", scene.at, diff)
 				}

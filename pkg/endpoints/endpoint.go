@@ -8,11 +8,11 @@ import (
 	utilnet "k8s.io/utils/net"
 )
 
-// Listable says whether a Service that selects the pod lists it, be it ready or not.
+// Listable reports whether a Service that selects the pod lists it, ready or not.
 func Listable(pod *corev1.Pod) bool { return util.ShouldPodBeInEndpoints(pod, true) }
 
-// addressesOf follows getEndpointAddresses: the pod's addresses of a family, none
-// if the pod is not to be listed at all. A terminating pod still is.
+// addressesOf follows getEndpointAddresses. It returns the pod's addresses of a family;
+// none if the pod is nil or not Listable. A terminating pod still is.
 func addressesOf(pod *corev1.Pod, family corev1.IPFamily) []string {
 	if pod == nil || !Listable(pod) {
 		return nil
@@ -48,7 +48,7 @@ func endpoint(service *corev1.Service, pod *corev1.Pod, zone string, addresses [
 	return e
 }
 
-// ports follows getEndpointPorts: a named port that the pod does not have is left out.
+// ports follows getEndpointPorts. A named port that the pod does not have is left out.
 func ports(service *corev1.Service, pod *corev1.Pod) []discoveryv1.EndpointPort {
 	found := []discoveryv1.EndpointPort{}
 	for _, port := range service.Spec.Ports {
@@ -60,7 +60,7 @@ func ports(service *corev1.Service, pod *corev1.Pod) []discoveryv1.EndpointPort 
 			Name: &port.Name, Port: new(int32(number)), Protocol: &port.Protocol, AppProtocol: port.AppProtocol, //nolint:gosec // a port
 		})
 	}
-	// The controller's order of ports, which this puts them into.
+	// This sorts them, in the order of Kubernetes' controller.
 	util.NewPortMapKey(found)
 	return found
 }

@@ -16,15 +16,15 @@ func TestNoEndpoint(t *testing.T) {
 		service *corev1.Service
 		pod     *corev1.Pod
 	}{
-		"without a pod":                                    {service(), nil},
-		"of a pod that has succeeded":                      {service(), pod(inPhase(corev1.PodSucceeded))},
-		"of a pod that has failed":                         {service(), pod(inPhase(corev1.PodFailed))},
-		"of a pod without an address":                      {service(), pod(withIPs())},
-		"not even if addresses that are not ready count":   {service(publishNotReady), pod(inPhase(corev1.PodFailed))},
-		"of a pod without an address of the family":        {service(ofFamilies(corev1.IPv6Protocol)), pod()},
-		"without a pod, of a Service with two families":    {service(ofFamilies(corev1.IPv4Protocol, corev1.IPv6Protocol)), nil},
-		"without a pod, of a Service that gets hints":      {service(distributed("PreferSameNode")), nil},
-		"without a pod, of a headless Service with labels": {service(clusterIP("None"), labelled("team", "blue")), nil},
+		"there is no pod":        {service(), nil},
+		"the pod has succeeded":  {service(), pod(inPhase(corev1.PodSucceeded))},
+		"the pod has failed":     {service(), pod(inPhase(corev1.PodFailed))},
+		"the pod has no address": {service(), pod(withIPs())},
+		"the pod has failed, and the Service publishes not ready pods": {service(publishNotReady), pod(inPhase(corev1.PodFailed))},
+		"the pod has no address of the family":                         {service(ofFamilies(corev1.IPv6Protocol)), pod()},
+		"there is no pod, and the Service has two families":            {service(ofFamilies(corev1.IPv4Protocol, corev1.IPv6Protocol)), nil},
+		"there is no pod, and the Service would get hints":             {service(distributed("PreferSameNode")), nil},
+		"there is no pod, and the Service is headless with labels":     {service(clusterIP("None"), labelled("team", "blue")), nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -33,7 +33,7 @@ func TestNoEndpoint(t *testing.T) {
 				t.Fatalf("%d slices", len(got))
 			}
 			for _, slice := range got {
-				// Empty, not nil: a request then says so.
+				// Empty, not nil: a request then has an empty list.
 				if slice.Endpoints == nil || len(slice.Endpoints) > 0 {
 					t.Errorf("%s endpoints: %v", slice.AddressType, slice.Endpoints)
 				}
@@ -55,15 +55,15 @@ func TestConditions(t *testing.T) {
 		pod     *corev1.Pod
 		want    conditions
 	}{
-		"a pod that is Ready":                            {service(), pod(), conditions{ready: true, serving: true}},
-		"a pod that is not":                              {service(), pod(ready(corev1.ConditionFalse)), conditions{}},
-		"a pod of which that is not known":               {service(), pod(ready(corev1.ConditionUnknown)), conditions{}},
-		"a pod without the condition":                    {service(), pod(func(p *corev1.Pod) { p.Status.Conditions = nil }), conditions{}},
-		"a pod that terminates serves, but is not ready": {service(), pod(terminating), conditions{serving: true, terminating: true}},
-		"a pod that terminates and is not Ready":         {service(), pod(terminating, ready(corev1.ConditionFalse)), conditions{terminating: true}},
-		"published, every pod is ready":                  {service(publishNotReady), pod(ready(corev1.ConditionFalse)), conditions{ready: true}},
-		"published, also one that terminates":            {service(publishNotReady), pod(terminating), conditions{ready: true, serving: true, terminating: true}},
-		"the phase alone does not make a pod ready":      {service(), pod(inPhase(corev1.PodPending), ready(corev1.ConditionFalse)), conditions{}},
+		"a pod that is Ready is ready and serving":                  {service(), pod(), conditions{ready: true, serving: true}},
+		"a pod that is not Ready has no true condition":             {service(), pod(ready(corev1.ConditionFalse)), conditions{}},
+		"a pod whose Ready is Unknown has no true condition":        {service(), pod(ready(corev1.ConditionUnknown)), conditions{}},
+		"a pod without Ready has no true condition":                 {service(), pod(func(p *corev1.Pod) { p.Status.Conditions = nil }), conditions{}},
+		"a pod that terminates is serving, but is not ready":        {service(), pod(terminating), conditions{serving: true, terminating: true}},
+		"a pod that terminates and is not Ready is not serving":     {service(), pod(terminating, ready(corev1.ConditionFalse)), conditions{terminating: true}},
+		"a pod that is published although not Ready is ready":       {service(publishNotReady), pod(ready(corev1.ConditionFalse)), conditions{ready: true}},
+		"a pod that is published although it terminates is ready":   {service(publishNotReady), pod(terminating), conditions{ready: true, serving: true, terminating: true}},
+		"a pod that is Pending and not Ready has no true condition": {service(), pod(inPhase(corev1.PodPending), ready(corev1.ConditionFalse)), conditions{}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -84,14 +84,14 @@ func TestPlace(t *testing.T) {
 		zone                  string
 		node, zoned, hostname *string
 	}{
-		"node and zone":                                {pod: pod(), zone: "zone-a", node: new("node-1"), zoned: new("zone-a")},
-		"a zone that is not known":                     {pod: pod(), node: new("node-1")},
-		"a node that is not known":                     {pod: unscheduled},
-		"a hostname of the Service's own domain":       {pod: pod(named("db", "web")), node: new("node-1"), hostname: new("db")},
-		"a hostname of another Service's domain":       {pod: pod(named("db", "other")), node: new("node-1")},
-		"a hostname without a domain":                  {pod: pod(named("db", "")), node: new("node-1")},
-		"a domain without a hostname":                  {pod: pod(named("", "web")), node: new("node-1")},
-		"a hostname of a Service in another namespace": {pod: elsewhere, node: new("node-1")},
+		"the pod has a node and a zone":                     {pod: pod(), zone: "zone-a", node: new("node-1"), zoned: new("zone-a")},
+		"the zone is not known":                             {pod: pod(), node: new("node-1")},
+		"the pod has no node":                               {pod: unscheduled},
+		"the hostname is of the Service's own domain":       {pod: pod(named("db", "web")), node: new("node-1"), hostname: new("db")},
+		"the hostname is of another Service's domain":       {pod: pod(named("db", "other")), node: new("node-1")},
+		"the pod has a hostname without a domain":           {pod: pod(named("db", "")), node: new("node-1")},
+		"the pod has a domain without a hostname":           {pod: pod(named("", "web")), node: new("node-1")},
+		"the hostname is of a Service in another namespace": {pod: elsewhere, node: new("node-1")},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -123,47 +123,47 @@ func TestPorts(t *testing.T) {
 		pod     *corev1.Pod
 		want    []discoveryv1.EndpointPort
 	}{
-		"a number is taken as it is": {
+		"the target port is a number": {
 			service: service(with(servicePort("", tcp, number(8080)))), pod: pod(),
 			want: []discoveryv1.EndpointPort{port("", tcp, 8080)},
 		},
-		"a name is that of a container's port": {
+		"the target port is the name of a container's port": {
 			service: service(with(servicePort("http", tcp, name("web")))), pod: pod(listening("admin", tcp, 9000), listening("web", tcp, 8080)),
 			want: []discoveryv1.EndpointPort{port("http", tcp, 8080)},
 		},
-		"a name that the pod does not have is left out": {
+		"a port whose name the pod does not have is left out": {
 			service: service(with(servicePort("http", tcp, name("web")), servicePort("other", tcp, number(9000)))), pod: pod(),
 			want: []discoveryv1.EndpointPort{port("other", tcp, 9000)},
 		},
-		"and then there may be none": {
+		"the only port has a name that the pod does not have": {
 			service: service(with(servicePort("http", tcp, name("web")))), pod: pod(),
 			want: []discoveryv1.EndpointPort{},
 		},
-		"a name is that of a port of the same protocol": {
+		"the name must be of a port of the same protocol": {
 			service: service(with(servicePort("dns", udp, name("dns")))), pod: pod(listening("dns", tcp, 5353), listening("dns", udp, 5354)),
 			want: []discoveryv1.EndpointPort{port("dns", udp, 5354)},
 		},
-		"a name may be a sidecar's": {
+		"the name may be of a sidecar's port": {
 			service: service(with(servicePort("http", tcp, name("web")))), pod: pod(initListening("web", 15000, new(corev1.ContainerRestartPolicyAlways))),
 			want: []discoveryv1.EndpointPort{port("http", tcp, 15000)},
 		},
-		"but not that of an init container which ends": {
+		"the name must not be of the port of an init container that ends": {
 			service: service(with(servicePort("http", tcp, name("web")))), pod: pod(initListening("web", 15000, nil)),
 			want: []discoveryv1.EndpointPort{},
 		},
-		"several, of all protocols": {
+		"a Service may have several ports, of all protocols": {
 			service: service(with(servicePort("a", tcp, number(1)), servicePort("b", udp, number(1)), servicePort("c", sctp, number(3)))), pod: pod(),
 			want: []discoveryv1.EndpointPort{port("a", tcp, 1), port("b", udp, 1), port("c", sctp, 3)},
 		},
-		"with what is spoken there": {
+		"the port has an appProtocol": {
 			service: service(with(speaking("kubernetes.io/h2c", servicePort("grpc", tcp, number(9000))))), pod: pod(),
 			want: []discoveryv1.EndpointPort{{Name: new("grpc"), Protocol: new(tcp), Port: new(int32(9000)), AppProtocol: new("kubernetes.io/h2c")}},
 		},
-		"a headless Service may have none": {
+		"a headless Service may have no port": {
 			service: service(clusterIP("None"), with()), pod: pod(),
 			want: []discoveryv1.EndpointPort{},
 		},
-		"a headless Service may have some": {
+		"a headless Service may have a port": {
 			service: service(clusterIP("None"), with(servicePort("", tcp, number(8080)))), pod: pod(),
 			want: []discoveryv1.EndpointPort{port("", tcp, 8080)},
 		},
@@ -182,7 +182,8 @@ func TestPorts(t *testing.T) {
 	}
 }
 
-// As those of the real controller are, which the integration tests compare.
+// The order of ports does not depend on the Service's. The integration tests compare it
+// with the order of the real controller.
 func TestPortsAreInOneOrder(t *testing.T) {
 	var ports []corev1.ServicePort
 	for _, name := range []string{"a", "b", "c", "d", "e"} {

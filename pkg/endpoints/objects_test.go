@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// The objects that the tests of this package are written with: a Service and a
-// pod that is Ready, otherwise as change makes them.
+// The tests of this package are written with a Service and a pod that is Ready. A test
+// changes them with functions.
 
 func service(change ...func(*corev1.Service)) *corev1.Service {
 	s := &corev1.Service{
@@ -104,7 +104,7 @@ func listening(name string, protocol corev1.Protocol, number int32) func(*corev1
 	}
 }
 
-// initListening adds an init container of that restart policy, nil if it has none.
+// initListening adds an init container with a restart policy, nil if it has none.
 func initListening(name string, number int32, policy *corev1.ContainerRestartPolicy) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
 		c := container(name, corev1.ProtocolTCP, number)

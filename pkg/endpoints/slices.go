@@ -1,9 +1,10 @@
-// Package endpoints makes the EndpointSlices of a Service whose only endpoint
-// is one pod, as Kubernetes' own EndpointSlice controller would make them if
-// the Service selected that pod and no other.
+// Package endpoints makes the EndpointSlices of a Service whose only endpoint is one pod.
+// They are what Kubernetes' own EndpointSlice controller would make if the Service
+// selected that pod and no other.
 //
-// What the module k8s.io/endpointslice exports of that controller is used; of
-// the rest, a comment names the function there that is followed.
+// The package calls what the module k8s.io/endpointslice exports of that controller. The
+// rest is written after functions of that module that are not exported: a comment names
+// the function that the code follows.
 package endpoints
 
 import (
@@ -14,13 +15,13 @@ import (
 	utilnet "k8s.io/utils/net"
 )
 
-// Slices returns one slice for each address family of the Service, in the
-// order of its ipFamilies; zone is that of the pod's node, empty if unknown.
-// With pod == nil the slices have no endpoints.
+// Slices returns one slice for each address family of the Service, in the order of its
+// ipFamilies. zone is the zone of the pod's node, empty if it is unknown. If pod is nil,
+// or is not Listable, the slices have no endpoints. Service and pod are not changed.
 //
-// Their name, owner and label endpointslice.kubernetes.io/managed-by are the
-// caller's to add. A pod whose node is gone, which Kubernetes' controller leaves out,
-// is listed here without a zone, until its pod is gone too.
+// The caller must add the slices' name, owner and label
+// endpointslice.kubernetes.io/managed-by. A pod whose node is gone is listed without
+// a zone until the pod is gone too; Kubernetes' controller leaves such a pod out.
 func Slices(service *corev1.Service, pod *corev1.Pod, zone string) []*discoveryv1.EndpointSlice {
 	var made []*discoveryv1.EndpointSlice
 	for _, family := range families(service) {
@@ -43,7 +44,7 @@ func Slices(service *corev1.Service, pod *corev1.Pod, zone string) []*discoveryv
 	return made
 }
 
-// families follows getAddressTypesForService.
+// families follows getAddressTypesForService. It returns the Service's address families.
 func families(service *corev1.Service) []corev1.IPFamily {
 	switch {
 	case len(service.Spec.IPFamilies) > 0:
@@ -57,7 +58,8 @@ func families(service *corev1.Service) []corev1.IPFamily {
 	}
 }
 
-// sliceLabels follows setEndpointSliceLabels, which keeps three keys for itself.
+// sliceLabels follows setEndpointSliceLabels. It copies the Service's labels, but three
+// keys are reserved: a Service's own values of them are left out.
 func sliceLabels(service *corev1.Service) map[string]string {
 	labels := map[string]string{}
 	for key, value := range service.Labels {
@@ -74,14 +76,14 @@ func sliceLabels(service *corev1.Service) map[string]string {
 	return labels
 }
 
-// headless follows isServiceIPSet.
+// headless follows isServiceIPSet. It reports whether the Service has no cluster IP.
 func headless(service *corev1.Service) bool {
 	return service.Spec.ClusterIP == corev1.ClusterIPNone || service.Spec.ClusterIP == ""
 }
 
-// topologyAware follows hintsEnabled: the Service asks for hints by an
-// annotation, which comes before its trafficDistribution. These hints need an
-// endpoint for each of two zones at least, so one endpoint never gets any.
+// topologyAware follows hintsEnabled. It reports whether an annotation of the Service asks
+// for hints. The annotation comes before trafficDistribution. Its hints need endpoints in
+// two zones or more, so one endpoint never gets any.
 func topologyAware(service *corev1.Service) bool {
 	mode, found := service.Annotations[corev1.DeprecatedAnnotationTopologyAwareHints]
 	if !found {

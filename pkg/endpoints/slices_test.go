@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// The whole of it; the other tests look at parts.
+// This test compares whole slices. The other tests compare parts of them.
 func TestSlices(t *testing.T) {
 	slice := func(family discoveryv1.AddressType, address string) *discoveryv1.EndpointSlice {
 		return &discoveryv1.EndpointSlice{
@@ -42,7 +42,7 @@ func TestSlices(t *testing.T) {
 }
 
 func TestFamilies(t *testing.T) {
-	// addresses are those of a slice's endpoints.
+	// addresses are the addresses of the endpoints in each slice.
 	type addresses map[discoveryv1.AddressType][]string
 	unset := ofFamilies()
 	tests := map[string]struct {
@@ -123,29 +123,29 @@ func TestLabels(t *testing.T) {
 		service *corev1.Service
 		want    map[string]string
 	}{
-		"the Service's name": {
+		"a slice has the Service's name": {
 			service: service(),
 			want:    map[string]string{"kubernetes.io/service-name": "web"},
 		},
-		"the Service's own labels too": {
+		"a slice has the Service's own labels": {
 			service: service(labelled("team", "blue"), labelled("empty", "")),
 			want:    map[string]string{"kubernetes.io/service-name": "web", "team": "blue", "empty": ""},
 		},
-		"a mark of headless ones": {
+		"a slice of a headless Service has the mark of one": {
 			service: service(clusterIP("None")),
 			want:    map[string]string{"kubernetes.io/service-name": "web", "service.kubernetes.io/headless": ""},
 		},
-		"and of those without a cluster IP": {
+		"a slice of a Service without a cluster IP has the mark of a headless one": {
 			service: service(clusterIP("")),
 			want:    map[string]string{"kubernetes.io/service-name": "web", "service.kubernetes.io/headless": ""},
 		},
-		"no reserved label that a Service has itself": {
+		"a slice has no reserved label of the Service": {
 			service: service(
 				labelled("kubernetes.io/service-name", "other"), labelled("service.kubernetes.io/headless", ""),
 				labelled("endpointslice.kubernetes.io/managed-by", "me"), labelled("team", "blue")),
 			want: map[string]string{"kubernetes.io/service-name": "web", "team": "blue"},
 		},
-		"nor another value of the mark": {
+		"a slice has no other value of the headless mark": {
 			service: service(clusterIP("None"), labelled("service.kubernetes.io/headless", "no")),
 			want:    map[string]string{"kubernetes.io/service-name": "web", "service.kubernetes.io/headless": ""},
 		},
@@ -160,7 +160,7 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-// The caller adds to the labels, of each slice by itself.
+// A caller may add labels to one slice: no other slice, and not the Service, gets them.
 func TestLabelsAreOfOneSlice(t *testing.T) {
 	service := service(labelled("team", "blue"), ofFamilies(corev1.IPv4Protocol, corev1.IPv6Protocol))
 	slices := Slices(service, pod(), "")
@@ -184,22 +184,22 @@ func TestHints(t *testing.T) {
 		zone    string
 		want    *discoveryv1.EndpointHints
 	}{
-		"none by default":                                       {service(), pod(), "zone-a", nil},
-		"PreferClose names the zone":                            {service(distributed("PreferClose")), pod(), "zone-a", zone},
-		"PreferSameZone names the zone":                         {service(distributed("PreferSameZone")), pod(), "zone-a", zone},
-		"PreferSameNode names zone and node":                    {service(distributed("PreferSameNode")), pod(), "zone-a", both},
-		"a distribution that is not known has none":             {service(distributed("PreferFar")), pod(), "zone-a", nil},
-		"a zone that is not known isn't named":                  {service(distributed("PreferSameZone")), pod(), "", nil},
-		"the node is, then":                                     {service(distributed("PreferSameNode")), pod(), "", &discoveryv1.EndpointHints{ForNodes: both.ForNodes}},
-		"a node that is not known isn't named":                  {service(distributed("PreferSameNode")), unscheduled, "zone-a", zone},
-		"a pod that is not ready has none":                      {service(distributed("PreferSameZone")), unready, "zone-a", nil},
-		"it has if the Service publishes it as ready":           {service(distributed("PreferSameZone"), publishNotReady), unready, "zone-a", zone},
-		"topology mode: Auto never has any, with one endpoint":  {service(annotated("service.kubernetes.io/topology-mode", "Auto")), pod(), "zone-a", nil},
-		"and comes before a distribution":                       {service(distributed("PreferSameZone"), annotated("service.kubernetes.io/topology-mode", "Auto")), pod(), "zone-a", nil},
-		"also in lower case":                                    {service(distributed("PreferSameZone"), annotated("service.kubernetes.io/topology-mode", "auto")), pod(), "zone-a", nil},
-		"another topology mode is none":                         {service(distributed("PreferSameZone"), annotated("service.kubernetes.io/topology-mode", "Disabled")), pod(), "zone-a", zone},
-		"the annotation's older name is followed":               {service(distributed("PreferSameZone"), annotated("service.kubernetes.io/topology-aware-hints", "auto")), pod(), "zone-a", nil},
-		"of both names the older one counts, also if it is off": {service(distributed("PreferSameZone"), annotated("service.kubernetes.io/topology-aware-hints", "Disabled"), annotated("service.kubernetes.io/topology-mode", "Auto")), pod(), "zone-a", zone},
+		"there are no hints by default":                                                          {service(), pod(), "zone-a", nil},
+		"PreferClose names the zone":                                                             {service(distributed("PreferClose")), pod(), "zone-a", zone},
+		"PreferSameZone names the zone":                                                          {service(distributed("PreferSameZone")), pod(), "zone-a", zone},
+		"PreferSameNode names zone and node":                                                     {service(distributed("PreferSameNode")), pod(), "zone-a", both},
+		"an unknown distribution has no hints":                                                   {service(distributed("PreferFar")), pod(), "zone-a", nil},
+		"PreferSameZone names no zone that is not known":                                         {service(distributed("PreferSameZone")), pod(), "", nil},
+		"PreferSameNode names the node alone if the zone is not known":                           {service(distributed("PreferSameNode")), pod(), "", &discoveryv1.EndpointHints{ForNodes: both.ForNodes}},
+		"PreferSameNode names the zone alone if the pod has no node":                             {service(distributed("PreferSameNode")), unscheduled, "zone-a", zone},
+		"a pod that is not ready has no hints":                                                   {service(distributed("PreferSameZone")), unready, "zone-a", nil},
+		"a pod that is published as ready has hints":                                             {service(distributed("PreferSameZone"), publishNotReady), unready, "zone-a", zone},
+		"topology mode Auto has no hints with one endpoint":                                      {service(annotated("service.kubernetes.io/topology-mode", "Auto")), pod(), "zone-a", nil},
+		"topology mode Auto comes before a distribution":                                         {service(distributed("PreferSameZone"), annotated("service.kubernetes.io/topology-mode", "Auto")), pod(), "zone-a", nil},
+		"topology mode auto in lower case comes before a distribution":                           {service(distributed("PreferSameZone"), annotated("service.kubernetes.io/topology-mode", "auto")), pod(), "zone-a", nil},
+		"another topology mode leaves the hints of the distribution":                             {service(distributed("PreferSameZone"), annotated("service.kubernetes.io/topology-mode", "Disabled")), pod(), "zone-a", zone},
+		"the older name of the topology mode comes before a distribution":                        {service(distributed("PreferSameZone"), annotated("service.kubernetes.io/topology-aware-hints", "auto")), pod(), "zone-a", nil},
+		"the older name of the topology mode comes before the newer one, even if it is Disabled": {service(distributed("PreferSameZone"), annotated("service.kubernetes.io/topology-aware-hints", "Disabled"), annotated("service.kubernetes.io/topology-mode", "Auto")), pod(), "zone-a", zone},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

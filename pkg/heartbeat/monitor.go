@@ -1,7 +1,15 @@
-// Package heartbeat finds out that a node is dead before Kubernetes says so: its
-// kubelet renews a Lease in kube-node-lease every 10 s, and the pods on a node
-// are marked NotReady only 40-55 s after it has stopped. It knows nothing of
-// elections.
+// Package heartbeat finds out that a node is dead before Kubernetes does. A node's
+// heartbeat is its Lease in kube-node-lease, which its kubelet renews every 10 s.
+// Kubernetes marks the pods of a dead node NotReady only 40-55 s after it has stopped.
+// The package knows nothing of elections.
+//
+// A node dies in three steps. It is silent for the timeout. Most of the other nodes were
+// heard regularly all that time, so that neither this process nor the API server is to
+// blame. And the API server confirms that the node's Lease was not renewed. The node
+// lives again with the next renewal, or once its Lease is deleted.
+//
+// Only nodes that are wanted are watched, each with a watch of its own, because a cluster
+// may have many nodes of which few matter.
 package heartbeat
 
 import (
@@ -23,37 +31,39 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// MinTimeout is two and a half of the kubelets' intervals: one heartbeat may be
-// missed, and the next be late.
+// MinTimeout is the shortest timeout, two and a half of the kubelets' intervals: one
+// heartbeat may be missed, and the next one may be late.
 const MinTimeout = kubeletInterval * 5 / 2
 
 const (
-	// tick is how often it is looked which nodes are silent.
+	// tick is how often the monitor looks which nodes are silent.
 	tick = time.Second
-	// confirmTimeout bounds the question whether one is.
+	// confirmTimeout bounds a read of a silent node's Lease.
 	confirmTimeout = 5 * time.Second
 )
 
-// Monitor observes the heartbeats of some nodes. Its methods may be called from
-// any goroutine.
+// Monitor watches the heartbeats of some nodes. Its methods may be called from any
+// goroutine.
 type Monitor struct {
 	client  kubernetes.Interface
 	timeout time.Duration
 	changed func(node string)
 
 	lock sync.Mutex
-	// ctx ends every watch, and running counts them; nil before Run and after it.
+	// ctx ends every watch; nil before Run and after it. running counts the watches.
 	ctx     context.Context
 	running sync.WaitGroup
-	wanted  map[types.NamespacedName]sets.Set[string]
+	// wanted has the nodes that matter to each key.
+	wanted map[types.NamespacedName]sets.Set[string]
+	// nodes has what is known of each node that is watched, and stops what ends its watch.
 	nodes   map[string]*node
 	stops   map[string]context.CancelFunc
 	watcher watcher
 }
 
-// New returns a monitor for which a node is dead after timeout, of MinTimeout or
-// more, without a heartbeat. It tells changed, which must not block, of each node
-// that dies or is heard again. It does nothing before Run.
+// New returns a monitor that takes a node for dead after timeout without a heartbeat. The
+// timeout must be MinTimeout or more. The monitor calls changed, which must not block,
+// with each node that dies or lives again. It watches nothing before Run.
 func New(client kubernetes.Interface, timeout time.Duration, changed func(node string)) *Monitor {
 	return &Monitor{
 		client: client, timeout: timeout, changed: changed,
@@ -61,7 +71,8 @@ func New(client kubernetes.Interface, timeout time.Duration, changed func(node s
 	}
 }
 
-// Run works until ctx is done. It is called once.
+// Run watches until ctx is done, and returns when every watch has ended. It must be
+// called once only.
 func (m *Monitor) Run(ctx context.Context) {
 	m.begin(ctx)
 	defer m.end()
@@ -77,8 +88,8 @@ func (m *Monitor) Run(ctx context.Context) {
 	}
 }
 
-// Dead says whether the node has been silent for long, while others were not. The
-// API server has confirmed it.
+// Dead reports whether the node is dead: it has been silent for the timeout while others
+// were not, and the API server has confirmed this. It is false for a node that is not wanted.
 func (m *Monitor) Dead(name string) bool {
 	m.lock.Lock()
 	defer m.lock.Unlock()
@@ -86,8 +97,8 @@ func (m *Monitor) Dead(name string) bool {
 	return found && n.dead
 }
 
-// Want says which nodes matter to key from now on; none if nodes is empty. The
-// others cost nothing.
+// Want sets which nodes matter to key from now on; none if nodes is empty. A node that
+// matters to no key costs nothing, and nothing is known of it.
 func (m *Monitor) Want(key types.NamespacedName, nodes sets.Set[string]) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
@@ -101,7 +112,8 @@ func (m *Monitor) Want(key types.NamespacedName, nodes sets.Set[string]) {
 	m.adjust()
 }
 
-// begin makes watches begin, which end with ctx.
+// begin starts the watches of the nodes that were wanted before Run. Each watch ends with
+// ctx.
 func (m *Monitor) begin(ctx context.Context) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
@@ -110,7 +122,7 @@ func (m *Monitor) begin(ctx context.Context) {
 	m.adjust()
 }
 
-// end waits until the watches have ended, and no other begins.
+// end waits until the watches have ended. No other one starts after it.
 func (m *Monitor) end() {
 	m.lock.Lock()
 	m.ctx = nil
@@ -118,7 +130,9 @@ func (m *Monitor) end() {
 	m.running.Wait()
 }
 
-// adjust begins and ends watches.
+// adjust makes the watches follow what is wanted. It stops those of nodes that matter to
+// no key any longer, and forgets what is known of these nodes. It starts those of new
+// nodes. The lock must be held. Before Run and after it, it does nothing.
 func (m *Monitor) adjust() {
 	if m.ctx == nil {
 		return
@@ -141,6 +155,7 @@ func (m *Monitor) adjust() {
 	}
 }
 
+// watch starts the watch of a node's Lease. The lock must be held.
 func (m *Monitor) watch(name string) {
 	ctx, stop := context.WithCancel(m.ctx)
 	m.nodes[name], m.stops[name] = &node{}, stop
@@ -154,12 +169,13 @@ func (m *Monitor) watch(name string) {
 		UpdateFunc: func(_, now *coordinationv1.Lease) { m.heard(now) },
 		DeleteFunc: func(cache.DeletedObject[*coordinationv1.Lease]) { m.reset(name) },
 	}); err != nil {
-		// It fails only for an informer that was stopped.
-		klog.FromContext(ctx).Error(err, "Cannot observe the heartbeats", "node", name)
+		// This fails only for an informer that was stopped.
+		klog.FromContext(ctx).Error(err, "Failed to watch heartbeats", "node", name)
 	}
 	m.running.Go(func() { informer.RunWithContext(ctx) })
 }
 
+// heard records what a node's Lease says, from the watch or from a read.
 func (m *Monitor) heard(lease *coordinationv1.Lease) {
 	m.lock.Lock()
 	n, found := m.nodes[lease.Name]
@@ -170,7 +186,7 @@ func (m *Monitor) heard(lease *coordinationv1.Lease) {
 	}
 }
 
-// reset forgets what is known of a node whose Lease is gone.
+// reset forgets what is known of a node whose Lease is gone. Such a node is not dead.
 func (m *Monitor) reset(name string) {
 	m.lock.Lock()
 	n, found := m.nodes[name]
@@ -184,20 +200,21 @@ func (m *Monitor) reset(name string) {
 	}
 }
 
-// look finds the nodes that have died.
+// look looks for nodes that have died.
 func (m *Monitor) look(ctx context.Context) {
 	m.lock.Lock()
 	suspects := m.watcher.suspects(m.nodes, m.timeout, time.Now())
 	m.lock.Unlock()
 	for _, name := range suspects {
 		if err := m.confirm(ctx, name); err != nil {
-			klog.FromContext(ctx).V(4).Info("A node is silent, which cannot be confirmed", "node", name, "reason", err)
+			klog.FromContext(ctx).V(4).Info("Failed to confirm silence", "node", name, "reason", err)
 		}
 	}
 }
 
-// confirm asks the API server for a suspect's Lease, of which a watch may be late to
-// tell. If it can't be asked, the node is a suspect again at the next tick.
+// confirm reads a suspect's Lease from the API server, because the watch may be late, and
+// marks the node dead if it is silent by that too. If the read fails, the node is a
+// suspect again at the next tick.
 func (m *Monitor) confirm(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
@@ -216,7 +233,7 @@ func (m *Monitor) confirm(ctx context.Context, name string) error {
 	died := found && m.watcher.silent(n, m.timeout, now)
 	if died {
 		n.dead = true
-		klog.FromContext(ctx).Info("A node has sent no heartbeat", "node", name, "for", now.Sub(n.renewed).Round(time.Second))
+		klog.FromContext(ctx).Info("Node heartbeat timed out", "node", name, "silentFor", now.Sub(n.renewed).Round(time.Second))
 	}
 	m.lock.Unlock()
 	if died {

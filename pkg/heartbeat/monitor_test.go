@@ -23,7 +23,7 @@ import (
 
 var web = types.NamespacedName{Namespace: "default", Name: "web"}
 
-// monitored is a monitor, and what it has told, in a bubble.
+// monitored is a monitor in a bubble, and the nodes that it has told of.
 type monitored struct {
 	*testing.T
 	*Monitor
@@ -31,7 +31,7 @@ type monitored struct {
 	told   []string
 }
 
-// monitor runs a test with a monitor.
+// monitor runs a test with a monitor that runs until the test ends.
 func monitor(t *testing.T, test func(m *monitored)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -50,6 +50,7 @@ func monitor(t *testing.T, test func(m *monitored)) {
 	})
 }
 
+// lease returns a node's Lease, renewed now.
 func lease(node string) *coordinationv1.Lease {
 	return &coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{Namespace: corev1.NamespaceNodeLease, Name: node},
@@ -57,7 +58,7 @@ func lease(node string) *coordinationv1.Lease {
 	}
 }
 
-// renew renews the nodes' Leases every 10 s.
+// renew renews the nodes' Leases that many times, and lets 10 s pass after each.
 func (m *monitored) renew(times int, nodes ...string) {
 	m.Helper()
 	leases := m.client.CoordinationV1().Leases(corev1.NamespaceNodeLease)
@@ -85,27 +86,27 @@ func TestMonitor(t *testing.T) {
 		}
 		m.renew(3, "b", "c")
 		if diff := cmp.Diff([]string{"a"}, m.told); diff != "" || !m.Dead("a") || m.Dead("b") {
-			t.Errorf("a is silent %t, b %t; told (-want +got): %s", m.Dead("a"), m.Dead("b"), diff)
+			t.Errorf("a is dead %t, b %t; told (-want +got): %s", m.Dead("a"), m.Dead("b"), diff)
 		}
 		m.renew(1, "a", "b", "c")
 		if diff := cmp.Diff([]string{"a", "a"}, m.told); diff != "" || m.Dead("a") {
-			t.Errorf("a is silent %t, although it renewed; told (-want +got): %s", m.Dead("a"), diff)
+			t.Errorf("a is dead %t, although it renewed; told (-want +got): %s", m.Dead("a"), diff)
 		}
 		if m.Dead("nowhere") {
-			t.Error("a node that nobody listens to is silent")
+			t.Error("a node that is not wanted is dead")
 		}
 	})
 }
 
-// What the watch has not told does not make a node dead.
+// A node that the watch alone takes for silent is not dead.
 func TestMonitorConfirms(t *testing.T) {
 	for name, test := range map[string]struct {
 		lease *coordinationv1.Lease
 		err   error
 	}{
-		"it was renewed":          {lease: lease("a")},
-		"it is gone":              {err: apierrors.NewNotFound(coordinationv1.Resource("leases"), "a")},
-		"it may not be asked for": {err: apierrors.NewForbidden(coordinationv1.Resource("leases"), "a", nil)},
+		"the Lease was renewed":      {lease: lease("a")},
+		"the Lease is gone":          {err: apierrors.NewNotFound(coordinationv1.Resource("leases"), "a")},
+		"the Lease must not be read": {err: apierrors.NewForbidden(coordinationv1.Resource("leases"), "a", nil)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			monitor(t, func(m *monitored) {
@@ -116,7 +117,7 @@ func TestMonitorConfirms(t *testing.T) {
 				})
 				m.renew(4, "b", "c")
 				if m.Dead("a") || len(m.told) > 0 {
-					t.Errorf("it is dead %t; told of %v", m.Dead("a"), m.told)
+					t.Errorf("a is dead %t; told of %v", m.Dead("a"), m.told)
 				}
 			})
 		})
@@ -142,7 +143,7 @@ func TestMonitorOfALeaseThatIsDeleted(t *testing.T) {
 	})
 }
 
-// Nodes are listened to while they matter to anybody.
+// A node is watched while it matters to any key.
 func TestMonitorWatchesWhatIsWanted(t *testing.T) {
 	monitor(t, func(m *monitored) {
 		db := types.NamespacedName{Namespace: "default", Name: "db"}
@@ -162,11 +163,11 @@ func TestMonitorWatchesWhatIsWanted(t *testing.T) {
 		}
 		m.Want(web, nil)
 		if got := slices.Sorted(maps.Keys(m.nodes)); !slices.Equal(got, []string{"b"}) {
-			t.Errorf("listening to %v, want b alone", got)
+			t.Errorf("watching %v, want b alone", got)
 		}
 		m.Want(db, nil)
 		if got := slices.Sorted(maps.Keys(m.nodes)); len(got) > 0 || len(m.wanted) > 0 {
-			t.Errorf("listening to %v, want none", got)
+			t.Errorf("watching %v, want none", got)
 		}
 	})
 }

@@ -8,17 +8,18 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// node is what is known of a node's heartbeat. Times are those of this process,
-// so that clocks that differ between nodes do not matter.
+// node is what is known of a node's heartbeat. All times but renewTime are from this
+// process's clock, so that it does not matter whether the nodes' clocks are right.
 type node struct {
-	// renewed is when a renewal was last heard of.
+	// renewed is when the latest renewal was heard.
 	renewed time.Time
-	// renewTime is what the Lease said then; zero if there is no Lease. Nothing can
-	// be said of such a node.
+	// renewTime is what the Lease said then, by the node's clock; zero if no Lease with a
+	// time was seen. Such a node does not count.
 	renewTime time.Time
 	// interval is how often the kubelet renews.
 	interval time.Duration
-	// dead is so from when its silence was confirmed until it is heard again.
+	// dead is true from the time at which the node's silence was confirmed until the node
+	// is heard again.
 	dead bool
 }
 
@@ -26,9 +27,10 @@ type node struct {
 // Lease's duration of 40 s (nodeLeaseRenewIntervalFraction in k8s.io/kubernetes/pkg/kubelet).
 const kubeletInterval = 10 * time.Second
 
-// heard says whether a dead node is heard again. What is not new, as after a
-// watch that was cut off, is no heartbeat; what is need not be later, as a node's
-// clock may be set back.
+// heard records a Lease that was seen, and reports whether a dead node lives again. A
+// renewTime that was seen before is no heartbeat: a watch that begins anew, after it was
+// cut off, shows it again. Any other renewTime is one, even an earlier one, because a
+// node's clock may be set back.
 func (n *node) heard(lease coordinationv1.LeaseSpec, now time.Time) (revived bool) {
 	quarter := time.Duration(ptr.Deref(lease.LeaseDurationSeconds, 0)) * time.Second / 4
 	n.interval = max(quarter, kubeletInterval)
@@ -40,27 +42,27 @@ func (n *node) heard(lease coordinationv1.LeaseSpec, now time.Time) (revived boo
 	return revived
 }
 
-// counts says whether there is anything to be said of the node.
+// counts reports whether the node's silence would show anything: it has been heard, and
+// is not dead already.
 func (n *node) counts() bool { return !n.renewTime.IsZero() && !n.dead }
 
-// regular says whether the latest renewal came when it should. Kubelets add up to
-// 4 % to their interval; one that finds the API server down for longer than its
-// interval is later than a tenth.
+// regular reports whether the latest renewal is no older than an interval and a tenth.
+// Kubelets add up to 4 % to their interval. A kubelet that finds the API server down for
+// longer than its interval is later than a tenth.
 func (n *node) regular(now time.Time) bool {
 	return now.Sub(n.renewed) <= n.interval*11/10
 }
 
-// watcher is since when silence says something.
+// watcher knows since when the silence of a node shows that the node is dead.
 type watcher struct {
-	// telling is since when most nodes have been heard regularly: a node that is
-	// silent can be told from an API server that is.
+	// telling is since when most nodes have been heard regularly. From then on, a silent
+	// node can be told from a silent API server.
 	telling time.Time
 	// looked is when suspects was last called.
 	looked time.Time
 }
 
-// suspects are the nodes that have been silent for the timeout, or for two and a
-// half of their intervals if that is longer; all of it while that was telling.
+// suspects returns the nodes that are silent, in order. It must be called at each tick.
 func (w *watcher) suspects(nodes map[string]*node, timeout time.Duration, now time.Time) (names []string) {
 	counted, regular := 0, 0
 	for _, n := range nodes {
@@ -72,8 +74,9 @@ func (w *watcher) suspects(nodes map[string]*node, timeout time.Duration, now ti
 			regular++
 		}
 	}
-	// Most of the others, that is; one node alone has none. And a process that was
-	// suspended has heard nobody.
+	// Silence is telling if more than half of the other nodes are regular. A node that is
+	// alone has no others, so its silence never is. A process that was suspended has heard
+	// no node meanwhile.
 	if 2*regular <= counted-1 || now.Sub(w.looked) > 3*tick {
 		w.telling = now
 	}
@@ -87,6 +90,8 @@ func (w *watcher) suspects(nodes map[string]*node, timeout time.Duration, now ti
 	return names
 }
 
+// silent reports whether a node has been silent for longer than the timeout, and than two
+// and a half of its intervals, all of that while silence was telling.
 func (w *watcher) silent(n *node, timeout time.Duration, now time.Time) bool {
 	since := n.renewed
 	if w.telling.After(since) {

@@ -15,7 +15,6 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/observation"
-	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
 // How long is waited for the event of a refusal, which comes after the refusal.
@@ -77,20 +76,20 @@ func (o *switchoverCommand) progress(w *world, m *move, seesSlices bool) (epoch 
 	if seen.Lease == nil || older(seen.Lease.ResourceVersion, m.version) {
 		return 0, unheard, nil
 	}
-	lease := seen.LeaseView()
+	held := seen.View().Lease
 	switch {
-	case lease.Holder == m.pod && lease.HolderUID != m.fromUID && lease.Epoch > m.epoch:
+	case held.Holder == m.pod && held.HolderUID != m.fromUID && held.Epoch > m.epoch:
 		for _, member := range seen.Members {
-			if !routed(seen, member, lease, seesSlices) {
-				return 0, stage{timedOut: fmt.Sprintf("%s is master in epoch %d, but service %s does not route to it yet; see the controller's log", m.pod, lease.Epoch, member.Name)}, nil
+			if !routed(seen, member, held, seesSlices) {
+				return 0, stage{timedOut: fmt.Sprintf("%s is master in epoch %d, but service %s does not route to it yet; see the controller's log", m.pod, held.Epoch, member.Name)}, nil
 			}
 		}
-		return lease.Epoch, at, nil
-	case lease.Epoch > m.epoch && lease.HolderUID != m.fromUID:
-		return 0, at, fmt.Errorf("%s became master instead, in epoch %d (%s)", lease.Holder, lease.Epoch, seen.Lease.Annotations[api.AnnotationReason])
-	case lease.Holder == m.pod:
+		return held.Epoch, at, nil
+	case held.Epoch > m.epoch && held.HolderUID != m.fromUID:
+		return 0, at, fmt.Errorf("%s became master instead, in epoch %d (%s)", held.Holder, held.Epoch, seen.Lease.Annotations[api.AnnotationReason])
+	case held.Holder == m.pod:
 		return 0, unheard, nil
-	case lease.Next == m.pod:
+	case held.Next == m.pod:
 		return 0, handover(seen, m), nil
 	}
 	return 0, at, errRefused
@@ -98,7 +97,7 @@ func (o *switchoverCommand) progress(w *world, m *move, seesSlices bool) (epoch 
 
 // handover is what is waited for before the pod can become master.
 func handover(o *observation.Observation, m *move) stage {
-	if d := election.Decide(o.View(unknownNodes, time.Now())); d.Reason == election.AwaitingExpiry {
+	if d := election.Decide(o.View()); d.Reason == election.AwaitingExpiry {
 		return stage{
 			says:     fmt.Sprintf("waiting for the Lease of %s to expire, as it may not hear of a new master", m.from),
 			timedOut: fmt.Sprintf("the Lease of %s has not expired yet; %s becomes master once it has", m.from, m.pod),
@@ -118,19 +117,19 @@ func older(version, than string) bool {
 
 // routed says whether the Service's traffic goes to the holder, as far as can be seen.
 // The controller writes the pod's label after what traffic follows.
-func routed(o *observation.Observation, m routing.Member, lease election.Lease, seesSlices bool) bool {
+func routed(o *observation.Observation, m observation.Member, lease election.Lease, seesSlices bool) bool {
 	switch {
 	case m.Settings.Routing == api.RoutingSelector:
-		return m.Spec.Selector[api.LabelPodUID] == string(lease.HolderUID) && routing.Stamp(m) >= lease.Epoch
+		return m.Spec.Selector[api.LabelPodUID] == string(lease.HolderUID) && observation.Stamp(m) >= lease.Epoch
 	case m.Settings.Routing == api.RoutingEndpointSlice && seesSlices:
 		for _, slice := range m.Slices {
-			if routing.Stamp(slice) < lease.Epoch {
+			if observation.Stamp(slice) < lease.Epoch {
 				return false
 			}
 		}
 		return len(m.Slices) > 0
 	}
-	return slices.ContainsFunc(o.Pods, func(p routing.Pod) bool {
+	return slices.ContainsFunc(o.Pods, func(p observation.Pod) bool {
 		// A designation that is another election's to write says nothing of this one.
 		return p.UID == lease.HolderUID && (p.Elsewhere || p.Labels[api.LabelDesignation] == api.DesignationActive)
 	})

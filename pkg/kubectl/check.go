@@ -61,14 +61,14 @@ func (e *env) check(ctx context.Context, name string) error {
 
 // explain prints what there is to say of a Service that is served.
 func (e *env) explain(ctx context.Context, c connection, s *corev1.Service, o *observation.Observation, settings api.Settings, notes []string) error {
-	nodes, allowed, err := c.nodes(ctx, o)
+	o, allowed, err := c.withNodes(ctx, o)
 	if err != nil {
 		return err
 	}
 	if !allowed {
 		notes = append(notes, "nodes may not be read: whether one is cordoned is unknown")
 	}
-	view := o.View(nodes, time.Now())
+	view := o.View()
 	d := election.Decide(view)
 	writer := printers.GetNewTabWriter(e.Out)
 	fmt.Fprintf(writer, "Service:\t%s (routing %s)\n", s.Name, settings.Routing)

@@ -3,7 +3,6 @@ package kubectl
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,7 +22,7 @@ func (e *env) completeServices(most int) cobra.CompletionFunc {
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		services, _ := annotatedServices(cmd.Context(), c.client, c.namespace)
+		services, _ := c.live().Annotated(cmd.Context(), c.namespace)
 		for _, s := range services {
 			if !slices.Contains(args, s.Name) {
 				names = append(names, s.Name)
@@ -55,7 +54,7 @@ func (e *env) completeStandbys(cmd *cobra.Command, args []string, _ string) (nam
 	if len(o.Members) == 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	view := o.View(unknownNodes, time.Now())
+	view := o.View()
 	for _, v := range election.Explain(view) {
 		if v.Rank > 0 && v.UID != view.Lease.HolderUID {
 			names = append(names, v.Name)

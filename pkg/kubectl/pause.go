@@ -55,7 +55,7 @@ func (e *env) pause(ctx context.Context, names []string, paused bool) error {
 	if err != nil {
 		return err
 	}
-	services, err := annotatedServices(ctx, c.client, c.namespace)
+	services, err := c.live().Annotated(ctx, c.namespace)
 	if err != nil {
 		return err
 	}

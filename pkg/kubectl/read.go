@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +16,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/live"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
@@ -31,24 +34,11 @@ type world struct {
 	slices []*discoveryv1.EndpointSlice
 }
 
-// annotatedServices lists those of the namespace, which may be all.
-func annotatedServices(ctx context.Context, client kubernetes.Interface, namespace string) (annotated []*corev1.Service, err error) {
-	services, err := client.CoreV1().Services(namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("listing the Services: %w", err)
-	}
-	for i := range services.Items {
-		if s := &services.Items[i]; api.Annotated(s) {
-			annotated = append(annotated, s)
-		}
-	}
-	return annotated, nil
-}
-
 // read reads the namespaces of the annotated Services in namespace, which may be all.
 func read(ctx context.Context, client kubernetes.Interface, namespace string) (w *world, err error) {
 	w = newWorld()
-	if w.services, err = annotatedServices(ctx, client, namespace); err != nil {
+	reader := live.Reader{Client: client}
+	if w.services, err = reader.Annotated(ctx, namespace); err != nil {
 		return nil, err
 	}
 	namespaces := sets.New[string]()
@@ -63,13 +53,11 @@ func read(ctx context.Context, client kubernetes.Interface, namespace string) (w
 		for i := range leases.Items {
 			w.addLease(&leases.Items[i])
 		}
-		pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+		pods, err := reader.Pods(ctx, namespace)
 		if err != nil {
-			return nil, fmt.Errorf("listing the pods: %w", err)
+			return nil, err
 		}
-		for i := range pods.Items {
-			w.pods = append(w.pods, &pods.Items[i])
-		}
+		w.pods = append(w.pods, pods...)
 	}
 	return w, w.complete(ctx, client)
 }
@@ -87,15 +75,11 @@ func (w *world) complete(ctx context.Context, client kubernetes.Interface) error
 		if _, found := w.leases[k]; found {
 			continue
 		}
-		lease, err := client.CoordinationV1().Leases(k.Namespace).Get(ctx, k.Name, metav1.GetOptions{})
-		switch {
-		case apierrors.IsNotFound(err):
-			w.leases[k] = nil
-		case err != nil:
-			return fmt.Errorf("reading the Lease: %w", err)
-		default:
-			w.leases[k] = lease
+		l, err := live.Reader{Client: client}.Lease(ctx, k)
+		if err != nil {
+			return err
 		}
+		w.leases[k] = l
 	}
 	return nil
 }
@@ -124,21 +108,15 @@ func service(services []*corev1.Service, namespace, name string) *corev1.Service
 	return services[i]
 }
 
-// look looks at the election that the annotated Service takes part in.
+// look looks at the election that the annotated Service takes part in. Nothing is known
+// of its nodes.
 func (w *world) look(s *corev1.Service) *observation.Observation {
 	k := observation.LeaseKey(s)
-	annotated := slices.DeleteFunc(slices.Clone(w.services), func(s *corev1.Service) bool { return s.Namespace != k.Namespace })
-	pods := slices.DeleteFunc(slices.Clone(w.pods), func(p *corev1.Pod) bool { return p.Namespace != k.Namespace })
-	o := observation.Look(k, w.leases[k], annotated, pods)
-	o.WithSlices(func(service types.NamespacedName) (of []*discoveryv1.EndpointSlice) {
-		for _, slice := range w.slices {
-			if observation.ServiceOf(slice) == service {
-				of = append(of, slice)
-			}
-		}
-		return of
+	return observation.Look(observation.Inputs{
+		Key: k, Evidence: election.Live, Now: time.Now(), Lease: w.leases[k], Slices: w.slices,
+		Services: slices.DeleteFunc(slices.Clone(w.services), func(s *corev1.Service) bool { return s.Namespace != k.Namespace }),
+		Pods:     slices.DeleteFunc(slices.Clone(w.pods), func(p *corev1.Pod) bool { return p.Namespace != k.Namespace }),
 	})
-	return o
 }
 
 // missing says why the Service is not among the annotated ones, and what to do.
@@ -174,28 +152,19 @@ func (w *world) readSlices(ctx context.Context, c connection) (allowed bool, err
 	return true, nil
 }
 
-// nodes asks for the nodes of the election's pods, which need not be allowed. What
+// withNodes looks again, with what the nodes say of themselves, if they may be read. What
 // their heartbeats say the controller alone knows.
-func (c connection) nodes(ctx context.Context, o *observation.Observation) (states observation.NodeStates, allowed bool, err error) {
-	cordoned := sets.New[string]()
-	states = observation.NodeStates{Draining: cordoned.Has, Silent: unknownNodes.Silent}
-	for _, name := range sets.List(o.Nodes()) {
-		node, err := c.client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
-		switch {
-		case apierrors.IsForbidden(err):
-			return states, false, nil
-		case apierrors.IsNotFound(err):
-		case err != nil:
-			return states, false, fmt.Errorf("reading the node: %w", err)
-		case node.Spec.Unschedulable:
-			cordoned.Insert(name)
-		}
+func (c connection) withNodes(ctx context.Context, o *observation.Observation) (seen *observation.Observation, allowed bool, err error) {
+	cordoned, err := c.live().Unschedulable(ctx, o.NodeNames())
+	switch {
+	case apierrors.IsForbidden(err):
+		return o, false, nil
+	case err != nil:
+		return nil, false, err
 	}
-	return states, true, nil
+	in := o.Inputs
+	in.Nodes.Unschedulable = cordoned.Has
+	return observation.Look(in), true, nil
 }
 
-// unknownNodes is for where nothing depends on the nodes.
-var unknownNodes = observation.NodeStates{
-	Draining: func(string) bool { return false },
-	Silent:   func(string) bool { return false },
-}
+func (c connection) live() live.Reader { return live.Reader{Client: c.client} }

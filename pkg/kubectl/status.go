@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -73,7 +72,7 @@ func statusOf(s *corev1.Service, o *observation.Observation) status {
 	}
 	st.Routing = settings.Routing
 	st.Paused = o.Settings().Paused
-	view := o.View(unknownNodes, time.Now())
+	view := o.View()
 	st.lease(o, view)
 	for _, v := range election.Explain(view) {
 		if v.UID == view.Lease.HolderUID || v.Unselected || v.Finished || v.Terminating {

@@ -162,11 +162,10 @@ func (o *switchoverCommand) choose(ctx context.Context, w *world) (*move, error)
 	if err != nil {
 		return nil, err
 	}
-	nodes, _, err := o.nodes(ctx, seen)
-	if err != nil {
+	if seen, _, err = o.withNodes(ctx, seen); err != nil {
 		return nil, err
 	}
-	view := seen.View(nodes, time.Now())
+	view := seen.View()
 	m := &move{
 		service: s, lease: seen.Key, version: seen.Lease.ResourceVersion,
 		from: view.Lease.Holder, fromUID: view.Lease.HolderUID, epoch: view.Lease.Epoch,
@@ -209,7 +208,7 @@ func served(w *world, s *corev1.Service) (*observation.Observation, error) {
 		return nil, fmt.Errorf("service %s is not served: %s", s.Name, problems[0].Message)
 	case o.Lease == nil:
 		return nil, errors.New(noLease(o))
-	case o.LeaseView().Foreign:
+	case o.View().Lease.Foreign:
 		return nil, errors.New(election.Decision{Action: election.Refuse}.Message())
 	}
 	return o, nil

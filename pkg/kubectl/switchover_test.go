@@ -107,7 +107,7 @@ error: timed out after 10s: the Lease of web-0 has not expired yet; web-1 become
 `, Code: 1},
 		},
 		"refused by what the controller alone knows": {web(), controller{silent: []string{"node-1"}}, nil, "switchover web --to web-1", result{Err: `
-error: the controller has refused: web-1 cannot become master: it is on a node that has sent no heartbeat; web-0 stays master in epoch 3
+error: the controller has refused: web-1 cannot become master: it is on a node that no longer sends heartbeats; web-0 stays master in epoch 3
 `, Code: 1}},
 		"refused for a reason that is known by no event": {
 			web(), controller{silent: []string{"node-1"}, mute: true}, nil, "switchover web --to web-1", result{Err: `

@@ -1,7 +1,6 @@
-// Package observation puts together what was read of an election, for package
-// election to decide on and package routing to derive from. It is pure: who reads,
-// and from where, is the caller's business. It imports packages api, election, probe
-// and routing.
+// Package observation puts together what was read of an election. Package election decides on
+// it, and package routing derives the writes from it. It is pure: the caller reads. It imports
+// packages api, election, lease and probe.
 package observation
 
 import (
@@ -9,50 +8,42 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
-	"qoqo.dev/active-standby-controller/pkg/probe"
-	"qoqo.dev/active-standby-controller/pkg/routing"
+	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/lease"
 )
 
-// Observation is one look at an election.
+// Observation is one look at an election. Its fields are assigned only in Look.
 type Observation struct {
-	// Key names the Lease.
-	Key types.NamespacedName
+	Inputs
 	// Services are the annotated Services of the election, the oldest first.
 	Services []*corev1.Service
-	// Members are those of them that can be served. The settings of the first
-	// count where only one's can: it is the one of the Lease's name, or the oldest.
-	Members []routing.Member
-	// Pods are the candidates, and what else matters, such as a holder that is no longer selected.
-	Pods []routing.Pod
-	// Probed is what the controller's own probes say of the pods; one of which they say
-	// nothing is not in it.
-	Probed map[types.UID]probe.State
-	// Lease is nil if there is none.
-	Lease *coordinationv1.Lease
-	// Problems are to be reported on the Services, by UID.
+	// Members are the Services that can be served. The settings of the first apply to the
+	// election: it is the one with the Lease's name, or else the oldest.
+	Members []Member
+	// Pods are the candidates, the holder even if it is no longer selected, and pods that
+	// carry marks which must be removed.
+	Pods []Pod
+	// Problems are what must be reported on the Services, by UID.
 	Problems map[types.UID][]api.Problem
-	// DownSince is election.View's; who keeps no memory leaves it zero.
-	DownSince time.Time
-	// selected: some member selects some pod.
+
+	// selected: at least one member selects at least one pod.
 	selected bool
+	view     election.View
 }
 
-// Look makes an observation of the election k out of its Lease and of all
-// annotated Services and all pods of its namespace.
-func Look(k types.NamespacedName, lease *coordinationv1.Lease, annotated []*corev1.Service, pods []*corev1.Pod) *Observation {
-	o := &Observation{Key: k, Lease: lease, Problems: map[types.UID][]api.Problem{}}
-	slices.SortFunc(annotated, byAge)
+// Look makes an observation of what was gathered. It does not change the Inputs.
+func Look(in Inputs) *Observation {
+	o := &Observation{Inputs: in, Problems: map[types.UID][]api.Problem{}}
+	annotated := slices.SortedFunc(slices.Values(in.Services), byAge)
 	served := map[*corev1.Service]bool{}
 	for _, s := range annotated {
-		if LeaseKey(s) != k {
+		if LeaseKey(s) != o.Key {
 			continue
 		}
 		settings, problems, ok := api.Parse(s)
@@ -60,25 +51,27 @@ func Look(k types.NamespacedName, lease *coordinationv1.Lease, annotated []*core
 		o.Services = append(o.Services, s)
 		o.Problems[s.UID] = problems
 		if ok {
-			o.Members = append(o.Members, routing.Member{Service: s, Settings: settings})
+			o.Members = append(o.Members, Member{Service: s, Settings: settings})
 		}
 	}
 	if len(o.Members) == 0 {
 		return o
 	}
-	if i := slices.IndexFunc(o.Members, func(m routing.Member) bool { return m.Name == k.Name }); i > 0 {
+	if i := slices.IndexFunc(o.Members, func(m Member) bool { return m.Name == o.Key.Name }); i > 0 {
 		leading := o.Members[i]
 		o.Members = slices.Insert(slices.Delete(o.Members, i, i+1), 0, leading)
 	}
-	for _, pod := range pods {
-		o.add(pod, annotated, served)
+	o.addSlices(in.Slices)
+	for _, pod := range in.Pods {
+		o.addPod(pod, annotated, served)
 	}
 	o.compareMembers()
+	o.view = o.makeView()
 	return o
 }
 
-// OldestSelecting returns the first of the Services, sorted by age, that
-// selects the pod; nil if none does.
+// OldestSelecting returns the first of the Services, which are sorted by age, that selects the
+// pod; nil if none does.
 func OldestSelecting(services []*corev1.Service, pod *corev1.Pod) *corev1.Service {
 	i := slices.IndexFunc(services, func(s *corev1.Service) bool { return api.Selects(s, pod.Labels) })
 	if i < 0 {
@@ -87,24 +80,23 @@ func OldestSelecting(services []*corev1.Service, pod *corev1.Pod) *corev1.Servic
 	return services[i]
 }
 
-// add takes the pod up if it matters to the election: as a candidate, which
-// every member selects; as the holder; or because it is marked as if it were
-// one. Where several elections select it, the one of the oldest of the Services that
-// are served designates it; annotated is sorted by age, and served says of those that
-// were parsed whether they are.
-func (o *Observation) add(pod *corev1.Pod, annotated []*corev1.Service, served map[*corev1.Service]bool) {
+// addPod adds the pod if it matters to the election: because every member selects it, because
+// it is the holder, or because a member selects it and it carries marks. If several elections
+// select the pod, the election of the oldest Service that is served designates it. annotated is
+// sorted by age. served says which Services are served, and is completed as they are parsed.
+func (o *Observation) addPod(pod *corev1.Pod, annotated []*corev1.Service, served map[*corev1.Service]bool) {
 	all, some := true, false
 	for _, m := range o.Members {
 		matches := m.Settings.Candidates.Matches(labels.Set(pod.Labels))
 		all, some = all && matches, some || matches
 	}
 	o.selected = o.selected || some
-	holder := o.Lease != nil && string(pod.UID) == o.Lease.Annotations[api.AnnotationHolderUID]
-	marked := some && routing.MarkedPod(pod)
+	holder := o.Lease != nil && pod.UID == lease.Decode(o.Lease).HolderUID
+	marked := some && MarkedPod(pod)
 	if !all && !holder && !marked {
 		return
 	}
-	p := routing.Pod{Pod: pod, Unselected: !all}
+	p := Pod{Pod: pod, Unselected: !all}
 	serves := func(s *corev1.Service) bool {
 		if !api.Selects(s, pod.Labels) {
 			return false
@@ -121,12 +113,12 @@ func (o *Observation) add(pod *corev1.Pod, annotated []*corev1.Service, served m
 		}
 	}
 	if _, problem := api.Candidate(pod); all && problem != nil {
-		o.Problem(problem.Reason, problem.Message)
+		o.problem(problem.Reason, problem.Message)
 	}
 	o.Pods = append(o.Pods, p)
 }
 
-// compareMembers reports where the Services of one election do not go together.
+// compareMembers adds problems where the Services of one election do not go together.
 func (o *Observation) compareMembers() {
 	leading := o.Members[0]
 	for _, m := range o.Members[1:] {
@@ -135,31 +127,32 @@ func (o *Observation) compareMembers() {
 			return !said
 		})
 		if len(unfollowed) > 0 {
-			o.ServiceProblem(m.Service, api.ReasonDifferingSettings, fmt.Sprintf(
-				"the Lease %s is shared with the Service %s, whose settings count and differ in %s; set them there", o.Key.Name, leading.Name, strings.Join(unfollowed, ", ")))
+			o.serviceProblem(m.Service, api.ReasonDifferingSettings, fmt.Sprintf(
+				"this Service shares the Lease %s with the Service %s, whose settings apply, but differ in %s; set them there", o.Key.Name, leading.Name, strings.Join(unfollowed, ", ")))
 		}
 	}
-	common := slices.ContainsFunc(o.Pods, func(p routing.Pod) bool { return !p.Unselected })
+	common := slices.ContainsFunc(o.Pods, func(p Pod) bool { return !p.Unselected })
 	if o.selected && !common {
-		o.Problem(api.ReasonNoCommonCandidate, fmt.Sprintf("no pod is selected by all Services that share the Lease %s, so none can become master", o.Key.Name))
+		o.problem(api.ReasonNoCommonCandidate, fmt.Sprintf("no pod is selected by all Services that share the Lease %s, so none can become master", o.Key.Name))
 	}
 }
 
+// overlap adds the problem that another election, of an older Service, designates the pods.
 func (o *Observation) overlap(with *corev1.Service) {
-	o.Problem(api.ReasonOverlappingElection, fmt.Sprintf(
-		"pods of this Service are also selected by the Service %s, whose election designates them; for one master of both, set the annotation %s: %s on this one",
+	o.problem(api.ReasonOverlappingElection, fmt.Sprintf(
+		"the Service %s also selects pods of this Service, and its election decides which of them is active; for one master of both, set the annotation %s: %s on this Service",
 		with.Name, api.AnnotationLeaseName, api.LeaseName(with)))
 }
 
-// Problem adds one of the election itself, and so of all its members.
-func (o *Observation) Problem(reason, message string) {
+// problem adds a problem of the election as a whole to all its members.
+func (o *Observation) problem(reason, message string) {
 	for _, m := range o.Members {
-		o.ServiceProblem(m.Service, reason, message)
+		o.serviceProblem(m.Service, reason, message)
 	}
 }
 
-// ServiceProblem adds one of a single Service.
-func (o *Observation) ServiceProblem(service *corev1.Service, reason, message string) {
+// serviceProblem adds a problem of a single Service, once.
+func (o *Observation) serviceProblem(service *corev1.Service, reason, message string) {
 	problem := api.Problem{Reason: reason, Message: message}
 	if !slices.Contains(o.Problems[service.UID], problem) {
 		o.Problems[service.UID] = append(o.Problems[service.UID], problem)

@@ -4,86 +4,76 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/probe"
-	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
-// View is the observation as the election sees it at that time.
-func (o *Observation) View(nodes NodeStates, now time.Time) election.View {
-	trace := routing.Trace(o.Members, o.Pods)
+// View returns the observation as package election sees it. Look makes it once. It is the zero
+// value if the observation has no Members.
+func (o *Observation) View() election.View { return o.view }
+
+func (o *Observation) makeView() election.View {
 	v := election.View{
-		Lease:     o.LeaseView(),
-		Trace:     election.Trace{Epoch: trace.Epoch, HolderUID: trace.HolderUID},
-		Policy:    o.policy(),
-		Now:       now,
-		DownSince: o.DownSince,
+		Lease:     lease.Decode(o.Lease),
+		Trace:     trace(o.Members, o.Pods),
+		Settings:  o.Settings(),
+		MovesLose: slices.ContainsFunc(o.Members, func(m Member) bool { return m.Settings.Routing == api.RoutingLabel }),
+		Migrating: slices.ContainsFunc(o.Members, Member.Migrating),
+		Now:       o.Now,
+		DownSince: o.Outage.since(o.Lease),
 	}
+	v.Lease.Outdated = lease.Outdated(o.Lease, o.Terms())
 	if !v.Lease.Exists {
-		// One that was deleted may be believed in still.
-		v.Lease.Duration = o.Settings().LeaseDuration
+		// A holder may still rely on a Lease that was deleted.
+		v.Lease.Duration = v.Settings.LeaseDuration
 	}
 	for _, p := range o.Pods {
-		v.Candidates = append(v.Candidates, o.candidate(p, nodes))
+		v.Candidates = append(v.Candidates, o.candidate(p))
 	}
 	return v
 }
 
-// Settings are those that count for the election as a whole.
+// Terms returns what the members ask of the Lease. It must have Members.
+func (o *Observation) Terms() lease.Terms {
+	settings := o.Settings()
+	terms := lease.Terms{Key: o.Key, Duration: settings.LeaseDuration, DeleteDemoted: settings.DeleteDemoted}
+	for _, m := range o.Members {
+		terms.Owners = append(terms.Owners, metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: m.Name, UID: m.UID})
+	}
+	return terms
+}
+
+// NodeNames returns the names of the nodes of all pods that are, or could become, eligible.
+func (o *Observation) NodeNames() sets.Set[string] {
+	nodes := sets.New[string]()
+	for _, p := range o.Pods {
+		if p.Spec.NodeName != "" && Active(p.Pod) {
+			nodes.Insert(p.Spec.NodeName)
+		}
+	}
+	return nodes
+}
+
+// Settings returns the settings that apply to the election as a whole. It must have Members.
 func (o *Observation) Settings() api.Election {
 	settings := o.Members[0].Settings.Election
-	settings.Paused = slices.ContainsFunc(o.Members, func(m routing.Member) bool { return m.Settings.Paused })
+	settings.Paused = slices.ContainsFunc(o.Members, func(m Member) bool { return m.Settings.Paused })
 	return settings
 }
 
-func (o *Observation) policy() election.Policy {
-	settings := o.Settings()
-	return election.Policy{
-		MovesLose:        slices.ContainsFunc(o.Members, func(m routing.Member) bool { return m.Settings.Routing == api.RoutingLabel }),
-		Paused:           settings.Paused,
-		Failback:         settings.Failback,
-		FailoverDelay:    settings.FailoverDelay,
-		AfterTermination: settings.AfterTermination,
-		DeleteDemoted:    settings.DeleteDemoted,
-	}
-}
-
-// LeaseView is the Lease as the election sees it.
-func (o *Observation) LeaseView() election.Lease {
-	if o.Lease == nil {
-		return election.Lease{}
-	}
-	view := election.Lease{
-		Exists:    true,
-		Foreign:   o.Lease.Labels[api.LabelManagedBy] != api.ManagedBy,
-		Holder:    ptr.Deref(o.Lease.Spec.HolderIdentity, ""),
-		HolderUID: types.UID(o.Lease.Annotations[api.AnnotationHolderUID]),
-		Epoch:     ptr.Deref(o.Lease.Spec.LeaseTransitions, 0),
-		Next:      o.Lease.Annotations[api.AnnotationNextHolder],
-		Duration:  time.Duration(ptr.Deref(o.Lease.Spec.LeaseDurationSeconds, 0)) * time.Second,
-	}
-	if acquired := o.Lease.Spec.AcquireTime; acquired != nil {
-		view.Acquired = acquired.Time
-	}
-	if view.Epoch > api.MaxEpoch {
-		view.Epoch = 0
-	}
-	return view
-}
-
-func (o *Observation) candidate(p routing.Pod, nodes NodeStates) election.Candidate {
+func (o *Observation) candidate(p Pod) election.Candidate {
 	_, stamped := p.Annotations[api.AnnotationLeaseTransitions]
 	may, _ := api.Candidate(p.Pod)
-	// Of no other pods, and of these it is always a number.
+	// Only the pods of a StatefulSet have the label, and its value is a number.
 	index, _ := strconv.Atoi(p.Labels[appsv1.PodIndexLabel])
 	c := election.Candidate{
 		Name: p.Name, UID: p.UID,
@@ -93,10 +83,10 @@ func (o *Observation) candidate(p routing.Pod, nodes NodeStates) election.Candid
 		Finished:     Finished(p.Pod),
 		Terminating:  p.DeletionTimestamp != nil,
 		Created:      p.CreationTimestamp.Time,
-		Draining:     nodes.Draining(p.Spec.NodeName),
-		NodeSilent:   nodes.Silent(p.Spec.NodeName),
-		Answers:      o.Probed[p.UID] == probe.Answering,
-		Unresponsive: o.Probed[p.UID] == probe.Suspected,
+		Draining:     knows(o.Nodes.Unschedulable, p.Spec.NodeName),
+		NodeSilent:   knows(o.Nodes.Silent, p.Spec.NodeName),
+		Answers:      o.Probes[p.UID] == probe.Answering,
+		Unresponsive: o.Probes[p.UID] == probe.Suspected,
 		Preferred:    o.Members[0].Settings.Prefer.Matches(labels.Set(p.Labels)),
 		Revision:     cmp.Or(p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], p.Labels[appsv1.ControllerRevisionHashLabelKey]),
 		Index:        index,
@@ -110,16 +100,4 @@ func (o *Observation) candidate(p routing.Pod, nodes NodeStates) election.Candid
 		}
 	}
 	return c
-}
-
-// Ready says whether the pod's condition Ready is True.
-func Ready(pod *corev1.Pod) bool {
-	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-	})
-}
-
-// Finished says whether the pod has ended.
-func Finished(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }

@@ -13,18 +13,18 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
-// userAgent is by what a pod's own logs tell these questions from others.
+// userAgent tells these questions from other requests in a pod's own logs.
 const userAgent = "active-standby-controller/probe"
 
-// dialer connects to pods. It sets no SO_LINGER, as kubelet does to have fewer
-// sockets in TIME-WAIT: with Linux 6.18 there were as many, and closing the connection
-// to a node that is dead would block a thread for that second. A connection lives
-// too short to be kept alive.
+// dialer connects to pods. Kubelet sets SO_LINGER to 1 s, to have fewer sockets in
+// TIME-WAIT. This dialer does not: with Linux 6.18 there were as many, and closing the
+// connection to a dead node would block a thread for that second. There is no keep-alive,
+// because a connection lives too short for it.
 var dialer = net.Dialer{KeepAlive: -1}
 
-// ask asks one question by a connection of its own, as a client's would be: one
-// that is open already may work where no new one does. It returns nil if the answer
-// is good, and it takes as long as ctx allows, which is the probe's timeout.
+// ask asks one question. It opens a connection for it, as a new client would, because
+// an open connection may work where no new one does. It returns nil if the answer is
+// good. It waits as long as ctx allows, which must be for the probe's timeout.
 func ask(ctx context.Context, address string, probe api.Probe) error {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {
@@ -44,6 +44,7 @@ func ask(ctx context.Context, address string, probe api.Probe) error {
 	return explain(ctx, err, probe)
 }
 
+// askTCP connects, which is a good answer if it succeeds.
 func askTCP(ctx context.Context, to netip.AddrPort) error {
 	conn, err := dialer.DialContext(ctx, "tcp", to.String())
 	if err != nil {
@@ -52,8 +53,9 @@ func askTCP(ctx context.Context, to netip.AddrPort) error {
 	return conn.Close()
 }
 
-// explain makes of an error one for a user, which is the same for each pod and
-// each time: it names no addresses, which are known, and no ports of connections.
+// explain makes an error readable for a user. The same failure gets the same text for
+// each pod and each time: it names no address, because that is known, and no port of a
+// connection.
 func explain(ctx context.Context, err error, probe api.Probe) error {
 	var operation *net.OpError
 	var call *os.SyscallError
@@ -72,7 +74,7 @@ func explain(ctx context.Context, err error, probe api.Probe) error {
 	return err
 }
 
-// ours says whether an error is of this process or its machine, and no pod is to
+// ours reports whether an error comes from this process or its machine. No pod is to
 // blame for it.
 func ours(err error) bool {
 	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL} {

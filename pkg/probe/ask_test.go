@@ -19,13 +19,13 @@ import (
 )
 
 const (
-	// enough is a timeout that nothing comes near to, and short one that is waited for.
+	// enough is a timeout that no answer comes near to. A test waits for short to end.
 	enough = 10 * time.Second
 	short  = 100 * time.Millisecond
 )
 
-// serve has connections handled on a host. At the end of the test each must have
-// been closed by the other end.
+// serve handles connections on a host. It fails the test if the other end does not close
+// a connection.
 func serve(t *testing.T, host string, handle func(net.Conn)) (port uint16) {
 	t.Helper()
 	var config net.ListenConfig
@@ -57,7 +57,8 @@ func serve(t *testing.T, host string, handle func(net.Conn)) (port uint16) {
 	return netip.MustParseAddrPort(listener.Addr().String()).Port()
 }
 
-// ends reads until the other end closes the connection, or this end has.
+// ends reads until either end has closed the connection, and reports whether that came
+// before the read deadline.
 func ends(conn net.Conn) bool {
 	buffer := make([]byte, 4096)
 	for {
@@ -67,7 +68,7 @@ func ends(conn net.Conn) bool {
 	}
 }
 
-// askFor asks, and says how it was answered: empty if well.
+// askFor asks one question. It returns the error as text, empty if the answer is good.
 func askFor(t *testing.T, host string, probe api.Probe) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), probe.Timeout)
@@ -75,7 +76,7 @@ func askFor(t *testing.T, host string, probe api.Probe) string {
 	begun := time.Now()
 	err := ask(ctx, host, probe)
 	if took := time.Since(begun); took > probe.Timeout+enough/2 {
-		t.Errorf("it took %s, although the timeout is %s", took, probe.Timeout)
+		t.Errorf("the question took %s, although the timeout is %s", took, probe.Timeout)
 	}
 	if err != nil {
 		return err.Error()
@@ -83,7 +84,7 @@ func askFor(t *testing.T, host string, probe api.Probe) string {
 	return ""
 }
 
-// refused is a port at which nobody listens.
+// refused returns a port that refuses connections, because nothing listens there.
 func refused(t *testing.T, _ string) uint16 {
 	t.Helper()
 	var config net.ListenConfig
@@ -95,8 +96,8 @@ func refused(t *testing.T, _ string) uint16 {
 	return netip.MustParseAddrPort(listener.Addr().String()).Port()
 }
 
-// unanswered is a port at which connections are not answered, as by a node that is
-// dead: as many wait to be accepted as may.
+// unanswered returns a port that does not answer connections, just as a dead node does
+// not: its queue of connections to accept is full.
 func unanswered(t *testing.T, _ string) uint16 {
 	t.Helper()
 	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
@@ -138,20 +139,20 @@ func TestTCP(t *testing.T) {
 		timeout time.Duration
 		want    string
 	}{
-		"it accepts":           {"127.0.0.1", listening(func(net.Conn) {}), enough, ""},
-		"it does by IPv6":      {"::1", listening(func(net.Conn) {}), enough, ""},
-		"it closes at once":    {"127.0.0.1", listening(func(c net.Conn) { c.Close() }), enough, ""},
-		"nobody listens":       {"127.0.0.1", refused, enough, "connection refused"},
-		"the node is dead":     {"127.0.0.1", unanswered, short, "no answer within 100ms"},
-		"it is no address":     {"localhost", refused, enough, `ParseAddr("localhost"): unable to parse IP`},
-		"there is no address":  {"", refused, enough, `ParseAddr(""): unable to parse IP`},
-		"it cannot be reached": {"255.255.255.255", refused, enough, "network is unreachable"},
+		"the pod accepts":               {"127.0.0.1", listening(func(net.Conn) {}), enough, ""},
+		"the pod accepts with IPv6":     {"::1", listening(func(net.Conn) {}), enough, ""},
+		"the pod closes at once":        {"127.0.0.1", listening(func(c net.Conn) { c.Close() }), enough, ""},
+		"the port is closed":            {"127.0.0.1", refused, enough, "connection refused"},
+		"the node is dead":              {"127.0.0.1", unanswered, short, "no answer within 100ms"},
+		"the address is a name":         {"localhost", refused, enough, `ParseAddr("localhost"): unable to parse IP`},
+		"the address is empty":          {"", refused, enough, `ParseAddr(""): unable to parse IP`},
+		"the address cannot be reached": {"255.255.255.255", refused, enough, "network is unreachable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := askFor(t, test.host, api.Probe{Scheme: api.ProbeTCP, Port: test.port(t, test.host), Timeout: test.timeout})
 			if got != test.want {
-				t.Errorf("it says %q, want %q", got, test.want)
+				t.Errorf("error %q, want %q", got, test.want)
 			}
 		})
 	}
@@ -159,21 +160,22 @@ func TestTCP(t *testing.T) {
 
 func TestUnknownScheme(t *testing.T) {
 	if got := askFor(t, "127.0.0.1", api.Probe{Scheme: "udp", Timeout: short}); got != `the scheme "udp" is not known` {
-		t.Errorf("it says %q", got)
+		t.Errorf("error %q", got)
 	}
 }
 
-// Whatever a library makes of the end of the time, there was no answer in time.
+// Whatever error a library returns when the time is over, the user reads that there was
+// no answer in time.
 func TestExplainTimeout(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 0)
 	defer cancel()
 	got := explain(ctx, errors.New("stream error: CANCEL"), api.Probe{Timeout: short})
 	if got.Error() != "no answer within 100ms" {
-		t.Errorf("it says %q", got)
+		t.Errorf("error %q", got)
 	}
 }
 
-// A question that is broken off ends at once, whatever it is waiting for.
+// A question that is broken off ends at once, whatever it waits for.
 func TestBrokenOff(t *testing.T) {
 	for _, scheme := range []api.ProbeScheme{api.ProbeHTTP, api.ProbeHTTPS, api.ProbeGRPC} {
 		t.Run(string(scheme), func(t *testing.T) {
@@ -183,26 +185,26 @@ func TestBrokenOff(t *testing.T) {
 			begun := time.Now()
 			err := ask(ctx, "127.0.0.1", api.Probe{Scheme: scheme, Port: port, Path: "/", Timeout: enough})
 			if took := time.Since(begun); !errors.Is(err, context.Canceled) || took > enough/2 {
-				t.Errorf("it ended after %s with %v", took, err)
+				t.Errorf("the question ended after %s with %v", took, err)
 			}
 		})
 	}
 }
 
-// Neither goroutines nor file descriptors are left of questions, however they end.
+// Questions leave no goroutine and no file descriptor behind, however they end.
 func TestNothingIsLeft(t *testing.T) {
 	hanging := serve(t, "127.0.0.1", func(net.Conn) {})
-	silent, nobody := unanswered(t, ""), refused(t, "")
+	silent, closed := unanswered(t, ""), refused(t, "")
 	answering := serve(t, "127.0.0.1", withHTTP("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
 	goroutines, files := runtime.NumGoroutine(), openFiles(t)
 	for range 20 {
 		for _, scheme := range []api.ProbeScheme{api.ProbeTCP, api.ProbeHTTP, api.ProbeHTTPS, api.ProbeGRPC} {
-			for _, port := range []uint16{hanging, silent, nobody, answering} {
+			for _, port := range []uint16{hanging, silent, closed, answering} {
 				askFor(t, "127.0.0.1", api.Probe{Scheme: scheme, Port: port, Path: "/", Timeout: 5 * time.Millisecond})
 			}
 		}
 	}
-	// What the server has of a connection ends when it notices, and so it is waited for.
+	// The server's part of a connection ends only when the server notices.
 	err := wait.PollUntilContextTimeout(t.Context(), time.Millisecond, enough, true, func(context.Context) (bool, error) {
 		return runtime.NumGoroutine() <= goroutines && openFiles(t) <= files, nil
 	})
@@ -213,16 +215,17 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 }
 
+// openFiles returns how many file descriptors this process has open.
 func openFiles(t *testing.T) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
-		t.Skip("This system does not say which files are open.")
+		t.Skip("There is no /proc/self/fd here.")
 	}
 	return len(entries)
 }
 
-// withHTTP reads a request, and then writes.
+// withHTTP returns a handler that reads a request, and then writes the response.
 func withHTTP(response ...string) func(net.Conn) {
 	return func(conn net.Conn) {
 		readRequest(conn)

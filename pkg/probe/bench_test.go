@@ -16,9 +16,9 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
-// BenchmarkProber reports what it costs to ask 5000 pods, of as many elections or two
-// for each, every 250 ms: CPU time of this process with its one server, and memory.
-// Run it with -benchtime=1x; it takes half a minute for each kind.
+// BenchmarkProber measures what it costs to ask 5000 pods every 250 ms, one or two for
+// each election: the CPU time of this process, which includes the server, and its memory.
+// Run it with -benchtime=1x. It takes half a minute for each case.
 func BenchmarkProber(b *testing.B) {
 	const targets, measured = 5000, 20 * time.Second
 	for _, scheme := range []api.ProbeScheme{api.ProbeTCP, api.ProbeHTTP} {
@@ -31,7 +31,7 @@ func BenchmarkProber(b *testing.B) {
 				for i := range targets / pods {
 					var wanted []Target
 					for pod := range pods {
-						// Each at an address of its own, as the ports of connections to one would be used up.
+						// Each pod has its own address: connections to one alone would use up its ports.
 						n := i*pods + pod
 						wanted = append(wanted, Target{
 							Pod: types.UID(fmt.Sprint(n)), Address: fmt.Sprintf("127.1.%d.%d", n/200, 1+n%200), Probe: probe, Master: pod == 0,
@@ -62,7 +62,7 @@ func BenchmarkProber(b *testing.B) {
 	}
 }
 
-// benchmarkServer answers both kinds at as little cost as can be.
+// benchmarkServer answers TCP and HTTP at the lowest cost.
 func benchmarkServer(b *testing.B) (port uint16, served *atomic.Int64) {
 	b.Helper()
 	served = &atomic.Int64{}
@@ -84,6 +84,7 @@ func benchmarkServer(b *testing.B) (port uint16, served *atomic.Int64) {
 	return netip.MustParseAddrPort(listener.Addr().String()).Port(), served
 }
 
+// cpuTime returns the CPU time that this process has used.
 func cpuTime(b *testing.B) time.Duration {
 	b.Helper()
 	var usage syscall.Rusage

@@ -17,7 +17,8 @@ import (
 
 var probeDefault = api.Probe{Scheme: api.ProbeTCP, Port: 80, Interval: 250 * ms, Timeout: 250 * ms, Failures: 2}
 
-// link is how a prober reaches pods that are all fine.
+// link is the network between a prober and pods that are all fine. It reaches the pods
+// at some addresses.
 type link struct {
 	lock  sync.Mutex
 	reach map[string]bool
@@ -38,7 +39,7 @@ func (l *link) reaches(address string) bool {
 	return l.reach[address]
 }
 
-// ask is answered if the pod can be reached all the time.
+// ask gets an answer if the pod can be reached both before and after a millisecond.
 func (l *link) ask(ctx context.Context, address string, _ api.Probe) error {
 	if l.reaches(address) {
 		if <-time.After(ms); l.reaches(address) {
@@ -49,7 +50,8 @@ func (l *link) ask(ctx context.Context, address string, _ api.Probe) error {
 	return ctx.Err()
 }
 
-// unjust says whom the prober would have replace the master; empty if nobody.
+// unjust returns the pod that would replace the master by what the prober knows; empty
+// if the master would stay. All pods are fine, so a move would be unjust.
 func unjust(p *Prober, pods []Target) (by types.UID) {
 	suspected := false
 	for _, pod := range pods {
@@ -66,8 +68,8 @@ func unjust(p *Prober, pods []Target) (by types.UID) {
 	return by
 }
 
-// asking is a test with probers that reach pods through links of their own; changed is
-// told of each prober's news.
+// asking runs a test with one prober for each link, in a bubble. changed is called with
+// the number of the prober that has news.
 func asking(t *testing.T, links []*link, changed func(i int), test func(t *testing.T, probers []*Prober)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -87,7 +89,7 @@ func asking(t *testing.T, links []*link, changed func(i int), test func(t *testi
 	})
 }
 
-// wanting are pods of the probe's defaults.
+// wanting returns targets with the default probe.
 func wanting(names ...string) []Target {
 	pods := targets(names...)
 	for i := range pods {
@@ -96,7 +98,7 @@ func wanting(names ...string) []Target {
 	return pods
 }
 
-// While the controller's own network is away, and when it comes back, nobody moves.
+// The master stays while the controller's own network is away, and when it comes back.
 func TestBlackout(t *testing.T) {
 	const phases = 40
 	lasts := []time.Duration{2 * time.Second, 10 * time.Second}
@@ -110,7 +112,7 @@ func TestBlackout(t *testing.T) {
 			var own link
 			var p *Prober
 			var lock sync.Mutex
-			// Every change is told of, so that none is missed.
+			// The states are looked at after every change, so that no move is missed.
 			changed := func(int) {
 				lock.Lock()
 				defer lock.Unlock()
@@ -149,15 +151,15 @@ func TestBlackout(t *testing.T) {
 	}
 }
 
-// Two replicas of the controller that each reach another pod do not take the master
-// from each other again and again.
+// Two replicas of the controller that reach different pods do not move the master back
+// and forth again and again.
 func TestTwoViews(t *testing.T) {
 	for name, reach := range map[string][2][]string{
-		"each reaches another":                {{"b"}, {"a"}},
-		"each reaches another, and a third":   {{"b", "c"}, {"a", "c"}},
-		"one reaches all, and the other one":  {{"a", "b", "c"}, {"b"}},
-		"the same pod":                        {{"b"}, {"b"}},
-		"each reaches another, the other way": {{"a"}, {"b"}},
+		"the first reaches a standby alone, the second the master alone": {{"b"}, {"a"}},
+		"each reaches another pod, and both reach a third":               {{"b", "c"}, {"a", "c"}},
+		"the first reaches all pods, the second a standby alone":         {{"a", "b", "c"}, {"b"}},
+		"both reach the same standby alone":                              {{"b"}, {"b"}},
+		"the first reaches the master alone, the second a standby alone": {{"a"}, {"b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			links := []*link{{}, {}}
@@ -189,7 +191,7 @@ func TestTwoViews(t *testing.T) {
 							if want(order); len(moves) == 10 {
 								t.Fatalf("the master moves again and again: %v", moves)
 							}
-							// The Lease has changed, so that all look at it.
+							// The Lease has changed, so both replicas look at it.
 							for i := range probers {
 								look <- i
 							}
@@ -213,8 +215,8 @@ func TestTwoViews(t *testing.T) {
 	}
 }
 
-// A master that hangs is suspected no later for what the standbys have to show: within
-// an interval and twice its timeout.
+// A master that hangs is suspected within an interval and twice its timeout. To wait for
+// the standbys' answers takes no longer.
 func TestHangIsFoundInTime(t *testing.T) {
 	for range 40 {
 		prober(t, func(p *probed) {
@@ -229,7 +231,7 @@ func TestHangIsFoundInTime(t *testing.T) {
 				t.Errorf("the master is asked after %v", got)
 			}
 			if err := p.Err(web, "a"); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("it fails because of %v", err)
+				t.Errorf("a fails because of %v", err)
 			}
 		})
 	}

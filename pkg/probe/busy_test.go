@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// many are the masters of as many elections, which are asked at addresses of a name.
+// many makes elections of one pod each, the master, with addresses that begin with name.
 func (p *probed) many(name string, count int, answer func(context.Context) error) (keys []types.NamespacedName) {
 	for i := range count {
 		address := fmt.Sprintf("%s%d", name, i)
@@ -26,7 +26,7 @@ func (p *probed) many(name string, count int, answer func(context.Context) error
 	return keys
 }
 
-// count is how many of the elections' masters are of a state.
+// count returns how many of the elections' masters are in a state.
 func (p *probed) count(keys []types.NamespacedName, state State) (count int) {
 	for _, key := range keys {
 		if p.State(key, "a") == state {
@@ -36,7 +36,8 @@ func (p *probed) count(keys []types.NamespacedName, state State) (count int) {
 	return count
 }
 
-// More pods hang than there are workers: the others are asked late, and not blamed.
+// If more pods hang than there are workers, the other pods are asked late, and are not
+// blamed for it.
 func TestAllWorkersAreBusy(t *testing.T) {
 	prober(t, func(p *probed) {
 		p.answers(well, "a")
@@ -47,8 +48,8 @@ func TestAllWorkersAreBusy(t *testing.T) {
 		p.answers(hang, slices.Collect(maps.Keys(p.pods))...)
 		p.answers(well, "a")
 		p.pass(4 * time.Second)
-		if got := p.count(hanging, Suspected); got != len(hanging) {
-			t.Errorf("%d of %d pods that hang are suspected", got, len(hanging))
+		if got := p.count(hanging, Suspected); got != len(hanging) || p.Suspected() != got {
+			t.Errorf("%d of %d pods that hang are suspected, and %d are counted", got, len(hanging), p.Suspected())
 		}
 		if late := slices.Max(p.gaps("a")); late <= 200 {
 			t.Errorf("the one that answers is asked every %d ms, so that this tests nothing", late)
@@ -64,13 +65,13 @@ func TestAllWorkersAreBusy(t *testing.T) {
 	})
 }
 
-// Who is waiting for a worker at the end is not asked any more.
+// A pod that waits for a worker when the prober ends is no longer asked.
 func TestRunEndsWhileAllWorkersAreBusy(t *testing.T) {
 	prober(t, func(p *probed) {
 		p.many("h", 2*workers, hang)
 		p.pass(190 * ms)
 		if p.queue.Len() == 0 {
-			t.Error("nobody is waiting")
+			t.Error("no pod is waiting")
 		}
 		p.forget()
 		p.cancel()
@@ -81,8 +82,8 @@ func TestRunEndsWhileAllWorkersAreBusy(t *testing.T) {
 	})
 }
 
-// Pods that never answer do not keep the others from being asked in time; and are
-// asked themselves, if less often.
+// Pods that never answer do not keep the others from being asked in time. They are still
+// asked themselves, but less often.
 func TestSilentPodsWait(t *testing.T) {
 	prober(t, func(p *probed) {
 		silent := p.many("s", 3*workers/2, hang)
@@ -90,7 +91,7 @@ func TestSilentPodsWait(t *testing.T) {
 		p.Want(web, targets("a"))
 		p.pass(15 * time.Second)
 		if got := p.count(silent, NeverAnswered); got != len(silent) {
-			t.Fatalf("%d of %d are known never to answer", got, len(silent))
+			t.Fatalf("%d of %d have never answered", got, len(silent))
 		}
 		p.forget()
 		p.pass(10 * time.Second)

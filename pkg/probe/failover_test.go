@@ -23,14 +23,14 @@ func TestFailover(t *testing.T) {
 				"402 web a=Suspected b=Answering c=Answering",
 			},
 		},
-		"one of them does not, and is suspected too": {
+		"one standby confirms, and the other is suspected too": {
 			b: well, c: badly,
 			told: []string{
 				"201 web a=Answering b= c=",
 				"402 web a=Suspected b=Answering c=Suspected",
 			},
 		},
-		"nobody can be reached any more": {
+		"no pod can be reached any longer": {
 			b: hang, c: hang,
 			told: []string{
 				"201 web a=Answering b= c=",
@@ -56,8 +56,8 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// One failure suffices: the standbys answer after the master is suspected, and count
-// once it has failed again; that is told.
+// If one failure suffices, the standbys answer only after the master is suspected. They
+// count once the master has failed again, and that change is told.
 func TestFailoverAtTheFirstFailure(t *testing.T) {
 	prober(t, func(p *probed) {
 		strict := targets("a", "b")
@@ -80,13 +80,13 @@ func TestFailoverAtTheFirstFailure(t *testing.T) {
 			t.Errorf("%d pods are suspected, want 1", got)
 		}
 		if err := p.Err(web, "a"); !errors.Is(err, errNo) {
-			t.Errorf("it is suspected because of %v, want %v", err, errNo)
+			t.Errorf("a is suspected because of %v, want %v", err, errNo)
 		}
 	})
 }
 
-// The standbys are asked slowly again once the master answers, from the question at
-// its failure on.
+// Once the master answers again, the standbys are asked slowly again. Their intervals
+// count from the question at the master's failure.
 func TestOneFailure(t *testing.T) {
 	probing(t, func(p *probed) {
 		p.answers(badly, "a")
@@ -99,7 +99,7 @@ func TestOneFailure(t *testing.T) {
 				t.Errorf("%s was asked after %d ms first, want at the failure after 2", standby, first)
 			}
 			gaps := p.gaps(standby)
-			// Once more, or not, when the master is asked again.
+			// A standby may be asked once more when the master is asked again.
 			if gaps[0] == 200 {
 				gaps = gaps[1:]
 			}
@@ -110,8 +110,8 @@ func TestOneFailure(t *testing.T) {
 	})
 }
 
-// A standby that is being asked when the master fails is asked again: what it was
-// asked before says nothing.
+// A standby that is being asked when the master fails is asked again, because a question
+// from before the failure confirms nothing.
 func TestStandbyThatIsBeingAsked(t *testing.T) {
 	prober(t, func(p *probed) {
 		late := func(context.Context) error { <-time.After(150 * ms); return nil }
@@ -124,9 +124,9 @@ func TestStandbyThatIsBeingAsked(t *testing.T) {
 		p.forget()
 		p.answers(badly, "a")
 		p.Prober.lock.Lock()
-		e := p.elections[web]
-		e.pods["a"].last = time.Now().Add(-199 * ms)
-		p.plan(e.pods["a"])
+		g := p.groups[web]
+		g.pods["a"].last = time.Now().Add(-199 * ms)
+		p.plan(g.pods["a"])
 		p.Prober.lock.Unlock()
 		p.pass(2 * ms)
 		p.want(Answering, Unknown)
@@ -140,20 +140,21 @@ func TestStandbyThatIsBeingAsked(t *testing.T) {
 	})
 }
 
-// Without a master, as before there is any, the others are asked all the same.
+// Without a master, for example before the first election, the other pods are asked all
+// the same.
 func TestNoMaster(t *testing.T) {
 	probing(t, func(p *probed) {
 		p.Want(web, targets("a", "b")[1:])
 		p.answers(badly, "b")
 		p.pass(5 * time.Second)
 		if got := p.State(web, "b"); got != Suspected {
-			t.Errorf("it is %q, want Suspected", got)
+			t.Errorf("b is %q, want Suspected", got)
 		}
 	})
 }
 
-// A pod that becomes the master is asked as often as one from then on, and at once, as
-// it begins anew.
+// A pod that becomes the master begins anew: it is asked at once, and as often as a
+// master from then on.
 func TestMasterMoves(t *testing.T) {
 	probing(t, func(p *probed) {
 		p.Want(web, targets("b", "a", "c"))
@@ -172,8 +173,8 @@ func TestMasterMoves(t *testing.T) {
 	})
 }
 
-// A pod that does not answer is not suspected any more when it becomes the master: that
-// needs an answer as master.
+// A suspected pod that becomes the master is no longer suspected: a master is suspected
+// only after it has answered as the master.
 func TestMasterMovesToOneThatFails(t *testing.T) {
 	probing(t, func(p *probed) {
 		p.answers(badly, "b")
@@ -187,7 +188,7 @@ func TestMasterMovesToOneThatFails(t *testing.T) {
 			t.Errorf("told (-want +got): %s", diff)
 		}
 		if got := p.Err(web, "b"); got != nil {
-			t.Errorf("it fails because of %v, which was before", got)
+			t.Errorf("b fails because of %v, which was before", got)
 		}
 		p.pass(time.Second)
 		p.want(Answering, Unknown, Answering)

@@ -20,28 +20,30 @@ import (
 
 // The protocol is that of
 // https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, and the question is
-// https://github.com/grpc/grpc-proto/blob/master/grpc/health/v1/health.proto. It is
-// asked by net/http, as google.golang.org/grpc is a large dependency for two
-// messages of a few bytes.
+// https://github.com/grpc/grpc-proto/blob/master/grpc/health/v1/health.proto. net/http
+// asks it, because google.golang.org/grpc is a large dependency for two messages of
+// a few bytes.
 const (
 	healthCheck = "/grpc.health.v1.Health/Check"
 	contentType = "application/grpc"
-	// frameHeader is before each message: whether it is compressed, and its length.
+	// frameHeader is how many bytes are before each message: whether it is compressed,
+	// and its length.
 	frameHeader = 5
-	// maxMessage is more than the answer's length, of two bytes, will ever be.
+	// maxMessage is more bytes than an answer will ever have: today's has two.
 	maxMessage = 1 << 10
-	// serviceField is in a HealthCheckRequest, and statusField in
-	// a HealthCheckResponse.
+	// serviceField is a field of HealthCheckRequest, and statusField is one of
+	// HealthCheckResponse.
 	serviceField, statusField = protowire.Number(1), protowire.Number(1)
-	// serving is the ServingStatus that is good; the names are those of all.
+	// serving is the ServingStatus that is good.
 	serving = 1
 )
 
+// servingStatus are the names of each ServingStatus.
 var servingStatus = []string{"UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"}
 
-var errNoMessage = errors.New("the answer is no message of gRPC")
+var errNoMessage = errors.New("the answer is not a gRPC message")
 
-// overGRPC makes connections for one request each, by HTTP/2 without TLS.
+// overGRPC makes connections for one request each, with HTTP/2 without TLS.
 var overGRPC = &http.Transport{
 	DialContext:            dialer.DialContext,
 	DisableCompression:     true,
@@ -49,7 +51,8 @@ var overGRPC = &http.Transport{
 	Protocols:              protocols((*http.Protocols).SetUnencryptedHTTP2),
 }
 
-// askGRPC asks whether the probe's service, or the server itself, is SERVING.
+// askGRPC asks whether the service that the probe names is SERVING. If it names none,
+// the question is about the server itself.
 func askGRPC(ctx context.Context, to netip.AddrPort, probe api.Probe) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+to.String()+healthCheck, bytes.NewReader(healthRequest(probe.Path)))
 	if err != nil {
@@ -74,7 +77,7 @@ func askGRPC(ctx context.Context, to netip.AddrPort, probe api.Probe) error {
 	if got := response.Header.Get("Content-Type"); !strings.HasPrefix(got, contentType) {
 		return fmt.Errorf("it does not speak gRPC, but %q", got)
 	}
-	// The trailer is there once the body has been read.
+	// The trailer can be read only after the body.
 	body, err := io.ReadAll(io.LimitReader(response.Body, frameHeader+maxMessage+1))
 	if err != nil {
 		return err
@@ -88,7 +91,7 @@ func askGRPC(ctx context.Context, to netip.AddrPort, probe api.Probe) error {
 	return healthy(body)
 }
 
-// healthRequest is the message that asks for a service, in its frame.
+// healthRequest returns the message that asks about a service, in its frame.
 func healthRequest(service string) []byte {
 	var message []byte
 	if service != "" {
@@ -99,8 +102,8 @@ func healthRequest(service string) []byte {
 	return append(frame, message...)
 }
 
-// grpcStatus is that of the response; an error has it in the header, if there is no
-// message.
+// grpcStatus returns an error unless the gRPC status of the response is OK. The status
+// is in the trailer, or in the header if the server answers with an error and no message.
 func grpcStatus(response *http.Response) error {
 	from := response.Trailer
 	if from.Get("Grpc-Status") == "" {
@@ -122,12 +125,12 @@ func grpcStatus(response *http.Response) error {
 	return fmt.Errorf("gRPC status %d: %.100q", code, reason)
 }
 
-// healthy reads the answer in its frame.
+// healthy returns nil if the answer, in its frame, is SERVING.
 func healthy(frame []byte) error {
 	if len(frame) < frameHeader || frame[0] != 0 || int64(binary.BigEndian.Uint32(frame[1:])) != int64(len(frame)-frameHeader) {
 		return errNoMessage
 	}
-	// UNKNOWN is not sent, as it is zero.
+	// UNKNOWN is zero, which protobuf does not send.
 	status := uint64(0)
 	for message := frame[frameHeader:]; len(message) > 0; {
 		field, wire, n := protowire.ConsumeTag(message)

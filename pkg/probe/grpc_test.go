@@ -15,8 +15,8 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
-// serveHTTP2 serves without TLS. At the end of the test each connection must have
-// been closed by the other end.
+// serveHTTP2 serves without TLS. It fails the test if the other end leaves a connection
+// open until the test ends.
 func serveHTTP2(t *testing.T, host string, handler http.HandlerFunc) (port uint16) {
 	t.Helper()
 	var config net.ListenConfig
@@ -83,22 +83,22 @@ func TestGRPC(t *testing.T) {
 	for name, test := range map[string]struct {
 		host    string
 		handler http.HandlerFunc
-		// timeout is enough, unless it is said.
+		// timeout is enough by default.
 		timeout time.Duration
 		want    string
 	}{
-		"SERVING":                         {handler: withGRPC("\x00\x00\x00\x00\x02\x08\x01", ok)},
-		"SERVING by IPv6":                 {host: "::1", handler: withGRPC("\x00\x00\x00\x00\x02\x08\x01", ok)},
-		"SERVING, and fields of a future": {handler: withGRPC("\x00\x00\x00\x00\x06\x12\x02ab\x08\x01", ok)},
-		"NOT_SERVING":                     {handler: withGRPC("\x00\x00\x00\x00\x02\x08\x02", ok), want: "it is NOT_SERVING"},
-		"SERVICE_UNKNOWN":                 {handler: withGRPC("\x00\x00\x00\x00\x02\x08\x03", ok), want: "it is SERVICE_UNKNOWN"},
-		"UNKNOWN, which is empty":         {handler: withGRPC("\x00\x00\x00\x00\x00", ok), want: "it is UNKNOWN"},
-		"a status of a future":            {handler: withGRPC("\x00\x00\x00\x00\x02\x08\x09", ok), want: "it is 9, which is not SERVING"},
+		"SERVING":                     {handler: withGRPC("\x00\x00\x00\x00\x02\x08\x01", ok)},
+		"SERVING by IPv6":             {host: "::1", handler: withGRPC("\x00\x00\x00\x00\x02\x08\x01", ok)},
+		"SERVING, and unknown fields": {handler: withGRPC("\x00\x00\x00\x00\x06\x12\x02ab\x08\x01", ok)},
+		"NOT_SERVING":                 {handler: withGRPC("\x00\x00\x00\x00\x02\x08\x02", ok), want: "it is NOT_SERVING"},
+		"SERVICE_UNKNOWN":             {handler: withGRPC("\x00\x00\x00\x00\x02\x08\x03", ok), want: "it is SERVICE_UNKNOWN"},
+		"UNKNOWN is an empty message": {handler: withGRPC("\x00\x00\x00\x00\x00", ok), want: "it is UNKNOWN"},
+		"an unknown status":           {handler: withGRPC("\x00\x00\x00\x00\x02\x08\x09", ok), want: "it is 9, which is not SERVING"},
 		"the service is unknown": {
 			handler: headers("Content-Type", contentType, "Grpc-Status", "5", "Grpc-Message", "unknown service%3A web"),
 			want:    `gRPC status 5: "unknown service: web"`,
 		},
-		"it has no health service": {
+		"the server has no health service": {
 			handler: withGRPC("", "Grpc-Status: 12", "Grpc-Message: unknown%zz"), want: `gRPC status 12: "unknown%zz"`,
 		},
 		"an error after SERVING": {
@@ -109,25 +109,25 @@ func TestGRPC(t *testing.T) {
 			want:    `gRPC status 2: "` + strings.Repeat("x", 100) + `"`,
 		},
 		"no status":                    {handler: withGRPC("\x00\x00\x00\x00\x02\x08\x01"), want: "there is no gRPC status"},
-		"no message":                   {handler: withGRPC("", ok), want: "the answer is no message of gRPC"},
-		"half a message":               {handler: withGRPC("\x00\x00\x00\x00\x02\x08", ok), want: "the answer is no message of gRPC"},
-		"more than a message":          {handler: withGRPC("\x00\x00\x00\x00\x02\x08\x01\x00", ok), want: "the answer is no message of gRPC"},
-		"a message that is compressed": {handler: withGRPC("\x01\x00\x00\x00\x02\x08\x01", ok), want: "the answer is no message of gRPC"},
+		"no message":                   {handler: withGRPC("", ok), want: "the answer is not a gRPC message"},
+		"half a message":               {handler: withGRPC("\x00\x00\x00\x00\x02\x08", ok), want: "the answer is not a gRPC message"},
+		"more than a message":          {handler: withGRPC("\x00\x00\x00\x00\x02\x08\x01\x00", ok), want: "the answer is not a gRPC message"},
+		"a message that is compressed": {handler: withGRPC("\x01\x00\x00\x00\x02\x08\x01", ok), want: "the answer is not a gRPC message"},
 		"a tag that is cut off":        {handler: withGRPC("\x00\x00\x00\x00\x01\x88", ok), want: "unexpected EOF"},
 		"a status that is cut off":     {handler: withGRPC("\x00\x00\x00\x00\x02\x08\x81", ok), want: "unexpected EOF"},
-		"a message without end":        {handler: endless, want: "the answer is no message of gRPC"},
-		"it hangs": {
+		"a message without end":        {handler: endless, want: "the answer is not a gRPC message"},
+		"the server hangs": {
 			handler: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, timeout: short, want: "no answer within 100ms",
 		},
-		"it hangs with half a message": {
+		"the server hangs with half a message": {
 			handler: func(w http.ResponseWriter, r *http.Request) {
 				withGRPC("\x00\x00\x00\x00\x02\x08")(w, r)
 				<-r.Context().Done()
 			},
 			timeout: short, want: "no answer within 100ms",
 		},
-		"it is another HTTP server":                 {handler: headers("Content-Type", "text/html"), want: `it does not speak gRPC, but "text/html"`},
-		"it is another one, which has no such page": {handler: http.NotFound, want: "status 404"},
+		"the server is another HTTP server": {handler: headers("Content-Type", "text/html"), want: `it does not speak gRPC, but "text/html"`},
+		"the server has no such page":       {handler: http.NotFound, want: "status 404"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			host, timeout := test.host, test.timeout
@@ -139,13 +139,13 @@ func TestGRPC(t *testing.T) {
 			}
 			port := serveHTTP2(t, host, test.handler)
 			if got := askFor(t, host, api.Probe{Scheme: api.ProbeGRPC, Port: port, Timeout: timeout}); got != test.want {
-				t.Errorf("it says %q, want %q", got, test.want)
+				t.Errorf("error %q, want %q", got, test.want)
 			}
 		})
 	}
 }
 
-// What does not speak HTTP/2 at all.
+// A server that does not speak HTTP/2 fails, however it answers.
 func TestGRPCOfAnotherServer(t *testing.T) {
 	for name, test := range map[string]struct {
 		handle  func(net.Conn)
@@ -153,26 +153,26 @@ func TestGRPCOfAnotherServer(t *testing.T) {
 		// want is what the error begins with.
 		want string
 	}{
-		"it speaks HTTP/1.1": {withHTTP("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"), enough, "http2: "},
-		"it speaks another":  {withHTTP("SSH-2.0-OpenSSH_9.6\r\n"), enough, "http2: "},
-		"it hangs":           {func(net.Conn) {}, short, "no answer within 100ms"},
-		"it closes at once":  {func(c net.Conn) { c.Close() }, enough, ""},
+		"the server speaks HTTP/1.1": {withHTTP("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"), enough, "http2: "},
+		"the server speaks SSH":      {withHTTP("SSH-2.0-OpenSSH_9.6\r\n"), enough, "http2: "},
+		"the server hangs":           {func(net.Conn) {}, short, "no answer within 100ms"},
+		"the server closes at once":  {func(c net.Conn) { c.Close() }, enough, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			port := serve(t, "127.0.0.1", test.handle)
 			got := askFor(t, "127.0.0.1", api.Probe{Scheme: api.ProbeGRPC, Port: port, Timeout: test.timeout})
 			if got == "" || !strings.HasPrefix(got, test.want) {
-				t.Errorf("it says %q, want %q", got, test.want)
+				t.Errorf("error %q, want %q", got, test.want)
 			}
 		})
 	}
 	port := refused(t, "")
 	if got := askFor(t, "127.0.0.1", api.Probe{Scheme: api.ProbeGRPC, Port: port, Timeout: enough}); got != "connection refused" {
-		t.Errorf("it says %q", got)
+		t.Errorf("error %q", got)
 	}
 }
 
-// What is asked.
+// The request is the one of the health protocol, for the server or for one service.
 func TestGRPCRequest(t *testing.T) {
 	for path, message := range map[string]string{
 		"":           "\x00\x00\x00\x00\x00",

@@ -12,17 +12,18 @@ import (
 )
 
 const (
-	// maxBody is how much of a response's body is read, as by kubelet.
+	// maxBody is how many bytes of a response's body are read. Kubelet reads as many.
 	maxBody = 10 << 10
-	// maxHeader bounds the memory that the headers of one may take.
+	// maxHeader bounds the bytes of memory that the headers of a response may take.
 	maxHeader = 64 << 10
 )
 
-// overHTTP makes connections for one request each, by HTTP/1.1. It does not use the
+// overHTTP makes connections for one request each, with HTTP/1.1. It does not use the
 // proxies of the environment.
 var overHTTP = &http.Transport{
 	DialContext: dialer.DialContext,
-	// Whether it answers is the question, and not who it is; nothing secret is sent.
+	// The question is whether the pod answers, not whether its certificate is right.
+	// Nothing secret is sent.
 	TLSClientConfig:        &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // as kubelet does
 	DisableKeepAlives:      true,
 	DisableCompression:     true,
@@ -30,15 +31,16 @@ var overHTTP = &http.Transport{
 	Protocols:              protocols((*http.Protocols).SetHTTP1),
 }
 
-// protocols is a set of one.
+// protocols returns the set of the one protocol that set turns on.
 func protocols(set func(*http.Protocols, bool)) *http.Protocols {
 	p := &http.Protocols{}
 	set(p, true)
 	return p
 }
 
-// askHTTP asks for a response with a status from 200 to 399 and, unless it is long,
-// its whole body. It follows no redirect, which is a good answer.
+// askHTTP asks for a response. It is a good answer if its status is from 200 to 399 and
+// its body can be read to the end, or to maxBody if it is longer. A redirect is a good
+// answer too, and is not followed.
 func askHTTP(ctx context.Context, to netip.AddrPort, probe api.Probe) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, string(probe.Scheme)+"://"+to.String()+probe.Path, http.NoBody)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
-// readRequest is the request that is read; nil if there is none.
+// readRequest reads a request. It returns nil if there is none.
 func readRequest(conn net.Conn) *http.Request {
 	_ = conn.SetReadDeadline(time.Now().Add(enough))
 	request, err := http.ReadRequest(bufio.NewReader(conn))
@@ -29,8 +29,8 @@ func readRequest(conn net.Conn) *http.Request {
 	return request
 }
 
-// withoutEnd writes a body again and again until that fails, and each time at a tick
-// of a clock if that is not nil.
+// withoutEnd writes a header, and then a body again and again until that fails. Unless
+// tick is nil, it waits for a tick each time.
 func withoutEnd(header, body string, tick <-chan time.Time) func(net.Conn) {
 	return func(conn net.Conn) {
 		withHTTP(header)(conn)
@@ -45,7 +45,7 @@ func withoutEnd(header, body string, tick <-chan time.Time) func(net.Conn) {
 	}
 }
 
-// overTLS is a handler of what comes by TLS; the certificate is a stranger's.
+// overTLS returns a handler of TLS connections, with a certificate that no client trusts.
 func overTLS(t *testing.T, handle func(net.Conn)) func(net.Conn) {
 	t.Helper()
 	server := httptest.NewTLSServer(http.NotFoundHandler())
@@ -71,9 +71,9 @@ func TestHTTP(t *testing.T) {
 		scheme api.ProbeScheme
 		host   string
 		handle func(net.Conn)
-		// timeout is enough, unless it is said.
+		// timeout is enough by default.
 		timeout time.Duration
-		// want is one of several that are divided by |, or empty if it answers well.
+		// want are the allowed errors, divided by |; empty if the answer is good.
 		want string
 	}{
 		"200":         {handle: status("200 OK")},
@@ -84,16 +84,16 @@ func TestHTTP(t *testing.T) {
 		"500":         {handle: status("500 Internal Server Error"), want: "status 500"},
 		"503 by IPv6": {host: "::1", handle: status("503 Service Unavailable"), want: "status 503"},
 		"101":         {handle: withHTTP("HTTP/1.1 101 Switching Protocols\r\nUpgrade: no\r\n\r\n"), want: "status 101"},
-		"a hint before the response": {
+		"103 before the response": {
 			handle: withHTTP("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"), want: "status 500",
 		},
-		"by IPv6":                      {host: "::1", handle: status("200 OK")},
-		"HTTP/1.0":                     {handle: func(c net.Conn) { withHTTP("HTTP/1.0 200 OK\r\n\r\nwell")(c); c.Close() }},
-		"it hangs":                     {handle: func(net.Conn) {}, timeout: short, want: late},
-		"it closes at once":            {handle: func(c net.Conn) { c.Close() }, want: gone + "|connection reset by peer|http: server closed idle connection"},
-		"it closes after the question": {handle: func(c net.Conn) { readRequest(c); c.Close() }, want: gone},
-		"it answers too late":          {handle: func(c net.Conn) { <-time.After(2 * short); status("200 OK")(c) }, timeout: short, want: late},
-		"half a header":                {handle: withHTTP("HTTP/1.1 200 OK\r\nContent-"), timeout: short, want: late},
+		"by IPv6":                              {host: "::1", handle: status("200 OK")},
+		"HTTP/1.0":                             {handle: func(c net.Conn) { withHTTP("HTTP/1.0 200 OK\r\n\r\nwell")(c); c.Close() }},
+		"the server hangs":                     {handle: func(net.Conn) {}, timeout: short, want: late},
+		"the server closes at once":            {handle: func(c net.Conn) { c.Close() }, want: gone + "|connection reset by peer|http: server closed idle connection"},
+		"the server closes after the question": {handle: func(c net.Conn) { readRequest(c); c.Close() }, want: gone},
+		"the server answers too late":          {handle: func(c net.Conn) { <-time.After(2 * short); status("200 OK")(c) }, timeout: short, want: late},
+		"half a header":                        {handle: withHTTP("HTTP/1.1 200 OK\r\nContent-"), timeout: short, want: late},
 		"half a header and the end": {
 			handle: func(c net.Conn) { withHTTP("HTTP/1.1 200 OK\r\nContent-")(c); c.Close() }, want: broken + `malformed MIME header: missing colon: "Content-"`,
 		},
@@ -109,12 +109,12 @@ func TestHTTP(t *testing.T) {
 		},
 		"another protocol": {handle: withHTTP("SSH-2.0-OpenSSH_9.6\r\n"), want: broken + `malformed HTTP response "SSH-2.0-OpenSSH_9.6"`},
 
-		"TLS":             {scheme: api.ProbeHTTPS, handle: overTLS(t, status("200 OK"))},
-		"TLS by IPv6":     {scheme: api.ProbeHTTPS, host: "::1", handle: overTLS(t, status("200 OK"))},
-		"TLS and 500":     {scheme: api.ProbeHTTPS, handle: overTLS(t, status("500 Internal Server Error")), want: "status 500"},
-		"TLS that hangs":  {scheme: api.ProbeHTTPS, handle: func(net.Conn) {}, timeout: short, want: late},
-		"no TLS":          {scheme: api.ProbeHTTPS, handle: withHTTP(noTLS), want: "tls: first record does not look like a TLS handshake"},
-		"TLS, unexpected": {handle: overTLS(t, func(c net.Conn) { status("200 OK")(c); c.Close() }), want: gone},
+		"TLS":            {scheme: api.ProbeHTTPS, handle: overTLS(t, status("200 OK"))},
+		"TLS by IPv6":    {scheme: api.ProbeHTTPS, host: "::1", handle: overTLS(t, status("200 OK"))},
+		"TLS and 500":    {scheme: api.ProbeHTTPS, handle: overTLS(t, status("500 Internal Server Error")), want: "status 500"},
+		"TLS that hangs": {scheme: api.ProbeHTTPS, handle: func(net.Conn) {}, timeout: short, want: late},
+		"no TLS":         {scheme: api.ProbeHTTPS, handle: withHTTP(noTLS), want: "tls: first record does not look like a TLS handshake"},
+		"unexpected TLS": {handle: overTLS(t, func(c net.Conn) { status("200 OK")(c); c.Close() }), want: gone},
 	} {
 		t.Run(name, func(t *testing.T) {
 			host, scheme, timeout := test.host, test.scheme, test.timeout
@@ -129,7 +129,7 @@ func TestHTTP(t *testing.T) {
 			}
 			port := serve(t, host, test.handle)
 			if got := askFor(t, host, api.Probe{Scheme: scheme, Port: port, Path: "/", Timeout: timeout}); !slices.Contains(strings.Split(test.want, "|"), got) {
-				t.Errorf("it says %q, want %q", got, test.want)
+				t.Errorf("error %q, want %q", got, test.want)
 			}
 		})
 	}
@@ -137,11 +137,11 @@ func TestHTTP(t *testing.T) {
 
 func TestHTTPOfABadPath(t *testing.T) {
 	if got := askFor(t, "127.0.0.1", api.Probe{Scheme: api.ProbeHTTP, Port: 80, Path: "/%zz", Timeout: enough}); !strings.Contains(got, "invalid URL escape") {
-		t.Errorf("it says %q", got)
+		t.Errorf("error %q", got)
 	}
 }
 
-// What is asked, and once only.
+// Each question is one request. No redirect is followed, and no proxy is used.
 func TestHTTPRequest(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
 	asked := make(chan string, 10)

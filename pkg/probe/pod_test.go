@@ -20,10 +20,10 @@ var (
 	probeTCP = api.Probe{Scheme: api.ProbeTCP, Port: 80, Interval: 200 * time.Millisecond, Timeout: 200 * time.Millisecond, Failures: 2}
 )
 
-// at is a time in milliseconds.
+// at is the time that many milliseconds after the start.
 func at(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
 
-// answer is the error of one that is good or not.
+// answer returns the error of an answer that is good or not.
 func answer(good bool) error {
 	if good {
 		return nil
@@ -31,8 +31,8 @@ func answer(good bool) error {
 	return errNo
 }
 
-// word is a pod's state by its answers, in three letters; with a question mark if it
-// is in doubt.
+// word returns a pod's state in three letters, with a question mark if it is in doubt and
+// an exclamation mark if the pod is silent.
 func word(p *pod) string {
 	word := map[State]string{Unknown: "new", Answering: "yes", Suspected: "sus", NeverAnswered: "nev"}[p.state()]
 	if p.inDoubt() {
@@ -47,29 +47,29 @@ func word(p *pod) string {
 func TestAnswers(t *testing.T) {
 	for name, test := range map[string]struct {
 		failures int
-		// answers are good (+) or not (-), and want says the state after each. Those of
-		// a master begin with an M.
+		// answers are good (+) or not (-), and want has the state after each. An M before
+		// the answers makes the pod the master.
 		answers, want string
 	}{
-		"it answers":                                          {2, "++", "yes,yes"},
-		"one failure is a doubt":                              {2, "+-", "yes,yes?"},
-		"which the next answer ends":                          {2, "+-+", "yes,yes?,yes"},
-		"two in a row make it suspected":                      {2, "+--", "yes,yes?,sus!"},
-		"two that are not in a row do not":                    {2, "+-+-", "yes,yes?,yes,yes?"},
-		"as many as it may fail":                              {4, "+----", "yes,yes?,yes?,yes?,sus!"},
-		"the first, if it may not":                            {1, "+-", "yes,sus!"},
-		"it stays suspected":                                  {2, "+------------", "yes,yes?,sus!,sus!,sus!,sus!,sus!,sus!,sus!,sus!,sus!,sus!,sus!"},
-		"three good answers end that":                         {2, "+--+++", "yes,yes?,sus!,sus?,sus?,yes"},
-		"if they are in a row":                                {2, "+--++-+++", "yes,yes?,sus!,sus?,sus?,sus!,sus?,sus?,yes"},
-		"and then it may fail again":                          {2, "+--+++-", "yes,yes?,sus!,sus?,sus?,yes,yes?"},
-		"but not more often than before":                      {2, "+--+++--", "yes,yes?,sus!,sus?,sus?,yes,yes?,sus!"},
-		"a master's first ends that":                          {2, "M+--+", "yes,yes?,sus!,yes"},
-		"and then it may fail again as often":                 {2, "M+--+--", "yes,yes?,sus!,yes,yes?,sus!"},
-		"it never answers":                                    {2, "-----------", "new?,new?,new?,new?,new?,new?,new?,new?,new?,nev!,nev!"},
-		"it never answers, and may fail more often than that": {12, "------------", "new?,new?,new?,new?,new?,new?,new?,new?,new?,new?,new?,nev!"},
-		"it answers late in life":                             {2, "---+", "new?,new?,new?,yes"},
-		"it answers although it never did":                    {2, "----------+", "new?,new?,new?,new?,new?,new?,new?,new?,new?,nev!,yes"},
-		"one that never answered is never suspected":          {1, "--", "new?,new?"},
+		"a pod that answers is Answering":                                              {2, "++", "yes,yes"},
+		"one failure is a doubt":                                                       {2, "+-", "yes,yes?"},
+		"a good answer ends the doubt of one failure":                                  {2, "+-+", "yes,yes?,yes"},
+		"as many failures in a row as the probe allows make a pod suspected":           {2, "+--", "yes,yes?,sus!"},
+		"two failures that are not in a row do not make a pod suspected":               {2, "+-+-", "yes,yes?,yes,yes?"},
+		"a probe may allow four failures":                                              {4, "+----", "yes,yes?,yes?,yes?,sus!"},
+		"the first failure makes a pod suspected if its probe allows one":              {1, "+-", "yes,sus!"},
+		"a pod that goes on failing stays suspected":                                   {2, "+------------", "yes,yes?,sus!,sus!,sus!,sus!,sus!,sus!,sus!,sus!,sus!,sus!,sus!"},
+		"three good answers end a suspicion":                                           {2, "+--+++", "yes,yes?,sus!,sus?,sus?,yes"},
+		"three good answers that are not in a row do not end a suspicion":              {2, "+--++-+++", "yes,yes?,sus!,sus?,sus?,sus!,sus?,sus?,yes"},
+		"one failure after a suspicion is a doubt":                                     {2, "+--+++-", "yes,yes?,sus!,sus?,sus?,yes,yes?"},
+		"as many failures after a suspicion make a pod suspected again":                {2, "+--+++--", "yes,yes?,sus!,sus?,sus?,yes,yes?,sus!"},
+		"the first good answer of a master ends its suspicion":                         {2, "M+--+", "yes,yes?,sus!,yes"},
+		"a master is suspected again after as many failures":                           {2, "M+--+--", "yes,yes?,sus!,yes,yes?,sus!"},
+		"ten failures make a pod that has not answered one that never answers":         {2, "-----------", "new?,new?,new?,new?,new?,new?,new?,new?,new?,nev!,nev!"},
+		"twelve failures make a pod one that never answers if its probe allows twelve": {12, "------------", "new?,new?,new?,new?,new?,new?,new?,new?,new?,new?,new?,nev!"},
+		"a pod may answer after some failures":                                         {2, "---+", "new?,new?,new?,yes"},
+		"a pod that never answered may answer":                                         {2, "----------+", "new?,new?,new?,new?,new?,new?,new?,new?,new?,nev!,yes"},
+		"a pod that has not answered is not suspected":                                 {1, "--", "new?,new?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := pod{Target: Target{Probe: probeTCP}}
@@ -88,7 +88,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// What is told of a pod that fails is since when, and why.
+// The record of a pod that fails has since when it fails, when it was asked the latest
+// question that it missed, and why.
 func TestFailing(t *testing.T) {
 	p := pod{Target: Target{Probe: probeTCP}}
 	for i, step := range []struct {
@@ -109,7 +110,7 @@ func TestFailing(t *testing.T) {
 		asked := 100 * (i + 2)
 		p.hear(at(asked), at(asked+1), step.err)
 		if !p.failing.Equal(step.failing) || !p.missed.Equal(step.missed) || !errors.Is(p.err, step.want) {
-			t.Errorf("after %d answers: failing since %s, lastly at %s, because of %v, want %s, %s and %v", i+1, p.failing, p.missed, p.err, step.failing, step.missed, step.want)
+			t.Errorf("after %d answers: failing since %s, missed at %s, because of %v, want %s, %s and %v", i+1, p.failing, p.missed, p.err, step.failing, step.missed, step.want)
 		}
 	}
 }
@@ -122,19 +123,19 @@ func TestCounts(t *testing.T) {
 		err           error
 		want          bool
 	}{
-		"a good answer":                        {1 * ms, 250 * ms, nil, true},
-		"a good one that was read late":        {time.Hour, 250 * ms, nil, true},
-		"a failure":                            {1 * ms, 250 * ms, refused, true},
-		"no answer":                            {252 * ms, 250 * ms, errNo, true},
-		"no answer on a busy machine":          {275 * ms, 250 * ms, errNo, true},
-		"the process was suspended or starved": {276 * ms, 250 * ms, errNo, false},
-		"this process has no file descriptors": {1 * ms, 250 * ms, os.NewSyscallError("socket", syscall.EMFILE), false},
-		"this machine has none":                {1 * ms, 250 * ms, syscall.ENFILE, false},
-		"nor memory":                           {1 * ms, 250 * ms, fmt.Errorf("dialing: %w", syscall.ENOBUFS), false},
+		"a good answer counts":                       {1 * ms, 250 * ms, nil, true},
+		"a good answer that was noticed late counts": {time.Hour, 250 * ms, nil, true},
+		"a failure counts":                           {1 * ms, 250 * ms, refused, true},
+		"no answer counts":                           {252 * ms, 250 * ms, errNo, true},
+		"no answer counts on a busy machine":         {275 * ms, 250 * ms, errNo, true},
+		"no answer does not count if the process was suspended or lacked CPU time": {276 * ms, 250 * ms, errNo, false},
+		"a failure does not count if this process has no file descriptors":         {1 * ms, 250 * ms, os.NewSyscallError("socket", syscall.EMFILE), false},
+		"a failure does not count if this machine has no file descriptors":         {1 * ms, 250 * ms, syscall.ENFILE, false},
+		"a failure does not count if this machine has no memory":                   {1 * ms, 250 * ms, fmt.Errorf("dialing: %w", syscall.ENOBUFS), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := counts(test.took, test.timeout, test.err); got != test.want {
-				t.Errorf("it counts %t, want %t", got, test.want)
+				t.Errorf("counts %t, want %t", got, test.want)
 			}
 		})
 	}

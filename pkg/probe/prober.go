@@ -1,7 +1,7 @@
-// Package probe asks pods itself whether they serve, which is faster than kubelet's
-// readiness: that takes seconds, and tens of seconds if the node is dead. What it
-// finds is never written to the API. It knows nothing of the rules of elections, of
-// Services or of Kubernetes' clients, and imports none of the project but pkg/api.
+// Package probe asks the pods of elections whether they serve. It finds out sooner than
+// kubelet's readiness, which takes seconds, and tens of seconds if the node is dead. What
+// it finds is never written to the API. It knows nothing of the rules of elections, of
+// Services or of Kubernetes' clients. Of the project it imports pkg/api alone.
 package probe
 
 import (
@@ -18,39 +18,42 @@ import (
 )
 
 const (
-	// workers is how many questions there may be at a time; it bounds the memory and
-	// the file descriptors that they take, and keeps those below the 1024 that
-	// a process may have where nobody has set a limit. A pod that answers takes
-	// a worker for a few milliseconds, and one that does not for its timeout. So only
-	// if more than this stop answering within a timeout are questions asked late,
-	// which no pod is blamed for.
+	// workers is how many questions may be under way at a time. It bounds their memory
+	// and their file descriptors, which must stay below the 1024 that a process may have
+	// by default. A pod that answers takes a worker for a few milliseconds, and a pod
+	// that does not takes it for its timeout. Questions are late only if more pods than
+	// this stop answering within a timeout, and no pod is blamed for a late question.
 	workers = 512
-	// silentWorkers is how many of the questions may be to pods that are not expected
-	// to answer: those do not keep the others from being asked. Theirs may wait.
+	// silentWorkers is how many of the questions may be to pods that are not expected to
+	// answer. The rest of the workers ask the other pods in time, however many are
+	// silent. Questions to silent pods may wait.
 	silentWorkers = workers / 2
 )
 
 // Prober asks the pods of elections. Its methods may be called from any goroutine.
+// An election's key is that of its Lease.
 type Prober struct {
 	changed func(key types.NamespacedName)
 	ask     func(ctx context.Context, address string, probe api.Probe) error
 
 	lock sync.Mutex
 	// queue has the pods to ask; nil before Run.
-	queue     workqueue.TypedDelayingInterface[*pod]
-	elections map[types.NamespacedName]*election
-	// silent counts the questions to pods that are not expected to answer.
+	queue  workqueue.TypedDelayingInterface[*pod]
+	groups map[types.NamespacedName]*group
+	// suspected counts the pods of all groups that are suspected.
+	suspected int
+	// silent counts the questions under way to pods that are not expected to answer.
 	silent int
 }
 
-// New returns a prober that tells changed, which must not block, of each election
-// one of whose pods' State has changed. It does nothing before Run.
+// New returns a prober that calls changed, which must not block, with the key of an
+// election when the State of one of its pods has changed. It asks nothing before Run.
 func New(changed func(key types.NamespacedName)) *Prober {
-	return &Prober{changed: changed, ask: ask, elections: map[types.NamespacedName]*election{}}
+	return &Prober{changed: changed, ask: ask, groups: map[types.NamespacedName]*group{}}
 }
 
-// Run works until ctx is done, and returns when every question has ended. It is
-// called once.
+// Run asks the pods until ctx is done, and returns when every question has ended. It
+// must be called once only.
 func (p *Prober) Run(ctx context.Context) {
 	queue := workqueue.NewTypedDelayingQueue[*pod]()
 	p.begin(queue)
@@ -66,7 +69,7 @@ func (p *Prober) Run(ctx context.Context) {
 	running.Wait()
 }
 
-// State is what is known of a pod.
+// State returns what is known of a pod, which is Unknown if the pod is not probed.
 func (p *Prober) State(key types.NamespacedName, pod types.UID) State {
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -76,7 +79,26 @@ func (p *Prober) State(key types.NamespacedName, pod types.UID) State {
 	return Unknown
 }
 
-// Err is why a pod's latest failure was one; nil if the pod is fine.
+// States returns what is known of every pod of an election at one moment. Pods that are
+// Unknown are left out. It returns nil if no pod of the election is probed.
+func (p *Prober) States(key types.NamespacedName) map[types.UID]State {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	g, found := p.groups[key]
+	if !found {
+		return nil
+	}
+	states := make(map[types.UID]State, len(g.pods))
+	for uid, pod := range g.pods {
+		if state := g.state(pod); state != Unknown {
+			states[uid] = state
+		}
+	}
+	return states
+}
+
+// Err returns why the pod failed last. It returns nil if the pod is fine or is not
+// probed.
 func (p *Prober) Err(key types.NamespacedName, pod types.UID) error {
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -86,67 +108,66 @@ func (p *Prober) Err(key types.NamespacedName, pod types.UID) error {
 	return nil
 }
 
-// Suspected is how many pods are suspected now.
+// Suspected returns how many pods of all elections are suspected.
 func (p *Prober) Suspected() int {
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	count := 0
-	for _, e := range p.elections {
-		for _, pod := range e.pods {
-			if pod.suspected {
-				count++
-			}
-		}
-	}
-	return count
+	return p.suspected
 }
 
-// Want says which pods of an election to ask from now on; none if targets is empty.
-// A pod that was asked before stays what it was, unless its address or its probe is
-// another. It does little if they are the same as before, and may call changed.
+// Want makes the targets the pods of an election that are probed from now on; none if
+// targets is empty. What is known of a pod is kept, unless its address or its probe is
+// another, or it becomes the master. Want may call changed. It costs little if the
+// targets are the same as before.
 func (p *Prober) Want(key types.NamespacedName, targets []Target) {
 	if p.want(key, targets) {
 		p.changed(key)
 	}
 }
 
+// want is Want without the call of changed. It reports whether that is due.
 func (p *Prober) want(key types.NamespacedName, targets []Target) (news bool) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	e, found := p.elections[key]
+	g, found := p.groups[key]
 	switch {
 	case !found && len(targets) == 0:
 		return false
 	case !found:
-		e = &election{key: key, pods: map[types.UID]*pod{}}
-		p.elections[key] = e
+		g = &group{key: key, pods: map[types.UID]*pod{}}
+		p.groups[key] = g
 	}
-	if e.adopt(targets, time.Now()) {
-		for _, pod := range e.pods {
+	p.suspected -= g.suspected()
+	changed := g.adopt(targets, time.Now())
+	p.suspected += g.suspected()
+	if changed {
+		for _, pod := range g.pods {
 			p.plan(pod)
-			news = e.news(pod) || news
+			news = g.news(pod) || news
 		}
 	}
-	if len(e.pods) == 0 {
-		delete(p.elections, key)
+	if len(g.pods) == 0 {
+		delete(p.groups, key)
 	}
 	return news
 }
 
+// find returns the pod; nil if it is not probed.
 func (p *Prober) find(key types.NamespacedName, uid types.UID) *pod {
-	e, found := p.elections[key]
+	g, found := p.groups[key]
 	if !found {
 		return nil
 	}
-	return e.pods[uid]
+	return g.pods[uid]
 }
 
+// begin queues the pods that were wanted before Run.
 func (p *Prober) begin(queue workqueue.TypedDelayingInterface[*pod]) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	p.queue = queue
-	for _, e := range p.elections {
-		for _, pod := range e.pods {
+	for _, g := range p.groups {
+		for _, pod := range g.pods {
 			p.plan(pod)
 		}
 	}
@@ -159,7 +180,7 @@ func (p *Prober) plan(pod *pod) {
 	}
 }
 
-// work asks the next pod, and says whether there may be another.
+// work asks the next pod. It reports whether there may be another one.
 func (p *Prober) work(ctx context.Context, queue workqueue.TypedDelayingInterface[*pod]) bool {
 	pod, shutdown := queue.Get()
 	if shutdown || ctx.Err() != nil {
@@ -170,7 +191,7 @@ func (p *Prober) work(ctx context.Context, queue workqueue.TypedDelayingInterfac
 		asking, cancel := context.WithTimeout(ctx, pod.Probe.Timeout)
 		err := p.ask(asking, pod.Address, pod.Probe)
 		cancel()
-		// What was broken off says nothing.
+		// A question that was broken off shows nothing.
 		if ctx.Err() == nil {
 			p.hear(ctx, pod, asked, silent, err)
 		}
@@ -178,8 +199,9 @@ func (p *Prober) work(ctx context.Context, queue workqueue.TypedDelayingInterfac
 	return true
 }
 
-// take says whether a pod is to be asked now. It may be queued for longer than it
-// matters, or for what was due before.
+// take reports whether to ask a pod now, and whether the pod is silent, in which case
+// hear must release the silent worker. A pod may be in the queue although it is gone, or
+// for a time at which it is no longer due.
 func (p *Prober) take(pod *pod) (now time.Time, silent, due bool) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -200,7 +222,7 @@ func (p *Prober) take(pod *pod) (now time.Time, silent, due bool) {
 	return now, silent, true
 }
 
-// hear takes in what a pod has answered.
+// hear records the answer of a pod, logs it, and calls changed if that is due.
 func (p *Prober) hear(ctx context.Context, pod *pod, asked time.Time, silent bool, err error) {
 	noticed := time.Now()
 	p.lock.Lock()
@@ -216,27 +238,38 @@ func (p *Prober) hear(ctx context.Context, pod *pod, asked time.Time, silent boo
 		news = p.follow(pod, missed)
 	}
 	state := pod.state()
+	p.recount(was, state)
 	p.lock.Unlock()
 	switch lease := klog.KRef(pod.in.key.Namespace, pod.in.key.Name); {
 	case state != was:
-		klog.FromContext(ctx).V(2).Info("A pod's answers say something else of it now", "lease", lease, "pod", pod.Pod, "address", pod.Address, "state", state, "reason", err)
+		klog.FromContext(ctx).V(2).Info("Probe state changed", "lease", lease, "pod", pod.Pod, "address", pod.Address, "state", state, "reason", err)
 	case err != nil:
-		klog.FromContext(ctx).V(4).Info("A pod has not answered well", "lease", lease, "pod", pod.Pod, "address", pod.Address, "reason", err)
+		klog.FromContext(ctx).V(4).Info("Probe failed", "lease", lease, "pod", pod.Pod, "address", pod.Address, "reason", err)
 	}
 	if news {
 		p.changed(pod.in.key)
 	}
 }
 
-// follow plans what follows from an answer of a pod, and says whether there is any
-// news to tell; missed is what its election's was before.
+// recount counts the suspected pods after one of them has changed its state.
+func (p *Prober) recount(was, is State) {
+	if was == Suspected {
+		p.suspected--
+	}
+	if is == Suspected {
+		p.suspected++
+	}
+}
+
+// follow plans what is due after an answer of a pod, and reports whether the state of
+// any pod of its group has changed. missed is what group.missed was before the answer.
 func (p *Prober) follow(pod *pod, missed time.Time) (news bool) {
-	e := pod.in
-	news = e.news(pod)
-	if !e.missed().Equal(missed) {
-		for _, other := range e.pods {
+	g := pod.in
+	news = g.news(pod)
+	if !g.missed().Equal(missed) {
+		for _, other := range g.pods {
 			p.plan(other)
-			news = e.news(other) || news
+			news = g.news(other) || news
 		}
 	}
 	p.plan(pod)

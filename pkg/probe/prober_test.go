@@ -21,7 +21,7 @@ const ms = time.Millisecond
 
 var web = types.NamespacedName{Namespace: "default", Name: "web"}
 
-// How a pod answers.
+// The ways in which a pod answers.
 var (
 	well     = func(context.Context) error { return after1ms(nil) }
 	badly    = func(context.Context) error { return after1ms(errNo) }
@@ -29,7 +29,7 @@ var (
 	after1ms = func(err error) error { <-time.After(ms); return err }
 )
 
-// probed is a prober in a bubble, the pods that it asks, and what it has told.
+// probed is a prober in a bubble, with the pods that it asks and what it has told.
 type probed struct {
 	*testing.T
 	*Prober
@@ -38,14 +38,14 @@ type probed struct {
 
 	lock  sync.Mutex
 	begun time.Time
-	// pods are how they answer, by address.
+	// pods has how each pod answers, by address.
 	pods map[string]func(context.Context) error
-	// asked has when each was, in milliseconds since the beginning.
+	// asked has when each pod was asked, in milliseconds since the beginning, by address.
 	asked map[string][]int
 	told  []string
 }
 
-// prober runs a test with a prober; Run is for the test to call.
+// prober runs a test with a prober that runs until the test ends.
 func prober(t *testing.T, test func(p *probed)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -65,7 +65,7 @@ func prober(t *testing.T, test func(p *probed)) {
 	})
 }
 
-// changed notes what the states are then.
+// changed records the states at that time.
 func (p *probed) changed(key types.NamespacedName) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -74,26 +74,29 @@ func (p *probed) changed(key types.NamespacedName) {
 		states = append(states, fmt.Sprintf("%s=%s", uid, p.State(key, uid)))
 	}
 	now := fmt.Sprintf("%d %s ", p.now(), key.Name)
-	// Of several at once, in whatever order, the last is what is so then.
+	// Several changes may be told in the same moment, in any order. The last one has the
+	// states that count.
 	if last := len(p.told) - 1; last >= 0 && strings.HasPrefix(p.told[last], now) {
 		p.told = p.told[:last]
 	}
 	p.told = append(p.told, now+strings.Join(states, " "))
 }
 
-// wanted are the pods of an election.
+// wanted returns the pods of an election that are probed, in order.
 func (p *probed) wanted(key types.NamespacedName) []types.UID {
 	p.Prober.lock.Lock()
 	defer p.Prober.lock.Unlock()
-	e, found := p.elections[key]
+	g, found := p.groups[key]
 	if !found {
 		return nil
 	}
-	return slices.Sorted(maps.Keys(e.pods))
+	return slices.Sorted(maps.Keys(g.pods))
 }
 
+// now is the time in milliseconds since the beginning.
 func (p *probed) now() int { return int(time.Since(p.begun).Milliseconds()) }
 
+// answer takes the place of ask: it records the question, and answers as the pod does.
 func (p *probed) answer(ctx context.Context, address string, _ api.Probe) error {
 	p.lock.Lock()
 	p.asked[address] = append(p.asked[address], p.now())
@@ -102,7 +105,7 @@ func (p *probed) answer(ctx context.Context, address string, _ api.Probe) error 
 	return answer(ctx)
 }
 
-// answers is how the pods at the addresses answer from now on.
+// answers sets how the pods at the addresses answer from now on.
 func (p *probed) answers(answer func(context.Context) error, addresses ...string) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -117,29 +120,29 @@ func (p *probed) pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// forget forgets what was asked and told, and begins to count the time.
+// forget forgets what was asked and told, and begins to count the time anew.
 func (p *probed) forget() {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	p.asked, p.told, p.begun = map[string][]int{}, nil, time.Now()
 }
 
-// until is how long it is until a pod of web is asked.
+// until returns how long it is until a pod of web is asked.
 func (p *probed) until(pod types.UID) time.Duration {
 	p.Prober.lock.Lock()
 	defer p.Prober.lock.Unlock()
-	e := p.elections[web]
-	return time.Until(e.due(e.pods[pod]))
+	g := p.groups[web]
+	return time.Until(g.due(g.pods[pod]))
 }
 
-// news is what was told.
+// news returns what was told.
 func (p *probed) news() []string {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	return slices.Clone(p.told)
 }
 
-// all is when each pod was asked, by address.
+// all returns when each pod was asked, by address.
 func (p *probed) all() map[string][]int {
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -150,10 +153,10 @@ func (p *probed) all() map[string][]int {
 	return all
 }
 
-// when is when the pod at an address was asked.
+// when returns when the pod at an address was asked.
 func (p *probed) when(address string) []int { return p.all()[address] }
 
-// gaps are from one question to the pod at an address to the next.
+// gaps returns the times from each question to the pod at an address to the next one.
 func (p *probed) gaps(address string) []int {
 	asked := p.when(address)
 	var gaps []int
@@ -163,7 +166,7 @@ func (p *probed) gaps(address string) []int {
 	return gaps
 }
 
-// want says what the states are to be of the pods a, b, c and so on.
+// want fails the test unless the states of the pods a, b, c and so on are these.
 func (p *probed) want(states ...State) {
 	p.Helper()
 	var got []State
@@ -175,8 +178,8 @@ func (p *probed) want(states ...State) {
 	}
 }
 
-// targets are the pods a, b, c and so on, at addresses of the same name; the first is
-// the master.
+// targets returns targets of these names, with their names as addresses. The first one
+// is the master.
 func targets(names ...string) (targets []Target) {
 	for i, name := range names {
 		targets = append(targets, Target{Pod: types.UID(name), Address: name, Probe: probeTCP, Master: i == 0})
@@ -184,7 +187,7 @@ func targets(names ...string) (targets []Target) {
 	return targets
 }
 
-// probing is a prober whose pods a, the master, b and c answer.
+// probing runs a test with a prober whose pods answer: a, which is the master, b and c.
 func probing(t *testing.T, test func(p *probed)) {
 	t.Helper()
 	prober(t, func(p *probed) {
@@ -192,7 +195,7 @@ func probing(t *testing.T, test func(p *probed)) {
 		p.Want(web, targets("a", "b", "c"))
 		p.pass(5 * time.Second)
 		p.want(Answering, Answering, Answering)
-		// The master is asked in a millisecond, and the others not before its timeout.
+		// The master is asked in a millisecond, and the standbys only after its timeout.
 		for until := p.until("a"); ; until = p.until("a") {
 			if until == ms && min(p.until("b"), p.until("c")) > 250*ms {
 				break
@@ -225,7 +228,8 @@ func TestRhythm(t *testing.T) {
 	})
 }
 
-// A master that takes longer than the interval is asked when that has ended.
+// A master whose answer takes longer than the interval is asked again once the answer, or
+// the timeout, has come.
 func TestRhythmOfASlowMaster(t *testing.T) {
 	prober(t, func(p *probed) {
 		slow := targets("a")
@@ -241,7 +245,7 @@ func TestRhythmOfASlowMaster(t *testing.T) {
 	})
 }
 
-// Run returns when all questions have ended; what was broken off says nothing.
+// Run returns when all questions have ended. A question that was broken off shows nothing.
 func TestRunEnds(t *testing.T) {
 	probing(t, func(p *probed) {
 		ended := 0
@@ -255,11 +259,11 @@ func TestRunEnds(t *testing.T) {
 		p.cancel()
 		<-p.done
 		if p.now() != 101 || ended != 1 {
-			t.Errorf("it ended after %d ms with %d questions, want 101 and 1", p.now(), ended)
+			t.Errorf("Run ended after %d ms with %d questions, want 101 and 1", p.now(), ended)
 		}
 		p.want(Answering, Answering, Answering)
 		if err := p.Err(web, "a"); err != nil {
-			t.Errorf("it fails because of %v", err)
+			t.Errorf("a fails because of %v", err)
 		}
 		p.forget()
 		p.Want(web, targets("a", "b", "c", "d"))
@@ -270,7 +274,7 @@ func TestRunEnds(t *testing.T) {
 	})
 }
 
-// A process that was suspended blames nobody for it.
+// A process that was suspended blames no pod for it.
 func TestSuspended(t *testing.T) {
 	probing(t, func(p *probed) {
 		p.answers(func(ctx context.Context) error {

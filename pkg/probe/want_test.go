@@ -12,7 +12,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
-// What is wanted again changes nothing, and asks nobody sooner.
+// To want the same pods again changes nothing, and no pod is asked sooner.
 func TestWantAgain(t *testing.T) {
 	probing(t, func(p *probed) {
 		for range 60 {
@@ -26,15 +26,15 @@ func TestWantAgain(t *testing.T) {
 	})
 }
 
-// A pod that is another than before has not answered yet.
+// A pod whose address or probe has changed is Unknown until it answers.
 func TestWantAnother(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*Target)
-		// asked is where it is asked from then on.
+		// asked is the address at which the pod is asked from then on.
 		asked string
 	}{
-		"it has another address": {func(b *Target) { b.Address = "d" }, "d"},
-		"it has another probe":   {func(b *Target) { b.Probe.Path = "/" }, "b"},
+		"the pod has another address": {func(b *Target) { b.Address = "d" }, "d"},
+		"the pod has another probe":   {func(b *Target) { b.Probe.Path = "/" }, "b"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			probing(t, func(p *probed) {
@@ -60,7 +60,7 @@ func TestWantAnother(t *testing.T) {
 	}
 }
 
-// The answer of what is gone meanwhile is dropped.
+// The answer to a question is dropped if the target is gone by then.
 func TestGoneWhileBeingAsked(t *testing.T) {
 	probing(t, func(p *probed) {
 		p.answers(hang, "a")
@@ -71,12 +71,12 @@ func TestGoneWhileBeingAsked(t *testing.T) {
 		p.Want(web, moved)
 		p.pass(101 * ms)
 		if err := p.Err(web, "a"); err != nil {
-			t.Errorf("it fails because of %v, which another did", err)
+			t.Errorf("a fails because of %v, which was another address's failure", err)
 		}
 	})
 }
 
-// Nobody is told of one that answers when it is gone.
+// The answer of a pod that is gone is not told, and the pod is not asked again.
 func TestGoneBeforeItAnswers(t *testing.T) {
 	probing(t, func(p *probed) {
 		p.answers(func(context.Context) error { <-time.After(150 * ms); return nil }, "d")
@@ -92,7 +92,7 @@ func TestGoneBeforeItAnswers(t *testing.T) {
 	})
 }
 
-// Nothing is left of pods that nobody wants.
+// Nothing is left of pods that are no longer wanted.
 func TestWantNone(t *testing.T) {
 	probing(t, func(p *probed) {
 		db := types.NamespacedName{Namespace: "default", Name: "db"}
@@ -103,8 +103,8 @@ func TestWantNone(t *testing.T) {
 		}
 		p.Want(web, nil)
 		p.want(Unknown, Unknown)
-		if err := p.Err(web, "a"); err != nil || len(p.elections) > 0 || len(p.news()) > 0 {
-			t.Errorf("an error %v, %d elections, and told of %v: want none", err, len(p.elections), p.news())
+		if err := p.Err(web, "a"); err != nil || len(p.groups) > 0 || len(p.news()) > 0 {
+			t.Errorf("an error %v, %d elections, and told of %v: want none", err, len(p.groups), p.news())
 		}
 		p.pass(ms)
 		p.forget()
@@ -115,20 +115,20 @@ func TestWantNone(t *testing.T) {
 	})
 }
 
-// A pod without an address or a probe is not asked: the empty address is this host's.
+// A pod without an address or a probe is not asked. The empty address is this machine's.
 func TestWantWhatCannotBeAsked(t *testing.T) {
 	prober(t, func(p *probed) {
 		bad := targets("", "b")
 		bad[1].Probe = api.Probe{}
 		p.Want(web, bad)
 		p.pass(time.Second)
-		if len(p.all()) > 0 || len(p.elections) > 0 {
-			t.Errorf("asked %v of %d elections", p.all(), len(p.elections))
+		if len(p.all()) > 0 || len(p.groups) > 0 {
+			t.Errorf("asked %v of %d elections", p.all(), len(p.groups))
 		}
 	})
 }
 
-// What is wanted before Run is asked from then on.
+// Pods that are wanted before Run are asked from Run on.
 func TestWantBeforeRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(func(types.NamespacedName) {})
@@ -136,7 +136,7 @@ func TestWantBeforeRun(t *testing.T) {
 		p.Want(web, targets("a"))
 		<-time.After(time.Second)
 		if got := p.State(web, "a"); got != Unknown {
-			t.Errorf("it is %s before Run", got)
+			t.Errorf("a is %q before Run", got)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -146,9 +146,75 @@ func TestWantBeforeRun(t *testing.T) {
 		}()
 		synctest.Wait()
 		if got := p.State(web, "a"); got != Answering {
-			t.Errorf("it is %q, want Answering", got)
+			t.Errorf("a is %q, want Answering", got)
 		}
 		cancel()
 		<-done
 	})
+}
+
+// States has every pod of an election but the Unknown ones.
+func TestStates(t *testing.T) {
+	probing(t, func(p *probed) {
+		if got := p.States(types.NamespacedName{Namespace: "default", Name: "db"}); got != nil {
+			t.Errorf("an election that is not probed has the states %v, want nil", got)
+		}
+		p.answers(hang, "a")
+		p.answers(badly, "c")
+		p.pass(201 * ms)
+		states := func(want map[types.UID]State) {
+			t.Helper()
+			if diff := cmp.Diff(want, p.States(web)); diff != "" {
+				t.Errorf("states after %d ms (-want +got): %s", p.now(), diff)
+			}
+		}
+		states(map[types.UID]State{"a": Answering})
+		p.pass(201 * ms)
+		states(map[types.UID]State{"a": Suspected, "b": Answering, "c": Suspected})
+		p.Want(web, targets("d"))
+		states(map[types.UID]State{})
+	})
+}
+
+// Suspected counts the pods of all elections, whatever ends their suspicion.
+func TestSuspectedPodsAreCounted(t *testing.T) {
+	db := types.NamespacedName{Namespace: "default", Name: "db"}
+	for name, test := range map[string]struct {
+		then func(p *probed)
+		want int
+	}{
+		"pods of two elections are counted":              {func(*probed) {}, 3},
+		"a pod that goes on failing is counted once":     {func(p *probed) { p.pass(10 * time.Second) }, 3},
+		"a master that answers again is not counted":     {func(p *probed) { p.answers(well, "a") }, 2},
+		"a standby that answers again is not counted":    {func(p *probed) { p.answers(well, "c") }, 2},
+		"a pod that is gone is not counted":              {func(p *probed) { p.Want(web, targets("a", "b")) }, 2},
+		"a pod with another address is not counted":      {func(p *probed) { p.Want(db, readdressed("d", "e")) }, 2},
+		"a pod that becomes the master is not counted":   {func(p *probed) { p.Want(web, targets("c", "b", "a")) }, 2},
+		"the pods of an election that ends do not count": {func(p *probed) { p.Want(web, nil) }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			probing(t, func(p *probed) {
+				p.answers(well, "d", "e")
+				p.Want(db, targets("d"))
+				p.pass(time.Second)
+				p.answers(badly, "a", "c", "d")
+				p.pass(2 * time.Second)
+				if got := p.Suspected(); got != 3 {
+					t.Fatalf("%d pods are suspected before, want 3", got)
+				}
+				test.then(p)
+				p.pass(4 * time.Second)
+				if got := p.Suspected(); got != test.want {
+					t.Errorf("%d pods are suspected, want %d", got, test.want)
+				}
+			})
+		})
+	}
+}
+
+// readdressed returns a target of a name that has moved to an address.
+func readdressed(name, address string) []Target {
+	moved := targets(name)
+	moved[0].Address = address
+	return moved
 }

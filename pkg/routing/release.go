@@ -1,45 +1,112 @@
 package routing
 
 import (
+	"maps"
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
-// MarkedService says whether the controller has written to the Service.
-func MarkedService(service *corev1.Service) bool {
-	_, stamped := service.Annotations[api.AnnotationLeaseTransitions]
-	return stamped
+// Leftovers are the objects of a namespace. Release looks in them for what elections have
+// left behind that no Service asks for now.
+type Leftovers struct {
+	Services []*corev1.Service
+	// Pods must not have been read later than Services: then a mark on a pod was made for a
+	// Service that is among them.
+	Pods []*corev1.Pod
+	// Slices are the controller's own EndpointSlices, and those of Kubernetes' controller of
+	// the same Services.
+	Slices []*discoveryv1.EndpointSlice
 }
 
-// ReleaseService takes away what the controller wrote to a Service. A key that
-// a user put into the selector beforehand, of a Service never written to, stays.
+// Annotated returns the Services that take part in an election.
+func (l Leftovers) Annotated() []*corev1.Service {
+	return slices.DeleteFunc(slices.Clone(l.Services), func(s *corev1.Service) bool { return !api.Annotated(s) })
+}
+
+// Release returns what must be taken away, in steps, each of which must succeed before the
+// next: marks from Services that are no longer annotated, marks from pods that no
+// annotated Service selects, and then the controller's own EndpointSlices of Services that
+// are no longer annotated or no longer there. It reports whether some slices must wait,
+// because Kubernetes' controller does not yet list a pod of their Service.
+func Release(l Leftovers) (steps [][]Change, waits bool) {
+	var services, pods, own []Change
+	annotated := l.Annotated()
+	for _, s := range l.Services {
+		if c := ReleaseService(s); !api.Annotated(s) && !c.Empty() {
+			services = append(services, c)
+		}
+	}
+	for _, pod := range l.Pods {
+		if c := ReleasePod(pod); !c.Empty() && observation.OldestSelecting(annotated, pod) == nil {
+			pods = append(pods, c)
+		}
+	}
+	for _, s := range l.Slices {
+		switch i := slices.IndexFunc(l.Services, func(service *corev1.Service) bool { return service.Name == observation.ServiceOf(s).Name }); {
+		case !observation.Own(s), i >= 0 && api.Annotated(l.Services[i]):
+		case i >= 0 && l.needs(l.Services[i]):
+			waits = true
+		default:
+			own = append(own, DeleteSlice(s))
+		}
+	}
+	// While a Service selects the master's identity label, the master keeps it.
+	return [][]Change{services, pods, own}, waits
+}
+
+// needs reports whether a Service that has opted out needs the controller's own slices:
+// it will have pods to serve it, but Kubernetes' controller does not list one yet.
+func (l Leftovers) needs(service *corev1.Service) bool {
+	own := maps.Clone(service.Spec.Selector)
+	for key := range ReleaseService(service).Selector {
+		delete(own, key)
+	}
+	selector := labels.SelectorFromSet(own)
+	serves := func(pod *corev1.Pod) bool {
+		return pod.DeletionTimestamp == nil && observation.Ready(pod) && selector.Matches(labels.Set(pod.Labels))
+	}
+	if service.Spec.Type == corev1.ServiceTypeExternalName || len(own) == 0 || !slices.ContainsFunc(l.Pods, serves) {
+		return false
+	}
+	builtIn := slices.DeleteFunc(slices.Clone(l.Slices), func(s *discoveryv1.EndpointSlice) bool {
+		return observation.Own(s) || observation.ServiceOf(s).Name != service.Name
+	})
+	for _, ready := range observation.Listed(builtIn) {
+		if ready {
+			return false
+		}
+	}
+	return true
+}
+
+// ReleaseService takes away what the controller wrote to a Service. From a Service that
+// the controller has never written to it takes nothing: the key in its selector is a
+// user's.
 func ReleaseService(service *corev1.Service) Change {
-	p := changeOf(KindService, service)
-	if MarkedService(service) {
-		unset(p.Selector, service.Spec.Selector, api.LabelPodUID)
-		unset(p.Selector, service.Spec.Selector, api.LabelRouting)
-		unset(p.Annotations, service.Annotations, api.AnnotationLeaseTransitions)
+	c := changeOf(KindService, service)
+	if observation.MarkedService(service) {
+		unset(c.Selector, service.Spec.Selector, api.LabelPodUID)
+		unset(c.Selector, service.Spec.Selector, api.LabelRouting)
+		unset(c.Annotations, service.Annotations, api.AnnotationLeaseTransitions)
 	}
-	return p
+	return c
 }
 
-// MarkedPod says whether the controller has written to the pod. The
-// predecessor's mark, a designation alone, does not count.
-func MarkedPod(pod *corev1.Pod) bool {
-	_, stamped := pod.Annotations[api.AnnotationLeaseTransitions]
-	_, identified := pod.Labels[api.LabelPodUID]
-	return stamped || identified
-}
-
-// ReleasePod takes away what the controller wrote to a pod.
+// ReleasePod takes away what the controller wrote to a pod. A designation without a stamp
+// stays: the predecessor wrote it, or a user.
 func ReleasePod(pod *corev1.Pod) Change {
-	p := changeOf(KindPod, pod)
-	unset(p.Labels, pod.Labels, api.LabelPodUID)
+	c := changeOf(KindPod, pod)
+	unset(c.Labels, pod.Labels, api.LabelPodUID)
 	if _, stamped := pod.Annotations[api.AnnotationLeaseTransitions]; stamped {
-		unset(p.Labels, pod.Labels, api.LabelDesignation)
-		unset(p.Annotations, pod.Annotations, api.AnnotationLeaseTransitions)
-		unsetDeletionCost(p, pod)
+		unset(c.Labels, pod.Labels, api.LabelDesignation)
+		unset(c.Annotations, pod.Annotations, api.AnnotationLeaseTransitions)
+		unsetDeletionCost(c, pod)
 	}
-	return p
+	return c
 }

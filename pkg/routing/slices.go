@@ -3,59 +3,125 @@ package routing
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/endpoints"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
-// With routing by EndpointSlice the controller writes the Service's slices itself,
-// one for each address family with the master as its only endpoint.
+// With routing by EndpointSlice the controller writes the Service's slices itself: one
+// for each address family, with the master as its only endpoint.
 
-// sliceChanges adds what makes the member's own slices list the holder, nil if
-// there is no such pod; or removes them if they are not needed. It says
-// whether that has to wait until Kubernetes' controller lists nobody else any more;
-// nor must labels move until then, which that one may still go by.
-func sliceChanges(a Assignment, m Member, holder *Pod, add func(Phase, Change)) (waits bool) {
-	published := !Detached(m.Service)
-	leaves := m.Settings.Routing != api.RoutingEndpointSlice
-	own := Listed(m.Slices)
+// sliceStep is what must be done with a member's own slices.
+type sliceStep int
+
+const (
+	// publishSlices makes them list the holder, and creates those that are missing.
+	publishSlices sliceStep = iota
+	// keepSlices makes those that exist list the holder, and creates none.
+	keepSlices
+	// reserveSlices makes them list no pod, before all else, and creates those that are
+	// missing.
+	reserveSlices
+	// withdrawSlices deletes them before all else: they list a pod other than the holder,
+	// and Kubernetes' controller may be about to list the holder.
+	withdrawSlices
+	// retireSlices deletes them once traffic follows without them.
+	retireSlices
+	// awaitKubernetes leaves them until Kubernetes' controller lists no pod but the holder.
+	awaitKubernetes
+)
+
+// sliceStepOf classifies the member by what must be done with its own slices; the holder
+// is nil if it is not a candidate.
+func sliceStepOf(a Assignment, m member, holder *observation.Pod) sliceStep {
+	own := observation.Listed(m.Slices)
 	_, listed := own[a.HolderUID]
 	another := anotherThan(a.HolderUID, own)
-	switch {
-	case published && !leaves && m.by != api.RoutingEndpointSlice && (!listed || another):
-		// A slice that lists nobody: with it no replica that has looked before this
-		// can make one for the holder before, beside what is routed to from now on.
-		m.publish(ownSlices(a, m, nil, true), true, func(_ Phase, c Change) { add(PhaseCorrect, c) })
-	case another && (published || m.by != api.RoutingEndpointSlice && m.handing()):
-		// Kubernetes' controller must not list the holder before this.
+	exact := listed && !another
+	switch stateOf(m) {
+	case reserving:
+		if exact {
+			return keepSlices
+		}
+		return reserveSlices
+	case joining:
+		switch {
+		case another:
+			return withdrawSlices
+		case !listed && listsAnother(m.Member, a.HolderUID):
+			return awaitKubernetes
+		}
+		return publishSlices
+	case detaching, byController:
+		if !exact && listsAnother(m.Member, a.HolderUID) {
+			return awaitKubernetes
+		}
+		return publishSlices
+	case leaving:
+		kubernetesFollowed := m.inForce != api.RoutingEndpointSlice
+		switch {
+		case another && kubernetesFollowed && m.transitional():
+			return withdrawSlices
+		case !exact && listsAnother(m.Member, a.HolderUID):
+			return awaitKubernetes
+		case kubernetesFollowed:
+			return keepSlices
+		}
+		return publishSlices
+	case returning:
+		switch {
+		case another:
+			return withdrawSlices
+		case !listed || m.replaced(a, holder):
+			return retireSlices
+		}
+		return keepSlices
+	}
+	return retireSlices
+}
+
+// sliceChanges adds the changes that make the member's own slices list the holder (nil
+// if it is not a candidate), or that delete slices that are no longer needed. It reports
+// whether the caller must wait until Kubernetes' controller lists no other pod. Until
+// then labels must not move either: that controller may still select by them.
+func sliceChanges(a Assignment, m member, holder *observation.Pod, zone string, add func(Phase, Change)) (waits bool) {
+	switch sliceStepOf(a, m, holder) {
+	case reserveSlices:
+		m.publish(ownSlices(a, m, nil, "", true), true, func(_ Phase, c Change) { add(PhaseCorrect, c) })
+	case withdrawSlices:
 		m.remove(PhaseCorrect, add)
-	case published && leaves && (!listed || m.handedOver(a, holder)):
+	case retireSlices:
 		m.remove(PhaseDetach, add)
-	case (!listed || another) && m.listsAnother(a.HolderUID):
+	case awaitKubernetes:
 		return true
-	default:
-		handing := published || m.by != api.RoutingEndpointSlice || len(m.Listed) > 0 && !m.Settings.Selectorless
-		m.publish(ownSlices(a, m, holder, handing), m.by == api.RoutingEndpointSlice, add)
+	case keepSlices:
+		m.publish(ownSlices(a, m, holder, zone, true), false, add)
+	case publishSlices:
+		// Kubernetes' controller may list a pod beside them.
+		transitional := !observation.Detached(m.Service) || len(m.Listed) > 0 && !m.Settings.Selectorless
+		m.publish(ownSlices(a, m, holder, zone, transitional), true, add)
 	}
 	return false
 }
 
-func (m Member) remove(phase Phase, add func(Phase, Change)) {
+func (m member) remove(phase Phase, add func(Phase, Change)) {
 	for _, s := range m.Slices {
-		add(phase, changeOf(KindEndpointSlice, s))
+		add(phase, DeleteSlice(s))
 	}
 }
 
-// publish makes the member's own slices those that are wanted, of which it creates
-// what is not there only if it may.
-func (m Member) publish(wanted []*discoveryv1.EndpointSlice, create bool, add func(Phase, Change)) {
+// DeleteSlice returns the change that deletes one of the controller's own slices.
+func DeleteSlice(s *discoveryv1.EndpointSlice) Change { return changeOf(KindEndpointSlice, s) }
+
+// publish makes the member's own slices those that are wanted. It creates missing ones
+// only with create.
+func (m member) publish(wanted []*discoveryv1.EndpointSlice, create bool, add func(Phase, Change)) {
 	named := func(all []*discoveryv1.EndpointSlice, name string) *discoveryv1.EndpointSlice {
 		if i := slices.IndexFunc(all, func(s *discoveryv1.EndpointSlice) bool { return s.Name == name }); i >= 0 {
 			return all[i]
@@ -64,7 +130,7 @@ func (m Member) publish(wanted []*discoveryv1.EndpointSlice, create bool, add fu
 	}
 	for _, s := range m.Slices {
 		if named(wanted, s.Name) == nil {
-			add(PhaseCorrect, changeOf(KindEndpointSlice, s))
+			add(PhaseCorrect, DeleteSlice(s))
 		}
 	}
 	for _, want := range wanted {
@@ -78,8 +144,9 @@ func (m Member) publish(wanted []*discoveryv1.EndpointSlice, create bool, add fu
 	}
 }
 
-// update makes a slice the one that is wanted. That it is no longer handing over can
-// be said later than all else.
+// update returns the change that makes a slice the wanted one, and its phase. What others
+// have added to the slice's annotations stays. If the slice differs only in that it no
+// longer is transitional, the change can come last.
 func update(have, want *discoveryv1.EndpointSlice) (Phase, Change) {
 	now := have.DeepCopy()
 	now.Labels, now.OwnerReferences = want.Labels, want.OwnerReferences
@@ -89,7 +156,7 @@ func update(have, want *discoveryv1.EndpointSlice) (Phase, Change) {
 	}
 	maps.Copy(now.Annotations, want.Annotations)
 	phase := PhaseRoute
-	if handing(have) && !handing(want) {
+	if observation.Transitional(have) && !observation.Transitional(want) {
 		if apiequality.Semantic.DeepEqual(have, now) {
 			phase = PhaseTidy
 		}
@@ -107,30 +174,26 @@ func sliceChange(s *discoveryv1.EndpointSlice) Change {
 	return c
 }
 
-// SliceName is the name of a Service's own slice. It is the same for every master
-// and every replica, so that an address family cannot have two.
-func SliceName(service string, family discoveryv1.AddressType) string {
-	return service + "-master-" + strings.ToLower(string(family))
-}
-
-// ownSlices are those of the member while the pod is its master, without an
-// endpoint while there is none: they say in which epoch also of a Service that
-// nothing is written to. The pod owns them, so that its endpoint goes with it while
-// no controller runs.
-func ownSlices(a Assignment, m Member, holder *Pod, handing bool) []*discoveryv1.EndpointSlice {
+// ownSlices returns the slices that the member must have while the pod is its master; nil
+// stands for no master, and then they have no endpoint. They exist all the same: their
+// stamp tells the epoch of a Service that is never patched. The pod owns its slices, so
+// that the garbage collector removes its endpoint with it even if no controller runs.
+func ownSlices(a Assignment, m member, holder *observation.Pod, zone string, transitional bool) []*discoveryv1.EndpointSlice {
 	owner := metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: m.Name, UID: m.UID}
 	var pod *corev1.Pod
-	var zone string
 	if holder != nil {
 		owner.Kind, owner.Name, owner.UID = "Pod", holder.Name, holder.UID
-		pod, zone = holder.Pod, holder.Zone
+		pod = holder.Pod
+		if known := m.zoneOf(holder); known != "" {
+			zone = known
+		}
 	}
 	made := endpoints.Slices(m.Service, pod, zone)
 	for _, s := range made {
-		s.Name = SliceName(m.Name, s.AddressType)
+		s.Name = observation.SliceName(m.Name, s.AddressType)
 		s.Labels[discoveryv1.LabelManagedBy] = api.SliceManagedBy
 		s.Annotations = map[string]string{api.AnnotationLeaseTransitions: formatEpoch(a.Epoch)}
-		if handing {
+		if transitional {
 			s.Annotations[api.AnnotationRouting] = string(m.Settings.Routing)
 		}
 		s.OwnerReferences = []metav1.OwnerReference{owner}
@@ -138,11 +201,15 @@ func ownSlices(a Assignment, m Member, holder *Pod, handing bool) []*discoveryv1
 	return made
 }
 
-// endpointOf is the pod that one of the slices lists.
-func endpointOf(s *discoveryv1.EndpointSlice) types.UID {
-	for _, e := range s.Endpoints {
-		if e.TargetRef != nil {
-			return e.TargetRef.UID
+// zoneOf returns the zone that the member's own slices have for the holder on its node;
+// empty if they have none. That zone is kept. Replicas that remember different zones of a
+// node would otherwise rewrite the slice in turns.
+func (m member) zoneOf(holder *observation.Pod) string {
+	for _, s := range m.Slices {
+		for _, e := range s.Endpoints {
+			if e.TargetRef != nil && e.TargetRef.UID == holder.UID && e.NodeName != nil && *e.NodeName == holder.Spec.NodeName && e.Zone != nil {
+				return *e.Zone
+			}
 		}
 	}
 	return ""

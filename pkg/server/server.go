@@ -1,5 +1,5 @@
-// Package server answers what Kubernetes and Prometheus ask of the program:
-// /livez, /readyz and /metrics.
+// Package server answers the requests of Kubernetes and Prometheus to the program: /livez,
+// /readyz and /metrics.
 package server
 
 import (
@@ -13,10 +13,12 @@ import (
 	"k8s.io/component-base/metrics/legacyregistry"
 )
 
-// Check returns nil while all is well, and otherwise what is not.
+// Check returns nil while all is well, and otherwise an error that tells what is not. It
+// is called at each request, from any goroutine.
 type Check func() error
 
-// Handler serves the checks and the metrics of legacyregistry.
+// Handler serves live at /livez, ready at /readyz and the metrics of legacyregistry at
+// /metrics. A check that fails is answered with 503 and its error.
 func Handler(live, ready Check) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /livez", checked(live))
@@ -25,6 +27,7 @@ func Handler(live, ready Check) http.Handler {
 	return mux
 }
 
+// checked serves "ok", or the error of the check.
 func checked(check Check) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if err := check(); err != nil {
@@ -35,13 +38,15 @@ func checked(check Check) http.Handler {
 	})
 }
 
-// Serve serves on the listener until ctx is done.
+// Serve serves on the listener until ctx is done, and closes it. It returns an error only
+// if serving ends earlier. It does not wait for requests that are under way, which may be
+// answered within another second, unless the process ends before.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 90 * time.Second}
 	stopped := context.AfterFunc(ctx, func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		// What is still being answered after that is cut off with the process.
+		// The end of the process cuts off requests that are not answered by then.
 		_ = server.Shutdown(closing)
 	})
 	defer stopped()

@@ -31,14 +31,14 @@ func TestHandler(t *testing.T) {
 		status       int
 		body         string
 	}{
-		"alive":                        {fine, stuck, "GET", "/livez", 200, "ok\n"},
-		"not alive, and why":           {stuck, fine, "GET", "/livez", 503, "the sync of default/web has taken 1m5s so far\n"},
-		"ready":                        {stuck, fine, "GET", "/readyz", 200, "ok\n"},
-		"not ready, and why":           {fine, stuck, "GET", "/readyz", 503, "the sync of default/web has taken 1m5s so far\n"},
-		"the start page is nobody's":   {fine, fine, "GET", "/", 404, "404 page not found\n"},
-		"nothing below the checks":     {fine, fine, "GET", "/livez/ping", 404, "404 page not found\n"},
-		"nothing is to be posted":      {fine, fine, "POST", "/readyz", 405, "Method Not Allowed\n"},
-		"metrics are not to be posted": {fine, fine, "POST", "/metrics", 405, "Method Not Allowed\n"},
+		"a check that is fine makes the program alive":                    {fine, stuck, "GET", "/livez", 200, "ok\n"},
+		"a check that fails makes the program not alive, and is answered": {stuck, fine, "GET", "/livez", 503, "the sync of default/web has taken 1m5s so far\n"},
+		"a check that is fine makes the program ready":                    {stuck, fine, "GET", "/readyz", 200, "ok\n"},
+		"a check that fails makes the program not ready, and is answered": {fine, stuck, "GET", "/readyz", 503, "the sync of default/web has taken 1m5s so far\n"},
+		"there is no start page":                                          {fine, fine, "GET", "/", 404, "404 page not found\n"},
+		"there is no page below the checks":                               {fine, fine, "GET", "/livez/ping", 404, "404 page not found\n"},
+		"a check cannot be posted":                                        {fine, fine, "POST", "/readyz", 405, "Method Not Allowed\n"},
+		"metrics cannot be posted":                                        {fine, fine, "POST", "/metrics", 405, "Method Not Allowed\n"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestHandlerAsksEachTime(t *testing.T) {
 
 func TestHandlerMetrics(t *testing.T) {
 	status, body := get(t, Handler(fine, fine), "GET", "/metrics")
-	// The legacy registry has the Go runtime's by itself.
+	// The legacy registry always has the metrics of the Go runtime.
 	if status != 200 || !strings.Contains(body, "\ngo_goroutines ") {
 		t.Errorf("answer %d:\n%s", status, body)
 	}
@@ -121,7 +121,7 @@ func TestServeAnswersWhatItHasBegun(t *testing.T) {
 		go func() {
 			err := Serve(ctx, listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				cancel()
-				// Time in the bubble: the end has come meanwhile.
+				// Time passes only once everything else is blocked, so the end has come by then.
 				time.Sleep(500 * time.Millisecond)
 				fmt.Fprint(w, "here")
 			}))
@@ -136,12 +136,12 @@ func TestServeAnswersWhatItHasBegun(t *testing.T) {
 		if answer, err := io.ReadAll(client); err != nil || !strings.HasSuffix(string(answer), "\r\n\r\nhere") {
 			t.Errorf("answer %q, error %v", answer, err)
 		}
-		// No answer is waited for longer.
+		// The shutdown waits no longer than this for answers.
 		time.Sleep(time.Second)
 	})
 }
 
-// pipes is a listener within the process, as a bubble needs it.
+// pipes is a listener within the process, which a bubble needs.
 type pipes struct {
 	connected chan net.Conn
 	closed    chan struct{}

@@ -1,0 +1,156 @@
+package controller
+
+import (
+	"fmt"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	coordinationinformers "k8s.io/client-go/informers/coordination/v1"
+	coreinformers "k8s.io/client-go/informers/core/v1"
+	discoveryinformers "k8s.io/client-go/informers/discovery/v1"
+	"k8s.io/client-go/informers/internalinterfaces"
+	"k8s.io/client-go/tools/cache"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/observation"
+)
+
+// Indexes of the annotated Services.
+const (
+	// byLease files them under the key of their election's Lease.
+	byLease = "lease"
+	// byNamespace files them under their namespace.
+	byNamespace = "annotated"
+)
+
+// addInformers watches, in the namespaces, all Services (an API server cannot select by
+// annotation), the controller's Leases, and all EndpointSlices but Kubernetes' own; and
+// the cordoned nodes.
+func (c *Controller) addInformers(namespaces []string) (err error) {
+	if len(namespaces) == 0 {
+		namespaces = []string{metav1.NamespaceAll}
+	}
+	c.services, c.leases, c.slices = scoped[*corev1.Service]{}, scoped[*coordinationv1.Lease]{}, scoped[*discoveryv1.EndpointSlice]{}
+	for _, namespace := range namespaces {
+		services := coreinformers.NewTypedServiceInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{Indexers: serviceIndexers})
+		if c.services[namespace], err = newStore(services, trimService, c.serviceHandler()); err != nil {
+			return fmt.Errorf("watching Services: %w", err)
+		}
+		leases := coordinationinformers.NewTypedLeaseInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{
+			TweakListOptions: func(o *metav1.ListOptions) {
+				o.LabelSelector = labels.SelectorFromSet(labels.Set{api.LabelManagedBy: api.ManagedBy}).String()
+			},
+		})
+		if c.leases[namespace], err = newStore(leases, trimLease, c.leaseHandler()); err != nil {
+			return fmt.Errorf("watching Leases: %w", err)
+		}
+		endpointSlices := discoveryinformers.NewTypedEndpointSliceInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{
+			Indexers:         sliceIndexers,
+			TweakListOptions: func(o *metav1.ListOptions) { o.LabelSelector = observation.NotBuiltIn },
+		})
+		if c.slices[namespace], err = newStore(endpointSlices, trimSlice, c.sliceHandler()); err != nil {
+			return fmt.Errorf("watching EndpointSlices: %w", err)
+		}
+	}
+	nodes := coreinformers.NewTypedNodeInformerWithOptions(c.client, internalinterfaces.InformerOptions{
+		TweakListOptions: func(o *metav1.ListOptions) {
+			o.FieldSelector = fields.OneTermEqualSelector("spec.unschedulable", "true").String()
+		},
+	})
+	if c.nodes, err = newStore(nodes, trimNode, c.nodeHandler()); err != nil {
+		return fmt.Errorf("watching Nodes: %w", err)
+	}
+	return nil
+}
+
+// informers returns the informers that run as long as the controller does.
+func (c *Controller) informers() []cache.SharedIndexInformer {
+	all := []cache.SharedIndexInformer{c.nodes.informer}
+	for _, s := range c.services {
+		all = append(all, s.informer)
+	}
+	for _, s := range c.leases {
+		all = append(all, s.informer)
+	}
+	for _, s := range c.slices {
+		all = append(all, s.informer)
+	}
+	return all
+}
+
+var serviceIndexers = cache.TypedIndexersToIndexers(cache.TypedIndexers[*corev1.Service]{
+	byLease: func(s *corev1.Service) ([]string, error) {
+		if !api.Annotated(s) {
+			return nil, nil
+		}
+		return []string{observation.LeaseKey(s).String()}, nil
+	},
+	byNamespace: func(s *corev1.Service) ([]string, error) {
+		if !api.Annotated(s) {
+			return nil, nil
+		}
+		return []string{s.Namespace}, nil
+	},
+})
+
+func (c *Controller) annotatedServices(namespace string) []*corev1.Service {
+	return c.services.in(namespace).by(byNamespace, namespace)
+}
+
+// The trim functions drop what the controller does not read, to save memory.
+
+func trimService(s *corev1.Service) {
+	if !api.Annotated(s) && !observation.MarkedService(s) {
+		s.ObjectMeta = metav1.ObjectMeta{Namespace: s.Namespace, Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion}
+		s.Spec = corev1.ServiceSpec{}
+	}
+	s.Status = corev1.ServiceStatus{}
+}
+
+func trimLease(l *coordinationv1.Lease) { l.ManagedFields = nil }
+
+func trimNode(n *corev1.Node) {
+	n.ManagedFields, n.Labels, n.Annotations = nil, nil, nil
+	n.Spec = corev1.NodeSpec{Unschedulable: n.Spec.Unschedulable}
+	n.Status = corev1.NodeStatus{}
+}
+
+func trimPod(p *corev1.Pod) {
+	p.ManagedFields, p.OwnerReferences = nil, nil
+	p.Spec = corev1.PodSpec{
+		NodeName: p.Spec.NodeName, Hostname: p.Spec.Hostname, Subdomain: p.Spec.Subdomain,
+		Containers: portsOnly(p.Spec.Containers), InitContainers: portsOnly(p.Spec.InitContainers),
+	}
+	p.Status = corev1.PodStatus{Phase: p.Status.Phase, Conditions: p.Status.Conditions, PodIP: p.Status.PodIP, PodIPs: p.Status.PodIPs}
+}
+
+// portsOnly keeps what the named port of a Service is resolved by.
+func portsOnly(containers []corev1.Container) (kept []corev1.Container) {
+	for _, c := range containers {
+		if len(c.Ports) > 0 {
+			kept = append(kept, corev1.Container{Name: c.Name, Ports: c.Ports, RestartPolicy: c.RestartPolicy})
+		}
+	}
+	return kept
+}
+
+func trimSlice(s *discoveryv1.EndpointSlice) { s.ManagedFields = nil }
+
+// byService is the index of EndpointSlices by their Service.
+const byService = "service"
+
+var sliceIndexers = cache.TypedIndexersToIndexers(cache.TypedIndexers[*discoveryv1.EndpointSlice]{
+	byService: func(s *discoveryv1.EndpointSlice) ([]string, error) {
+		return []string{observation.ServiceOf(s).String()}, nil
+	},
+	byNamespace: func(s *discoveryv1.EndpointSlice) ([]string, error) {
+		if !observation.Own(s) {
+			return nil, nil
+		}
+		return []string{s.Namespace}, nil
+	},
+})

@@ -1,0 +1,147 @@
+package controller
+
+import (
+	"slices"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/tools/cache"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/lease"
+	"qoqo.dev/active-standby-controller/pkg/observation"
+)
+
+// The handlers of events put the keys of elections into the queue. They never block.
+
+func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Service] {
+	enqueue := func(s *corev1.Service) {
+		if api.Annotated(s) {
+			c.queue.Add(observation.LeaseKey(s))
+		} else if observation.MarkedService(s) {
+			c.queue.Add(key{Namespace: s.Namespace})
+		}
+	}
+	// left wakes all elections of the namespace: the Service has left its election, or
+	// selects other pods, which may make a difference to each of them.
+	left := func(before *corev1.Service) {
+		if !api.Annotated(before) {
+			return
+		}
+		c.warnings.forget(before.UID)
+		c.queue.Add(key{Namespace: before.Namespace})
+		for _, other := range c.annotatedServices(before.Namespace) {
+			enqueue(other)
+		}
+	}
+	return cache.TypedResourceEventHandlerFuncs[*corev1.Service]{
+		AddFunc: enqueue,
+		UpdateFunc: func(before, now *corev1.Service) {
+			enqueue(before)
+			enqueue(now)
+			if !api.SameElection(before, now) {
+				left(before)
+			}
+		},
+		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Service]) {
+			if s := deleted.OptionalObj; s != nil {
+				enqueue(s)
+				left(s)
+			}
+		},
+	}
+}
+
+func (c *Controller) leaseHandler() cache.TypedResourceEventHandler[*coordinationv1.Lease] {
+	enqueue := func(l *coordinationv1.Lease) { c.queue.Add(key{Namespace: l.Namespace, Name: l.Name}) }
+	return cache.TypedResourceEventHandlerFuncs[*coordinationv1.Lease]{
+		AddFunc: enqueue,
+		UpdateFunc: func(before, now *coordinationv1.Lease) {
+			// A renewal ends an outage: the replica that renewed has seen the holder healthy.
+			if !lease.RenewedOnly(before, now) || c.outages.has(key{Namespace: now.Namespace, Name: now.Name}) {
+				enqueue(now)
+			}
+		},
+		DeleteFunc: func(deleted cache.DeletedObject[*coordinationv1.Lease]) {
+			if deleted.OptionalObj != nil {
+				enqueue(deleted.OptionalObj)
+			}
+		},
+	}
+}
+
+// podHandler wakes every election that selects the pod or has selected it. A marked pod
+// that no election selects wakes the clean-up of its namespace.
+func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
+	exists := func(now *corev1.Pod, before ...*corev1.Pod) {
+		if !c.enqueueSelecting(now, before...) && observation.MarkedPod(now) {
+			c.queue.Add(key{Namespace: now.Namespace})
+		}
+	}
+	return cache.TypedResourceEventHandlerFuncs[*corev1.Pod]{
+		AddFunc:    func(now *corev1.Pod) { exists(now) },
+		UpdateFunc: func(before, now *corev1.Pod) { exists(now, before) },
+		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Pod]) {
+			if deleted.OptionalObj != nil {
+				c.enqueueSelecting(deleted.OptionalObj)
+			}
+		},
+	}
+}
+
+// enqueueSelecting wakes, once, each election that selects the pod as it is now or as it
+// was before. It reports whether an election selects it now.
+func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (selected bool) {
+	elections := sets.New[key]()
+	for _, s := range c.annotatedServices(now.Namespace) {
+		selects := api.Selects(s, now.Labels)
+		selected = selected || selects
+		if selects || slices.ContainsFunc(before, func(pod *corev1.Pod) bool { return api.Selects(s, pod.Labels) }) {
+			elections.Insert(observation.LeaseKey(s))
+		}
+	}
+	for k := range elections {
+		c.queue.Add(k)
+	}
+	return selected
+}
+
+// sliceHandler wakes the election of the EndpointSlice's Service. An own slice of a Service
+// in no election wakes the clean-up of its namespace.
+func (c *Controller) sliceHandler() cache.TypedResourceEventHandler[*discoveryv1.EndpointSlice] {
+	enqueue := func(s *discoveryv1.EndpointSlice) {
+		service, found := c.services.in(s.Namespace).get(observation.ServiceOf(s))
+		if found && api.Annotated(service) {
+			c.queue.Add(observation.LeaseKey(service))
+		} else if observation.Own(s) {
+			c.queue.Add(key{Namespace: s.Namespace})
+		}
+	}
+	return cache.TypedResourceEventHandlerFuncs[*discoveryv1.EndpointSlice]{
+		AddFunc: enqueue,
+		UpdateFunc: func(before, now *discoveryv1.EndpointSlice) {
+			enqueue(before)
+			enqueue(now)
+		},
+		DeleteFunc: func(deleted cache.DeletedObject[*discoveryv1.EndpointSlice]) {
+			if deleted.OptionalObj != nil {
+				enqueue(deleted.OptionalObj)
+			}
+		},
+	}
+}
+
+// nodeHandler wakes the elections with pods on a node that was cordoned or uncordoned. A
+// master may move to a node that was uncordoned.
+func (c *Controller) nodeHandler() cache.TypedResourceEventHandler[*corev1.Node] {
+	return cache.TypedResourceEventHandlerFuncs[*corev1.Node]{
+		AddFunc: func(n *corev1.Node) { c.lookAtNode(n.Name) },
+		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Node]) {
+			if deleted.OptionalObj != nil {
+				c.lookAtNode(deleted.OptionalObj.Name)
+			}
+		},
+	}
+}

@@ -1,0 +1,142 @@
+package controller
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"hash/maphash"
+	"math"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/lease"
+	"qoqo.dev/active-standby-controller/pkg/observation"
+	"qoqo.dev/active-standby-controller/pkg/probe"
+)
+
+// decided implements listener: it remembers outages, and listens to the nodes.
+func (c *Controller) decided(o *observation.Observation, d election.Decision) {
+	if c.heartbeats != nil {
+		c.heartbeats.Want(o.Key, o.NodeNames())
+	}
+	if len(o.Members) == 0 {
+		c.forget(o.Key)
+		return
+	}
+	c.metrics.election(o.Key, d.Served())
+	c.outages.saw(o, d)
+	if d.Action == election.Refuse {
+		c.wantProbes(o.Key, nil)
+	}
+}
+
+// held implements listener: it has the pods probed. It is called once the Lease names the
+// holder, because the record of answers of a pod begins anew when it becomes master.
+func (c *Controller) held(o *observation.Observation, d election.Decision) {
+	c.wantProbes(o.Key, targets(o, d.HolderUID))
+}
+
+// recorded implements listener. Only the replica that has written a decision announces it.
+func (c *Controller) recorded(ctx context.Context, o *observation.Observation, d election.Decision, took time.Duration) {
+	c.announce(ctx, o, d)
+	c.metrics.recorded(o.Key, d, took)
+}
+
+// routed implements listener.
+func (c *Controller) routed(ctx context.Context, k key, d election.Decision) {
+	if took, transition := c.metrics.routed(k); transition {
+		klog.FromContext(ctx).V(2).Info("Routed", "holder", d.Holder, "epoch", d.Epoch, "sinceDecided", took)
+	}
+}
+
+// looked implements listener.
+func (c *Controller) looked(o *observation.Observation, d election.Decision) { c.warn(o, d) }
+
+// demoted implements listener.
+func (c *Controller) demoted(ctx context.Context, o *observation.Observation, d election.Decision, pod *corev1.Pod) {
+	klog.FromContext(ctx).V(2).Info("Deleted", "pod", pod.Name, "action", d.Action)
+	c.announceDeleted(o, d, pod)
+}
+
+// released implements listener.
+func (c *Controller) released(k key) {
+	if c.heartbeats != nil {
+		c.heartbeats.Want(k, nil)
+	}
+	c.forget(k)
+}
+
+// forget drops what is remembered of an election that is no longer served.
+func (c *Controller) forget(k key) {
+	c.metrics.forget(k)
+	c.outages.forget(k)
+	c.wantProbes(k, nil)
+}
+
+// lookAtNode wakes the elections with pods on the node.
+func (c *Controller) lookAtNode(node string) {
+	for _, pod := range c.pods.on(node) {
+		c.enqueueSelecting(pod)
+	}
+}
+
+// wantProbes has these pods of the election probed, and no others, from now on.
+func (c *Controller) wantProbes(k key, targets []probe.Target) {
+	c.prober.Want(k, targets)
+	c.metrics.suspect(c.prober.Suspected)
+}
+
+// probed wakes the election: one of its pods answers now, or no longer does.
+func (c *Controller) probed(k key) {
+	c.metrics.suspect(c.prober.Suspected)
+	c.queue.Add(k)
+}
+
+// targets returns the pods that could be master, none if the Service asks for no probe.
+func targets(o *observation.Observation, holder types.UID) (targets []probe.Target) {
+	asked := o.Members[0].Settings.Probe
+	if asked == (api.Probe{}) {
+		return nil
+	}
+	for _, p := range o.Pods {
+		if !p.Unselected && observation.Active(p.Pod) {
+			targets = append(targets, probe.Target{Pod: p.UID, Address: p.Status.PodIP, Master: p.UID == holder, Probe: asked})
+		}
+	}
+	return targets
+}
+
+// renewal reports whether the Lease must be renewed now, and after how long to check
+// again. A Lease is renewed while its holder is eligible.
+func renewal(o *observation.Observation, d election.Decision, lag func(key) float64) (due bool, again time.Duration) {
+	duration := o.Settings().LeaseDuration
+	if duration == 0 || !d.Served() {
+		return false, 0
+	}
+	return lease.Renewal{Duration: duration, Phase: phase(o.Key), Lag: lag(o.Key)}.Due(lease.Renewed(o.Lease), o.Now)
+}
+
+// lag differs between replicas and between Leases.
+func (c *Controller) lag(k key) float64 { return fraction(maphash.String(c.seed, k.String())) }
+
+// phase is the same in every replica. Names often differ only in their last letter, which
+// a simpler hash, such as FNV, does not spread.
+func phase(k key) float64 {
+	sum := sha256.Sum256([]byte(k.String()))
+	return fraction(binary.BigEndian.Uint64(sum[:]))
+}
+
+func fraction(hash uint64) float64 { return float64(hash) / math.MaxUint64 }
+
+// soonest returns the shorter of two times to wait; 0 is never.
+func soonest(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}

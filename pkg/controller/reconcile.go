@@ -1,0 +1,164 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/lease"
+	"qoqo.dev/active-standby-controller/pkg/observation"
+	"qoqo.dev/active-standby-controller/pkg/routing"
+)
+
+// errAwaited: Kubernetes' own EndpointSlice controller has yet to follow the Service. The
+// election is retried soon, and then less and less often.
+var errAwaited = errors.New("the built-in EndpointSlice controller has yet to follow the Service")
+
+// refusedAgain is after how long an election with a foreign Lease is reconciled again:
+// foreign Leases are not watched.
+const refusedAgain = 30 * time.Second
+
+// reconcile brings one election to where it must be. It returns after how long to
+// reconcile it again although nothing changes; 0 for never.
+func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err error) {
+	if k.Name == "" {
+		return 0, r.releaseLeftovers(ctx, k.Namespace)
+	}
+	o, d, err := r.decide(ctx, k)
+	switch {
+	case err != nil:
+		return 0, err
+	case len(o.Services) == 0:
+		return 0, r.release(ctx, k, o.Lease)
+	}
+	r.decided(o, d)
+	defer func() { r.looked(o, d) }()
+	switch {
+	case len(o.Members) == 0:
+		return 0, nil
+	case d.Action == election.Refuse:
+		return refusedAgain, nil
+	}
+	l, again, err := r.record(ctx, o, d)
+	if err != nil {
+		return d.Again, err
+	}
+	r.held(o, d)
+	plan := routing.NewPlan(routing.Assignment{HolderUID: d.HolderUID, Epoch: d.Epoch}, o.Members, o.Pods)
+	err = r.route(ctx, plan, func() { r.routed(ctx, k, d) })
+	if err == nil {
+		err = r.demote(ctx, o, d, l, plan)
+	}
+	return soonest(d.Again, again), err
+}
+
+// decide observes and decides, with more evidence each time, until the decision may be acted on.
+func (r road) decide(ctx context.Context, k key) (o *observation.Observation, d election.Decision, err error) {
+	for need, have := election.Cached, election.Cached; ; {
+		in, err := r.gather(ctx, k, need)
+		if err != nil {
+			return nil, d, err
+		}
+		if o = observation.Look(in); len(o.Members) == 0 {
+			return o, d, nil
+		}
+		d, have = election.Decide(o.View()), in.Evidence
+		if need = election.Confirm(o.View(), d, have); need <= have {
+			return o, d, nil
+		}
+	}
+}
+
+// record writes the decision into the Lease, or renews the Lease if that is due. Of several
+// replicas all but one get a conflict here, and start again.
+func (r road) record(ctx context.Context, o *observation.Observation, d election.Decision) (l *coordinationv1.Lease, again time.Duration, err error) {
+	due, again := renewal(o, d, r.lag)
+	began := time.Now()
+	next, need := lease.Next(o.Lease, o.Terms(), d, due, o.Now)
+	if need == lease.NeedNothing {
+		return o.Lease, again, nil
+	}
+	l, err = r.writeLease(ctx, next)
+	switch {
+	case apierrors.IsConflict(err) && need == lease.NeedRenewal:
+		// Another replica has renewed it; any other change comes by the watch.
+		return o.Lease, again, nil
+	case err != nil:
+		return nil, again, fmt.Errorf("writing the Lease: %w", err)
+	case need == lease.NeedDecision:
+		r.recorded(ctx, o, d, time.Since(began))
+	}
+	return l, again, nil
+}
+
+// route writes what follows from the Lease, phase by phase, and calls routed once traffic
+// follows the holder. It returns errAwaited if Kubernetes' controller has to follow first.
+func (r road) route(ctx context.Context, plan *routing.Plan, routed func()) error {
+	var unzoned error
+	if node := plan.ZoneWanted(); node != "" {
+		var zone string
+		// Traffic does not wait for a zone that cannot be read.
+		zone, unzoned = r.zone(ctx, node)
+		plan.SetZone(zone)
+	}
+	for last := routing.PhaseCorrect - 1; ; {
+		phase, changes := plan.Next()
+		if routed != nil && plan.Routed(phase) {
+			routed()
+			routed = nil
+		}
+		switch {
+		case phase == routing.PhaseDone && plan.Migrating():
+			return errors.Join(errAwaited, unzoned)
+		case phase == routing.PhaseDone:
+			return unzoned
+		case phase <= last:
+			return fmt.Errorf("phase %d is not finished by its changes; what others write undoes them", phase)
+		}
+		last = phase
+		if err := r.apply(ctx, plan, changes); err != nil {
+			return err
+		}
+	}
+}
+
+// apply writes the changes of one phase, and lets the plan know of those that succeeded.
+func (r road) apply(ctx context.Context, plan *routing.Plan, changes []routing.Change) error {
+	var errs []error
+	for i, w := range r.write(ctx, changes) {
+		if w.err != nil {
+			errs = append(errs, w.err)
+			continue
+		}
+		if reversion := plan.Applied(changes[i], w.object); reversion != nil {
+			r.reverted(w.object, *reversion)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// demote deletes the pod that has to go, if the Service asks for that: the holder, so that
+// another pod can follow it, or the former holder.
+func (r road) demote(ctx context.Context, o *observation.Observation, d election.Decision, l *coordinationv1.Lease, plan *routing.Plan) error {
+	uid := lease.Demoted(l)
+	switch {
+	case d.Action == election.Stop:
+		uid = d.HolderUID
+	case uid == d.HolderUID || !o.Settings().DeleteDemoted:
+		return nil
+	}
+	pod := plan.Pod(uid)
+	if pod == nil || pod.Unselected || pod.Elsewhere || !observation.Active(pod.Pod) {
+		return nil
+	}
+	deleted, err := r.deletePod(ctx, pod.Pod, l)
+	if deleted {
+		r.demoted(ctx, o, d, pod.Pod)
+	}
+	return err
+}

@@ -1,0 +1,53 @@
+package lease
+
+import (
+	"encoding/json"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
+)
+
+// MovesKept is how many moves the Lease records. Ten take about 1.5 kB, and cover a night.
+const MovesKept = 10
+
+// Move is a change of the holder, as the Lease records it.
+type Move struct {
+	Epoch int32            `json:"epoch"`
+	Time  metav1.MicroTime `json:"time"`
+	// From and To are names of pods. From is empty if there was no master before, or if its
+	// name is not known.
+	From   string          `json:"from,omitempty"`
+	To     string          `json:"to"`
+	Action election.Action `json:"action"`
+	Reason election.Reason `json:"reason"`
+}
+
+// Decision returns the decision that the move followed, without what the Lease does not
+// record. Its Message is a sentence about the move.
+func (m Move) Decision() election.Decision {
+	return election.Decision{Action: m.Action, Reason: m.Reason, Holder: m.To, Epoch: m.Epoch, Previous: m.From}
+}
+
+// History returns the last moves, the oldest first. It returns none if the Lease records none
+// or its record cannot be read; only what users see depends on it.
+func History(l *coordinationv1.Lease) []Move {
+	var moves []Move
+	if l == nil || json.Unmarshal([]byte(l.Annotations[api.AnnotationHistory]), &moves) != nil {
+		return nil
+	}
+	return moves
+}
+
+// addMove records the move, and drops the oldest beyond MovesKept.
+func addMove(l *coordinationv1.Lease, d election.Decision, at metav1.MicroTime) {
+	moves := append(History(l), Move{Epoch: d.Epoch, Time: at, From: d.Previous, To: d.Holder, Action: d.Action, Reason: d.Reason})
+	encoded, err := json.Marshal(moves[max(0, len(moves)-MovesKept):])
+	if err != nil {
+		// Every Move can be encoded.
+		panic(err)
+	}
+	l.Annotations[api.AnnotationHistory] = string(encoded)
+}

@@ -1,0 +1,217 @@
+// Package lease is the record of an election: what a coordination.k8s.io Lease says, what it
+// must say after a decision, and when it is renewed. It is pure, and imports packages api and
+// election.
+package lease
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
+)
+
+// Terms are what the Services of an election ask of its Lease.
+type Terms struct {
+	// Key names the Lease.
+	Key types.NamespacedName
+	// Owners are those Services. The garbage collector removes the Lease with the last of
+	// them.
+	Owners []metav1.OwnerReference
+	// Duration is for how long the Lease is valid after a renewal, in whole seconds; 0 if it
+	// is never renewed.
+	Duration time.Duration
+	// DeleteDemoted: the Lease may record a former master that the controller must delete.
+	DeleteDemoted bool
+}
+
+// Decode returns what the Lease says. A nil Lease is one that does not exist.
+func Decode(l *coordinationv1.Lease) election.Lease {
+	if l == nil {
+		return election.Lease{}
+	}
+	record := election.Lease{
+		Exists:    true,
+		Foreign:   l.Labels[api.LabelManagedBy] != api.ManagedBy,
+		Holder:    ptr.Deref(l.Spec.HolderIdentity, ""),
+		HolderUID: types.UID(l.Annotations[api.AnnotationHolderUID]),
+		Epoch:     ptr.Deref(l.Spec.LeaseTransitions, 0),
+		Next:      l.Annotations[api.AnnotationNextHolder],
+		Duration:  time.Duration(ptr.Deref(l.Spec.LeaseDurationSeconds, 0)) * time.Second,
+		Acquired:  ptr.Deref(l.Spec.AcquireTime, metav1.MicroTime{}).Time,
+	}
+	if record.Epoch > api.MaxEpoch {
+		record.Epoch = 0
+	}
+	return record
+}
+
+// Demoted returns the UID of the former master that, according to the Lease, must be deleted;
+// empty if there is none.
+func Demoted(l *coordinationv1.Lease) types.UID {
+	return types.UID(l.Annotations[api.AnnotationDemotedUID])
+}
+
+// Renewed returns when the Lease was last renewed; zero if it never was, or is nil.
+func Renewed(l *coordinationv1.Lease) time.Time {
+	if l == nil {
+		return time.Time{}
+	}
+	return ptr.Deref(l.Spec.RenewTime, metav1.MicroTime{}).Time
+}
+
+// Outdated reports whether the Lease exists, and its owners or its duration are not those of
+// the terms.
+func Outdated(l *coordinationv1.Lease, terms Terms) bool {
+	return l != nil && (!owned(l, terms) || !timed(l, terms))
+}
+
+// Need is why a Lease must be written.
+type Need int
+
+const (
+	// NeedNothing: the Lease says what it must say, and no renewal is due.
+	NeedNothing Need = iota
+	// NeedRenewal: the Lease says what it must say, and a renewal is due. One replica's
+	// renewal counts for all.
+	NeedRenewal
+	// NeedTerms: the Lease does not say what the Services ask of it.
+	NeedTerms
+	// NeedDecision: the Lease does not say what was decided.
+	NeedDecision
+)
+
+// Next returns the Lease as it must be written for a decision, and why; nil if nothing must be
+// written. The caller creates a Lease without a resource version, and updates any other on its
+// version. renew means that a renewal is due. The caller must not act on election.Refuse.
+func Next(l *coordinationv1.Lease, terms Terms, d election.Decision, renew bool, now time.Time) (*coordinationv1.Lease, Need) {
+	need := NeedNothing
+	switch {
+	case d.Writes(Decode(l)):
+		need = NeedDecision
+	case !owned(l, terms), !terms.DeleteDemoted && Demoted(l) != "", d.Ineligible == "" && !timed(l, terms):
+		need = NeedTerms
+	case renew:
+		need = NeedRenewal
+	default:
+		return nil, NeedNothing
+	}
+	next := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
+		Namespace: terms.Key.Namespace, Name: terms.Key.Name,
+		Labels: map[string]string{api.LabelManagedBy: api.ManagedBy},
+	}}
+	if l != nil {
+		next = l.DeepCopy()
+	}
+	if next.Annotations == nil {
+		next.Annotations = map[string]string{}
+	}
+	next.OwnerReferences = owners(l, terms)
+	if d.Ineligible == "" || l == nil {
+		// A holder that is waited for relies on the duration that it has read.
+		next.Spec.LeaseDurationSeconds = seconds(terms.Duration)
+	}
+	if need == NeedDecision {
+		record(next, d, now)
+	}
+	if !terms.DeleteDemoted {
+		delete(next.Annotations, api.AnnotationDemotedUID)
+	}
+	if renew {
+		next.Spec.RenewTime = ptr.To(metav1.NewMicroTime(now))
+	}
+	return next, need
+}
+
+// record writes the decision into the Lease. The reason and the time of the last move stay if
+// the decision does not move the master.
+func record(l *coordinationv1.Lease, d election.Decision, now time.Time) {
+	at := metav1.NewMicroTime(now)
+	if d.Transition() || d.Action == election.Adopt || l.Annotations[api.AnnotationReason] == "" {
+		l.Annotations[api.AnnotationReason] = string(d.Reason)
+		l.Spec.AcquireTime = &at
+	}
+	annotate(l, api.AnnotationHolderUID, string(d.HolderUID))
+	annotate(l, api.AnnotationNextHolder, d.Next)
+	if d.Transition() {
+		annotate(l, api.AnnotationDemotedUID, string(d.Demoted))
+	}
+	if d.Transition() || d.Action == election.Adopt {
+		addMove(l, d, at)
+	}
+	l.Spec.LeaseTransitions, l.Spec.HolderIdentity = &d.Epoch, &d.Holder
+	if d.Ineligible == "" {
+		// A renewal would let a holder that is not eligible rely on its Lease for longer.
+		l.Spec.RenewTime = &at
+	}
+	if d.HolderUID == "" {
+		l.Spec.HolderIdentity, l.Spec.AcquireTime, l.Spec.RenewTime = nil, nil, nil
+	}
+}
+
+// annotate sets the annotation, or removes it if value is empty.
+func annotate(l *coordinationv1.Lease, key, value string) {
+	if value == "" {
+		delete(l.Annotations, key)
+	} else {
+		l.Annotations[key] = value
+	}
+}
+
+// owners returns the owners that the Lease must have. Owners that are not Services stay,
+// because another program has added them. The order stays, because two versions of the
+// controller that list the same Services in different orders would otherwise rewrite the Lease
+// in turns.
+func owners(l *coordinationv1.Lease, terms Terms) []metav1.OwnerReference {
+	var kept []metav1.OwnerReference
+	if l != nil {
+		kept = slices.DeleteFunc(slices.Clone(l.OwnerReferences), func(r metav1.OwnerReference) bool {
+			return r.Kind == "Service" && r.APIVersion == "v1" && !slices.Contains(terms.Owners, r)
+		})
+	}
+	for _, owner := range terms.Owners {
+		if !slices.Contains(kept, owner) {
+			kept = append(kept, owner)
+		}
+	}
+	return kept
+}
+
+// owned reports whether the Lease has the owners that it must have.
+func owned(l *coordinationv1.Lease, terms Terms) bool {
+	return apiequality.Semantic.DeepEqual(owners(l, terms), l.OwnerReferences)
+}
+
+// timed reports whether the Lease has the duration that it must have.
+func timed(l *coordinationv1.Lease, terms Terms) bool {
+	return ptr.Equal(seconds(terms.Duration), l.Spec.LeaseDurationSeconds)
+}
+
+// seconds returns nil for a Lease that is never renewed.
+func seconds(d time.Duration) *int32 {
+	if d == 0 {
+		return nil
+	}
+	return ptr.To(int32(d.Seconds()))
+}
+
+// RenewedOnly reports whether two versions of a Lease differ at most in their renewTime. Such a
+// change moves nothing.
+func RenewedOnly(before, now *coordinationv1.Lease) bool {
+	return maps.Equal(before.Labels, now.Labels) && maps.Equal(before.Annotations, now.Annotations) &&
+		apiequality.Semantic.DeepEqual(before.OwnerReferences, now.OwnerReferences) &&
+		apiequality.Semantic.DeepEqual(withoutRenewal(before), withoutRenewal(now))
+}
+
+func withoutRenewal(l *coordinationv1.Lease) coordinationv1.LeaseSpec {
+	spec := l.Spec
+	spec.RenewTime = nil
+	return spec
+}

@@ -1,0 +1,95 @@
+package observation
+
+import (
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
+)
+
+// What the controller writes on Services, pods and EndpointSlices is read back here.
+
+// Stamp returns the epoch for which the object was last written; -1 if it has no stamp that
+// can be read.
+func Stamp(object interface{ GetAnnotations() map[string]string }) int32 {
+	value, err := strconv.ParseInt(object.GetAnnotations()[api.AnnotationLeaseTransitions], 10, 32)
+	if err != nil || int32(value) > api.MaxEpoch {
+		return -1
+	}
+	return int32(value)
+}
+
+// MarkedService reports whether the controller has written to the Service.
+func MarkedService(service *corev1.Service) bool {
+	_, stamped := service.Annotations[api.AnnotationLeaseTransitions]
+	return stamped
+}
+
+// MarkedPod reports whether the controller has written to the pod. A designation alone does
+// not count: the predecessor writes it too.
+func MarkedPod(pod *corev1.Pod) bool {
+	_, stamped := pod.Annotations[api.AnnotationLeaseTransitions]
+	_, identified := pod.Labels[api.LabelPodUID]
+	return stamped || identified
+}
+
+// Detached reports whether Kubernetes' controller must publish no endpoints of the Service.
+func Detached(service *corev1.Service) bool {
+	return len(service.Spec.Selector) == 0 || service.Spec.Selector[api.LabelRouting] == string(api.RoutingEndpointSlice)
+}
+
+// Transitional reports whether the slice is marked as one beside which Kubernetes' controller may
+// still list pods, because the Service is changing its routing.
+func Transitional(s *discoveryv1.EndpointSlice) bool {
+	_, found := s.Annotations[api.AnnotationRouting]
+	return found
+}
+
+// trace returns the highest epoch on any Service, slice or pod, and the pod to which traffic
+// was routed in that epoch; the holder is empty if it is not known.
+func trace(members []Member, pods []Pod) election.Trace {
+	var latest election.Trace
+	see := func(epoch int32, holder types.UID) {
+		switch {
+		case epoch > latest.Epoch:
+			latest = election.Trace{Epoch: epoch, HolderUID: holder}
+		case epoch == latest.Epoch && epoch > 0 && latest.HolderUID == "":
+			latest.HolderUID = holder
+		}
+	}
+	for _, m := range members {
+		if uid := m.Spec.Selector[api.LabelPodUID]; uid != "" && uid != api.NoPod {
+			see(Stamp(m), types.UID(uid))
+		} else {
+			see(Stamp(m), "")
+		}
+		for _, s := range m.Slices {
+			see(Stamp(s), endpointOf(s))
+		}
+	}
+	for _, pod := range pods {
+		switch {
+		case pod.Elsewhere:
+		case pod.Labels[api.LabelDesignation] == api.DesignationActive:
+			see(Stamp(pod), pod.UID)
+		default:
+			see(Stamp(pod), "")
+		}
+	}
+	return latest
+}
+
+// endpointOf returns the UID of the pod that one of the controller's own slices lists; empty
+// if it lists none.
+func endpointOf(s *discoveryv1.EndpointSlice) types.UID {
+	for _, e := range s.Endpoints {
+		if e.TargetRef != nil {
+			return e.TargetRef.UID
+		}
+	}
+	return ""
+}

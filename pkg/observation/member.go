@@ -1,0 +1,62 @@
+package observation
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+// Member is a Service of an election that can be served.
+type Member struct {
+	*corev1.Service
+	Settings api.Settings
+	// Slices are the EndpointSlices of the Service that are the controller's own.
+	Slices []*discoveryv1.EndpointSlice
+	// Listed are the pods in the slices of Kubernetes' controller; true for those that are
+	// ready. It is set only if the member is Migrating, and complete only with the evidence
+	// Live.
+	Listed map[types.UID]bool
+}
+
+// HasSlices reports whether the member has slices of its own, or must have.
+func (m Member) HasSlices() bool {
+	return m.Settings.Routing == api.RoutingEndpointSlice || len(m.Slices) > 0
+}
+
+// Migrating reports whether the member is changing to or from slices of its own. Its step must
+// then be read from the API server: a cache may show a former step, and the step changes without
+// a change of the member, whenever Kubernetes' controller follows.
+func (m Member) Migrating() bool {
+	if m.Settings.Routing == api.RoutingEndpointSlice {
+		return !Detached(m.Service) || len(m.Slices) == 0 || slices.ContainsFunc(m.Slices, Transitional)
+	}
+	return Detached(m.Service) || len(m.Slices) > 0
+}
+
+// Pod is a pod that the election's Services select or selected.
+type Pod struct {
+	*corev1.Pod
+	// Unselected: the pod is no candidate, so it must carry no marks.
+	Unselected bool
+	// Elsewhere: another election writes the pod's designation.
+	Elsewhere bool
+}
+
+// Ready reports whether the pod's condition Ready is True.
+func Ready(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+// Finished reports whether the pod has ended.
+func Finished(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
+// Active reports whether the pod has not ended and is not terminating.
+func Active(pod *corev1.Pod) bool { return pod.DeletionTimestamp == nil && !Finished(pod) }

@@ -1,0 +1,56 @@
+package routing
+
+import (
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/observation"
+)
+
+// Reversion tells that another writer has undone the routing of the present epoch.
+type Reversion struct {
+	// Key is the key of the Service's selector that was overwritten.
+	Key string
+	// Manager is the field manager, other than the controller, that wrote the selector
+	// last; "unknown" if the Service does not name one.
+	Manager string
+}
+
+// reversion finds out whether another writer has undone the routing of the epoch. It
+// finds nothing in a Service that was last written for another epoch.
+func reversion(a Assignment, m observation.Member) (r Reversion, found bool) {
+	_, selecting := m.Spec.Selector[api.LabelPodUID]
+	_, detached := m.Spec.Selector[api.LabelRouting]
+	// The key of the other routing, or slices that it has left, show that the user has only
+	// now chosen this routing.
+	key, reverted := "", false
+	switch {
+	case observation.Stamp(m) != a.Epoch || m.Settings.Selectorless:
+	case m.Settings.Routing == api.RoutingSelector:
+		key, reverted = api.LabelPodUID, m.Spec.Selector[api.LabelPodUID] != selected(a) && !detached && len(m.Slices) == 0
+	case m.Settings.Routing == api.RoutingEndpointSlice:
+		key, reverted = api.LabelRouting, !detached && !selecting
+	}
+	if !reverted {
+		return Reversion{}, false
+	}
+	return Reversion{key, selectorManager(m.Service)}, true
+}
+
+// selectorManager returns the field manager that wrote the Service's selector last.
+func selectorManager(service *corev1.Service) string {
+	writers := slices.Clone(service.ManagedFields)
+	writers = slices.DeleteFunc(writers, func(e metav1.ManagedFieldsEntry) bool {
+		return e.Manager == api.ManagedBy || e.FieldsV1 == nil || !strings.Contains(e.FieldsV1.GetRawString(), `"f:selector"`)
+	})
+	if len(writers) == 0 {
+		return "unknown"
+	}
+	return slices.MaxFunc(writers, func(a, b metav1.ManagedFieldsEntry) int {
+		return a.Time.Time.Compare(b.Time.Time)
+	}).Manager
+}
