@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/e2e/check/assert"
@@ -55,8 +56,12 @@ type stage struct {
 	traffic *scenario.Traffic
 	// unguarded is a scenario that does itself what the guard looks for.
 	unguarded bool
-	// told counts the events that former steps have shown.
+	// told counts the events that former steps have shown, by what they have in common
+	// with their repetitions.
 	told map[string]int
+	// made are the names that Kubernetes made up for its EndpointSlices, each followed by
+	// what transcripts call it.
+	made []string
 }
 
 // newStage is not under guard before its first step has ended: until the controller has
@@ -68,8 +73,12 @@ func newStage(t *testing.T) *stage {
 	return s
 }
 
+// apart is how long commands are apart, for the controller to react to each.
+const apart = time.Second / 2
+
 func (s *stage) Do(c scenario.Command) (err error) {
 	s.Helper()
+	s.pause(apart)
 	s.permit(c)
 	switch c.Verb {
 	case "service":
@@ -90,14 +99,14 @@ func (s *stage) Do(c scenario.Command) (err error) {
 		if err != nil {
 			return err
 		}
-		select {
-		case <-time.After(d):
-		case <-s.Context().Done():
-		}
+		s.pause(d)
 	case "traffic":
 		s.traffic, err = s.hands.Follow(s.Context())
 		return err
 	case "requests", "writes":
+	case "hold":
+		s.awaitLease(c.Args[0])
+		return s.hands.Do(s.Context(), c)
 	case "cordon":
 		s.Cleanup(func() {
 			if err := s.hands.Do(context.Background(), scenario.Command{Verb: "uncordon", Args: c.Args}); err != nil {
@@ -109,6 +118,13 @@ func (s *stage) Do(c scenario.Command) (err error) {
 		return s.hands.Do(s.Context(), c)
 	}
 	return nil
+}
+
+func (s *stage) pause(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-s.Context().Done():
+	}
 }
 
 // permit tells the guard what the command allows to happen.
@@ -200,6 +216,9 @@ func (s *stage) Look(want []string) ([]string, error) {
 		return strings.HasPrefix(line, scenario.Asked("requests")) || strings.HasPrefix(line, scenario.Asked("writes"))
 	}
 	expected := slices.DeleteFunc(slices.Clone(want), asked)
+	for i, line := range expected {
+		expected[i] = leaving.Replace(line)
+	}
 	var last []string
 	since, deadline := time.Now(), time.Now().Add(patience)
 	for {
@@ -217,11 +236,7 @@ func (s *stage) Look(want []string) ([]string, error) {
 			}
 			return last, s.next()
 		}
-		select {
-		case <-time.After(steady / 5):
-		case <-s.Context().Done():
-			return nil, s.Context().Err()
-		}
+		s.pause(steady / 5)
 	}
 }
 
@@ -231,20 +246,17 @@ func (s *stage) next() error {
 		s.traffic.Stop()
 		s.traffic = nil
 	}
-	if s.guard == nil && !s.unguarded {
+	if s.guard == nil && !s.unguarded && !s.crowded() {
 		s.guard = guard.New(s.T, client, s.namespace)
-		for _, service := range s.crowded() {
-			s.guard.Opened(service)
-		}
 	}
-	for line, count := range s.said() {
-		s.told[line] = count
+	for what, said := range s.said() {
+		s.told[what] = said.count
 	}
 	return nil
 }
 
-// crowded are the Services that have several ready endpoints.
-func (s *stage) crowded() (names []string) {
+// crowded reports whether a Service has several ready endpoints.
+func (s *stage) crowded() bool {
 	s.Helper()
 	ready := map[string]int{}
 	for _, slice := range assert.Must(client.DiscoveryV1().EndpointSlices(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
@@ -254,16 +266,10 @@ func (s *stage) crowded() (names []string) {
 			}
 		}
 	}
-	for name, count := range ready {
-		if count > 1 {
-			names = append(names, name)
-		}
-	}
-	return names
+	return slices.ContainsFunc(slices.Collect(maps.Values(ready)), func(n int) bool { return n > 1 })
 }
 
-// lines are what a step looks like. Events that a former step has shown count again only if
-// they are expected, because each replica reports problems, one of them later.
+// lines are what a step looks like.
 func (s *stage) lines(expected []string) ([]string, error) {
 	s.Helper()
 	if err := s.remember(); err != nil {
@@ -276,25 +282,63 @@ func (s *stage) lines(expected []string) ([]string, error) {
 	if s.traffic != nil {
 		lines = append(lines, s.traffic.Line())
 	}
+	events := sets.New[string]()
 	said := s.said()
-	for _, line := range slices.Sorted(maps.Keys(said)) {
-		if before := s.told[line]; said[line] > before && (before == 0 || slices.Contains(expected, line)) {
-			lines = append(lines, line)
+	for what, said := range said {
+		if s.told[what] == 0 {
+			events = events.Union(said.lines)
 		}
 	}
-	return lines, nil
+	for line := range events {
+		if strings.HasPrefix(line, tooEarly) {
+			events.Delete(line)
+		}
+	}
+	// Each replica reports a problem, one of them later than the other. What is said again
+	// counts therefore only if it is expected.
+	for _, line := range expected {
+		if said, found := said[subject(line)]; found && (said.repeated || said.lines.Has(line) && said.count > s.told[subject(line)]) {
+			events.Insert(line)
+		}
+	}
+	for i, line := range lines {
+		lines[i] = leaving.Replace(line)
+	}
+	return append(lines, sets.List(events)...), nil
 }
 
-// said counts the events of the namespace's Services.
-func (s *stage) said() map[string]int {
+// tooEarly begins an event that a replica may record without need: when its cache of pods is
+// behind the Lease that the other replica has written.
+const tooEarly = scenario.EventPrefix + "Warning NobodyEligible "
+
+// leaving makes a pod that is gone of one that was seen to be terminating, because the API
+// server shows any pod that is deleted as terminating, if only for a moment.
+var leaving = strings.NewReplacer("HolderTerminating", "HolderGone", " is terminating", " does not exist")
+
+// saying are the events that are the same but for their note. Of those the API server is
+// told the first note alone, and for minutes only that it was repeated.
+type saying struct {
+	lines    sets.Set[string]
+	count    int
+	repeated bool
+}
+
+// subject is what events have in common with their repetitions.
+func subject(line string) string {
+	what, _, _ := strings.Cut(line, ": ")
+	return what
+}
+
+// said are the events of the namespace's Services by subject.
+func (s *stage) said() map[string]*saying {
 	s.Helper()
-	// Kubernetes makes up the names of its EndpointSlices.
-	var made []string
 	ofKubernetes := metav1.ListOptions{LabelSelector: discoveryv1.LabelManagedBy + "=" + scenario.BuiltIn}
 	for _, slice := range assert.Must(client.DiscoveryV1().EndpointSlices(s.namespace).List(s.Context(), ofKubernetes))(s).Items {
-		made = append(made, slice.Name, slice.Labels[discoveryv1.LabelServiceName]+"-k8s")
+		if !slices.Contains(s.made, slice.Name) {
+			s.made = append(s.made, slice.Name, slice.Labels[discoveryv1.LabelServiceName]+"-k8s")
+		}
 	}
-	said := map[string]int{}
+	all := map[string]*saying{}
 	for _, e := range assert.Must(client.EventsV1().Events(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
 		if e.Regarding.Kind != "Service" || !strings.HasPrefix(e.ReportingController, api.Domain) {
 			continue
@@ -303,14 +347,18 @@ func (s *stage) said() map[string]int {
 		if e.Related != nil {
 			about = e.Related.Name
 		}
-		note := strings.NewReplacer(made...).Replace(e.Note)
-		line := scenario.EventPrefix + scenario.EventLine(e.Type, e.Reason, e.Action, e.Regarding.Name, about, note)
-		said[line]++
-		if e.Series != nil {
-			said[line] += int(e.Series.Count) - 1
+		note := strings.NewReplacer(s.made...).Replace(e.Note)
+		line := scenario.EventPrefix + leaving.Replace(scenario.EventLine(e.Type, e.Reason, e.Action, e.Regarding.Name, about, note))
+		said := all[subject(line)]
+		if said == nil {
+			said = &saying{lines: sets.New[string]()}
+			all[subject(line)] = said
 		}
+		said.lines.Insert(line)
+		said.count++
+		said.repeated = said.repeated || e.Series != nil
 	}
-	return said
+	return all
 }
 
 // remember keeps the names of all objects, and which of them are gone.
