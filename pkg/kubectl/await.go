@@ -162,7 +162,7 @@ func (o *switchoverCommand) why(ctx context.Context, m *move, before map[types.U
 	if note != "" {
 		return fmt.Errorf("the controller has refused: %s", note)
 	}
-	w, err := read(ctx, o.client, o.namespace)
+	w, err := read(ctx, o.live(), o.namespace)
 	if err != nil {
 		return err
 	}

@@ -36,9 +36,17 @@ are answered, and since when a master has been down.`,
 }
 
 func (e *env) check(ctx context.Context, name string) error {
-	c, w, s, err := e.readService(ctx, name)
+	c, err := e.connect()
 	if err != nil {
 		return err
+	}
+	w, err := read(ctx, c.live(), c.namespace)
+	if err != nil {
+		return err
+	}
+	s := service(w.services, c.namespace, name)
+	if s == nil {
+		return c.missing(ctx, name)
 	}
 	var notes []string
 	allowed, err := w.readSlices(ctx, c)
@@ -78,7 +86,7 @@ func (e *env) explain(ctx context.Context, c connection, s *corev1.Service, o *o
 	if view.Lease.Exists {
 		fmt.Fprintf(writer, "Next:\t%s\n", next(d))
 	} else {
-		fmt.Fprintf(writer, "Next:\t%s\n", noLease(o))
+		fmt.Fprintf(writer, "Next:\t%s\n", noLease(o.Key))
 	}
 	if err := writer.Flush(); err != nil {
 		return err

@@ -42,7 +42,7 @@ func (e *env) completeStandbys(cmd *cobra.Command, args []string, _ string) (nam
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	w, err := read(cmd.Context(), c.client, c.namespace)
+	w, err := read(cmd.Context(), c.live(), c.namespace)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/live"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
@@ -37,7 +38,7 @@ func follow(ctx context.Context, client kubernetes.Interface, namespace string, 
 	f := &follower{client: client, changed: make(chan struct{}, 1), failed: make(chan error, 1), noSlices: make(chan struct{})}
 	f.services = coreinformers.NewServiceInformerWithOptions(client, namespace, internalinterfaces.InformerOptions{})
 	f.pods = coreinformers.NewPodInformerWithOptions(client, namespace, internalinterfaces.InformerOptions{})
-	f.leases = coordinationinformers.NewLeaseInformerWithOptions(client, namespace, selecting(ourLeases))
+	f.leases = coordinationinformers.NewLeaseInformerWithOptions(client, namespace, selecting(live.OwnLeases))
 	// A Lease that is somebody else's is not among these; world asks for it.
 	followed := map[string]cache.SharedIndexInformer{"Services": f.services, "pods": f.pods, "Leases": f.leases}
 	if withSlices {
@@ -140,13 +141,11 @@ func (f *follower) world(ctx context.Context) (*world, error) {
 		}
 	}
 	w.pods = objects[*corev1.Pod](f.pods)
-	for _, l := range objects[*coordinationv1.Lease](f.leases) {
-		w.addLease(l)
-	}
+	w.addLeases(objects[*coordinationv1.Lease](f.leases))
 	if f.seesSlices() {
 		w.slices = objects[*discoveryv1.EndpointSlice](f.slices)
 	}
-	return w, w.complete(ctx, f.client)
+	return w, w.complete(ctx, live.Reader{Client: f.client})
 }
 
 func objects[T any](informer cache.SharedIndexInformer) (all []T) {

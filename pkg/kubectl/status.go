@@ -90,7 +90,7 @@ func statusOf(s *corev1.Service, o *observation.Observation) status {
 // lease takes up what the Lease says, and what the controller would make of it.
 func (st *status) lease(o *observation.Observation, view election.View) {
 	if !view.Lease.Exists {
-		st.add(statusNoLease, noLease(o))
+		st.add(statusNoLease, noLease(o.Key))
 		return
 	}
 	d := election.Decide(view)

@@ -89,7 +89,7 @@ func (o *statusCommand) run(ctx context.Context) (err error) {
 	if o.watch {
 		return o.follow(ctx, namespace, printer)
 	}
-	w, err := read(ctx, o.client, namespace)
+	w, err := read(ctx, o.live(), namespace)
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (o *statusCommand) object(r row) (*unstructured.Unstructured, error) {
 // follow prints the rows, and then those that change, until the context ends.
 func (o *statusCommand) follow(ctx context.Context, namespace string, printer printers.ResourcePrinter) error {
 	// What cannot be read at all is an error at once, and not tried again and again.
-	w, err := read(ctx, o.client, namespace)
+	w, err := read(ctx, o.live(), namespace)
 	if err != nil {
 		return err
 	}

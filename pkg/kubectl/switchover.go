@@ -74,7 +74,7 @@ func (o *switchoverCommand) run(ctx context.Context) (err error) {
 	if o.connection, err = o.connect(); err != nil {
 		return err
 	}
-	w, err := read(ctx, o.client, o.namespace)
+	w, err := read(ctx, o.live(), o.namespace)
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (o *switchoverCommand) ask(ctx context.Context, m *move) (*move, error) {
 		case !apierrors.IsConflict(err):
 			return nil, fmt.Errorf("patching the Lease: %w", err)
 		}
-		w, err := read(ctx, o.client, o.namespace)
+		w, err := read(ctx, o.live(), o.namespace)
 		if err != nil {
 			return nil, err
 		}
@@ -207,7 +207,7 @@ func served(w *world, s *corev1.Service) (*observation.Observation, error) {
 	case !ok:
 		return nil, fmt.Errorf("service %s is not served: %s", s.Name, problems[0].Message)
 	case o.Lease == nil:
-		return nil, errors.New(noLease(o))
+		return nil, errors.New(noLease(o.Key))
 	case o.View().Lease.Foreign:
 		return nil, errors.New(election.Decision{Action: election.Refuse}.Message())
 	}
