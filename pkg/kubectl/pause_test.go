@@ -86,7 +86,7 @@ service/web resumed
 				if len(test.objects) == 0 || test.forbid == "list" {
 					return
 				}
-				s, err := c.CoreV1().Services("default").Get(c.Context(), "web", metav1.GetOptions{})
+				s, err := c.Users.CoreV1().Services("default").Get(c.Context(), "web", metav1.GetOptions{})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -107,7 +107,7 @@ error: --timeout must be more than 0; see --wait
 			t.Parallel()
 			inCluster(t, test.objects, func(c *cluster) {
 				c.expect(test.line, test.want)
-				for _, action := range c.Actions() {
+				for _, action := range c.jane.Actions() {
 					if action.GetVerb() == "patch" {
 						t.Errorf("it has patched %s", action.GetResource().Resource)
 					}
@@ -135,7 +135,7 @@ func TestProgressWithAWatchThatIsBehind(t *testing.T) {
 			lease.ResourceVersion = test.version
 			w := newWorld()
 			w.services, w.pods = []*corev1.Service{s}, []*corev1.Pod{aPod("web-0", "active"), aPod("web-1", "standby")}
-			w.addLease(lease)
+			w.addLeases([]*coordinationv1.Lease{lease})
 			o := &switchoverCommand{service: "web"}
 			epoch, _, err := o.progress(w, &move{service: s, pod: "web-1", from: "web-0", fromUID: "uid-web-0", epoch: 3, version: "9"}, false)
 			if epoch != 0 || !errors.Is(err, test.want) {
