@@ -232,6 +232,8 @@ WHEN   EPOCH   FROM     TO      ACTION       REASON
 		"a Lease that may not be read": {three, []string{"leases"}, "history web", result{Err: `
 error: reading the Lease: leases.coordination.k8s.io is forbidden: User "jane" cannot get resource "leases"
 `, Code: 1}},
+		"the reason of the last move": {three, nil, "history web -o jsonpath={.items[-1].transition.reason}", result{Out: `
+HolderEdited`}},
 		"the Lease that the Service shares": {
 			append(of(recorded(first)), aService("web-ro", "", 0, annotated(api.AnnotationLeaseName, "web"))), nil, "history web-ro -o jsonpath={.items[*].metadata.name},{.items[*].transition.to}", result{Out: `
 web-ro,web-1`},
