@@ -100,7 +100,7 @@ func compare(tb testing.TB, want, got result) {
 	}
 }
 
-// lines are the lines of a buffer that is written to meanwhile.
+// lines is a buffer that one goroutine writes and another reads.
 type lines struct {
 	lock sync.Mutex
 	bytes.Buffer
@@ -112,7 +112,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.Buffer.Write(p)
 }
 
-// taken is what was written since the last time.
+// taken returns what was written since it was called last.
 func (l *lines) taken() string {
 	l.lock.Lock()
 	defer l.lock.Unlock()

@@ -65,7 +65,7 @@ func aLease(name, holder string, epoch int32, change ...func(*coordinationv1.Lea
 	return l
 }
 
-// aPod is Ready, on a node of its own, and marked as the controller marks them.
+// aPod is Ready, on a node of its own, and marked as the controller marks candidates.
 func aPod(name, designation string, change ...func(*corev1.Pod)) *corev1.Pod {
 	p := &corev1.Pod{ObjectMeta: metaOf(name), Spec: corev1.PodSpec{NodeName: "node-" + name[len(name)-1:]}}
 	p.Labels["app"] = "web"
@@ -116,7 +116,7 @@ func web(more ...runtime.Object) []runtime.Object {
 	}, more...)
 }
 
-// ownSlice is how the controller has left the slice of the Service web.
+// ownSlice is the slice of the Service web as the controller has written it.
 func ownSlice(holder string, epoch string) *discoveryv1.EndpointSlice {
 	s := &discoveryv1.EndpointSlice{ObjectMeta: metaOf("web-master-ipv4"), AddressType: discoveryv1.AddressTypeIPv4}
 	s.Labels = map[string]string{discoveryv1.LabelServiceName: "web", discoveryv1.LabelManagedBy: api.SliceManagedBy}

@@ -65,10 +65,10 @@ web: master moved from web-0 to web-2 in 155ms (epoch 4)
 web-ro: master moved from web-0 to web-2 in 135ms (epoch 4)
 `}},
 		"to the pod that is master": {web(), aController, nil, "switchover web --to web-0", result{Out: `
-web: web-0 is master already (epoch 3)
+web: web-0 is already master (epoch 3)
 `}},
 		"without waiting": {web(), aController, nil, "switchover web --wait=false", result{Out: `
-web: web-2 is asked to be master in the place of web-0
+web: requested a switchover from web-0 to web-2
 `}},
 		"after a termination": {
 			[]runtime.Object{aService("web", "web-0", 3, annotated(api.AnnotationHandover, "after-termination"), annotated(api.AnnotationOnDemote, "delete")), aLease("web", "web-0", 3), aPod("web-0", "active", fakeapi.Graceful), aPod("web-1", "standby")},
@@ -101,19 +101,19 @@ error: timed out after 10s: web-0 has not terminated yet; web-1 becomes master o
 			aController, func(c *cluster) { c.EditPod("web-0", notReady) },
 			"switchover web --timeout=10s",
 			result{Err: `
-web: waiting for the Lease of web-0 to expire, as it may not hear of a new master
-error: timed out after 10s: the Lease of web-0 has not expired yet; web-1 becomes master once it has
+web: waiting for the Lease to expire, because web-0 may not notice a new master before that
+error: timed out after 10s: the Lease has not expired yet; web-1 becomes master once it has
 `, Code: 1},
 		},
 		"refused by what the controller alone knows": {web(), aController, silentNode1, "switchover web --to web-1", result{Err: `
 error: the controller has refused: web-1 cannot become master: it is on a node that has sent no heartbeat; web-0 stays master in epoch 3
 `, Code: 1}},
-		"refused for a reason that is known by no event": {
+		"refused without an event": {
 			web(), aMuteController, silentNode1, "switchover web --to web-1", result{Err: `
 error: the controller has refused web-1; to see why: kubectl events --for service/web
 `, Code: 1},
 		},
-		"refused, and the events may not be read": {
+		"refused for a reason in events that may not be read": {
 			web(),
 			aController,
 			func(c *cluster) {
@@ -125,12 +125,12 @@ error: the controller has refused web-1; to see why: kubectl events --for servic
 error: the controller has refused web-1; to see why: kubectl events --for service/web
 `, Code: 1},
 		},
-		"nobody follows": {web(), noController, nil, "switchover web --timeout=5s", result{Err: `
-error: timed out after 5s: the controller has not reacted; is it running, and does it look after the namespace default? The edit of the Lease stays, and is followed later. To take it back: kubectl patch lease web --type merge -p '{"spec":{"holderIdentity":"web-0"}}'
+		"no controller": {web(), noController, nil, "switchover web --timeout=5s", result{Err: `
+error: timed out after 5s: the controller has not reacted; is it running, and does it look after the namespace default? The edit stays in the Lease, and the controller follows it when it can. To take it back: kubectl patch lease web --type merge -p '{"spec":{"holderIdentity":"web-0"}}'
 `, Code: 1}},
-		"nobody follows in a namespace that a flag names": {
+		"no controller, in a namespace that a flag names": {
 			web(), noController, func(c *cluster) { c.explicit = true }, "switchover web --timeout=5s", result{Err: `
-error: timed out after 5s: the controller has not reacted; is it running, and does it look after the namespace default? The edit of the Lease stays, and is followed later. To take it back: kubectl -n default patch lease web --type merge -p '{"spec":{"holderIdentity":"web-0"}}'
+error: timed out after 5s: the controller has not reacted; is it running, and does it look after the namespace default? The edit stays in the Lease, and the controller follows it when it can. To take it back: kubectl -n default patch lease web --type merge -p '{"spec":{"holderIdentity":"web-0"}}'
 `, Code: 1},
 		},
 		"another pod becomes master instead": {
@@ -149,7 +149,7 @@ error: timed out after 5s: the controller has not reacted; is it running, and do
 error: web-1 became master instead, in epoch 4 (HolderNotReady)
 `, Code: 1},
 		},
-		"the Service is deleted meanwhile": {
+		"the Service is deleted during the switchover": {
 			web(),
 			noController,
 			func(c *cluster) {
@@ -157,10 +157,10 @@ error: web-1 became master instead, in epoch 4 (HolderNotReady)
 			},
 			"switchover web",
 			result{Err: `
-error: service web was deleted meanwhile, or is no longer annotated
+error: service web was deleted, or is no longer annotated
 `, Code: 1},
 		},
-		"the Lease has changed meanwhile, and another pod is the best": {
+		"the best standby has changed at the time of the write": {
 			web(),
 			aController,
 			func(c *cluster) {
@@ -173,7 +173,7 @@ error: service web was deleted meanwhile, or is no longer annotated
 web: master moved from web-0 to web-1 in 135ms (epoch 4)
 `},
 		},
-		"the Lease has changed meanwhile, and the pod is master": {
+		"the pod is master at the time of the write": {
 			web(),
 			noController,
 			func(c *cluster) {
@@ -186,12 +186,12 @@ web: master moved from web-0 to web-1 in 135ms (epoch 4)
 			},
 			"switchover web --to web-1",
 			result{Out: `
-web: web-1 is master already (epoch 4)
+web: web-1 is already master (epoch 4)
 `},
 		},
-		"the Lease changes all the time": {
+		"the Lease keeps changing": {
 			web(), noController, func(c *cluster) { c.meanwhile(100, func() {}) }, "switchover web", result{Err: `
-error: the Lease web changes all the time; try again
+error: the Lease web keeps changing; try again
 `, Code: 1},
 		},
 		"Leases may not be patched": {

@@ -37,7 +37,7 @@ func (c *cluster) watch(line string) *watching {
 	return w
 }
 
-// prints compares what was printed since the last time.
+// prints compares what was printed since it was called last.
 func (w *watching) prints(want string) {
 	w.Helper()
 	w.Wait(fakeapi.Lag)
@@ -67,7 +67,7 @@ web       selector   web-0     node-0   3m      3       HolderNotReady   2/2    
 		w.prints(`
 web       selector   web-2     node-2   0s      4       HolderNotReady   1/2        Ok
 `)
-		// Heartbeats are no news.
+		// A renewal of the Lease is no news.
 		c.EditLease("web", func(l *coordinationv1.Lease) { l.Spec.RenewTime = ptr.To(metav1.NowMicro()) })
 		w.prints("")
 		<-time.After(2 * time.Minute)
@@ -114,7 +114,7 @@ error: services "gone" not found in default namespace
 	}
 }
 
-// It is heard of at once or after the first rows.
+// The error may come before or after the first rows.
 func TestStatusWatchWithoutTheRightToWatch(t *testing.T) {
 	t.Parallel()
 	inCluster(t, web(), func(c *cluster) {
