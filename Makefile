@@ -1,9 +1,9 @@
 # `make help` lists the targets.
 
-# A semantic version with a v; component-base ends the program over any other.
+# Must be a semantic version with a v: component-base ends the program at any other.
 VERSION ?= $(or $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null),v0.0.0-$(or $(shell git rev-parse --short HEAD 2>/dev/null),unknown))
 IMAGE   ?= qoqodev/active-standby-controller:$(VERSION)
-# The base of the image; `scratch` where nothing can be pulled.
+# The base image; `scratch` where images cannot be pulled.
 BASE    ?= gcr.io/distroless/static:nonroot
 BIN     ?= bin
 ARCHS   ?= amd64 arm64
@@ -13,17 +13,18 @@ ARCH    := $(shell $(GO) env GOARCH)
 RACE    := $(if $(shell command -v $(firstword $(shell $(GO) env CC)) 2>/dev/null),-race)
 comma   := ,
 space   := $() $()
-# The version of the program is the one that component-base knows of.
+# component-base holds the version of the program.
 LDFLAGS := -s -w -X k8s.io/component-base/version.gitVersion=$(VERSION)
 # Modules with code of ours; those under e2e/tools only pin programs.
 MODULES := . e2e
+TOOLS   := $(dir $(wildcard e2e/tools/*/go.mod))
 
 .DEFAULT_GOAL := help
 
 ##@ Use
 
 .PHONY: demo
-demo: ## See it work: a local control plane, two replicas, the examples, and a master that fails. DEMO_KEEP=1 keeps it up.
+demo: ## See it work: a local control plane, two replicas, the examples, and masters that fail. DEMO_KEEP=1 keeps it up.
 	cd e2e && $(GO) run ./cmd/demo
 
 .PHONY: build
@@ -52,7 +53,7 @@ local-down: ## Stop it.
 ##@ Test
 
 .PHONY: test
-test: ## Unit tests, with the race detector where there is a C compiler, which that needs.
+test: ## Unit tests, with the race detector if there is a C compiler, which it needs.
 	$(if $(RACE),,@echo "No C compiler: testing without the race detector.")
 	$(GO) test $(RACE) ./...
 
@@ -60,31 +61,31 @@ test: ## Unit tests, with the race detector where there is a C compiler, which t
 test-integration: ## Tests on a real API server, which is built the first time.
 	cd e2e && $(GO) run ./cmd/local build && $(GO) test -tags integration -v -count=1 -timeout 20m ./...
 
-# Names for make e2e alone; nobody pulls these.
+# Image names for make e2e alone. They are never pulled.
 E2E_IMAGE  := localhost/active-standby-controller:e2e
 E2E_TARGET := localhost/active-standby-controller-e2e-target:e2e
 E2E_FENCING := localhost/fencing:e2e
 E2E_PLUGIN := $(CURDIR)/$(BIN)/e2e-plugin/kubectl-active_standby
-# The base of the controller's image there.
+# The base of the controller's image in these tests.
 E2E_BASE   ?= $(BASE)
-# Images that stand in for the examples' busybox and postgres where these cannot be pulled.
+# Images that replace the examples' busybox and postgres where these cannot be pulled.
 E2E_BUSYBOX ?=
 E2E_POSTGRESQL ?=
-# Where a failed test saves what explains it.
+# The directory in which a failed test saves what explains it.
 E2E_ARTIFACTS ?= $(CURDIR)/$(BIN)/e2e
 
 .PHONY: e2e
-e2e: e2e-images e2e-plugin ## Tests on a kind cluster. KIND_NODE_IMAGE: of the nodes; E2E_KEEP=1 keeps it; KUBECONFIG: use that kind cluster; E2E_RUN: which tests.
+e2e: e2e-images e2e-plugin ## Tests on a kind cluster. KIND_NODE_IMAGE: the nodes' image; E2E_KEEP=1 keeps the cluster; KUBECONFIG: an existing kind cluster; E2E_RUN: which tests.
 	cd e2e && $(E2E_ENV) $(GO) test -tags e2e -v -count=1 -timeout 60m -run '$(E2E_RUN)' ./functional
 
 # How often make e2e-failover measures each scenario with each routing, and which
-# scenarios and routings, separated by commas; all if there are none.
+# scenarios and routings, separated by commas. Empty means all.
 E2E_RUNS      ?= 10
 E2E_SCENARIOS ?=
 E2E_ROUTINGS  ?=
 
 .PHONY: e2e-failover
-e2e-failover: e2e-images ## Measure failover on a kind cluster, and write docs/failover/ and the README's table; four hours. E2E_RUNS, E2E_SCENARIOS, E2E_ROUTINGS.
+e2e-failover: e2e-images ## Measure failover on a kind cluster, and write docs/failover/ and the tables in docs/guarantees.md and the README; four hours. E2E_RUNS, E2E_SCENARIOS, E2E_ROUTINGS.
 	cd e2e && $(E2E_ENV) $(GO) run ./cmd/failover measure -runs '$(E2E_RUNS)' -scenarios '$(E2E_SCENARIOS)' -routings '$(E2E_ROUTINGS)'
 
 E2E_ENV = E2E_IMAGE=$(E2E_IMAGE) E2E_TARGET=$(E2E_TARGET) E2E_FENCING=$(E2E_FENCING) E2E_PLUGIN=$(E2E_PLUGIN) \
@@ -93,8 +94,8 @@ E2E_ENV = E2E_IMAGE=$(E2E_IMAGE) E2E_TARGET=$(E2E_TARGET) E2E_FENCING=$(E2E_FENC
 .PHONY: e2e-images
 e2e-images:
 	$(MAKE) image IMAGE=$(E2E_IMAGE) BASE=$(E2E_BASE)
-	cd e2e && CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/e2e-target/target ./target
-	docker build -t $(E2E_TARGET) -f e2e/target/Dockerfile bin/e2e-target
+	cd e2e && CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/e2e-target/target ./traffic/target
+	docker build -t $(E2E_TARGET) -f e2e/traffic/target/Dockerfile bin/e2e-target
 
 .PHONY: e2e-plugin
 e2e-plugin:
@@ -107,11 +108,11 @@ e2e-plugin:
 LINT := $(GO) tool -modfile=$(CURDIR)/e2e/tools/golangci-lint/go.mod
 
 .PHONY: verify
-verify: verify-tidy verify-lint verify-failover verify-vulnerabilities ## Check everything that can be checked without running it.
+verify: verify-tidy verify-lint verify-failover verify-links verify-vulnerabilities ## Check everything that can be checked without running it.
 
 .PHONY: verify-tidy
 verify-tidy: ## go.mod and go.sum of all modules are tidy.
-	@for module in $(MODULES) e2e/tools/*/; do echo "go mod tidy -diff in $$module"; (cd $$module && $(GO) mod tidy -diff) || exit 1; done
+	@for module in $(MODULES) $(TOOLS); do echo "go mod tidy -diff in $$module"; (cd $$module && $(GO) mod tidy -diff) || exit 1; done
 
 .PHONY: verify-lint
 verify-lint: ## go vet, formatting and the linters of .golangci.yaml.
@@ -121,21 +122,34 @@ verify-lint: ## go vet, formatting and the linters of .golangci.yaml.
 verify-failover: ## The documents of failover say what docs/failover/results.json says.
 	cd e2e && $(GO) run ./cmd/failover check
 
+LINKS  := e2e/tools/links
+REMARK := $(LINKS)/node_modules/.bin/remark
+
+.PHONY: verify-links
+verify-links: ## Links and anchors of the documents lead somewhere; skipped where there is no npm.
+ifeq ($(shell command -v npm 2>/dev/null),)
+	@echo "remark-validate-links: skipped, because there is no npm"
+else
+	@[ $(REMARK) -nt $(LINKS)/package-lock.json ] || { npm --prefix $(LINKS) ci --no-audit --no-fund && touch $(REMARK); }
+	git ls-files --cached --others --exclude-standard '*.md' | xargs $(REMARK) --rc-path $(LINKS)/package.json --frail --quiet --no-stdout --no-color
+endif
+
 .PHONY: verify-vulnerabilities
 verify-vulnerabilities: ## Known vulnerabilities; skipped where their database cannot be reached.
 	@out=$$($(LINT) govulncheck ./... 2>&1); status=$$?; echo "$$out"; \
 	case "$$status:$$out" in \
 	0:*) ;; \
-	*"fetching vulnerabilities"*|*"dial tcp"*|*"no such host"*) echo "govulncheck: skipped, as the vulnerability database cannot be reached";; \
+	*"fetching vulnerabilities"*|*"dial tcp"*|*"no such host"*) echo "govulncheck: skipped, because the vulnerability database cannot be reached";; \
 	*) exit $$status;; \
 	esac
 
 .PHONY: update
-update: ## Do what verify checks: tidy, format, write the documents of failover.
-	@for module in $(MODULES) e2e/tools/*/; do (cd $$module && $(GO) mod tidy) || exit 1; done
+update: ## Do what verify and test check: tidy, format, write the documents of failover and the reference.
+	@for module in $(MODULES) $(TOOLS); do (cd $$module && $(GO) mod tidy) || exit 1; done
 	@for module in $(MODULES); do (cd $$module && $(LINT) golangci-lint fmt --config $(CURDIR)/.golangci.yaml ./...) || exit 1; done
 	cd e2e && $(GO) run ./cmd/failover write
+	$(GO) test ./cmd/active-standby-controller -run TestReference -update
 
 .PHONY: help
-help: ## This list.
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+help: ## Print this list.
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

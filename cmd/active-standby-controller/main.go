@@ -31,7 +31,7 @@ import (
 )
 
 func main() {
-	// The process ends with it.
+	// Signals are handled until the process ends, so there is nothing to stop.
 	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	os.Exit(cli.Run(newCommand(ctx)))
 }
@@ -41,10 +41,10 @@ func newCommand(ctx context.Context) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: api.ManagedBy,
 		Long: `Gives all traffic of a Service to one of the pods that it selects, the master,
-and moves it to another one when the master fails. Annotate a Service with
+and moves the traffic to another pod when the master fails. Annotate a Service with
 ` + api.AnnotationServiceMode + `: ` + api.ModeActiveStandby + ` and look at its Lease, which names the master.
 
-Several replicas may run at once; they need no leader.`,
+Several replicas can run at the same time. They need no leader.`,
 		Version: version.Get().GitVersion,
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -66,7 +66,8 @@ Several replicas may run at once; they need no leader.`,
 	return cmd
 }
 
-// run works until ctx is done. What it starts it ends in the opposite order.
+// run runs the controller until ctx is done. It stops what it has started in reverse
+// order.
 func run(ctx context.Context, o *options) error {
 	logger := klog.FromContext(ctx)
 	config, err := o.restConfig()

@@ -18,7 +18,7 @@ import (
 	"k8s.io/component-base/version"
 )
 
-// asProgram makes the test binary the program itself.
+// asProgram is the environment variable that makes the test binary the program itself.
 const asProgram = "TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -52,7 +52,7 @@ func TestHelp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// In this order; each flag in the section above it.
+	// The help has these in this order: each flag in its section.
 	rest := help
 	for _, text := range []string{
 		"qoqo.dev/service-mode: active-standby", "active-standby-controller [flags]",
@@ -81,13 +81,13 @@ func TestCommandFails(t *testing.T) {
 		args []string
 		want string
 	}{
-		"for an argument":                    {[]string{"web"}, `unknown command "web" for "active-standby-controller"`},
-		"for a flag that is not known":       {[]string{"--leader-elect"}, "unknown flag: --leader-elect"},
-		"for a namespace that cannot be":     {[]string{"--namespaces=B_"}, `--namespaces: "B_" is not the name of a namespace: ` + validation.IsDNS1123Label("B_")[0]},
-		"for a timeout that is too short":    {[]string{"--node-heartbeat-timeout=5s"}, "--node-heartbeat-timeout: 5s is too short, as kubelets send a heartbeat every 10 s only; allowed are 0 and 25s or more"},
-		"for a negative timeout":             {[]string{"--node-heartbeat-timeout=-25s"}, "--node-heartbeat-timeout: -25s is too short, as kubelets send a heartbeat every 10 s only; allowed are 0 and 25s or more"},
-		"for a log format that is not known": {[]string{"--logging-format=xml"}, `format: Invalid value: "xml": Unsupported log format`},
-		"for a kubeconfig that is not there": {[]string{"--kubeconfig=/nowhere"}, "no cluster to work on (see --kubeconfig): stat /nowhere: no such file or directory"},
+		"it has an argument":          {[]string{"web"}, `unknown command "web" for "active-standby-controller"`},
+		"a flag is not known":         {[]string{"--leader-elect"}, "unknown flag: --leader-elect"},
+		"a namespace is no name":      {[]string{"--namespaces=B_"}, `--namespaces: "B_" is not the name of a namespace: ` + validation.IsDNS1123Label("B_")[0]},
+		"a timeout is too short":      {[]string{"--node-heartbeat-timeout=5s"}, "--node-heartbeat-timeout: 5s is too short, because kubelets send a heartbeat only every 10s; allowed: 0, or 25s or more"},
+		"a timeout is negative":       {[]string{"--node-heartbeat-timeout=-25s"}, "--node-heartbeat-timeout: -25s is too short, because kubelets send a heartbeat only every 10s; allowed: 0, or 25s or more"},
+		"a log format is not known":   {[]string{"--logging-format=xml"}, `format: Invalid value: "xml": Unsupported log format`},
+		"a kubeconfig does not exist": {[]string{"--kubeconfig=/nowhere"}, "no cluster to work on (see --kubeconfig): stat /nowhere: no such file or directory"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -98,8 +98,8 @@ func TestCommandFails(t *testing.T) {
 	}
 }
 
-// The program is started on an API server that knows nothing, asked for what
-// it serves, and told to end.
+// The program runs against an API server that answers 404 to everything. It serves its
+// endpoints, and ends when it is told to.
 func TestProgram(t *testing.T) {
 	apiserver := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(apiserver.Close)

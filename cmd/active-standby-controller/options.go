@@ -20,7 +20,7 @@ type options struct {
 	kubeconfig   string
 	namespaces   []string
 	httpEndpoint string
-	// nodeHeartbeatTimeout is 0 if nodes are not listened to.
+	// nodeHeartbeatTimeout is 0 if the nodes' heartbeats are not watched.
 	nodeHeartbeatTimeout time.Duration
 	logs                 *logsapi.LoggingConfiguration
 }
@@ -29,15 +29,15 @@ func newOptions() *options {
 	return &options{httpEndpoint: ":8080", nodeHeartbeatTimeout: 25 * time.Second, logs: logsapi.NewLoggingConfiguration()}
 }
 
-// flags are the command line, in the sections that --help shows.
+// flags returns the flags of the command line, in the sections that --help shows.
 func (o *options) flags() (sets cliflag.NamedFlagSets) {
 	cluster := sets.FlagSet("cluster")
-	cluster.StringVar(&o.kubeconfig, "kubeconfig", o.kubeconfig, "Path of a kubeconfig file. Without it, those that the environment variable KUBECONFIG names, or the ServiceAccount of the pod that this runs in.")
-	cluster.StringSliceVar(&o.namespaces, "namespaces", o.namespaces, "Namespaces whose Services are looked after, separated by commas. Without it, all of them.")
-	cluster.DurationVar(&o.nodeHeartbeatTimeout, "node-heartbeat-timeout", o.nodeHeartbeatTimeout, "After how long without a heartbeat of its node, while other nodes have theirs, a pod is not eligible any more. Kubelets send one every 10 s. 0 waits until Kubernetes marks the pod NotReady.")
+	cluster.StringVar(&o.kubeconfig, "kubeconfig", o.kubeconfig, "Path of a kubeconfig file. By default, the files that the environment variable KUBECONFIG names, or else the ServiceAccount of the pod.")
+	cluster.StringSliceVar(&o.namespaces, "namespaces", o.namespaces, "Namespaces whose Services are served, separated by commas. By default, all of them.")
+	cluster.DurationVar(&o.nodeHeartbeatTimeout, "node-heartbeat-timeout", o.nodeHeartbeatTimeout, "How long a node may send no heartbeat, while other nodes do, before its pods are no longer eligible: 25s or more, because kubelets send a heartbeat every 10s. With 0, a pod stays eligible until Kubernetes marks it NotReady. Needs the rights to get, list and watch the Leases in kube-node-lease; without them it is off.")
 
 	serving := sets.FlagSet("serving")
-	serving.StringVar(&o.httpEndpoint, "http-endpoint", o.httpEndpoint, `TCP address on which /livez, /readyz and /metrics are served; "" for nowhere.`)
+	serving.StringVar(&o.httpEndpoint, "http-endpoint", o.httpEndpoint, `TCP address that serves /livez, /readyz and /metrics. With "", they are not served.`)
 
 	logsapi.AddFlags(o.logs, sets.FlagSet("logs"))
 	sets.FlagSet("global").Bool("version", false, "Print the version and exit.")
@@ -54,7 +54,7 @@ func (o *options) validate() error {
 		}
 	}
 	if t := o.nodeHeartbeatTimeout; t != 0 && t < heartbeat.MinTimeout {
-		return fmt.Errorf("--node-heartbeat-timeout: %s is too short, as kubelets send a heartbeat every 10 s only; allowed are 0 and %s or more", t, heartbeat.MinTimeout)
+		return fmt.Errorf("--node-heartbeat-timeout: %s is too short, because kubelets send a heartbeat only every 10s; allowed: 0, or %s or more", t, heartbeat.MinTimeout)
 	}
 	return nil
 }
@@ -66,8 +66,8 @@ func (o *options) restConfig() (*rest.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no cluster to work on (see --kubeconfig): %w", err)
 	}
-	// A failover must not wait for a token of a client-side bucket. The API
-	// server's priority and fairness limits what there is to limit.
+	// No limit in the client: a failover must not wait for its token bucket. The API
+	// server protects itself, with priority and fairness.
 	config.QPS = -1
 	config.ContentType = runtime.ContentTypeProtobuf
 	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON

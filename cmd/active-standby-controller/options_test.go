@@ -15,10 +15,10 @@ func TestValidate(t *testing.T) {
 		namespaces, want []string
 		err              string
 	}{
-		"all namespaces by default":      {},
-		"each namespace once, in order":  {namespaces: []string{"b", "a", "b"}, want: []string{"a", "b"}},
-		"a name that no namespace has":   {namespaces: []string{"a", "B_"}, err: `--namespaces: "B_" is not the name of a namespace: ` + validation.IsDNS1123Label("B_")[0]},
-		"an empty name, of a comma more": {namespaces: []string{"a", ""}, err: `--namespaces: "" is not the name of a namespace: ` + validation.IsDNS1123Label("")[0]},
+		"no namespace stands for all":            {},
+		"each namespace is named once, in order": {namespaces: []string{"b", "a", "b"}, want: []string{"a", "b"}},
+		"a name is not valid":                    {namespaces: []string{"a", "B_"}, err: `--namespaces: "B_" is not the name of a namespace: ` + validation.IsDNS1123Label("B_")[0]},
+		"a name is empty after a comma":          {namespaces: []string{"a", ""}, err: `--namespaces: "" is not the name of a namespace: ` + validation.IsDNS1123Label("")[0]},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -70,9 +70,9 @@ func TestRestConfig(t *testing.T) {
 		flag, environment string
 		want, err         string
 	}{
-		"of the flag, before the environment": {flag: one, environment: other, want: "https://one.example.com"},
-		"of the environment":                  {environment: other, want: "https://other.example.com"},
-		"of a file that is not there": {
+		"the flag counts before the environment":  {flag: one, environment: other, want: "https://one.example.com"},
+		"the environment counts without the flag": {environment: other, want: "https://other.example.com"},
+		"the file does not exist": {
 			flag: "/nowhere", environment: other,
 			err: "no cluster to work on (see --kubeconfig): stat /nowhere: no such file or directory",
 		},
@@ -96,7 +96,7 @@ func TestRestConfig(t *testing.T) {
 				t.Errorf("host %q, want %q", config.Host, test.want)
 			}
 			if config.QPS >= 0 {
-				t.Errorf("%v requests a second; a failover must not wait for a token", config.QPS)
+				t.Errorf("QPS is %v, want no limit", config.QPS)
 			}
 			if config.ContentType != "application/vnd.kubernetes.protobuf" || config.AcceptContentTypes != "application/vnd.kubernetes.protobuf,application/json" {
 				t.Errorf("content type %q, accepting %q", config.ContentType, config.AcceptContentTypes)
@@ -105,7 +105,7 @@ func TestRestConfig(t *testing.T) {
 	}
 }
 
-// kubeconfig is the path of a file for that server.
+// kubeconfig returns the path of a kubeconfig file for the server.
 func kubeconfig(t *testing.T, server string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kubeconfig")

@@ -1,8 +1,8 @@
-// Package failover measures on a cluster of kind what clients lose when a master
-// fails or moves: in each scenario, once with each of the controller's routings,
-// with its own probes or without, and once with a plain Service, over and over.
-// The runs are interleaved, so that what else happens on the machine hits all
-// alike. What the figures mean is said in package results.
+// Package failover measures on a kind cluster what clients lose when a master fails
+// or moves. It runs each scenario again and again, with each of the controller's
+// routings, with and without the controller's own probes, and with a plain Service.
+// The runs take turns, so that other load on the machine affects all alike. Package
+// results says what the figures mean.
 package failover
 
 import (
@@ -13,8 +13,8 @@ import (
 	"slices"
 	"time"
 
+	"qoqo.dev/active-standby-controller/e2e/cluster/kind"
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
-	"qoqo.dev/active-standby-controller/e2e/kind"
 )
 
 // Options say what to measure.
@@ -24,43 +24,44 @@ type Options struct {
 	Variants  []results.Variant
 	Target    string // the image of the pods and the clients, which the nodes have
 	Progress  io.Writer
-	// Measured is told the results of each scenario once it is complete.
+	// Measured is called with the results of each scenario once it is complete.
 	Measured func([]results.Result) error
 }
 
 const (
 	interval = 15 * time.Millisecond // between two new connections of a client
 	timeout  = time.Second           // after which a client's request is lost
-	replicas = 3                     // of each workload: one for each worker
+	replicas = 3                     // of each workload, one on each worker
 )
 
-// readiness is how the measured pods are probed: the fastest that kubelet can.
+// readiness is the readiness probe of the measured pods: the fastest that the kubelet
+// can do.
 var readiness = results.Readiness{PeriodSeconds: 1, TimeoutSeconds: 1, FailureThreshold: 1}
 
-// probe is the controller's own, of the variants that have one: the same question
-// as kubelet's, as often as a user would ask who wants to know fast.
+// probe is the controller's own probe, in the variants that have one: the same path
+// as the readiness probe's, at an interval that suits a user who wants a fast failover.
 var probe = results.Probe{URL: "http://:8080/ready", IntervalMS: 200, TimeoutMS: 200, Failures: 2}
 
-// client is how the clients ask.
+// client is how the clients send requests.
 var client = results.Client{
 	IntervalMS: float64(interval) / float64(time.Millisecond),
 	TimeoutMS:  float64(timeout) / float64(time.Millisecond),
 }
 
-// Validate refuses what would measure nothing.
+// Validate returns an error if these options would measure nothing.
 func (o Options) Validate() error {
 	for _, s := range o.Scenarios {
 		if len(s.variants(o.Variants)) > 0 {
 			return nil
 		}
 	}
-	return errors.New("there is nothing to measure: where nothing fails, nothing is measured of the plain Service")
+	return errors.New("there is nothing to measure: the plain Service is measured only where something fails")
 }
 
-// Run measures. What it has created in the cluster stays there, to look at.
+// Run measures. It leaves what it has created in the cluster, for inspection.
 func Run(ctx context.Context, cluster *kind.Cluster, o Options) error {
 	if len(cluster.Workers) < replicas {
-		return fmt.Errorf("the cluster has %d workers, the measurement needs %d", len(cluster.Workers), replicas)
+		return fmt.Errorf("the cluster has %d workers, but the measurement needs %d", len(cluster.Workers), replicas)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -88,7 +89,7 @@ func (m *measurement) scenario(ctx context.Context, s Scenario, o Options, progr
 	rounds := s.rounds(variants)
 	outcomes := map[results.Variant][]results.Outcome{}
 	for n := range o.Runs {
-		// Not always the same after the same.
+		// Change the order, so that no variant always follows the same one.
 		slices.Reverse(rounds)
 		for _, round := range rounds {
 			begun := time.Now()

@@ -7,11 +7,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"qoqo.dev/active-standby-controller/e2e/cluster/kind"
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
-	"qoqo.dev/active-standby-controller/e2e/kind"
 )
 
-// Header says on what is measured.
+// Header describes the cluster and the probes with which it is measured.
 func Header(ctx context.Context, cluster *kind.Cluster) (h results.Header, err error) {
 	version, err := cluster.Client.Discovery().ServerVersion()
 	if err != nil {

@@ -12,19 +12,19 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"qoqo.dev/active-standby-controller/e2e/cluster/kind"
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
-	"qoqo.dev/active-standby-controller/e2e/kind"
-	"qoqo.dev/active-standby-controller/e2e/target/record"
 	"qoqo.dev/active-standby-controller/e2e/traffic"
+	"qoqo.dev/active-standby-controller/e2e/traffic/record"
 )
 
-// measurement is a cluster with the workloads of a scenario.
+// measurement is a cluster with the workloads of one scenario at a time.
 type measurement struct {
 	*kind.Cluster
 	image     string
 	seen      *sightings
 	workloads []*workload
-	off       *offNode // of the run before, or nil
+	off       *offNode // the node that the run before had turned off, or nil
 }
 
 func (m *measurement) prepare(ctx context.Context) (err error) {
@@ -43,13 +43,13 @@ func (m *measurement) prepare(ctx context.Context) (err error) {
 	})
 }
 
-// The containers of a client.
+// The containers of a client pod: one opens new connections, one keeps its connection.
 const (
 	overNew  = "new"
 	overKept = "kept"
 )
 
-// run measures one failure, of some variants' masters at the same time.
+// run measures one failure or move, which the variants of the round undergo together.
 func (m *measurement) run(ctx context.Context, s Scenario, round []results.Variant) (observed []results.Observation, err error) {
 	if err := m.nodeIsUp(ctx); err != nil {
 		return nil, err
@@ -70,8 +70,9 @@ func (m *measurement) run(ctx context.Context, s Scenario, round []results.Varia
 			return nil, err
 		}
 	}
-	// A kept-alive connection to a master of before would stay there.
-	if err := m.eventually(ctx, "nothing moves", func() error { return m.quiet(follow) }); err != nil {
+	// Clients start after this. Earlier, a kept-alive connection could lead to a former
+	// master, and would stay with it.
+	if err := m.eventually(ctx, "kube-proxy is at rest", func() error { return m.quiet(follow) }); err != nil {
 		return nil, err
 	}
 	for _, w := range all {
@@ -107,8 +108,9 @@ func (m *measurement) run(ctx context.Context, s Scenario, round []results.Varia
 	return observed, nil
 }
 
-// poise waits for the moment of the cause: the clients are answered, kube-proxy
-// has had its rest, and it is anywhere in the second between two readiness probes.
+// poise waits for the moment of the cause. The clients are answered by then, and
+// kube-proxy has had its rest. The moment is at random in the second between two
+// readiness probes.
 func (m *measurement) poise(ctx context.Context, s Scenario, all []*workload) error {
 	for {
 		if err := m.steady(ctx, s, all); err != nil {
@@ -125,8 +127,9 @@ func (m *measurement) poise(ctx context.Context, s Scenario, all []*workload) er
 	}
 }
 
-// steady waits until all clients have been answered for as long as their requests
-// will count, kube-proxy has had its rest, and nobody starts or ends.
+// steady waits until three things are true: all clients have been answered for the
+// time before the cause in which requests count, kube-proxy has had its rest, and no
+// pod starts or ends.
 func (m *measurement) steady(ctx context.Context, s Scenario, all []*workload) error {
 	var since time.Time
 	return m.eventually(ctx, "the clients are answered", func() error {
@@ -149,7 +152,8 @@ func (m *measurement) steady(ctx context.Context, s Scenario, all []*workload) e
 	})
 }
 
-// idle fails while a pod of any workload starts or ends, as after another's run.
+// idle returns an error while a pod of any workload starts or ends, such as after the
+// run of another workload.
 func (m *measurement) idle(ctx context.Context) error {
 	pods, err := m.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app"})
 	if err != nil {
@@ -163,8 +167,9 @@ func (m *measurement) idle(ctx context.Context) error {
 	return nil
 }
 
-// answered fails if the master was not the latest to answer to both clients. In
-// the plain Service the pod that fails is the one of the kept-alive connection.
+// answered returns an error unless the latest request of both clients was answered,
+// and by the master. The plain Service has no master: in its place the pod that
+// answers the kept-alive connection will fail, unless the node is what fails.
 func (m *measurement) answered(ctx context.Context, s Scenario, w *workload) error {
 	for _, container := range []string{overNew, overKept} {
 		latest, err := w.client.Read(ctx, container, 1)
@@ -172,7 +177,7 @@ func (m *measurement) answered(ctx context.Context, s Scenario, w *workload) err
 			return err
 		}
 		if len(latest) == 0 || latest[0].Error != "" || !w.plain() && latest[0].Pod != w.master.Name {
-			return fmt.Errorf("the master of %s is %s, the latest of %s: %+v", w.name(), w.master.Name, container, latest)
+			return fmt.Errorf("the master of %s is %s, but the latest request of client %q is %+v", w.name(), w.master.Name, container, latest)
 		}
 		if container == overKept && w.plain() && !s.node && w.master.Name != latest[0].Pod {
 			if w.master, err = m.Client.CoreV1().Pods(namespace).Get(ctx, latest[0].Pod, metav1.GetOptions{}); err != nil {
@@ -183,7 +188,7 @@ func (m *measurement) answered(ctx context.Context, s Scenario, w *workload) err
 	return nil
 }
 
-// quiet fails until kube-proxy has had nothing to do for that long.
+// quiet returns an error until kube-proxy has had nothing to do for that long.
 func (m *measurement) quiet(least time.Duration) error {
 	if quiet := m.seen.quiet(); quiet < least {
 		return fmt.Errorf("quiet for %s only", quiet)
@@ -191,20 +196,23 @@ func (m *measurement) quiet(least time.Duration) error {
 	return nil
 }
 
-// atLeast is for how long the clients are watched once a cause is over (a rolling
-// restart takes some seconds, and its last pods end later still), and calm the
-// stretch of time without a lost request or another's answer that ends a run.
-const atLeast, calm = 4 * time.Second, 1500 * time.Millisecond
+const (
+	// atLeast is how long the clients are watched after the cause is over. A rolling
+	// restart takes some seconds, and its last pods end later still.
+	atLeast = 4 * time.Second
+	// calm is the time that ends a run: no request is lost in it, and only the master
+	// answers.
+	calm = 1500 * time.Millisecond
+)
 
-// observe waits until the workload's traffic is as it should be, and reads what
-// has happened.
+// observe waits until the workload's traffic is calm, and returns what happened.
 func (m *measurement) observe(ctx context.Context, w *workload, cause, over time.Time) (o results.Observation, err error) {
 	o = results.Observation{Variant: w.variant, Cause: cause, Old: w.master.Name}
 	err = m.eventually(ctx, w.name()+" is served again", func() error {
-		// By now it is known what became of what was sent then.
+		// The outcome of every request that was sent by then is known now.
 		o.Until = time.Now().Add(-timeout - 100*time.Millisecond)
 		if o.Until.Before(over.Add(atLeast)) {
-			return fmt.Errorf("it is too early")
+			return errors.New("the cause was a short time ago")
 		}
 		holder := ""
 		if !w.plain() {
@@ -220,7 +228,7 @@ func (m *measurement) observe(ctx context.Context, w *workload, cause, over time
 		}
 		latest = slices.DeleteFunc(latest, func(r record.Request) bool { return r.Sent.Before(o.Until.Add(-calm)) || r.Sent.After(o.Until) })
 		if i := slices.IndexFunc(latest, func(r record.Request) bool { return r.Error != "" || holder != "" && r.Pod != holder }); i >= 0 {
-			return fmt.Errorf("the holder is %q, but %+v", holder, latest[i])
+			return fmt.Errorf("the holder is %q, but a request was %+v", holder, latest[i])
 		}
 		if len(latest) < int(calm/interval)/2 {
 			return fmt.Errorf("there are only %d requests within %s", len(latest), calm)

@@ -11,23 +11,23 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	"qoqo.dev/active-standby-controller/e2e/kind"
+	"qoqo.dev/active-standby-controller/e2e/cluster/kind"
 )
 
-// offNode is a node that was off until then.
+// offNode is a node that was off until the given time.
 type offNode struct {
 	name  string
 	until time.Time
 }
 
-// nodeIsUp waits until everything on the node that was off is started anew. If it
-// was not off for long enough, Kubernetes never took notice, and goes on to say
-// that its pods are Ready while there are none.
+// nodeIsUp waits until every pod on the node that was off has started again. It does
+// not rely on Ready: if the node was off only briefly, Kubernetes never noticed, and
+// still shows its pods as Ready before they run again.
 func (m *measurement) nodeIsUp(ctx context.Context) error {
 	if m.off == nil {
 		return nil
 	}
-	if err := m.eventually(ctx, "the pods on "+m.off.name+" are started", func() error {
+	if err := m.eventually(ctx, "the pods on "+m.off.name+" have started", func() error {
 		pods, err := m.Client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + m.off.name})
 		if err != nil {
 			return err
@@ -40,17 +40,17 @@ func (m *measurement) nodeIsUp(ctx context.Context) error {
 	return nil
 }
 
-// startedSince fails if one of the pods is not Ready, or has a container that was
-// started before. Pods that have ended do not matter.
+// startedSince returns an error if a pod is not Ready, or has a container that does
+// not run or was started before that time. It ignores pods that have ended.
 func startedSince(pods []corev1.Pod, when time.Time) error {
-	when = when.Truncate(time.Second) // as Kubernetes' times are
+	when = when.Truncate(time.Second) // Kubernetes' times have no fractions
 	for _, pod := range pods {
 		if pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded {
 			continue
 		}
 		for _, container := range pod.Status.ContainerStatuses {
 			if running := container.State.Running; running == nil || running.StartedAt.Time.Before(when) {
-				return fmt.Errorf("%s of %s is not started again", container.Name, pod.Name)
+				return fmt.Errorf("%s of %s has not started again", container.Name, pod.Name)
 			}
 		}
 		if !ready(&pod) {
@@ -60,8 +60,8 @@ func startedSince(pods []corev1.Pod, when time.Time) error {
 	return nil
 }
 
-// gather brings the masters of the workloads together on a worker that has, or
-// has not, one of the controller's replicas.
+// gather moves the masters of the workloads to one worker. That worker has one of the
+// controller's replicas if withController is true, and none otherwise.
 func (m *measurement) gather(ctx context.Context, all []*workload, withController bool) error {
 	node := ""
 	if err := m.eventually(ctx, "the controller's replicas are at rest", func() error {
@@ -77,7 +77,7 @@ func (m *measurement) gather(ctx context.Context, all []*workload, withControlle
 			occupied.Insert(pod.Spec.NodeName)
 		}
 		i := slices.IndexFunc(m.Workers, func(node string) bool { return occupied.Has(node) == withController })
-		// On a node of their own, or all of them fail.
+		// The replicas must be on different nodes, so that one survives.
 		if i < 0 || occupied.Len() < 2 {
 			return fmt.Errorf("%d replicas are on %v", len(controllers.Items), sets.List(occupied))
 		}
@@ -94,7 +94,7 @@ func (m *measurement) gather(ctx context.Context, all []*workload, withControlle
 	return nil
 }
 
-// moveTo makes the pod on that node the workload's master.
+// moveTo makes the workload's pod on that node its master.
 func (m *measurement) moveTo(ctx context.Context, w *workload, node string) error {
 	return m.eventually(ctx, fmt.Sprintf("the master of %s is on %s", w.name(), node), func() error {
 		if err := m.settle(ctx, w); err != nil || w.master.Spec.NodeName == node {
@@ -106,7 +106,7 @@ func (m *measurement) moveTo(ctx context.Context, w *workload, node string) erro
 		}
 		there := slices.IndexFunc(pods, func(pod corev1.Pod) bool { return pod.Spec.NodeName == node })
 		if there < 0 {
-			return fmt.Errorf("no pod is there")
+			return fmt.Errorf("no pod is on that node")
 		}
 		if w.plain() {
 			w.master = &pods[there]
@@ -119,7 +119,7 @@ func (m *measurement) moveTo(ctx context.Context, w *workload, node string) erro
 	})
 }
 
-// apart moves the other workloads' masters off the node of this one's.
+// apart moves the masters of other workloads off the node of this workload's master.
 func (m *measurement) apart(ctx context.Context, w *workload) error {
 	for _, other := range m.workloads {
 		if other == w || other.plain() {
@@ -139,7 +139,7 @@ func (m *measurement) apart(ctx context.Context, w *workload) error {
 			}
 			elsewhere := slices.IndexFunc(pods, func(pod corev1.Pod) bool { return pod.Spec.NodeName != node && ready(&pod) })
 			if elsewhere < 0 {
-				return fmt.Errorf("no Ready pod is elsewhere")
+				return fmt.Errorf("no Ready pod is on another node")
 			}
 			if err := m.editHolder(ctx, other, pods[elsewhere].Name); err != nil {
 				return err

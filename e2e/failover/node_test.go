@@ -33,14 +33,14 @@ func TestStartedSince(t *testing.T) {
 		pods []corev1.Pod
 		want string
 	}{
-		"all are":                                {[]corev1.Pod{up, up}, ""},
-		"in the very second":                     {[]corev1.Pod{pod(corev1.ConditionTrue, same)}, ""},
-		"one is Ready only as it is not news":    {[]corev1.Pod{up, pod(corev1.ConditionTrue, before)}, "target of web-0 is not started again"},
-		"the second of its containers is not":    {[]corev1.Pod{pod(corev1.ConditionTrue, after, before)}, "target of web-0 is not started again"},
-		"a container does not run":               {[]corev1.Pod{pod(corev1.ConditionTrue, time.Time{})}, "target of web-0 is not started again"},
-		"one is started, but not Ready yet":      {[]corev1.Pod{pod(corev1.ConditionFalse, after)}, "web-0 is not Ready"},
-		"one was replaced, and has to go":        {[]corev1.Pod{terminating}, "web-0 is not Ready"},
-		"those that have ended need not come up": {[]corev1.Pod{failed, succeeded, up}, ""},
+		"all containers have started":                        {[]corev1.Pod{up, up}, ""},
+		"a container has started in the same second":         {[]corev1.Pod{pod(corev1.ConditionTrue, same)}, ""},
+		"a pod that is still shown as Ready has not started": {[]corev1.Pod{up, pod(corev1.ConditionTrue, before)}, "target of web-0 has not started again"},
+		"the second container of a pod has not started":      {[]corev1.Pod{pod(corev1.ConditionTrue, after, before)}, "target of web-0 has not started again"},
+		"a container does not run":                           {[]corev1.Pod{pod(corev1.ConditionTrue, time.Time{})}, "target of web-0 has not started again"},
+		"a pod has started, but is not Ready":                {[]corev1.Pod{pod(corev1.ConditionFalse, after)}, "web-0 is not Ready"},
+		"a pod that was replaced is still terminating":       {[]corev1.Pod{terminating}, "web-0 is not Ready"},
+		"pods that have ended need not start":                {[]corev1.Pod{failed, succeeded, up}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := ""

@@ -8,13 +8,13 @@ import (
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
 )
 
-// progress says after each run how it went and how long the rest will take. What
-// rounds take is guessed, and corrected by what the others have taken.
+// progress reports after each run how it went and how long the rest will take. The
+// duration of a round is a guess, corrected by how long earlier rounds took.
 type progress struct {
 	io.Writer
 	runs       int
-	left, past time.Duration // of rounds, as guessed
-	took       time.Duration // what those of the past did take
+	left, past time.Duration // guesses, for the rounds to come and the rounds so far
+	took       time.Duration // what the rounds so far really took
 }
 
 func newProgress(o Options) *progress {
@@ -26,14 +26,14 @@ func newProgress(o Options) *progress {
 			p.left += time.Duration(o.Runs) * guess(s, round)
 		}
 	}
-	p.say("%d times something will fail or move, which takes about %s", rounds, p.left.Round(time.Minute))
+	p.say("%d failures and moves to measure, which takes about %s", rounds, p.left.Round(time.Minute))
 	return p
 }
 
-// guess is what a round takes, from the wait for its pods until it is undone.
+// guess returns how long a round takes, from the wait for its pods until it is undone.
 func guess(s Scenario, round []results.Variant) time.Duration {
 	if !s.node {
-		// Pods that serve on take longer to be replaced.
+		// Replacing pods that serve on takes longer.
 		return 11*time.Second + time.Duration(s.preStop)*1500*time.Millisecond
 	}
 	longest := time.Duration(0)
@@ -47,7 +47,7 @@ func guess(s Scenario, round []results.Variant) time.Duration {
 		}
 		longest = max(longest, detection)
 	}
-	return longest + 50*time.Second // most of it until the node is up again
+	return longest + 50*time.Second // most of it until the node is up
 }
 
 func (p *progress) outcome(s Scenario, run int, o results.Outcome) {
@@ -58,7 +58,7 @@ func (p *progress) outcome(s Scenario, run int, o results.Outcome) {
 	p.say("%s, %s, run %d of %d: outage %.0f ms%s, %d of %d requests lost", s.Name, o.Variant, run, p.runs, o.OutageMS, after, o.Lost, o.Sent)
 }
 
-// done takes note that a round is over.
+// done records that a round is over.
 func (p *progress) done(s Scenario, round []results.Variant, took time.Duration) {
 	guessed := guess(s, round)
 	p.left, p.past, p.took = p.left-guessed, p.past+guessed, p.took+took
@@ -66,7 +66,7 @@ func (p *progress) done(s Scenario, round []results.Variant, took time.Duration)
 	p.say("  took %s; about %s left", took.Round(time.Second), left.Round(time.Minute))
 }
 
-// say tells a line; that nobody hears it is no reason to stop.
+// say writes a line. A failure to write is no reason to stop.
 func (p *progress) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(p, format+"\n", args...)
 }

@@ -24,7 +24,7 @@ func TestProgress(t *testing.T) {
 	p.done(node, []results.Variant{plain, sliceProbe}, 100*time.Second)
 	p.done(node, []results.Variant{plain, sliceProbe}, 100*time.Second)
 	want := []string{
-		"6 times something will fail or move, which takes about 4m0s",
+		"6 failures and moves to measure, which takes about 4m0s",
 		"killed, endpointslice+probe, run 1 of 2: outage 90 ms, 60 ms after the decision, 4 of 300 requests lost",
 		"  took 22s; about 8m0s left",
 		"  took 22s; about 7m0s left",
@@ -39,18 +39,18 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-// The estimates have to be right before anything has been measured.
+// The guesses are right before anything has been measured.
 func TestGuess(t *testing.T) {
 	for name, test := range map[string]struct {
 		scenario Scenario
 		round    []results.Variant
 		want     time.Duration
 	}{
-		"one pod":                  {Scenario{}, []results.Variant{selector}, 11 * time.Second},
-		"one that serves on":       {Scenario{preStop: 2}, []results.Variant{selector}, 14 * time.Second},
-		"a node, found out by all": {Scenario{node: true}, []results.Variant{plain, selector, selectorProbe}, 100 * time.Second},
-		"a node, by heartbeats":    {Scenario{node: true}, []results.Variant{sliceProbe, label}, 72 * time.Second},
-		"a node, by probes":        {Scenario{node: true}, []results.Variant{sliceProbe}, 51 * time.Second},
+		"a pod fails":                     {Scenario{}, []results.Variant{selector}, 11 * time.Second},
+		"a pod that is deleted serves on": {Scenario{preStop: 2}, []results.Variant{selector}, 14 * time.Second},
+		"Kubernetes detects that a node fails, after the others": {Scenario{node: true}, []results.Variant{plain, selector, selectorProbe}, 100 * time.Second},
+		"heartbeats detect that a node fails, after probes":      {Scenario{node: true}, []results.Variant{sliceProbe, label}, 72 * time.Second},
+		"probes detect that a node fails":                        {Scenario{node: true}, []results.Variant{sliceProbe}, 51 * time.Second},
 	} {
 		if got := guess(test.scenario, test.round); got != test.want {
 			t.Errorf("%s: %s, want %s", name, got, test.want)

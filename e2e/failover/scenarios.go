@@ -18,28 +18,29 @@ type Scenario struct {
 	Name  string // as in results.json
 	Title string // as in the documents
 
-	// preStop is for how many seconds a pod that is deleted goes on serving.
+	// preStop is how many seconds a deleted pod goes on serving.
 	preStop int
-	// shared: another Service selects the measured pods too.
+	// shared is whether another Service selects the measured pods too.
 	shared bool
-	// planned: nothing fails, so that there is nothing to compare with in a plain Service.
+	// planned is whether nothing fails. Then the plain Service, which has no master to
+	// move, is not measured.
 	planned bool
-	// node: the masters' node fails, and takes those of several variants with it.
+	// node is whether the node fails, with the masters of several variants on it.
 	node bool
-	// alone: no other workload's master is on the node of the one that is measured,
-	// as what is done to the node moves that one too.
+	// alone is whether no other workload's master may be on the node, because what is
+	// done to the node would move that master too.
 	alone bool
-	// withController: that node has one of the controller's replicas.
+	// withController is whether the node also has one of the controller's replicas.
 	withController bool
 
-	// cause makes the master fail or move, and returns when it did.
+	// cause makes the master fail or move, and returns the time just before it did so.
 	cause func(context.Context, *measurement, *workload) (time.Time, error)
-	// undo makes the workload as it was; a pod that is no more is replaced by
-	// its ReplicaSet.
+	// undo restores the workload. It is nil if the ReplicaSet does so alone, by
+	// replacing the pod.
 	undo func(context.Context, *measurement, *workload) error
 }
 
-// Scenarios are all that there are.
+// Scenarios are all scenarios, in the order of the documents.
 var Scenarios = []Scenario{
 	{Name: "not-ready", Title: "The master turns NotReady", cause: fail, undo: replace},
 	{Name: "killed", Title: "The master's process is killed", cause: signal("SIGKILL"), undo: replace},
@@ -55,17 +56,18 @@ var Scenarios = []Scenario{
 	{Name: "node-frozen", Title: "The master's node freezes", node: true, cause: onNode("pause"), undo: unfreezeNode},
 }
 
-// variants are those of the asked that are measured.
+// variants returns those of the asked variants that the scenario measures.
 func (s Scenario) variants(asked []results.Variant) []results.Variant {
 	return slices.DeleteFunc(slices.Clone(asked), func(v results.Variant) bool { return s.planned && v.Routing == results.Plain })
 }
 
-// rounds are the variants that are measured at the same time. Mostly that is one,
-// as a change to another's Service would make kube-proxy look at it too. A node
-// takes the masters of several with it, since it takes a while to come back: of
-// those whose failures are found out at different times, some seconds apart.
+// rounds groups the variants that are measured at the same time. Mostly a round has
+// one variant, because a change to another one's Service would wake kube-proxy too.
+// When a node fails, a round has several variants, because a node takes a while to
+// come back. Their failures must be detected in different ways, so that the changes
+// to their Services are some seconds apart.
 func (s Scenario) rounds(variants []results.Variant) (rounds [][]results.Variant) {
-	type detector struct{ kubernetes, probe bool } // or the node's heartbeats
+	type detector struct{ kubernetes, probe bool } // neither: the node's heartbeats
 	taken := map[detector]int{}
 	for _, v := range variants {
 		i := len(rounds)
@@ -82,7 +84,7 @@ func (s Scenario) rounds(variants []results.Variant) (rounds [][]results.Variant
 	return rounds
 }
 
-// fail makes the application find out that it cannot serve.
+// fail makes the application notice that it cannot serve.
 func fail(ctx context.Context, m *measurement, w *workload) (time.Time, error) {
 	now := time.Now()
 	err := m.Client.CoreV1().RESTClient().Post().Namespace(namespace).Resource("pods").Name(w.master.Name+":8080").
@@ -132,8 +134,9 @@ func restart(ctx context.Context, m *measurement, w *workload) (time.Time, error
 	})
 }
 
-// drain does what kubectl drain does, whose own start would disturb: it cordons
-// the node, lists the pods there, and evicts them; but not the other workloads'.
+// drain does what kubectl drain does, without starting a process that would disturb
+// the measurement. It cordons the node and evicts the workload's pods there, but not
+// those of other workloads.
 func drain(ctx context.Context, m *measurement, w *workload) (time.Time, error) {
 	now := time.Now()
 	if err := m.setUnschedulable(ctx, w.master.Spec.NodeName, true); err != nil {
@@ -159,7 +162,7 @@ func uncordon(ctx context.Context, m *measurement, w *workload) error {
 	return m.setUnschedulable(ctx, w.master.Spec.NodeName, false)
 }
 
-// onNode does to the master's node what `docker COMMAND` does to its container.
+// onNode runs `docker COMMAND` on the container of the master's node.
 func onNode(command string) func(context.Context, *measurement, *workload) (time.Time, error) {
 	return func(ctx context.Context, m *measurement, w *workload) (time.Time, error) {
 		now := time.Now()

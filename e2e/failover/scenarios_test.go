@@ -24,21 +24,21 @@ func TestRounds(t *testing.T) {
 		asked    []results.Variant
 		want     []string
 	}{
-		"one after the other": {
+		"variants are measured one after the other": {
 			asked: results.Variants,
 			want:  []string{"[plain]", "[selector]", "[label]", "[endpointslice]", "[selector+probe]", "[endpointslice+probe]"},
 		},
-		"where nothing fails, the plain Service has nothing to show": {
+		"the plain Service is not measured where nothing fails": {
 			scenario: Scenario{planned: true},
 			asked:    []results.Variant{plain, label},
 			want:     []string{"[label]"},
 		},
-		"a node takes several, but one only of those that are found out by the same": {
+		"a node takes several variants with it, one for each way of detection": {
 			scenario: Scenario{node: true},
 			asked:    results.Variants,
 			want:     []string{"[plain selector selector+probe]", "[label endpointslice+probe]", "[endpointslice]"},
 		},
-		"what is not asked for is not measured": {
+		"variants that are not asked for are not measured": {
 			scenario: Scenario{node: true},
 			asked:    []results.Variant{selectorProbe, sliceProbe, endpointSlice},
 			want:     []string{"[selector+probe endpointslice]", "[endpointslice+probe]"},
@@ -62,12 +62,12 @@ func TestValidate(t *testing.T) {
 		options Options
 		refused bool
 	}{
-		"all":                                    {options: Options{Scenarios: Scenarios, Variants: results.Variants}},
-		"the plain Service where nothing fails":  {options: Options{Scenarios: []Scenario{planned}, Variants: []results.Variant{plain}}, refused: true},
-		"and also where something does":          {options: Options{Scenarios: []Scenario{planned, other}, Variants: []results.Variant{plain}}},
-		"others where nothing fails":             {options: Options{Scenarios: []Scenario{planned}, Variants: []results.Variant{plain, label}}},
-		"no scenario, which nobody can ask for":  {options: Options{Variants: results.Variants}, refused: true},
-		"no routings, which nobody can ask for.": {options: Options{Scenarios: Scenarios}, refused: true},
+		"everything can be measured":                                    {options: Options{Scenarios: Scenarios, Variants: results.Variants}},
+		"the plain Service alone where nothing fails is refused":        {options: Options{Scenarios: []Scenario{planned}, Variants: []results.Variant{plain}}, refused: true},
+		"the plain Service where something fails, too, can be measured": {options: Options{Scenarios: []Scenario{planned, other}, Variants: []results.Variant{plain}}},
+		"another variant where nothing fails can be measured":           {options: Options{Scenarios: []Scenario{planned}, Variants: []results.Variant{plain, label}}},
+		"no scenario is refused":                                        {options: Options{Variants: results.Variants}, refused: true},
+		"no routing is refused":                                         {options: Options{Scenarios: Scenarios}, refused: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := test.options.Validate(); (err != nil) != test.refused {
@@ -80,7 +80,7 @@ func TestValidate(t *testing.T) {
 func TestEveryScenarioIsExplained(t *testing.T) {
 	for _, s := range Scenarios {
 		if Why[s.Name] == "" {
-			t.Errorf("nobody says why %s takes as long as it does", s.Name)
+			t.Errorf("Why does not explain the figures of %s", s.Name)
 		}
 	}
 }

@@ -20,13 +20,13 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
-// sightings are what the API server has said, and when; to tell how far the news
-// of a failure had come at what time.
+// sightings are the objects that the API server has shown, with the time of each.
+// They tell when each step of a failover was done.
 type sightings struct {
 	lock sync.Mutex
 	all  []sighting
-	// routes is when a Service or an EndpointSlice last changed, upon which
-	// kube-proxy acts.
+	// routes is when a Service or an EndpointSlice last changed. kube-proxy acts on
+	// these.
 	routes time.Time
 }
 
@@ -36,8 +36,9 @@ type sighting struct {
 	gone   bool
 }
 
-// watch begins to look, until ctx is done: at what moves kube-proxy in all
-// namespaces, and at the rest in that of the workloads.
+// watch records what is seen until ctx is done: Services and EndpointSlices of all
+// namespaces, because kube-proxy acts on them, and pods and Leases of the workloads'
+// namespace.
 func watch(ctx context.Context, client kubernetes.Interface) (*sightings, error) {
 	s := &sightings{}
 	everywhere := informers.NewSharedInformerFactory(client, 0)
@@ -79,21 +80,21 @@ func (s *sightings) add(object any, gone bool) {
 	}
 }
 
-// forget drops what was seen up to now.
+// forget drops what was seen so far.
 func (s *sightings) forget() {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	s.all = nil
 }
 
-// quiet is for how long kube-proxy has had nothing to do.
+// quiet returns how long kube-proxy has had nothing to do.
 func (s *sightings) quiet() time.Duration {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	return time.Since(s.routes)
 }
 
-// first is when something that is so was first seen, or zero.
+// first returns when something that fulfils the condition was first seen, or zero.
 func (s *sightings) first(is func(sighting) bool) time.Time {
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -103,7 +104,8 @@ func (s *sightings) first(is func(sighting) bool) time.Time {
 	return time.Time{}
 }
 
-// fill says when the news of the workload's old master had come how far.
+// fill sets when the failure of the workload's old master was noticed, decided and
+// published.
 func (s *sightings) fill(o *results.Observation, old *corev1.Pod) {
 	o.Noticed = s.first(func(seen sighting) bool {
 		pod, is := seen.object.(*corev1.Pod)
@@ -122,7 +124,7 @@ func (s *sightings) fill(o *results.Observation, old *corev1.Pod) {
 	})
 	s.first(func(seen sighting) bool {
 		lease, is := seen.object.(*coordinationv1.Lease)
-		// An edit of the holder alone is a wish, not the controller's decision.
+		// The UID, because an edit of the holder alone is a request, not a decision.
 		if is && lease.Name == o.Variant.Object() && lease.Annotations[api.AnnotationHolderUID] != string(old.UID) && lease.Spec.AcquireTime != nil {
 			o.Decided = lease.Spec.AcquireTime.Time
 			return true
@@ -131,7 +133,7 @@ func (s *sightings) fill(o *results.Observation, old *corev1.Pod) {
 	})
 }
 
-// endpoints are the pods that a slice lists as ready.
+// endpoints returns the pods that a slice lists as ready.
 func endpoints(slice *discoveryv1.EndpointSlice) (pods []types.UID) {
 	for _, endpoint := range slice.Endpoints {
 		if ptr.Deref(endpoint.Conditions.Ready, true) && endpoint.TargetRef != nil {

@@ -15,7 +15,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
-// What is seen is seen a second after another.
+// The objects are seen one second after another.
 func TestFill(t *testing.T) {
 	master := func(status corev1.ConditionStatus) *corev1.Pod {
 		return &corev1.Pod{
@@ -43,25 +43,25 @@ func TestFill(t *testing.T) {
 		want    seconds
 		decided bool
 	}{
-		"a master turns NotReady, and another one is published": {
+		"the steps of a failover are found": {
 			variant: selector,
 			seen:    []any{master(corev1.ConditionTrue), master(corev1.ConditionFalse), slice("selector"), lease("selector", "new"), slice("selector", "new")},
 			want:    seconds{Noticed: 2, Published: 5}, decided: true,
 		},
-		"with probes the Service and the Lease are named like the objects": {
+		"the objects of a variant with probes are found by their name": {
 			variant: sliceProbe,
 			seen:    []any{lease("endpointslice-probe", "new"), slice("endpointslice-probe", "new"), master(corev1.ConditionFalse)},
 			want:    seconds{Noticed: 3, Published: 2}, decided: true,
 		},
-		"those of another variant do not count": {
+		"the objects of another variant do not count": {
 			variant: selector,
 			seen:    []any{lease("selector-probe", "new"), slice("selector-probe", "new"), slice("endpointslice", "new")},
 		},
-		"nor does the old master": {
+		"the old master does not count as its successor": {
 			variant: selector,
 			seen:    []any{lease("selector", "old"), slice("selector", "old")},
 		},
-		"a plain Service publishes that one pod is out": {
+		"a plain Service publishes when it no longer lists the old pod": {
 			variant: plain,
 			seen:    []any{slice("plain", "old", "other"), slice("plain", "other")},
 			want:    seconds{Published: 2},

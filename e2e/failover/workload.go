@@ -25,14 +25,14 @@ import (
 
 const (
 	namespace = "failover"
-	// patience is how long is waited for anything.
+	// patience is how long the measurement waits for each condition.
 	patience = 4 * time.Minute
-	// follow is within what time kube-proxy is done with a change, a second of
-	// waiting and a busy machine included.
+	// follow is the time in which kube-proxy has applied a change, even if it waits out
+	// a second first and the machine is busy.
 	follow = 2 * time.Second
-	// rest is for how long kube-proxy has nothing to do before a cause. It waits
-	// for a second after the end of an update, so that what comes right after one
-	// has begun is dealt with after that second, and followed by another.
+	// rest is how long kube-proxy must have had nothing to do before a cause.
+	// kube-proxy pauses for a second after each update. A change that comes just after
+	// an update has begun is applied after that second, and a second pause follows.
 	rest = 2500 * time.Millisecond
 )
 
@@ -45,22 +45,22 @@ var workloadTemplate = template.Must(template.New("workload.yaml").Parse(manifes
 type workload struct {
 	variant results.Variant
 	url     string
-	// master is the pod that fails or moves; of the plain Service, the one that
-	// does in its place.
+	// master is the pod that fails or moves. The plain Service has no master: it is the
+	// pod that fails in its place.
 	master *corev1.Pod
-	// epoch is the Lease's before the cause.
+	// epoch is the Lease's epoch before the cause.
 	epoch  int32
 	client *traffic.Pod
 }
 
-// name is that of its objects, and of its Lease.
+// name returns the name of the workload's objects and of its Lease.
 func (w *workload) name() string { return w.variant.Object() }
 
-// plain says that it has no master.
+// plain reports whether this is the plain Service, which has no master.
 func (w *workload) plain() bool { return w.variant.Routing == results.Plain }
 
-// apply makes the workloads of these variants as a scenario needs them. There are
-// no others, as all pods share the machine.
+// apply creates the workloads of these variants as the scenario needs them. It creates
+// no others, because all pods share the machine.
 func (m *measurement) apply(ctx context.Context, s Scenario, variants []results.Variant) error {
 	if _, err := m.Kubectl(ctx, "", "-n", namespace, "delete", "service", "-l", "shared"); err != nil {
 		return err
@@ -82,14 +82,14 @@ func (m *measurement) apply(ctx context.Context, s Scenario, variants []results.
 		if err != nil {
 			return err
 		}
-		// Not by name, as DNS may be on the node that fails.
+		// Not by name, because DNS may be on the node that fails.
 		w.url = "http://" + service.Spec.ClusterIP
 		m.workloads = append(m.workloads, w)
 	}
 	return nil
 }
 
-// manifests are the objects of these variants.
+// manifests returns the objects of these variants, as YAML.
 func (m *measurement) manifests(s Scenario, variants []results.Variant) (string, error) {
 	var text strings.Builder
 	for _, v := range variants {
@@ -110,7 +110,8 @@ func (m *measurement) pods(ctx context.Context, w *workload) ([]corev1.Pod, erro
 	return list.Items, nil
 }
 
-// settle waits until nothing is left of an earlier run, and finds the master.
+// settle waits until the workload has recovered from an earlier run, and finds the
+// master.
 func (m *measurement) settle(ctx context.Context, w *workload) error {
 	return m.eventually(ctx, w.name()+" is at rest", func() error {
 		pods, err := m.pods(ctx, w)
@@ -132,8 +133,8 @@ func (m *measurement) settle(ctx context.Context, w *workload) error {
 	})
 }
 
-// findMaster finds the master among the workload's pods. That of a plain Service
-// is any.
+// findMaster finds the master among the workload's pods. For the plain Service it
+// takes any pod.
 func (m *measurement) findMaster(ctx context.Context, w *workload, pods []corev1.Pod) error {
 	if w.plain() {
 		w.master = &pods[0]
@@ -145,14 +146,14 @@ func (m *measurement) findMaster(ctx context.Context, w *workload, pods []corev1
 	}
 	holder := slices.IndexFunc(pods, func(pod corev1.Pod) bool { return string(pod.UID) == lease.Annotations[api.AnnotationHolderUID] })
 	if holder < 0 || pods[holder].Labels[api.LabelDesignation] != api.DesignationActive {
-		return fmt.Errorf("the Lease's holder %s is not the active pod", ptr.Deref(lease.Spec.HolderIdentity, ""))
+		return fmt.Errorf("the pod %s holds the Lease, but is not labelled active", ptr.Deref(lease.Spec.HolderIdentity, ""))
 	}
 	w.master, w.epoch = &pods[holder], ptr.Deref(lease.Spec.LeaseTransitions, 0)
 	return nil
 }
 
-// spread deletes a pod that shares its node with another, and is not the master:
-// what replaces it goes to the node that has none.
+// spread deletes a standby that shares its node with another pod. Its replacement
+// goes to the node that has none.
 func (m *measurement) spread(ctx context.Context, w *workload, pods []corev1.Pod) error {
 	occupied := sets.New(w.master.Spec.NodeName)
 	for _, pod := range pods {
@@ -164,7 +165,7 @@ func (m *measurement) spread(ctx context.Context, w *workload, pods []corev1.Pod
 	return nil
 }
 
-// transitions are those of the Lease since settle.
+// transitions returns how often the Lease's holder has changed since settle.
 func (m *measurement) transitions(ctx context.Context, w *workload) (int, error) {
 	if w.plain() {
 		return 0, nil
@@ -176,7 +177,7 @@ func (m *measurement) transitions(ctx context.Context, w *workload) (int, error)
 	return int(ptr.Deref(lease.Spec.LeaseTransitions, 0) - w.epoch), nil
 }
 
-// standby is the name of a pod of the workload that is not the master.
+// standby returns the name of a Ready pod of the workload that is not the master.
 func (m *measurement) standby(ctx context.Context, w *workload) (string, error) {
 	pods, err := m.pods(ctx, w)
 	if err != nil {
@@ -189,14 +190,14 @@ func (m *measurement) standby(ctx context.Context, w *workload) (string, error) 
 	return pods[i].Name, nil
 }
 
-// editHolder asks for a switchover.
+// editHolder asks for a switchover to that pod.
 func (m *measurement) editHolder(ctx context.Context, w *workload, to string) error {
 	patch := fmt.Appendf(nil, `{"spec":{"holderIdentity":%q}}`, to)
 	_, err := m.Client.CoordinationV1().Leases(namespace).Patch(ctx, w.name(), types.MergePatchType, patch, metav1.PatchOptions{})
 	return err
 }
 
-// deletePodNow deletes a pod without a grace period; one that is gone is no error.
+// deletePodNow deletes a pod without a grace period. It is no error if the pod is gone.
 func (m *measurement) deletePodNow(ctx context.Context, name string) error {
 	err := m.Client.CoreV1().Pods(namespace).Delete(ctx, name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)})
 	if apierrors.IsNotFound(err) {
@@ -205,7 +206,8 @@ func (m *measurement) deletePodNow(ctx context.Context, name string) error {
 	return err
 }
 
-// deleteNamespace deletes everything that was created, and waits until it is gone.
+// deleteNamespace deletes everything that a measurement creates, and waits until it
+// is gone.
 func (m *measurement) deleteNamespace(ctx context.Context) error {
 	_, err := m.Kubectl(ctx, "", "delete", "namespace", namespace, "--ignore-not-found", "--timeout=3m")
 	return err
@@ -220,7 +222,7 @@ func (m *measurement) eventually(ctx context.Context, what string, condition fun
 	}); ctx.Err() != nil {
 		return context.Cause(ctx)
 	} else if err != nil {
-		return fmt.Errorf("%s: not within %s: %w", what, patience, last)
+		return fmt.Errorf("not within %s: %s: %w", patience, what, last)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
 )
 
-// manifests are the objects, by kind and name.
+// manifests returns the objects by kind and name.
 func manifests(t *testing.T, s Scenario, variants ...results.Variant) map[string]unstructured.Unstructured {
 	t.Helper()
 	text, err := (&measurement{image: "target:e2e"}).manifests(s, variants)
@@ -75,9 +75,9 @@ func TestPods(t *testing.T) {
 		scenario Scenario
 		want     map[string]any
 	}{
-		"that end at once":   {Scenario{}, nil},
-		"that serve on":      {Scenario{preStop: 2}, map[string]any{"preStop": map[string]any{"sleep": map[string]any{"seconds": 2.0}}}},
-		"of another Service": {Scenario{shared: true}, nil},
+		"pods end at once":                      {Scenario{}, nil},
+		"pods that are deleted serve on":        {Scenario{preStop: 2}, map[string]any{"preStop": map[string]any{"sleep": map[string]any{"seconds": 2.0}}}},
+		"another Service selects the pods, too": {Scenario{shared: true}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			objects := manifests(t, test.scenario, sliceProbe)

@@ -8,12 +8,12 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"qoqo.dev/active-standby-controller/e2e/assert"
-	"qoqo.dev/active-standby-controller/e2e/kind"
+	"qoqo.dev/active-standby-controller/e2e/check/assert"
+	"qoqo.dev/active-standby-controller/e2e/cluster/kind"
 )
 
-// Traffic goes on while the API server is gone; nothing moves when it is back,
-// and then the controller works on.
+// Traffic continues while the API server is down. When it is back, the master stays, and
+// the controller works.
 func TestAPIServerRestart(t *testing.T) {
 	s := newScene(t)
 	lease := s.web("clusterip.yaml")
@@ -28,11 +28,11 @@ func TestAPIServerRestart(t *testing.T) {
 	s.eventually("the API server is back", func() error {
 		pod, err := pods.Get(t.Context(), server, metav1.GetOptions{})
 		if err == nil && (pod.Status.ContainerStatuses[0].ContainerID == killed || !isReady(*pod)) {
-			err = fmt.Errorf("the kubelet has not yet said so")
+			err = fmt.Errorf("the kubelet has not reported the new container as Ready")
 		}
 		return err
 	})
-	// By the time that an edit is followed the replicas have looked at all that there is.
+	// The edit below is followed only once the replicas have read everything again.
 	s.unmoved(lease)
 	s.editHolder("web", next)
 	s.awaitMaster("web", 2, next)

@@ -11,7 +11,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
-// One pod has all the traffic, and another one when its readiness probe fails.
+// One pod gets all the traffic, and another pod does when its readiness probe fails.
 func TestClusterIP(t *testing.T) {
 	s := newScene(t)
 	master := *s.web("clusterip.yaml").Spec.HolderIdentity
@@ -19,16 +19,16 @@ func TestClusterIP(t *testing.T) {
 	client.check(0, master)
 
 	s.setReady(master, false)
-	lease := s.awaitMaster("web", 2, anybody)
+	lease := s.awaitMaster("web", 2, anyPod)
 	next := ptr.Deref(lease.Spec.HolderIdentity, "")
 	if reason := lease.Annotations[api.AnnotationReason]; reason != string(election.HolderNotReady) {
 		t.Errorf("the Lease's reason is %s", reason)
 	}
 	client.awaitPod(next)
 
-	// Ready again, it is not the master again.
+	// When it is Ready again, it does not become the master again.
 	s.setReady(master, true)
-	s.eventually("it is Ready again", func() error { return readiness(*s.pod(master)) })
+	s.eventually("the former master is Ready again", func() error { return readiness(*s.pod(master)) })
 	s.unmoved(lease)
 	client.check(-1, master, next)
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// What examples/master-discovery/README.md says, in its order.
+// Each step of examples/master-discovery/README.md does what the page says, in its order.
 func TestMasterDiscoveryExample(t *testing.T) {
 	s := newScene(t)
 	s.guard.Opened("db-nodes")
@@ -22,46 +22,47 @@ func TestMasterDiscoveryExample(t *testing.T) {
 		epoch++
 		return *s.awaitMaster("db", epoch, to).Spec.HolderIdentity
 	}
-	// recovered waits until a pod, or its next incarnation, is a standby.
+	// recovered waits until a pod, or its next incarnation, is Ready, and the master is
+	// still the same.
 	recovered := func(name string) {
 		t.Helper()
 		s.eventually(name+" is back as a standby", func() error {
 			pod, found := s.pods("db")[name]
 			if !found {
-				return fmt.Errorf("it is not there")
+				return fmt.Errorf("there is no such pod")
 			}
 			return readiness(pod)
 		})
-		s.awaitMaster("db", epoch, anybody)
+		s.awaitMaster("db", epoch, anyPod)
 	}
-	master := moved(anybody)
+	master := moved(anyPod)
 	if got := s.designated("db"); got != master {
-		t.Errorf("the pod %s is designated active, want %s", got, master)
+		t.Errorf("pod %q is labelled active, want %q", got, master)
 	}
 	s.awaitNames("db", master)
 	s.awaitNames("db-nodes", "db-0", "db-1", "db-2")
 	s.awaitLog(master)
-	s.eventually("the pod is told that it is the master", func() error {
+	s.eventually("the pod's files say that it is the master", func() error {
 		if info := s.kubectl("exec", master, "--", "sh", "-c", "head /etc/podinfo/*"); !strings.Contains(info, "active") || !strings.Contains(info, "1") {
-			return fmt.Errorf("it is told %q", info)
+			return fmt.Errorf("they say %q", info)
 		}
 		return nil
 	})
 
 	s.kubectl("exec", master, "--", "rm", "/www/healthy")
-	old, master := master, moved(anybody)
+	old, master := master, moved(anyPod)
 	s.awaitNames("db", master)
 	s.awaitLog(master)
 	s.kubectl("exec", old, "--", "touch", "/www/healthy")
 	recovered(old)
 
 	s.kubectl("exec", master, "--", "killall", "httpd")
-	old, master = master, moved(anybody)
+	old, master = master, moved(anyPod)
 	s.awaitNames("db", master)
 	recovered(old)
 
 	s.kubectl("delete", "pod", master)
-	old, master = master, moved(anybody)
+	old, master = master, moved(anyPod)
 	recovered(old)
 
 	next := s.standby("db")
@@ -71,7 +72,7 @@ func TestMasterDiscoveryExample(t *testing.T) {
 
 	node := s.pod(master).Spec.NodeName
 	s.drain(node, "--ignore-daemonsets", "--delete-emptydir-data")
-	old, master = master, moved(anybody)
+	old, master = master, moved(anyPod)
 	if now := s.pod(master).Spec.NodeName; now == node {
 		t.Errorf("the master is still on %s", node)
 	}
@@ -91,8 +92,8 @@ func TestMasterDiscoveryExample(t *testing.T) {
 	s.awaitNothingLeft()
 }
 
-// awaitNames waits until a name resolves, in the pod of that example, to the
-// addresses of these pods.
+// awaitNames waits until a name resolves to the addresses of these pods, inside a pod of
+// the example.
 func (s *scene) awaitNames(name string, pods ...string) {
 	s.Helper()
 	var want []string
@@ -103,7 +104,7 @@ func (s *scene) awaitNames(name string, pods ...string) {
 	s.eventually(fmt.Sprintf("%s resolves to %v", name, pods), func() error {
 		out, err := cluster.Kubectl(s.Context(), "", "-n", s.namespace, "exec", "db-1", "--", "nslookup", name+"."+s.namespace+".svc.cluster.local")
 		if err != nil {
-			return err // there may be no such name yet, or the pod is not back
+			return err // the name may not exist yet, or the pod is not back
 		}
 		_, answer, _ := strings.Cut(out, "Name:")
 		var got []string
@@ -120,7 +121,7 @@ func (s *scene) awaitNames(name string, pods ...string) {
 	})
 }
 
-// awaitLog waits until every pod has logged who the master is.
+// awaitLog waits until the latest line of every pod's log names the master.
 func (s *scene) awaitLog(master string) {
 	s.Helper()
 	for _, pod := range []string{"db-0", "db-1", "db-2"} {

@@ -12,8 +12,8 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
-// A drain of the master's node moves the master once, before the eviction and to
-// a pod that stays, and clients lose nothing.
+// A drain of the master's node moves the master once, before the eviction, and to a pod
+// on another node. Clients lose nothing.
 func TestDrain(t *testing.T) {
 	for workload, start := range map[string]func(*scene) *coordinationv1.Lease{
 		"deployment/web": func(s *scene) *coordinationv1.Lease { return s.web("clusterip.yaml") },
@@ -27,7 +27,7 @@ func TestDrain(t *testing.T) {
 			client := s.request("http://" + service)
 			node := master.Spec.NodeName
 			s.drain(node, "--ignore-daemonsets", "--delete-emptydir-data", "--force")
-			lease = s.awaitMaster(service, 2, anybody)
+			lease = s.awaitMaster(service, 2, anyPod)
 			if reason := lease.Annotations[api.AnnotationReason]; reason != string(election.NodeUnschedulable) {
 				t.Errorf("the Lease's reason is %s", reason)
 			}
@@ -43,7 +43,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// drain drains a node, which is in service again after the test.
+// drain drains a node. After the test it is uncordoned.
 func (s *scene) drain(node string, options ...string) {
 	s.Helper()
 	s.Cleanup(func() {

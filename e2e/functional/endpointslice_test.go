@@ -10,13 +10,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
-	"qoqo.dev/active-standby-controller/e2e/assert"
-	"qoqo.dev/active-standby-controller/e2e/target/record"
+	"qoqo.dev/active-standby-controller/e2e/check/assert"
+	"qoqo.dev/active-standby-controller/e2e/traffic/record"
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
-// With own EndpointSlices a planned move loses nothing, with a selector and without.
+// A switchover with routing endpointslice loses nothing, with or without a selector.
 func TestEndpointSliceSwitchover(t *testing.T) {
 	for _, service := range []string{"endpointslice.yaml", "selectorless.yaml"} {
 		t.Run(service, func(t *testing.T) {
@@ -35,13 +35,13 @@ func TestEndpointSliceSwitchover(t *testing.T) {
 	}
 }
 
-// A master that turns NotReady is replaced.
+// With routing endpointslice a master that turns NotReady is replaced.
 func TestEndpointSliceFailover(t *testing.T) {
 	s := newScene(t)
 	master := *s.web("endpointslice.yaml").Spec.HolderIdentity
 	client := s.request("http://web")
 	s.setReady(master, false)
-	lease := s.awaitMaster("web", 2, anybody)
+	lease := s.awaitMaster("web", 2, anyPod)
 	if reason := lease.Annotations[api.AnnotationReason]; reason != string(election.HolderNotReady) {
 		t.Errorf("the Lease's reason is %s", reason)
 	}
@@ -50,9 +50,8 @@ func TestEndpointSliceFailover(t *testing.T) {
 	client.check(-1, master, next)
 }
 
-// Clients lose nothing while a Service goes over from one routing to another, or
-// opts out.
-func TestTurningOverRoutings(t *testing.T) {
+// Clients lose nothing while a Service migrates from one routing to another, or opts out.
+func TestRoutingMigration(t *testing.T) {
 	s := newScene(t)
 	master := *s.web("clusterip.yaml").Spec.HolderIdentity
 	client := s.request("http://web")
@@ -80,11 +79,11 @@ func TestTurningOverRoutings(t *testing.T) {
 	}
 }
 
-// awaitSlices waits until either the Service's EndpointSlices are the controller's own
-// and Kubernetes lists nobody, or there are no own ones.
+// awaitSlices waits until the Service has EndpointSlices of the controller's own and
+// Kubernetes' list no pod or, if own is false, until it has none of the controller's.
 func (s *scene) awaitSlices(service string, own bool) {
 	s.Helper()
-	s.eventually(fmt.Sprintf("the slices of %s are own ones: %v", service, own), func() error {
+	s.eventually(fmt.Sprintf("%s has EndpointSlices of the controller's own: %t", service, own), func() error {
 		list := assert.Must(cluster.Client.DiscoveryV1().EndpointSlices(s.namespace).List(s.Context(),
 			metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service}))(s)
 		found := false
@@ -97,7 +96,7 @@ func (s *scene) awaitSlices(service string, own bool) {
 			}
 		}
 		if found != own {
-			return fmt.Errorf("there are some: %v", found)
+			return fmt.Errorf("it has some: %t", found)
 		}
 		return nil
 	})

@@ -18,29 +18,29 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
-// What examples/fencing/README.md says, in its order.
+// Each step of examples/fencing/README.md does what the page says, in its order.
 func TestFencingExample(t *testing.T) {
 	s := newScene(t)
 	s.example("fencing")
 	s.awaitRollout("deployment/fencing-store")
 	s.awaitRollout("deployment/fencing")
-	frozen := *s.awaitMaster("fencing", 1, anybody).Spec.HolderIdentity
+	frozen := *s.awaitMaster("fencing", 1, anyPod).Spec.HolderIdentity
 	s.awaitCounting(1)
 	stop := s.watchCount()
 
 	stopped := time.Now()
 	s.signal(frozen, "SIGSTOP")
-	lease := s.awaitMaster("fencing", 2, anybody)
+	lease := s.awaitMaster("fencing", 2, anyPod)
 	master := *lease.Spec.HolderIdentity
 	if master == frozen {
-		t.Fatalf("%s is the master, which is frozen", master)
+		t.Fatalf("the frozen pod %s is still the master", master)
 	}
 	s.awaitCounting(2)
-	t.Logf("The next master writes %s after the former froze", s.awaitLine(s.storePod(), `"A new epoch has begun"`, "epoch=2").at.Sub(stopped).Round(time.Millisecond))
+	t.Logf("The next master writes %s after the former master froze", s.awaitLine(s.storePod(), `"A new epoch has begun"`, "epoch=2").at.Sub(stopped).Round(time.Millisecond))
 
 	woken := time.Now()
 	s.signal(frozen, "SIGCONT")
-	t.Logf("It stops believing %s after it woke up", s.awaitLine(frozen, fencingStopped, "epoch=1").at.Sub(woken).Round(time.Millisecond))
+	t.Logf("The former master notices %s after it woke up", s.awaitLine(frozen, fencingStopped, "epoch=1").at.Sub(woken).Round(time.Millisecond))
 	s.eventually(frozen+" is a standby", func() error {
 		pod := s.pod(frozen)
 		if pod.Labels[api.LabelDesignation] != api.DesignationStandby {
@@ -52,7 +52,7 @@ func TestFencingExample(t *testing.T) {
 	s.awaitCounting(2)
 	for _, line := range s.lines(frozen, fencingBegan) {
 		if line.at.After(woken) {
-			t.Errorf("it has believed again that it is the master: %v", line)
+			t.Errorf("%s has taken itself for the master again: %v", frozen, line)
 		}
 	}
 
@@ -62,27 +62,27 @@ func TestFencingExample(t *testing.T) {
 	master = frozen
 	s.awaitCounting(3)
 	moved := lease.Spec.AcquireTime.Time
-	t.Logf("Planned switchover: the former master stops %s after the Lease has changed, the next one writes after %s",
+	t.Logf("Planned switchover: the former master stops %s and the next master writes %s after the Lease has changed",
 		s.awaitLine(former, fencingStopped, "epoch=2").at.Sub(moved).Round(time.Millisecond),
 		s.awaitLine(s.storePod(), `"A new epoch has begun"`, "epoch=3").at.Sub(moved).Round(time.Millisecond))
 
 	s.kubectl("delete", "pod", master, "--wait=false")
-	master = *s.awaitMaster("fencing", 4, anybody).Spec.HolderIdentity
+	master = *s.awaitMaster("fencing", 4, anyPod).Spec.HolderIdentity
 	s.awaitCounting(4)
 
 	err := cluster.Client.CoreV1().RESTClient().Put().Namespace(s.namespace).Resource("services").Name("fencing-store:http").SubResource("proxy").
 		Suffix("count").Param("epoch", "1").Body([]byte("0")).Do(t.Context()).Error()
 	if !apierrors.IsConflict(err) {
-		t.Errorf("a write in epoch 1 is answered with %v", err)
+		t.Errorf("a write in epoch 1 is answered with %v, want a conflict", err)
 	}
 
 	s.withoutController(func() {
 		s.awaitLine(master, fencingStopped, "epoch=4")
 	})
 	s.awaitCounting(4)
-	// On a machine that is busy its Lease may have run out in between, too.
+	// More than two, if on a busy machine its Lease has expired another time.
 	if lines := s.lines(master, fencingBegan); len(lines) < 2 {
-		t.Errorf("%s has believed %d times that it is the master, want before and after: %v", master, len(lines), lines)
+		t.Errorf("%s has taken itself for the master %d times, want before the controller was away and after: %v", master, len(lines), lines)
 	}
 
 	stop()
@@ -92,7 +92,7 @@ func TestFencingExample(t *testing.T) {
 	s.awaitNothingLeft()
 }
 
-// What the example's pods log when they begin and cease to believe.
+// What the example's pods log when they begin and cease to act as master.
 const (
 	fencingBegan   = `"This pod is the master"`
 	fencingStopped = `"This pod is no longer the master"`
@@ -105,24 +105,24 @@ func (s *scene) signal(pod, signal string) {
 	}
 }
 
-// lines are those of the pod's log that contain all of these.
+// lines returns the lines of the pod's log that contain all of these parts.
 func (s *scene) lines(pod string, parts ...string) []logLine {
 	s.Helper()
 	return slices.DeleteFunc(s.log(pod), func(line logLine) bool {
 		return slices.ContainsFunc(parts, func(part string) bool {
-			// With a space, so that epoch 1 is not found in epoch 10.
+			// With a space, so that epoch=1 does not match epoch=10.
 			return !strings.Contains(line.text+" ", part+" ")
 		})
 	})
 }
 
-// awaitLine waits for the first such line.
+// awaitLine waits until the pod's log has a line with these parts, and returns the first.
 func (s *scene) awaitLine(pod string, parts ...string) (first logLine) {
 	s.Helper()
 	s.eventually(fmt.Sprintf("%s logs %v", pod, parts), func() error {
 		lines := s.lines(pod, parts...)
 		if len(lines) == 0 {
-			return fmt.Errorf("it does not")
+			return fmt.Errorf("no line has all of these")
 		}
 		first = lines[0]
 		return nil
@@ -139,7 +139,7 @@ func (s *scene) storePod() string {
 	return ""
 }
 
-// counted is what the store has.
+// counted is the store's count and its epoch.
 type counted struct {
 	epoch int32
 	count int
@@ -162,7 +162,7 @@ func (s *scene) count(ctx context.Context) (c counted, err error) {
 	return c, err
 }
 
-// awaitCounting waits until the store counts on in that epoch.
+// awaitCounting waits until the store's count rises in that epoch.
 func (s *scene) awaitCounting(epoch int32) {
 	s.Helper()
 	var before counted
@@ -173,14 +173,14 @@ func (s *scene) awaitCounting(epoch int32) {
 		}
 		defer func() { before = now }()
 		if now.epoch != epoch || before.epoch != epoch || now.count <= before.count {
-			return fmt.Errorf("it had %+v, and has %+v", before, now)
+			return fmt.Errorf("the store had %+v, and has %+v", before, now)
 		}
 		return nil
 	})
 }
 
-// watchCount fails the test if the store's epoch or count falls, as it would if a
-// former master's write was kept, until it is stopped or the test ends.
+// watchCount fails the test if the store's epoch or count falls, as it would if the store
+// accepted a write of a former master. It watches until stop is called or the test ends.
 func (s *scene) watchCount() (stop func()) {
 	s.Helper()
 	ctx, cancel := context.WithCancel(s.Context())
@@ -197,7 +197,7 @@ func (s *scene) watchCount() (stop func()) {
 			}
 			now, err := s.count(ctx)
 			if err != nil {
-				continue // whether it can be reached is for others to say
+				continue // this watches what the store has, not whether it can be reached
 			}
 			if now.epoch < before.epoch || now.count < before.count {
 				s.Errorf("the store had %+v, and has %+v", before, now)

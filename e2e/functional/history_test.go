@@ -16,14 +16,15 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// history is what cannot be read any more when it counts: when Leases were renewed
-// before their last transition, and when the processes of pods that are gone ended.
-// All nodes of kind have one clock, so that their times can be compared.
+// history records what can no longer be read when a test needs it: when Leases were
+// renewed before their last transition, and when the processes of pods that are gone
+// ended. All nodes of kind have the same clock, so that their times can be compared.
 type history struct {
 	*scene
 	mutex    sync.Mutex
 	renewals map[epoch][]time.Time
-	// ended is when the processes of a pod ended, and known when the API server said so.
+	// ended is when the processes of a pod ended, and known when the API server showed
+	// that.
 	ended, known map[types.UID]time.Time
 }
 
@@ -32,7 +33,7 @@ type epoch struct {
 	number int32
 }
 
-// history watches the namespace from now on until the test's end.
+// history watches the namespace until the test ends. It returns once it watches.
 func (s *scene) history() *history {
 	s.Helper()
 	h := &history{scene: s, renewals: map[epoch][]time.Time{}, ended: map[types.UID]time.Time{}, known: map[types.UID]time.Time{}}
@@ -58,7 +59,7 @@ func (s *scene) history() *history {
 	factory.StartWithContext(ctx)
 	for informer, synced := range factory.WaitForCacheSync(ctx.Done()) {
 		if !synced {
-			s.Fatalf("cannot watch %v", informer)
+			s.Fatalf("Failed to watch %v", informer)
 		}
 	}
 	return h
@@ -72,8 +73,8 @@ func (h *history) seeLease(l *coordinationv1.Lease) {
 	}
 }
 
-// seePod notes when the last container of a pod ended, as its kubelet says, to the
-// second, before it lets the pod go.
+// seePod records when the last container of a pod ended. The kubelet reports that, to the
+// second, before the pod is removed.
 func (h *history) seePod(p *corev1.Pod) {
 	var last time.Time
 	for _, c := range p.Status.ContainerStatuses {
@@ -89,34 +90,35 @@ func (h *history) seePod(p *corev1.Pod) {
 	}
 }
 
-// renewed are the times at which the Lease was renewed in an epoch.
+// renewed returns the times of the Lease's renewals in an epoch, the first of which is
+// the write that began the epoch.
 func (h *history) renewed(lease string, number int32) []time.Time {
 	h.mutex.Lock()
 	defer h.mutex.Unlock()
 	return h.renewals[epoch{lease, number}]
 }
 
-// awaitRenewals waits until the Lease has been renewed this many times in an epoch,
-// beside the write that began it.
+// awaitRenewals waits until the Lease has been renewed this many times in an epoch. The
+// write that began the epoch does not count.
 func (h *history) awaitRenewals(lease string, number int32, count int) {
 	h.Helper()
 	h.eventually(fmt.Sprintf("Lease %s is renewed %d times in epoch %d", lease, count, number), func() error {
 		if times := h.renewed(lease, number); len(times) <= count {
-			return fmt.Errorf("it has been written at %v", times)
+			return fmt.Errorf("its renew times are %v", times)
 		}
 		return nil
 	})
 }
 
-// awaitEnd waits until the pod's processes have ended, and says when that was, and
-// when it was known.
+// awaitEnd waits until the pod's processes have ended. It returns when that was, and when
+// the API server showed it.
 func (h *history) awaitEnd(pod *corev1.Pod) (at, known time.Time) {
 	h.Helper()
 	h.eventually(pod.Name+" has ended", func() error {
 		h.mutex.Lock()
 		defer h.mutex.Unlock()
 		if at, known = h.ended[pod.UID], h.known[pod.UID]; at.IsZero() {
-			return fmt.Errorf("nobody has said so")
+			return fmt.Errorf("the API server has not shown that")
 		}
 		return nil
 	})

@@ -1,7 +1,7 @@
 //go:build e2e
 
-// Package functional tests the controller as its users install it, on real
-// nodes, with real packets.
+// Package functional tests the controller on a kind cluster, as its users install it,
+// with real nodes and real packets.
 package functional
 
 import (
@@ -14,25 +14,25 @@ import (
 	"testing"
 	"time"
 
-	"qoqo.dev/active-standby-controller/e2e/kind"
+	"qoqo.dev/active-standby-controller/e2e/cluster/kind"
 )
 
-// cluster is what all tests share. Each test has a namespace of its own; tests
-// that disturb the nodes or the controller are why none of them runs in parallel.
+// cluster is shared by all tests. Each test has a namespace of its own. No test runs in
+// parallel with others, because some disturb the nodes or the controller.
 var cluster *kind.Cluster
 
-// Images, which `make e2e` builds and names.
+// The images, which `make e2e` builds and names.
 var (
 	controllerImage = os.Getenv("E2E_IMAGE")
 	targetImage     = os.Getenv("E2E_TARGET")
-	// fencingImage is that of examples/fencing.
+	// fencingImage is the image of examples/fencing.
 	fencingImage = os.Getenv("E2E_FENCING")
-	// Images that stand in for those of the examples where these cannot be pulled.
+	// Images that replace those of the examples where these cannot be pulled. Optional.
 	busyboxImage    = os.Getenv("E2E_BUSYBOX")
 	postgresqlImage = os.Getenv("E2E_POSTGRESQL")
 )
 
-// artifacts is where a failed test saves what explains it.
+// artifacts is the directory in which a failed test saves what explains it.
 var artifacts = os.Getenv("E2E_ARTIFACTS")
 
 func TestMain(m *testing.M) {
@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 
 func runAll(ctx context.Context, m *testing.M) (code int, err error) {
 	if controllerImage == "" || targetImage == "" || fencingImage == "" || plugin == "" || artifacts == "" {
-		return 1, fmt.Errorf("run these tests with `make e2e`, which builds the images that they need")
+		return 1, fmt.Errorf("run `make e2e`, which builds the images that these tests need")
 	}
 	starting, cancel := context.WithTimeout(ctx, 15*time.Minute)
 	defer cancel()
@@ -60,7 +60,7 @@ func runAll(ctx context.Context, m *testing.M) (code int, err error) {
 	}
 	if os.Getenv("E2E_KEEP") == "" {
 		stopped := context.AfterFunc(ctx, func() {
-			// The tests cannot be told to end.
+			// Running tests cannot be told to end.
 			_ = cluster.Delete(context.Background())
 			os.Exit(1)
 		})
@@ -70,7 +70,7 @@ func runAll(ctx context.Context, m *testing.M) (code int, err error) {
 			}
 		}()
 	} else {
-		defer fmt.Printf("The cluster is kept. Use it with\n  export KUBECONFIG=%s\nThe next `make e2e` without that deletes it.\n", cluster.Kubeconfig)
+		defer fmt.Printf("The cluster stays up. To use it:\n  export KUBECONFIG=%s\nWithout this setting the next `make e2e` deletes it.\n", cluster.Kubeconfig)
 	}
 	if err := prepare(starting); err != nil {
 		_ = cluster.Diagnose(ctx, filepath.Join(artifacts, "install"))

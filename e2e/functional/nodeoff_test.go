@@ -10,8 +10,8 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
-// The master's node dies: another pod is master before Kubernetes says that the
-// old one is not Ready, and stays it when the node is back.
+// When the master's node dies, another pod becomes master before Kubernetes marks the old
+// master NotReady, and stays the master when the node is back.
 func TestNodeOff(t *testing.T) {
 	s := newScene(t)
 	master := s.pod(*s.web("clusterip.yaml").Spec.HolderIdentity)
@@ -24,12 +24,12 @@ func TestNodeOff(t *testing.T) {
 	if err := cluster.Docker(t.Context(), master.Spec.NodeName, "kill"); err != nil {
 		t.Fatal(err)
 	}
-	lease := s.awaitMaster("web", 2, anybody)
+	lease := s.awaitMaster("web", 2, anyPod)
 	if reason := lease.Annotations[api.AnnotationReason]; reason != string(election.NodeSilent) {
 		t.Errorf("the Lease's reason is %s", reason)
 	}
 	if !isReady(*s.pod(master.Name)) {
-		t.Error("Kubernetes was faster")
+		t.Error("Kubernetes has marked the old master NotReady before the failover")
 	}
 	client.awaitPod(*lease.Spec.HolderIdentity)
 

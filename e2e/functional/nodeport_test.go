@@ -9,10 +9,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"qoqo.dev/active-standby-controller/e2e/assert"
+	"qoqo.dev/active-standby-controller/e2e/check/assert"
 )
 
-// Whichever node is asked, the master answers.
+// A request to any node reaches the master.
 func TestNodePort(t *testing.T) {
 	s := newScene(t)
 	master := *s.web("nodeport.yaml").Spec.HolderIdentity

@@ -9,9 +9,8 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
-// A client that keeps its connection stays with the former master, unless the Service
-// asks for that to be deleted: then the connection ends with it, and the next one
-// leads to the master.
+// A client that keeps its connection stays with the former master. If on-demote deletes
+// that pod, the connection ends with it, and the next connection leads to the master.
 func TestOnDemote(t *testing.T) {
 	for _, onDemote := range []string{api.OnDemoteNone, api.OnDemoteDelete} {
 		t.Run(onDemote, func(t *testing.T) {
@@ -31,7 +30,7 @@ func TestOnDemote(t *testing.T) {
 				t.Logf("with a connection that is kept, %s the move", kept.handedOver(master.Name, next, moved))
 				s.eventually("the former master is gone", func() error {
 					if pod, found := s.pods("web")[master.Name]; found {
-						return fmt.Errorf("it is there, to be deleted at %s", pod.DeletionTimestamp)
+						return fmt.Errorf("it is there, with deletionTimestamp %s", pod.DeletionTimestamp)
 					}
 					return nil
 				})
@@ -39,7 +38,7 @@ func TestOnDemote(t *testing.T) {
 			} else {
 				kept.awaitPod(master.Name)
 				if deleted := s.pod(master.Name).DeletionTimestamp; deleted != nil {
-					t.Errorf("%s is deleted at %s", master.Name, deleted)
+					t.Errorf("%s has deletionTimestamp %s, want none", master.Name, deleted)
 				}
 			}
 			if got := kept.connections(); got != connections {

@@ -8,12 +8,12 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"qoqo.dev/active-standby-controller/e2e/assert"
-	"qoqo.dev/active-standby-controller/e2e/target/record"
+	"qoqo.dev/active-standby-controller/e2e/check/assert"
+	"qoqo.dev/active-standby-controller/e2e/traffic/record"
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
-// Without the annotation the Service is an ordinary one again.
+// A Service that opts out is an ordinary Service again, and clients lose nothing.
 func TestOptOut(t *testing.T) {
 	s := newScene(t)
 	s.web("clusterip.yaml")
@@ -28,6 +28,7 @@ func TestOptOut(t *testing.T) {
 	}
 }
 
+// optOut takes the annotation off the Service.
 func (s *scene) optOut(service string) {
 	s.Helper()
 	s.guard.Opened(service)
@@ -35,14 +36,14 @@ func (s *scene) optOut(service string) {
 	s.kubectl("annotate", "service", service, api.AnnotationServiceMode+"-")
 }
 
-// awaitNothingLeft waits until nothing of the controller's is in the namespace.
+// awaitNothingLeft waits until the namespace has no Lease and no key of the controller's.
 func (s *scene) awaitNothingLeft() {
 	s.Helper()
 	keys := []string{api.LabelPodUID, api.LabelDesignation, api.LabelRouting, api.AnnotationLeaseTransitions, api.AnnotationDeletionCost}
 	left := func(kind string, object metav1.Object, selector map[string]string) error {
 		for _, key := range keys {
 			if object.GetLabels()[key]+object.GetAnnotations()[key]+selector[key] != "" {
-				return fmt.Errorf("%s %s has %s", kind, object.GetName(), key)
+				return fmt.Errorf("%s %s still has %s", kind, object.GetName(), key)
 			}
 		}
 		return nil
@@ -50,7 +51,7 @@ func (s *scene) awaitNothingLeft() {
 	s.eventually("nothing is left behind", func() error {
 		leases := assert.Must(cluster.Client.CoordinationV1().Leases(s.namespace).List(s.Context(), metav1.ListOptions{}))(s)
 		if len(leases.Items) > 0 {
-			return fmt.Errorf("the Lease %s is", leases.Items[0].Name)
+			return fmt.Errorf("the Lease %s is left", leases.Items[0].Name)
 		}
 		for _, service := range assert.Must(cluster.Client.CoreV1().Services(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
 			if err := left("the Service", &service, service.Spec.Selector); err != nil {

@@ -17,15 +17,15 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
-	"qoqo.dev/active-standby-controller/e2e/assert"
+	"qoqo.dev/active-standby-controller/e2e/check/assert"
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
 // plugin is the kubectl plugin, which `make e2e` builds.
 var plugin = os.Getenv("E2E_PLUGIN")
 
-// The plugin says and does what its user can, with the rights that docs/kubectl.md
-// names and no others.
+// Every command of the plugin works with the rights that docs/kubectl.md names, and no
+// others.
 func TestPlugin(t *testing.T) {
 	s := newScene(t)
 	first := *s.web("clusterip.yaml").Spec.HolderIdentity
@@ -38,7 +38,7 @@ func TestPlugin(t *testing.T) {
 
 	moved := u.moves("switchover", "web")
 	if moved.from != first || moved.epoch != "2" {
-		t.Errorf("the move is said to be %+v", moved)
+		t.Errorf("the plugin prints the move as %+v, want from %s in epoch 2", moved, first)
 	}
 	s.awaitMaster("web", 2, moved.to)
 	u.moves("switchover", "web", "--to", first)
@@ -48,7 +48,7 @@ func TestPlugin(t *testing.T) {
 	s.setReady(notReady, false)
 	s.eventually(notReady+" is not Ready", func() error {
 		if isReady(*s.pod(notReady)) {
-			return errors.New("it is")
+			return errors.New("it is Ready")
 		}
 		return nil
 	})
@@ -65,7 +65,7 @@ func TestPlugin(t *testing.T) {
 	u.prints("service/web resumed", "resume", "web")
 	last := u.moves("switchover", "web", "--to", notReady)
 
-	// The events come after the moves.
+	// Eventually, because the events are written after the moves.
 	u.eventuallyPrints("history web --no-headers", func(out string) error {
 		lines := strings.Split(out, "\n")
 		want := [][]string{
@@ -75,7 +75,7 @@ func TestPlugin(t *testing.T) {
 			{"", "4", first, last.to, "Switchover", "HolderEdited"},
 		}
 		if len(lines) != len(want) {
-			return fmt.Errorf("it is %q", out)
+			return fmt.Errorf("history prints %q, want %d lines", out, len(want))
 		}
 		for i, line := range lines {
 			if err := sameFields(line, want[i]); err != nil {
@@ -97,12 +97,12 @@ func TestPlugin(t *testing.T) {
 	}
 	for name := range s.pods("web") {
 		if !regexp.MustCompile(`(?m)^[0-9]\s+` + name + `\s+\S+\s+unknown\s`).MatchString(out) {
-			t.Errorf("check does not say that %s is eligible, and that its node is unknown", name)
+			t.Errorf("check does not show %s as eligible on an unknown node", name)
 		}
 	}
 }
 
-// A switchover waits until traffic goes to the pod, with every routing.
+// With every routing, a switchover returns once traffic goes to the new master.
 func TestPluginSwitchover(t *testing.T) {
 	for _, service := range []string{"clusterip.yaml", "endpointslice.yaml", "predecessor.yaml"} {
 		t.Run(service, func(t *testing.T) {
@@ -113,7 +113,7 @@ func TestPluginSwitchover(t *testing.T) {
 			for epoch := range int32(4) {
 				next := s.standby("web")
 				u.moves("switchover", "web", "--to", next)
-				// Nothing is waited for here.
+				// Without waiting: the plugin has already waited.
 				if pod := s.pod(next); string(pod.UID) != s.lease("web").Annotations[api.AnnotationHolderUID] {
 					t.Errorf("%s is not the master", next)
 				}
@@ -124,10 +124,10 @@ func TestPluginSwitchover(t *testing.T) {
 	}
 }
 
-// pluginUser is who runs the plugin: a ServiceAccount with few rights.
+// pluginUser runs the plugin as a ServiceAccount with few rights.
 type pluginUser struct {
 	*scene
-	// path is kubectl's.
+	// path is the path of kubectl.
 	path string
 	env  []string
 }
@@ -135,7 +135,7 @@ type pluginUser struct {
 func (s *scene) pluginUser() *pluginUser {
 	s.Helper()
 	if plugin == "" {
-		s.Fatal("E2E_PLUGIN names no plugin; run this test with `make e2e`, which builds it")
+		s.Fatal("E2E_PLUGIN is empty; run `make e2e`, which builds the plugin")
 	}
 	s.applyText(`
 apiVersion: v1
@@ -169,14 +169,14 @@ subjects:
 	if err := os.Symlink(plugin, filepath.Join(dir, "kubectl-active_standby")); err != nil {
 		s.Fatal(err)
 	}
-	// It prints where in the cache it has built the program.
+	// This builds the program, and prints its path in the cache.
 	build := exec.CommandContext(s.Context(), "go", "-C", cluster.Path("e2e", "tools", "kubernetes"), "tool", "-n", "kubectl")
 	build.Env = append(os.Environ(), "GOWORK=off")
 	path := strings.TrimSpace(string(assert.Must(build.Output())(s)))
 	return &pluginUser{s, path, append(os.Environ(), "KUBECONFIG="+kubeconfig, "PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH"))}
 }
 
-// configOf is a kubeconfig of the ServiceAccount, in the test's namespace.
+// configOf returns a kubeconfig of the ServiceAccount, for the test's namespace.
 func (s *scene) configOf(account string) clientcmdapi.Config {
 	s.Helper()
 	config := clientcmdapi.NewConfig()
@@ -191,7 +191,8 @@ func (s *scene) configOf(account string) clientcmdapi.Config {
 	return *config
 }
 
-// run runs `kubectl active-standby`.
+// run runs `kubectl active-standby`, and returns what it printed to standard output. An
+// error has what it printed to standard error.
 func (u *pluginUser) run(args ...string) (string, error) {
 	u.Helper()
 	cmd := exec.CommandContext(u.Context(), u.path, append([]string{"active-standby"}, args...)...)
@@ -221,7 +222,8 @@ func (u *pluginUser) prints(want string, args ...string) {
 	}
 }
 
-// eventuallyPrints is for what the controller or Kubernetes has yet to write.
+// eventuallyPrints runs a command until please accepts its output. It is for what the
+// controller or Kubernetes has yet to write.
 func (u *pluginUser) eventuallyPrints(line string, please func(out string) error) {
 	u.Helper()
 	u.eventually(line, func() error {
@@ -233,7 +235,7 @@ func (u *pluginUser) eventuallyPrints(line string, please func(out string) error
 	})
 }
 
-// fails expects exit code 1 and a message.
+// fails fails the test unless the command exits with code 1 and this message.
 func (u *pluginUser) fails(want string, args ...string) {
 	u.Helper()
 	out, err := u.run(args...)
@@ -247,7 +249,8 @@ type printedMove struct{ from, to, took, epoch string }
 
 var movedLine = regexp.MustCompile(`^web: master moved from (\S+) to (\S+) in (\S+) \(epoch ([0-9]+)\)$`)
 
-// moves expects a switchover to be done, and reports how long it took.
+// moves runs a switchover, and returns what the plugin prints about it. It ends the test
+// unless the plugin prints a move.
 func (u *pluginUser) moves(args ...string) printedMove {
 	u.Helper()
 	out := u.mustRun(args...)
@@ -264,7 +267,8 @@ func secondLine(text string) string {
 	return second
 }
 
-// sameFields compares the words of a line; those wanted that are empty may be any.
+// sameFields returns an error unless the words of a line are those wanted. An empty one
+// allows any word.
 func sameFields(line string, want []string) error {
 	got := strings.Fields(line)
 	same := len(got) == len(want)
@@ -272,7 +276,7 @@ func sameFields(line string, want []string) error {
 		same = want[i] == "" || got[i] == want[i]
 	}
 	if !same {
-		return fmt.Errorf("it prints %q, want %q", line, want)
+		return fmt.Errorf("the plugin prints %q, want %q", line, want)
 	}
 	return nil
 }

@@ -14,11 +14,11 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"qoqo.dev/active-standby-controller/e2e/assert"
+	"qoqo.dev/active-standby-controller/e2e/check/assert"
 )
 
-// What examples/postgresql/README.md promises: whatever happens to the primary,
-// each write that a client was told of is there afterwards, once.
+// examples/postgresql/README.md promises that every acknowledged write is there once,
+// whatever happens to the primary.
 func TestPostgreSQLExample(t *testing.T) {
 	s := newScene(t)
 	s.guard.Opened("postgresql-nodes")
@@ -27,7 +27,7 @@ func TestPostgreSQLExample(t *testing.T) {
 	s.kubectl("create", "secret", "generic", "postgresql", "--from-literal=password=p", "--from-literal=replication-password=r")
 	s.example("postgresql")
 	s.awaitRollout("statefulset/postgresql")
-	// The one that may be elected without data.
+	// The example lets only postgresql-0 be elected without data.
 	master, standby := "postgresql-0", "postgresql-1"
 	s.awaitMaster("postgresql", 1, master)
 	s.awaitReplication(master, standby)
@@ -55,7 +55,7 @@ func TestPostgreSQLExample(t *testing.T) {
 		s.eventually(master+" is a primary", func() error { return s.recovering(master, "f") })
 		s.awaitAcknowledged(20)
 		s.awaitReplication(master, standby)
-		t.Logf("%s: no write was acknowledged for %s", disturbance.name, longestPause(s.acknowledged()[len(before)-1:]))
+		t.Logf("%s: the longest pause between two acknowledged writes is %s", disturbance.name, longestPause(s.acknowledged()[len(before)-1:]))
 	}
 
 	s.kubectl("exec", "writer", "--", "touch", "/tmp/stop")
@@ -73,14 +73,14 @@ func TestPostgreSQLExample(t *testing.T) {
 	s.awaitNothingLeft()
 	s.eventually("the pods are gone, so that their volumes can be removed", func() error {
 		if n := len(s.pods("postgresql")); n > 0 {
-			return fmt.Errorf("%d are there", n)
+			return fmt.Errorf("%d pods are there", n)
 		}
 		return nil
 	})
 }
 
-// databaseVolumes makes the volumes that the example's pods claim, as a cluster of
-// kind may not make any itself: a directory on a worker of its own for each.
+// databaseVolumes makes the volumes that the example's pods claim, because a kind cluster
+// may not make any itself. Each is a directory on a worker of its own.
 func (s *scene) databaseVolumes(replicas int) {
 	s.Helper()
 	if len(cluster.Workers) < replicas {
@@ -121,7 +121,7 @@ spec:
 	}
 }
 
-// saveDatabaseLog keeps what explains a failure and goes with the pod.
+// saveDatabaseLog saves a pod's log, which explains a failure and is lost with the pod.
 func (s *scene) saveDatabaseLog(ctx context.Context, pod string) {
 	s.Helper()
 	dir := filepath.Join(artifacts, s.Name())
@@ -137,12 +137,13 @@ func (s *scene) saveDatabaseLog(ctx context.Context, pod string) {
 	}
 }
 
-// psql asks a pod's server.
+// psql runs a statement on a pod's server, and returns what it printed.
 func (s *scene) psql(pod, database, statement string) (string, error) {
 	return cluster.Kubectl(s.Context(), "", "-n", s.namespace, "exec", pod, "--", "psql", "-XAtd", database, "-c", statement)
 }
 
-// recovering says what is wrong if the pod's server is not, or is, a primary.
+// recovering returns an error unless the pod's server answers want: "f" as a primary,
+// or "t" as a standby.
 func (s *scene) recovering(pod, want string) error {
 	got, err := s.psql(pod, "postgres", "SELECT pg_is_in_recovery()")
 	if err == nil && got != want {
@@ -151,14 +152,14 @@ func (s *scene) recovering(pod, want string) error {
 	return err
 }
 
-// awaitReplication waits until the standby is Ready, and the master's commits wait
-// for it and no other.
+// awaitReplication waits until the standby is Ready, and the master's commits wait for it
+// alone.
 func (s *scene) awaitReplication(master, standby string) {
 	s.Helper()
 	s.eventually(standby+" follows "+master, func() error {
 		got, err := s.psql(master, "postgres", "SELECT application_name, state, sync_state FROM pg_stat_replication")
 		if want := standby + "|streaming|quorum"; err == nil && got != want {
-			err = fmt.Errorf("what streams is %q, want %q", got, want)
+			err = fmt.Errorf("pg_stat_replication has %q, want %q", got, want)
 		}
 		if err != nil {
 			return err
@@ -167,13 +168,13 @@ func (s *scene) awaitReplication(master, standby string) {
 	})
 }
 
-// write is one that the client was told of, and when that was.
+// write is an acknowledged write, with the time of the acknowledgement.
 type write struct {
 	number int
 	at     time.Time
 }
 
-// acknowledged are the writer's, in their order.
+// acknowledged returns the writer's acknowledged writes, in their order.
 func (s *scene) acknowledged() (writes []write) {
 	s.Helper()
 	for line := range strings.Lines(s.kubectl("logs", "writer")) {
@@ -187,14 +188,14 @@ func (s *scene) acknowledged() (writes []write) {
 	return writes
 }
 
-// awaitAcknowledged waits for so many more.
+// awaitAcknowledged waits until that many more writes are acknowledged.
 func (s *scene) awaitAcknowledged(more int) {
 	s.Helper()
-	s.eventually("the writer is there", func() error { return readiness(*s.pod("writer")) })
+	s.eventually("the writer is Ready", func() error { return readiness(*s.pod("writer")) })
 	before := len(s.acknowledged())
 	s.eventually("writes are acknowledged", func() error {
 		if now := len(s.acknowledged()); now < before+more {
-			return fmt.Errorf("%d more are, of %d", now-before, more)
+			return fmt.Errorf("%d of %d more are", now-before, more)
 		}
 		return nil
 	})
@@ -207,8 +208,8 @@ func longestPause(writes []write) (longest time.Duration) {
 	return longest
 }
 
-// checkWritten compares what the client was told with what each server has, once
-// each. More may be there: writes whose acknowledgement got lost.
+// checkWritten fails the test unless each server has every acknowledged write exactly
+// once. A server may have more writes, whose acknowledgement was lost.
 func (s *scene) checkWritten(master, standby string) {
 	s.Helper()
 	told := s.acknowledged()
@@ -243,7 +244,7 @@ func (s *scene) checkWritten(master, standby string) {
 		}
 		for number, n := range times {
 			if n > 1 {
-				s.Errorf("%s has %d times the write %d", pod, n, number)
+				s.Errorf("%s has the write %d %d times", pod, number, n)
 			}
 		}
 		s.Logf("%s has %d writes, of which %d were acknowledged", pod, len(times), len(told))

@@ -9,7 +9,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
-// A master that hangs is replaced before its readiness probe notices.
+// With probes, a master that hangs is replaced before its readiness probe fails.
 func TestProbe(t *testing.T) {
 	s := newScene(t)
 	master := s.pod(*s.web("probed.yaml").Spec.HolderIdentity)
@@ -17,12 +17,12 @@ func TestProbe(t *testing.T) {
 	if err := cluster.Signal(t.Context(), s.namespace, master.Name, "SIGSTOP"); err != nil {
 		t.Fatal(err)
 	}
-	lease := s.awaitMaster("web", 2, anybody)
+	lease := s.awaitMaster("web", 2, anyPod)
 	if reason := lease.Annotations[api.AnnotationReason]; reason != string(election.HolderUnresponsive) {
 		t.Errorf("the Lease's reason is %s", reason)
 	}
 	client.awaitPod(*lease.Spec.HolderIdentity)
-	// Both replicas of the controller have heard of it by now, and it stays.
+	// After this, both replicas of the controller have seen the move, and the master stays.
 	s.kubectl("delete", "pod", master.Name, "--grace-period=0", "--force")
 	s.awaitRollout("deployment/web")
 	s.unmoved(lease)

@@ -15,25 +15,25 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
 
-	"qoqo.dev/active-standby-controller/e2e/assert"
+	"qoqo.dev/active-standby-controller/e2e/check/assert"
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
 const (
-	// roleSwitchovers is how many are measured.
+	// roleSwitchovers is the number of switchovers that are measured.
 	roleSwitchovers = 5
-	// roleSettled is for how long a pod has to say nothing new. It asks DNS ten times
-	// meanwhile, so that hardly any replica of that still has another answer.
+	// roleSettled is how long a pod must log nothing new. It asks DNS ten times in that
+	// time, so that probably no replica of DNS still has another answer.
 	roleSettled = 5 * time.Second
 )
 
-// How a pod learns its role, and how late.
+// A pod of examples/role learns its role by both ways, and the test logs how late.
 func TestRoleExample(t *testing.T) {
 	s := newScene(t)
 	shown := s.watchRoles()
 	s.example("role")
 	s.awaitRollout("deployment/role")
-	master := *s.awaitMaster("role", 1, anybody).Spec.HolderIdentity
+	master := *s.awaitMaster("role", 1, anyPod).Spec.HolderIdentity
 	s.awaitRolesLogged(master)
 	late := map[string][]time.Duration{}
 	for epoch := range int32(roleSwitchovers) {
@@ -51,7 +51,7 @@ func TestRoleExample(t *testing.T) {
 	}
 	for way, times := range late {
 		slices.Sort(times)
-		t.Logf("%s: after the label changed a pod logs its role within %s (median), %s (worst of %d)",
+		t.Logf("%s: a pod logs its role %s (median), %s (worst of %d) after its label changed",
 			way, times[len(times)/2].Round(time.Millisecond), times[len(times)-1].Round(time.Millisecond), len(times))
 	}
 
@@ -60,8 +60,8 @@ func TestRoleExample(t *testing.T) {
 	s.awaitNothingLeft()
 }
 
-// awaitRolesLogged waits until the latest that each pod has logged is its role, by
-// both ways: that of one is active, and of the others standby.
+// awaitRolesLogged waits until each pod has logged its role last, by both ways, and has
+// logged nothing new for a while. The master's role is active, and the others' standby.
 func (s *scene) awaitRolesLogged(master string) {
 	s.Helper()
 	s.eventually("the pods know that "+master+" is the master", func() error {
@@ -78,7 +78,7 @@ func (s *scene) awaitRolesLogged(master string) {
 				if got := last[way]; got.text != want {
 					return fmt.Errorf("%s says %q by %s, want %q", name, got.text, way, want)
 				} else if ago := time.Since(got.at); ago < roleSettled {
-					return fmt.Errorf("%s says so by %s since %s only", name, way, ago)
+					return fmt.Errorf("%s says so by %s for %s only", name, way, ago)
 				}
 			}
 		}
@@ -86,12 +86,12 @@ func (s *scene) awaitRolesLogged(master string) {
 	})
 }
 
-// lastRoles is what the pod has logged last, of each way.
+// lastRoles returns the last line that the pod has logged about each way, "file" and "dns".
 func (s *scene) lastRoles(pod string) map[string]logLine {
 	s.Helper()
 	last := map[string]logLine{}
 	for _, line := range s.log(pod) {
-		// Such as "14:03:08  file: active in epoch 1".
+		// A line is such as "14:03:08  file: active in epoch 1".
 		if _, says, found := strings.Cut(line.text, "  "); found {
 			way, role, _ := strings.Cut(says, ": ")
 			last[way] = logLine{line.at, role}
@@ -100,12 +100,12 @@ func (s *scene) lastRoles(pod string) map[string]logLine {
 	return last
 }
 
-// roleOf is what the example's pods log when they read of it.
+// roleOf returns what the example's pods log when their file shows the pod's role.
 func roleOf(pod corev1.Pod) string {
 	return fmt.Sprintf("%s in epoch %s", pod.Labels[api.LabelDesignation], pod.Annotations[api.AnnotationLeaseTransitions])
 }
 
-// rolesShown is since when the API server has shown which role of which pod.
+// rolesShown holds when the API server first showed each role of each pod.
 type rolesShown struct {
 	lock  sync.Mutex
 	first map[[2]string]time.Time
@@ -121,7 +121,7 @@ func (r *rolesShown) see(pod *corev1.Pod) {
 	}
 }
 
-// since is for the role that the pod has now.
+// since returns when the API server first showed the pod's present role.
 func (r *rolesShown) since(t *testing.T, pod corev1.Pod) time.Time {
 	t.Helper()
 	r.lock.Lock()
@@ -150,13 +150,13 @@ func (s *scene) watchRoles() *rolesShown {
 	return r
 }
 
-// logLine is a line of a container's log, and when the node has got it.
+// logLine is a line of a container's log, with the time at which the node received it.
 type logLine struct {
 	at   time.Time
 	text string
 }
 
-// log is what the pod's container has logged.
+// log returns the log of the pod's container.
 func (s *scene) log(pod string) (lines []logLine) {
 	s.Helper()
 	options := &corev1.PodLogOptions{Timestamps: true}

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A rollout of a Deployment moves the master to a new pod, once, as the master
-// is spared to the last; clients lose nothing, as pods terminate gracefully.
+// A rollout of a Deployment moves the master once, to a new pod, because the master's pod
+// is replaced last. Clients lose nothing, because pods terminate gracefully.
 func TestDeploymentRollout(t *testing.T) {
 	for name, strategy := range map[string]string{
 		"with surge":    `{"maxSurge":1,"maxUnavailable":0}`,
@@ -23,9 +23,9 @@ func TestDeploymentRollout(t *testing.T) {
 	}
 }
 
-// A StatefulSet replaces its pods in the order of their numbers, the highest first. A
-// master of the highest moves at once, to the lowest, and once more with that; any
-// other moves once, to a pod that has been replaced.
+// A StatefulSet replaces its pods one by one, that of the highest number first. A master
+// with the highest number moves at once, to the lowest number, and once more when that
+// pod is replaced. Any other master moves once, to a pod that has been replaced.
 func TestStatefulSetRollout(t *testing.T) {
 	for master, transitions := range map[string]int{"db-0": 1, "db-1": 1, "db-2": 2} {
 		t.Run(master, func(t *testing.T) {
@@ -39,8 +39,8 @@ func TestStatefulSetRollout(t *testing.T) {
 	}
 }
 
-// rollout restarts a workload and checks that all went well, with that many
-// transitions.
+// rollout restarts a workload. It fails the test if a request is lost, or if there are
+// not that many transitions.
 func (s *scene) rollout(workload, service, master string, transitions int) {
 	s.Helper()
 	client := s.request("http://" + service)
@@ -50,11 +50,11 @@ func (s *scene) rollout(workload, service, master string, transitions int) {
 	s.awaitRollout(workload)
 	s.eventually("the old pod is gone", func() error {
 		if pod, found := s.pods(service)[master]; found && pod.UID == old {
-			return fmt.Errorf("it is still there")
+			return fmt.Errorf("the old pod is still there")
 		}
 		return nil
 	})
-	lease := s.awaitMaster(service, 0, anybody)
+	lease := s.awaitMaster(service, 0, anyPod)
 	client.awaitPod(*lease.Spec.HolderIdentity)
 	if got := int(*lease.Spec.LeaseTransitions - *before.Spec.LeaseTransitions); got != transitions {
 		s.Errorf("%d transitions, want %d: %v", got, transitions, s.guard.Holders(service))

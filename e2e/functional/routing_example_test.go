@@ -11,29 +11,29 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
-// What examples/routing/README.md says, in its order.
+// Each step of examples/routing/README.md does what the page says, in its order.
 func TestRoutingExample(t *testing.T) {
 	s := newScene(t)
 	s.guard.Opened("web-all")
 	s.example("routing")
 	s.awaitRollout("deployment/web")
-	master := *s.awaitMaster("web", 1, anybody).Spec.HolderIdentity
+	master := *s.awaitMaster("web", 1, anyPod).Spec.HolderIdentity
 	s.awaitClient(master)
 
 	s.kubectl("exec", master, "--", "rm", "/www/healthy")
-	lease := s.awaitMaster("web", 2, anybody)
+	lease := s.awaitMaster("web", 2, anyPod)
 	old, master := master, *lease.Spec.HolderIdentity
 	s.awaitClient(master)
 	s.kubectl("exec", old, "--", "touch", "/www/healthy")
-	s.eventually("it recovers", func() error { return readiness(*s.pod(old)) })
+	s.eventually("the former master is Ready again", func() error { return readiness(*s.pod(old)) })
 	s.unmoved(lease)
 
 	s.kubectl("exec", master, "--", "killall", "httpd")
-	master = *s.awaitMaster("web", 3, anybody).Spec.HolderIdentity
+	master = *s.awaitMaster("web", 3, anyPod).Spec.HolderIdentity
 	s.awaitClient(master)
 
 	s.kubectl("delete", "pod", master, "--wait=false")
-	master = *s.awaitMaster("web", 4, anybody).Spec.HolderIdentity
+	master = *s.awaitMaster("web", 4, anyPod).Spec.HolderIdentity
 	s.awaitClient(master)
 
 	other := s.standby("web")
@@ -47,7 +47,7 @@ func TestRoutingExample(t *testing.T) {
 
 	s.awaitRollout("deployment/web")
 	for name, pod := range s.pods("web") {
-		if isReady(pod) { // one that was deleted goes by itself
+		if isReady(pod) { // a deleted pod need not fail
 			s.kubectl("exec", name, "--", "rm", "/www/healthy")
 		}
 	}
@@ -68,35 +68,37 @@ func TestRoutingExample(t *testing.T) {
 	s.awaitNothingLeft()
 }
 
-// awaitClient waits until the client's latest line says who is behind web.
+// awaitClient waits until the latest line of the client's log says that this pod answers
+// for the Service web.
 func (s *scene) awaitClient(master string) {
 	s.Helper()
 	s.eventually("the client sees "+master, func() error {
 		log := s.kubectl("logs", "client", "--tail=1")
 		if !strings.Contains(log, "web: "+master+" ") {
-			return fmt.Errorf("it says %q", log)
+			return fmt.Errorf("the client's log says %q", log)
 		}
 		return nil
 	})
 }
 
+// awaitWarning waits until there is a Warning event with this reason.
 func (s *scene) awaitWarning(reason string) {
 	s.Helper()
 	s.eventually("there is a Warning "+reason, func() error {
 		if s.kubectl("get", "events", "--field-selector=type=Warning,reason="+reason, "-o", "name") == "" {
-			return fmt.Errorf("there is none")
+			return fmt.Errorf("there is no such event")
 		}
 		return nil
 	})
 }
 
-// example applies an example.
+// example applies the manifests of an example in the namespace.
 func (s *scene) example(name string) {
 	s.Helper()
 	s.kubectl("apply", "-f", cluster.Path("examples", name))
 }
 
-// designated is the pod that the column of `kubectl get pods -L` shows as active.
+// designated returns the pod that is labelled active. `kubectl get pods -L` shows that.
 func (s *scene) designated(app string) string {
 	s.Helper()
 	return s.kubectl("get", "pods", "-l", "app="+app+","+api.LabelDesignation+"="+api.DesignationActive, "-o", "jsonpath={.items[*].metadata.name}")

@@ -17,18 +17,18 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
-	"qoqo.dev/active-standby-controller/e2e/assert"
-	"qoqo.dev/active-standby-controller/e2e/guard"
+	"qoqo.dev/active-standby-controller/e2e/check/assert"
+	"qoqo.dev/active-standby-controller/e2e/check/guard"
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
-// patience is how long a test waits for what should take seconds.
+// patience is how long a test waits for a condition that should take seconds.
 const patience = 90 * time.Second
 
 //go:embed testdata
 var testdata embed.FS
 
-// scene is a namespace for one test, under guard.
+// scene is the namespace of one test, watched by a guard.
 type scene struct {
 	*testing.T
 	namespace string
@@ -52,7 +52,8 @@ func newScene(t *testing.T) *scene {
 			t.Error(err)
 		}
 	})
-	// After the cleanup above, so that the guard leaves before the namespace is emptied.
+	// After the cleanup above is registered, so that the guard ends before the namespace
+	// is deleted.
 	s := &scene{T: t, namespace: namespace.Name, guard: guard.New(t, cluster.Client, namespace.Name)}
 	s.eventually("the namespace's ServiceAccount exists", func() error {
 		_, err := cluster.Client.CoreV1().ServiceAccounts(s.namespace).Get(t.Context(), "default", metav1.GetOptions{})
@@ -67,14 +68,14 @@ func (s *scene) eventually(what string, condition func() error) {
 	assert.Eventually(s, patience, what, condition)
 }
 
-// kubectl runs kubectl in the namespace.
+// kubectl runs kubectl in the namespace, and returns what it printed.
 func (s *scene) kubectl(args ...string) string {
 	s.Helper()
 	return assert.Must(cluster.Kubectl(s.Context(), "", append([]string{"-n", s.namespace}, args...)...))(s)
 }
 
-// apply applies a manifest of testdata, in which $TARGET is the target's image and
-// $NAMESPACE the test's, with these annotations, such as key=value.
+// apply applies a manifest of testdata with these annotations, each key=value. $TARGET
+// in it becomes the target's image, and $NAMESPACE the test's namespace.
 func (s *scene) apply(name string, annotations ...string) {
 	s.Helper()
 	text := string(assert.Must(testdata.ReadFile("testdata/" + name))(s))
@@ -98,8 +99,8 @@ func (s *scene) awaitRollout(workload string) {
 	}
 }
 
-// web applies the Deployment web and a Service of that name, with these annotations,
-// and returns the Lease once there is a master.
+// web applies the Deployment web and the Service of that name in a manifest of testdata,
+// with these annotations. It returns the Lease once there is a master.
 func (s *scene) web(service string, annotations ...string) *coordinationv1.Lease {
 	s.Helper()
 	return s.webOf("deployment.yaml", service, annotations...)
@@ -111,10 +112,10 @@ func (s *scene) webOf(deployment, service string, annotations ...string) *coordi
 	s.apply(deployment)
 	s.awaitRollout("deployment/web")
 	s.apply(service, annotations...)
-	return s.awaitMaster("web", 1, anybody)
+	return s.awaitMaster("web", 1, anyPod)
 }
 
-// pods are the pods labelled app, by their names.
+// pods returns the pods with this label app, by name.
 func (s *scene) pods(app string) map[string]corev1.Pod {
 	s.Helper()
 	pods := map[string]corev1.Pod{}
@@ -135,7 +136,8 @@ func isReady(pod corev1.Pod) bool {
 	})
 }
 
-// standby returns a pod labelled app that is Ready and not the master.
+// standby waits for a Ready standby among the pods with this label app, and returns its
+// name.
 func (s *scene) standby(app string) (name string) {
 	s.Helper()
 	s.eventually("there is a standby", func() error {
@@ -145,12 +147,12 @@ func (s *scene) standby(app string) (name string) {
 				return nil
 			}
 		}
-		return fmt.Errorf("there is none")
+		return fmt.Errorf("no Ready pod is labelled standby")
 	})
 	return name
 }
 
-// setReady switches what a target answers to its readiness probe.
+// setReady sets what a target answers its readiness probe.
 func (s *scene) setReady(pod string, ready bool) {
 	s.Helper()
 	assert.Must(cluster.Client.CoreV1().RESTClient().Post().Namespace(s.namespace).Resource("pods").Name(pod+":8080").SubResource("proxy").
@@ -162,17 +164,17 @@ func (s *scene) lease(name string) *coordinationv1.Lease {
 	return assert.Must(cluster.Client.CoordinationV1().Leases(s.namespace).Get(s.Context(), name, metav1.GetOptions{}))(s)
 }
 
-// editHolder does what the README tells users to do for a switchover.
+// editHolder does a switchover as the README tells users to.
 func (s *scene) editHolder(lease, holder string) {
 	s.Helper()
 	s.kubectl("patch", "lease", lease, "--type=merge", "-p", fmt.Sprintf(`{"spec":{"holderIdentity":%q}}`, holder))
 }
 
-// anybody may be the master.
-const anybody = ""
+// anyPod may be the master.
+const anyPod = ""
 
-// awaitMaster waits until the Lease says so, in that epoch or, if epoch is 0,
-// in any, and until the pods' labels follow; and returns the Lease.
+// awaitMaster waits until the pod holds the Lease in that epoch, or in any if epoch is 0,
+// and is labelled active. It returns the Lease.
 func (s *scene) awaitMaster(lease string, epoch int32, master string) (l *coordinationv1.Lease) {
 	s.Helper()
 	s.eventually(fmt.Sprintf("Lease %s has holder %q in epoch %d", lease, master, epoch), func() (err error) {
@@ -181,26 +183,27 @@ func (s *scene) awaitMaster(lease string, epoch int32, master string) (l *coordi
 			return err
 		}
 		holder, at := ptr.Deref(l.Spec.HolderIdentity, ""), ptr.Deref(l.Spec.LeaseTransitions, 0)
-		if holder == "" || master != anybody && holder != master || epoch != 0 && at != epoch {
-			return fmt.Errorf("its holder is %q in epoch %d", holder, at)
+		if holder == "" || master != anyPod && holder != master || epoch != 0 && at != epoch {
+			return fmt.Errorf("the holder is %q in epoch %d", holder, at)
 		}
 		pod, err := cluster.Client.CoreV1().Pods(s.namespace).Get(s.Context(), holder, metav1.GetOptions{})
 		if err == nil && (pod.Labels[api.LabelDesignation] != api.DesignationActive || string(pod.UID) != l.Annotations[api.AnnotationHolderUID]) {
-			err = fmt.Errorf("its pod %s is labelled %v", pod.UID, pod.Labels)
+			err = fmt.Errorf("the holder's pod, of UID %s, is labelled %v", pod.UID, pod.Labels)
 		}
 		return err
 	})
 	return l
 }
 
-// unmoved fails the test unless the Lease is as it was.
+// unmoved fails the test if the Lease was written to after the given state.
 func (s *scene) unmoved(before *coordinationv1.Lease) {
 	s.Helper()
 	if now := s.lease(before.Name); now.ResourceVersion != before.ResourceVersion {
-		s.Errorf("the Lease was written to: %v, before %v", now.Spec, before.Spec)
+		s.Errorf("the Lease was written to: it is %v, and was %v", now.Spec, before.Spec)
 	}
 }
 
+// readiness returns an error if the pod is not Ready.
 func readiness(pod corev1.Pod) error {
 	if !isReady(pod) {
 		return fmt.Errorf("the pod %s is not Ready", pod.Name)

@@ -12,13 +12,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	"qoqo.dev/active-standby-controller/e2e/assert"
-	"qoqo.dev/active-standby-controller/e2e/target/record"
+	"qoqo.dev/active-standby-controller/e2e/check/assert"
+	"qoqo.dev/active-standby-controller/e2e/traffic/record"
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
-// A ClusterIP and a headless Service that share a Lease have one master, and move
-// together; the one whose settings do not count says so.
+// A ClusterIP and a headless Service that share a Lease have one master and move together.
+// An event about the Service whose settings do not apply says so.
 func TestSharedLease(t *testing.T) {
 	s := newScene(t)
 	master := *s.web("shared.yaml").Spec.HolderIdentity
@@ -26,7 +26,7 @@ func TestSharedLease(t *testing.T) {
 	s.awaitWarning(api.ReasonDifferingSettings)
 	about := s.kubectl("get", "events", "--field-selector=reason="+api.ReasonDifferingSettings, "-o", "jsonpath={.items[*].involvedObject.name}")
 	if warned := sets.New(strings.Fields(about)...); !warned.Equal(sets.New("web-headless")) {
-		t.Errorf("those that are warned of settings that do not count are %v", sets.List(warned))
+		t.Errorf("the Warning is about %v, want web-headless, whose settings do not apply", sets.List(warned))
 	}
 	client, headless, resolver := s.request("http://web"), s.request("http://web-headless:8080"), s.lookup("web-headless")
 	moved := func(epoch int32, to string) string {
@@ -36,7 +36,7 @@ func TestSharedLease(t *testing.T) {
 		client.awaitPod(next.Name)
 		resolver.awaitAnswer("the headless name resolves to the next master", func(r record.Request) error {
 			if !slices.Equal(r.Addresses, []string{next.Status.PodIP}) {
-				return fmt.Errorf("it resolves to %v", r.Addresses)
+				return fmt.Errorf("the name resolves to %v", r.Addresses)
 			}
 			return nil
 		})
@@ -53,7 +53,7 @@ func TestSharedLease(t *testing.T) {
 	}
 
 	s.setReady(second, false)
-	third := moved(3, anybody)
+	third := moved(3, anyPod)
 	client.check(-1, master, second, third)
 
 	leases := assert.Must(cluster.Client.CoordinationV1().Leases(s.namespace).List(t.Context(), metav1.ListOptions{}))(s)
@@ -66,7 +66,7 @@ func TestSharedLease(t *testing.T) {
 func (s *scene) awaitEndpoint(pod string, services ...string) {
 	s.Helper()
 	for _, service := range services {
-		s.eventually(pod+" is the endpoint of "+service, func() error {
+		s.eventually(pod+" is the only endpoint of "+service, func() error {
 			list := assert.Must(cluster.Client.DiscoveryV1().EndpointSlices(s.namespace).List(s.Context(),
 				metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service}))(s)
 			var pods []string
@@ -76,7 +76,7 @@ func (s *scene) awaitEndpoint(pod string, services ...string) {
 				}
 			}
 			if !slices.Equal(pods, []string{pod}) {
-				return fmt.Errorf("%v are", pods)
+				return fmt.Errorf("the endpoints are %v", pods)
 			}
 			return nil
 		})

@@ -9,21 +9,20 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 )
 
-// A pod that comes back under the name that it had as the master is not the
-// master.
+// A pod that comes back under the former master's name does not become the master.
 func TestStatefulSet(t *testing.T) {
 	s := newScene(t)
 	master := s.pod(*s.db().Spec.HolderIdentity)
 	client := s.request("http://db")
 
 	s.kubectl("delete", "pod", master.Name)
-	lease := s.awaitMaster("db", 2, anybody)
+	lease := s.awaitMaster("db", 2, anyPod)
 	next := *lease.Spec.HolderIdentity
 	client.awaitPod(next)
 	s.eventually("the pod is back", func() error {
 		pod := s.pods("db")[master.Name]
 		if pod.UID == master.UID {
-			return fmt.Errorf("it is still the old one")
+			return fmt.Errorf("the old pod is still there")
 		}
 		return readiness(pod)
 	})
@@ -38,5 +37,5 @@ func (s *scene) db() *coordinationv1.Lease {
 	s.guard.Opened("db-nodes") // the governing Service
 	s.apply("statefulset.yaml")
 	s.awaitRollout("statefulset/db")
-	return s.awaitMaster("db", 1, anybody)
+	return s.awaitMaster("db", 1, anyPod)
 }

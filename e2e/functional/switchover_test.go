@@ -9,7 +9,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
-// Editing the Lease's holder moves the master, and no client notices.
+// Editing the Lease's holder moves the master, and clients lose nothing.
 func TestSwitchover(t *testing.T) {
 	s := newScene(t)
 	masters := []string{*s.web("clusterip.yaml").Spec.HolderIdentity}

@@ -14,9 +14,10 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
-// The master does not end when it is asked to, and holds a lock that its successor
-// needs. With after-termination the successor is asked to work only once the lock is
-// free, however the master has to go; otherwise it is at once, and cannot.
+// The master ignores SIGTERM, and holds a lock that its successor needs. With
+// after-termination the successor gets traffic only once the lock is free, for whatever
+// reason the master must go. Without it the successor gets traffic at once, and cannot
+// serve yet.
 func TestAfterTermination(t *testing.T) {
 	const (
 		afterTermination = api.AnnotationHandover + "=" + api.HandoverAfterTermination
@@ -29,7 +30,7 @@ func TestAfterTermination(t *testing.T) {
 		}
 	}
 	edited := []election.Reason{election.HolderEdited}
-	// The pod is gone soon after it has finished.
+	// Either reason, because the pod is gone soon after it has finished.
 	stopped := []election.Reason{election.HolderFinished, election.HolderGone}
 	remove := func(s *scene, master *corev1.Pod) { s.kubectl("delete", "pod", master.Name, "--wait=false") }
 	for name, test := range map[string]struct {
@@ -38,16 +39,16 @@ func TestAfterTermination(t *testing.T) {
 		reasons     []election.Reason
 		overlaps    bool
 	}{
-		"somebody edits the holder": {
+		"a switchover waits for the master to stop": {
 			annotations: []string{afterTermination, deleteDemoted}, act: edit, reasons: edited,
 		},
-		"the master hangs": {
+		"a failover of a master that hangs waits for it to stop": {
 			annotations: []string{afterTermination, deleteDemoted}, act: hang, reasons: stopped,
 		},
-		"somebody deletes the master": {
+		"a failover of a master that is deleted waits for it to stop": {
 			annotations: []string{afterTermination}, act: remove, reasons: stopped,
 		},
-		"somebody edits the holder, and nobody waits": {
+		"a switchover without after-termination does not wait": {
 			annotations: []string{deleteDemoted}, act: edit, reasons: edited, overlaps: true,
 		},
 	} {
@@ -57,13 +58,13 @@ func TestAfterTermination(t *testing.T) {
 			history, client := s.history(), s.request("http://web")
 			began := time.Now()
 			test.act(s, master)
-			lease := s.awaitMaster("web", 2, anybody)
+			lease := s.awaitMaster("web", 2, anyPod)
 			next := *lease.Spec.HolderIdentity
 			ended, known := history.awaitEnd(master)
 			client.awaitPod(next)
 
 			moved := lease.Spec.AcquireTime.Time
-			t.Logf("the processes have ended about %s after that, which is known after %s, and another one is master after %s; %s",
+			t.Logf("the processes ended about %s after the cause, which was known after %s, and the next master was elected after %s; %s the cause",
 				ended.Sub(began).Round(time.Second), known.Sub(began).Round(time.Millisecond), moved.Sub(began).Round(time.Millisecond),
 				client.handedOver(master.Name, next, began))
 			if early := moved.Before(ended); early != test.overlaps {
@@ -76,7 +77,7 @@ func TestAfterTermination(t *testing.T) {
 				}
 			}
 			if overlaps := conflicts > 0; overlaps != test.overlaps {
-				t.Errorf("%d requests to a pod that could not work yet", conflicts)
+				t.Errorf("%d requests reached a pod that could not serve yet, want some: %t", conflicts, test.overlaps)
 			}
 			if reason := election.Reason(lease.Annotations[api.AnnotationReason]); !slices.Contains(test.reasons, reason) {
 				t.Errorf("the Lease's reason is %s, want one of %v", reason, test.reasons)

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// What is installed can be deleted, with clients none the wiser, and installed
-// again, with the same master; and nothing stays behind at the end.
+// The controller can be deleted and installed again. Clients lose nothing, and the master
+// stays. After the Services have opted out, nothing stays behind.
 func TestUninstall(t *testing.T) {
 	s := newScene(t)
 	lease := s.web("clusterip.yaml")
@@ -21,7 +21,7 @@ func TestUninstall(t *testing.T) {
 		return strings.Join(strings.Fields(out), " ")
 	}
 	if n := len(strings.Fields(installed())); n < 9 {
-		t.Errorf("only %d objects are found that are installed: %s", n, installed())
+		t.Errorf("only %d installed objects carry the label, want 9 or more: %s", n, installed())
 	}
 	uninstall := func() {
 		t.Helper()
@@ -30,7 +30,7 @@ func TestUninstall(t *testing.T) {
 		}
 		s.eventually("nothing is installed", func() error {
 			if left := installed(); left != "" {
-				return fmt.Errorf("there is %s", left)
+				return fmt.Errorf("these are left: %s", left)
 			}
 			return nil
 		})

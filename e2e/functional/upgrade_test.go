@@ -5,11 +5,11 @@ package functional
 import (
 	"testing"
 
-	"qoqo.dev/active-standby-controller/e2e/assert"
-	"qoqo.dev/active-standby-controller/e2e/kind"
+	"qoqo.dev/active-standby-controller/e2e/check/assert"
+	"qoqo.dev/active-standby-controller/e2e/cluster/kind"
 )
 
-// A rolling restart of the controller moves nothing and loses nothing.
+// During a rolling restart of the controller the master stays, and clients lose nothing.
 func TestUpgrade(t *testing.T) {
 	s := newScene(t)
 	lease := s.web("clusterip.yaml")

@@ -16,7 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	"qoqo.dev/active-standby-controller/e2e/replicas"
+	"qoqo.dev/active-standby-controller/e2e/cluster/install"
 )
 
 // request is a line of the API server's audit log.
@@ -51,7 +51,7 @@ func requests(since time.Time) ([]request, error) {
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
 			return nil, fmt.Errorf("the audit log: %w", err)
 		}
-		user := "system:serviceaccount:" + replicas.Namespace + ":" + replicas.ServiceAccount
+		user := "system:serviceaccount:" + install.Namespace + ":" + install.ServiceAccount
 		if r.User.Username == user && !r.RequestReceivedTimestamp.Time.Before(since) {
 			found = append(found, r)
 		}
@@ -74,7 +74,7 @@ func checkAudit() error {
 			problems = append(problems, fmt.Errorf("forbidden: %s", r))
 		}
 	}
-	role, err := client.RbacV1().ClusterRoles().Get(context.Background(), replicas.ServiceAccount, metav1.GetOptions{})
+	role, err := client.RbacV1().ClusterRoles().Get(context.Background(), install.ServiceAccount, metav1.GetOptions{})
 	if err != nil {
 		return err
 	}

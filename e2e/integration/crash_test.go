@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 
-	"qoqo.dev/active-standby-controller/e2e/replicas"
+	"qoqo.dev/active-standby-controller/e2e/cluster/install"
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
@@ -24,7 +24,7 @@ import (
 // the Service leaves the switch to the next.
 func TestKilledBetweenLeaseAndRouting(t *testing.T) {
 	s := settled(t)
-	var victim atomic.Pointer[replicas.Replica]
+	var victim atomic.Pointer[install.Replica]
 	proxy := httptest.NewServer(killer(t, s.namespace, &victim))
 	t.Cleanup(proxy.Close)
 
@@ -56,7 +56,7 @@ func TestKilledBetweenLeaseAndRouting(t *testing.T) {
 
 // killer is a proxy in front of the API server, which kills the victim at its
 // first write to a Service of the namespace, and does not let that pass.
-func killer(t *testing.T, namespace string, victim *atomic.Pointer[replicas.Replica]) http.Handler {
+func killer(t *testing.T, namespace string, victim *atomic.Pointer[install.Replica]) http.Handler {
 	t.Helper()
 	target, err := url.Parse(plane.Admin.Config.Host)
 	if err != nil {

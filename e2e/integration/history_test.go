@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/utils/ptr"
 
-	"qoqo.dev/active-standby-controller/e2e/assert"
+	"qoqo.dev/active-standby-controller/e2e/check/assert"
 )
 
 // What has happened is read from the API server afterwards: it replays a watch from a

@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
-	"qoqo.dev/active-standby-controller/e2e/assert"
+	"qoqo.dev/active-standby-controller/e2e/check/assert"
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
@@ -88,7 +88,7 @@ func TestServiceRecreated(t *testing.T) {
 func TestAnnotationEditedToNonsenseAndBack(t *testing.T) {
 	s := settled(t)
 	s.annotate("web", api.AnnotationServiceMode, ptr.To("active-activ"))
-	if note := s.awaitEvent("web", api.ReasonUnknownServiceMode); !strings.Contains(note, `"active-activ" is not known, allowed is "active-standby"`) {
+	if note := s.awaitEvent("web", api.ReasonUnknownServiceMode); !strings.Contains(note, `"active-activ" is not valid; allowed: "active-standby"`) {
 		t.Errorf("the event says %q", note)
 	}
 	s.setReady("web-0", false)

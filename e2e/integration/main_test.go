@@ -15,16 +15,16 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 
-	"qoqo.dev/active-standby-controller/e2e/local"
-	"qoqo.dev/active-standby-controller/e2e/replicas"
+	"qoqo.dev/active-standby-controller/e2e/cluster/install"
+	"qoqo.dev/active-standby-controller/e2e/cluster/local"
 )
 
 // What all tests share. Each test has a namespace of its own.
 var (
 	plane        *local.Plane
-	installation *replicas.Installation
+	installation *install.Installation
 	client       kubernetes.Interface
-	running      [2]*replicas.Replica
+	running      [2]*install.Replica
 )
 
 func TestMain(m *testing.M) {
@@ -46,7 +46,7 @@ func runAll(m *testing.M) (code int, err error) {
 	if client, err = kubernetes.NewForConfig(plane.Admin.Config); err != nil {
 		return 1, err
 	}
-	if installation, err = replicas.Install(ctx, plane); err != nil {
+	if installation, err = install.On(ctx, plane); err != nil {
 		return 1, err
 	}
 	if err := startReplicas(ctx); err != nil {
@@ -84,7 +84,7 @@ func stopReplicas() {
 	}
 }
 
-func hasExited(r *replicas.Replica) bool {
+func hasExited(r *install.Replica) bool {
 	select {
 	case <-r.Exited():
 		return true

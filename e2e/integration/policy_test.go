@@ -158,7 +158,7 @@ func TestCandidate(t *testing.T) {
 
 	// What has no meaning keeps nobody out.
 	s.candidate("web-0", "maybe")
-	s.awaitNote("web", api.ReasonInvalidAnnotation, `annotation qoqo.dev/candidate of the pod web-0: "maybe" is neither "true" nor "false"`)
+	s.awaitNote("web", api.ReasonInvalidAnnotation, `annotation qoqo.dev/candidate of the pod web-0: "maybe" is not valid; allowed: "true" or "false"`)
 	s.reason(s.awaitMaster("web", "web-0", 3), election.HolderNotReady)
 }
 

@@ -18,8 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
-	"qoqo.dev/active-standby-controller/e2e/assert"
-	"qoqo.dev/active-standby-controller/e2e/guard"
+	"qoqo.dev/active-standby-controller/e2e/check/assert"
+	"qoqo.dev/active-standby-controller/e2e/check/guard"
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 

@@ -20,7 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/utils/ptr"
 
-	"qoqo.dev/active-standby-controller/e2e/assert"
+	"qoqo.dev/active-standby-controller/e2e/check/assert"
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 

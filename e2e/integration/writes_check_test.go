@@ -15,8 +15,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"qoqo.dev/active-standby-controller/e2e/assert"
-	"qoqo.dev/active-standby-controller/e2e/replicas"
+	"qoqo.dev/active-standby-controller/e2e/check/assert"
+	"qoqo.dev/active-standby-controller/e2e/cluster/install"
 )
 
 // responsive is how fast an API server answers that keeps up with the heartbeats. A
@@ -170,7 +170,7 @@ func cpu(t *testing.T) (used [len(running)]time.Duration) {
 	return used
 }
 
-func cpuOf(t *testing.T, r *replicas.Replica) time.Duration {
+func cpuOf(t *testing.T, r *install.Replica) time.Duration {
 	t.Helper()
 	response, err := http.Get("http://" + r.Address + "/metrics")
 	if err != nil {

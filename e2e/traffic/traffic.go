@@ -1,4 +1,4 @@
-// Package traffic runs clients of the target in a cluster.
+// Package traffic runs clients of the target as pods of a cluster.
 package traffic
 
 import (
@@ -15,23 +15,23 @@ import (
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/utils/ptr"
 
-	"qoqo.dev/active-standby-controller/e2e/target/record"
+	"qoqo.dev/active-standby-controller/e2e/traffic/record"
 )
 
-// Pod asks again and again, from the node that it is bound to.
+// Pod is a client pod, which sends requests again and again from its node.
 type Pod struct {
 	pods typedcorev1.PodInterface
 	name string
 }
 
-// Start creates a pod with one container for each of asks, by name: the
-// arguments of the target's program, such as {"request", "-url", "http://web"}.
-// It does not wait for answers.
+// Start creates a client pod on the node. It has a container for each key of asks,
+// and the value is the arguments of the target's program, such as
+// {"request", "-url", "http://web"}. Start does not wait for answers.
 func Start(ctx context.Context, client kubernetes.Interface, namespace, node, image string, asks map[string][]string) (*Pod, error) {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "client-"},
 		Spec: corev1.PodSpec{
-			NodeName:      node, // so that taints, which are for the scheduler, do not matter
+			NodeName:      node, // past the scheduler, so that taints do not matter
 			RestartPolicy: corev1.RestartPolicyNever,
 		},
 	}
@@ -46,9 +46,9 @@ func Start(ctx context.Context, client kubernetes.Interface, namespace, node, im
 	return &Pod{pods: pods, name: pod.Name}, nil
 }
 
-// Read returns what a container has asked and been told, in the order of
-// sending: all of it, or what the last lines say if tail is not 0. All is what
-// the kubelet has not yet rotated away, by default the last 10 MiB at most.
+// Read returns the requests that a container has recorded, in the order of sending:
+// those in the last tail lines of its log, or all if tail is 0. All are those that
+// the kubelet has not yet rotated away; it keeps at most 10 MiB by default.
 func (p *Pod) Read(ctx context.Context, container string, tail int64) (requests []record.Request, err error) {
 	options := &corev1.PodLogOptions{Container: container}
 	if tail != 0 {
@@ -65,7 +65,7 @@ func (p *Pod) Read(ctx context.Context, container string, tail int64) (requests 
 		}
 		requests = append(requests, r)
 	}
-	// Lines are written when the answer is there.
+	// The log has them in the order in which they were done.
 	slices.SortFunc(requests, func(a, b record.Request) int { return a.Sent.Compare(b.Sent) })
 	return requests, nil
 }

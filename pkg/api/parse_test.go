@@ -1,7 +1,6 @@
 package api
 
 import (
-	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -11,7 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// service is annotated, selects app=web and is otherwise as change makes it.
+// service returns a Service that is annotated, selects app=web and is otherwise as
+// change makes it.
 func service(change ...func(*corev1.Service)) *corev1.Service {
 	s := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: "web", Annotations: map[string]string{AnnotationServiceMode: ModeActiveStandby}},
@@ -33,18 +33,18 @@ func selecting(key, value string) func(*corev1.Service) {
 
 func without(s *corev1.Service) { s.Spec.Selector = nil }
 
-// readable is Settings with the selectors as text.
+// readable is Settings with its selectors as text.
 type readable struct {
 	LeaseName          string
 	Routing            Routing
 	Candidates, Prefer string
 	Selectorless       bool
-	// Rest is what else is asked of the election.
+	// Rest is what else the Service asks of the election.
 	Rest Election
 }
 
-// nobody is the text of the selector that matches nothing; its own String is
-// that of the one that matches everything.
+// nobody is the text of the selector that matches no pod. Its String is the same as
+// that of the selector that matches every pod.
 const nobody = "<nobody>"
 
 func read(s Settings) readable {
@@ -89,21 +89,21 @@ func TestParse(t *testing.T) {
 			service: service(selecting(LabelDesignation, DesignationActive), selecting(LabelPodUID, "some-uid")),
 			want:    readable{LeaseName: "web", Routing: RoutingLabel, Candidates: "app=web", Prefer: nobody},
 		},
-		"a preference for everybody is a preference for nobody": {
+		"a preference for all pods prefers no pod": {
 			service: service(annotated(AnnotationPrefer, "")),
 			want:    defaults,
 		},
-		"annotations of others are none of ours": {
+		"annotations of other domains are ignored": {
 			service: service(annotated("example.com/service-mode", "x"), annotated("qoqo.dev.example.com/routing", "x")),
 			want:    defaults,
 		},
 
-		"a preference that does not parse is for nobody": {
+		"a preference that does not parse prefers no pod": {
 			service: service(annotated(AnnotationPrefer, "tier in fast")),
 			want:    defaults,
 			problems: []Problem{{
 				ReasonInvalidAnnotation,
-				`annotation qoqo.dev/prefer: "tier in fast" is not a label selector, such as "tier=fast,disk!=slow": ` + parseError("tier in fast") + `; no pod is preferred`,
+				`annotation qoqo.dev/prefer: "tier in fast" is not a label selector: ` + parseError("tier in fast") + `; allowed: a label selector, such as "apps.kubernetes.io/pod-index=0" or "tier=fast,disk!=slow"; it is ignored`,
 			}},
 		},
 		"a name that no Lease can have is replaced by the Service's": {
@@ -111,7 +111,7 @@ func TestParse(t *testing.T) {
 			want:    defaults,
 			problems: []Problem{{
 				ReasonInvalidAnnotation,
-				`annotation qoqo.dev/lease-name: "Web_1" is not a Lease's name: ` + validation.IsDNS1123Subdomain("Web_1")[0] + `; the Service's name "web" is used`,
+				`annotation qoqo.dev/lease-name: "Web_1" is not the name of a Lease: ` + validation.IsDNS1123Subdomain("Web_1")[0] + `; allowed: the name of a Lease: a DNS subdomain; it is ignored`,
 			}},
 		},
 		"an empty Lease's name is replaced by the Service's": {
@@ -119,23 +119,23 @@ func TestParse(t *testing.T) {
 			want:    defaults,
 			problems: []Problem{{
 				ReasonInvalidAnnotation,
-				`annotation qoqo.dev/lease-name: "" is not a Lease's name: ` + validation.IsDNS1123Subdomain("")[0] + `; the Service's name "web" is used`,
+				`annotation qoqo.dev/lease-name: "" is not the name of a Lease: ` + validation.IsDNS1123Subdomain("")[0] + `; allowed: the name of a Lease: a DNS subdomain; it is ignored`,
 			}},
 		},
-		"a routing that is not known is replaced by the default": {
+		"an unknown routing is replaced by the default": {
 			service: service(annotated(AnnotationRouting, "dns")),
 			want:    defaults,
 			problems: []Problem{{
 				ReasonInvalidAnnotation,
-				`annotation qoqo.dev/routing: "dns" is not known, allowed are "selector" and "endpointslice" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "selector" is used`,
+				`annotation qoqo.dev/routing: "dns" is not valid; allowed: "selector" or "endpointslice" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "selector" is used`,
 			}},
 		},
-		"a routing that is not known is replaced by what the selector chose": {
+		"an unknown routing is replaced by what the selector chose": {
 			service: service(annotated(AnnotationRouting, "dns"), selecting(LabelDesignation, DesignationActive)),
 			want:    readable{LeaseName: "web", Routing: RoutingLabel, Candidates: "app=web", Prefer: nobody},
 			problems: []Problem{{
 				ReasonInvalidAnnotation,
-				`annotation qoqo.dev/routing: "dns" is not known, allowed are "selector" and "endpointslice" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "label" is used`,
+				`annotation qoqo.dev/routing: "dns" is not valid; allowed: "selector" or "endpointslice" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "label" is used`,
 			}},
 		},
 		"a routing that contradicts the selector is replaced by what the selector chose": {
@@ -143,18 +143,18 @@ func TestParse(t *testing.T) {
 			want:    readable{LeaseName: "web", Routing: RoutingLabel, Candidates: "app=web", Prefer: nobody},
 			problems: []Problem{{
 				ReasonInvalidAnnotation,
-				`annotation qoqo.dev/routing: "selector" contradicts the selector, which holds qoqo.dev/pod-designation: active; "label" is used, remove one of them`,
+				`annotation qoqo.dev/routing: "selector" contradicts the selector, which holds qoqo.dev/pod-designation: active; "label" is used; remove one of them`,
 			}},
 		},
 		"own EndpointSlices are chosen by the annotation": {
 			service: service(annotated(AnnotationRouting, "endpointslice")),
 			want:    readable{LeaseName: "web", Routing: RoutingEndpointSlice, Candidates: "app=web", Prefer: nobody},
 		},
-		"and the key in the selector is the controller's": {
+		"own EndpointSlices go with their key in the selector": {
 			service: service(annotated(AnnotationRouting, "endpointslice"), selecting(LabelRouting, "endpointslice")),
 			want:    readable{LeaseName: "web", Routing: RoutingEndpointSlice, Candidates: "app=web", Prefer: nobody},
 		},
-		"that key alone chooses nothing, as it is what the controller has left": {
+		"the key of own EndpointSlices alone chooses nothing, because the controller may have left it": {
 			service: service(selecting(LabelRouting, "endpointslice")),
 			want:    defaults,
 		},
@@ -162,40 +162,40 @@ func TestParse(t *testing.T) {
 			service: service(annotated(AnnotationRouting, "endpointslice"), selecting(LabelDesignation, DesignationActive)),
 			want:    readable{LeaseName: "web", Routing: RoutingEndpointSlice, Candidates: "app=web", Prefer: nobody},
 		},
-		"a Service without selector has one in an annotation, and own EndpointSlices": {
+		"a Service without selector has one in an annotation, and has own EndpointSlices": {
 			service: service(without, annotated(AnnotationSelector, "app=web,tier in (a,b)")),
 			want:    readable{LeaseName: "web", Routing: RoutingEndpointSlice, Candidates: "app=web,tier in (a,b)", Prefer: nobody, Selectorless: true},
 		},
-		"which it may say": {
+		"a Service without selector may ask for own EndpointSlices": {
 			service: service(without, annotated(AnnotationSelector, "app=web"), annotated(AnnotationRouting, "endpointslice")),
 			want:    readable{LeaseName: "web", Routing: RoutingEndpointSlice, Candidates: "app=web", Prefer: nobody, Selectorless: true},
 		},
-		"but not contradict": {
+		"a Service without selector cannot ask for routing by selector": {
 			service: service(without, annotated(AnnotationSelector, "app=web"), annotated(AnnotationRouting, "selector")),
 			want:    readable{LeaseName: "web", Routing: RoutingEndpointSlice, Candidates: "app=web", Prefer: nobody, Selectorless: true},
 			problems: []Problem{{
 				ReasonInvalidAnnotation,
-				`annotation qoqo.dev/routing: "selector" needs a selector, which the Service has not; "endpointslice" is used`,
+				`annotation qoqo.dev/routing: "selector" needs a selector, and the Service has none; "endpointslice" is used`,
 			}},
 		},
-		"of two selectors the Service's own counts": {
+		"the Service's own selector counts before the annotation": {
 			service: service(annotated(AnnotationSelector, "app=db")),
 			want:    defaults,
 			problems: []Problem{{
 				ReasonInvalidAnnotation,
-				`annotation qoqo.dev/selector: "app=db" is for a Service without a selector of its own, and this one has app=web, which is used; remove one of them`,
+				`annotation qoqo.dev/selector: "app=db" is for a Service without a selector of its own; this Service has app=web, which is used; remove one of them`,
 			}},
 		},
-		"a routing that says what the selector chose is no problem": {
+		"a routing that repeats what the selector chose is no problem": {
 			service: service(annotated(AnnotationRouting, "label"), selecting(LabelDesignation, DesignationActive)),
 			want:    readable{LeaseName: "web", Routing: RoutingLabel, Candidates: "app=web", Prefer: nobody},
 		},
-		"annotations of ours that are not known are named, in order, and the others followed": {
+		"unknown annotations are reported in order, and the others are followed": {
 			service: service(annotated("qoqo.dev/b", "x"), annotated("qoqo.dev/a", "x"), annotated(AnnotationLeaseName, "db")),
 			want:    readable{LeaseName: "db", Routing: RoutingSelector, Candidates: "app=web", Prefer: nobody},
 			problems: []Problem{
-				{ReasonUnknownAnnotation, "annotation qoqo.dev/a is not known; allowed are " + allowed},
-				{ReasonUnknownAnnotation, "annotation qoqo.dev/b is not known; allowed are " + allowed},
+				{ReasonUnknownAnnotation, "annotation qoqo.dev/a is not known; allowed: " + allowed},
+				{ReasonUnknownAnnotation, "annotation qoqo.dev/b is not known; allowed: " + allowed},
 			},
 		},
 	}
@@ -226,24 +226,4 @@ const allowed = "qoqo.dev/service-mode, qoqo.dev/routing, qoqo.dev/selector, qoq
 func parseError(selector string) string {
 	_, err := labels.Parse(selector)
 	return err.Error()
-}
-
-// What users may set and what Parse knows are two lists in the program.
-func TestParseKnowsTheAnnotationsItNames(t *testing.T) {
-	valid := map[string]string{
-		AnnotationServiceMode: ModeActiveStandby, AnnotationRouting: string(RoutingEndpointSlice), AnnotationSelector: "app=web",
-		AnnotationLeaseName: "web", AnnotationPrefer: "tier=fast",
-		AnnotationFailback: "10m", AnnotationFailoverDelay: "10s", AnnotationPaused: "true",
-		AnnotationHandover: HandoverAfterTermination, AnnotationOnDemote: OnDemoteDelete, AnnotationLeaseDuration: "15s",
-		AnnotationProbe: "tcp://:80", AnnotationProbeInterval: "1s", AnnotationProbeTimeout: "1s", AnnotationProbeFailures: "1",
-	}
-	for _, key := range userAnnotations {
-		if _, known := valid[key]; !known {
-			t.Errorf("no value of %s is tested", key)
-		}
-	}
-	all := service(without, func(s *corev1.Service) { maps.Copy(s.Annotations, valid) })
-	if _, problems, _ := Parse(all); len(problems) > 0 {
-		t.Errorf("problems of valid annotations: %v", problems)
-	}
 }

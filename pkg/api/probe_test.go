@@ -13,7 +13,7 @@ func TestParseProbe(t *testing.T) {
 	probe := func(scheme ProbeScheme, port uint16, path string) Probe {
 		return Probe{Scheme: scheme, Port: port, Path: path, Interval: 250 * ms, Timeout: 250 * ms, Failures: 2}
 	}
-	const examples = `" is not a probe, such as "tcp://:5432", "http://:8080/healthz", "https://:8443/healthz" or "grpc://:9000": `
+	const allowed = `; allowed: "tcp", "http", "https" or "grpc" with a port, such as "tcp://:5432", "http://:8080/healthz", "https://:8443/healthz" or "grpc://:9000"; it is ignored`
 	for value, test := range map[string]struct {
 		want Probe
 		// wrong is what is said of a value that does not parse.
@@ -33,18 +33,18 @@ func TestParseProbe(t *testing.T) {
 		"udp://:53":          {wrong: `the scheme "udp" is not known`},
 		"8080":               {wrong: `the scheme "" is not known`},
 		"":                   {wrong: `the scheme "" is not known`},
-		"http:///healthz":    {wrong: "it needs a port from 1 to 65535"},
-		"tcp://:0":           {wrong: "it needs a port from 1 to 65535"},
-		"tcp://:65536":       {wrong: "it needs a port from 1 to 65535"},
+		"http:///healthz":    {wrong: "the port must be from 1 to 65535"},
+		"tcp://:0":           {wrong: "the port must be from 1 to 65535"},
+		"tcp://:65536":       {wrong: "the port must be from 1 to 65535"},
 		"tcp://:postgres":    {wrong: `invalid port ":postgres" after host`},
-		"tcp://10.0.0.1:80":  {wrong: "each pod is asked at its own address, so there is none to be given before the port"},
-		"http://user@:80":    {wrong: "each pod is asked at its own address, so there is none to be given before the port"},
+		"tcp://10.0.0.1:80":  {wrong: "each pod is probed at its own address, so there must be none before the port"},
+		"http://user@:80":    {wrong: "each pod is probed at its own address, so there must be none before the port"},
 		"http://:80/#anchor": {wrong: "a fragment is not sent to a server"},
 	} {
 		t.Run(value, func(t *testing.T) {
 			var want []Problem
 			if test.wrong != "" {
-				want = []Problem{{ReasonInvalidAnnotation, `annotation qoqo.dev/probe: "` + value + examples + test.wrong + "; the pods are not asked"}}
+				want = []Problem{{ReasonInvalidAnnotation, `annotation qoqo.dev/probe: "` + value + `" is not a probe: ` + test.wrong + allowed}}
 			}
 			settings, problems, ok := Parse(service(annotated(AnnotationProbe, value)))
 			if diff := cmp.Diff(test.want, settings.Probe); diff != "" || !ok {
@@ -69,25 +69,26 @@ func TestParseProbeSettings(t *testing.T) {
 	probe := func(interval, timeout time.Duration, failures int) Probe {
 		return Probe{Scheme: ProbeTCP, Port: 80, Interval: interval, Timeout: timeout, Failures: failures}
 	}
-	const noTime, noNumber = ` is not a duration from 50ms to 1m0s, such as "250ms"; 250ms is used`, ` is not a number from 1 to 100; 2 is used`
+	const noTime, noNumber = ` is not valid; allowed: a duration from "50ms" to "1m0s", such as "250ms"; "250ms" is used`, ` is not valid; allowed: a number from "1" to "100"; "2" is used`
 	tests := map[string]struct {
 		service  *corev1.Service
 		want     Probe
 		problems []string
 	}{
-		"the shortest, the longest, the most":  {service: set(AnnotationProbeInterval, "50ms", AnnotationProbeTimeout, "1m", AnnotationProbeFailures, "100"), want: probe(50*ms, time.Minute, 100)},
-		"the longest, the shortest, the least": {service: set(AnnotationProbeInterval, "1m", AnnotationProbeTimeout, "50ms", AnnotationProbeFailures, "1"), want: probe(time.Minute, 50*ms, 1)},
-		"an interval that is too short":        {service: set(AnnotationProbeInterval, "49ms"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-interval: "49ms"` + noTime}},
-		"a timeout that is too long":           {service: set(AnnotationProbeTimeout, "61s"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-timeout: "61s"` + noTime}},
-		"a duration without a unit":            {service: set(AnnotationProbeTimeout, "250"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-timeout: "250"` + noTime}},
-		"no failure":                           {service: set(AnnotationProbeFailures, "0"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-failures: "0"` + noNumber}},
-		"too many failures":                    {service: set(AnnotationProbeFailures, "101"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-failures: "101"` + noNumber}},
-		"failures that are no number":          {service: set(AnnotationProbeFailures, "two"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-failures: "two"` + noNumber}},
-		"settings of no probe": {
+		"the shortest interval, the longest timeout, the most failures":   {service: set(AnnotationProbeInterval, "50ms", AnnotationProbeTimeout, "1m", AnnotationProbeFailures, "100"), want: probe(50*ms, time.Minute, 100)},
+		"the longest interval, the shortest timeout, the fewest failures": {service: set(AnnotationProbeInterval, "1m", AnnotationProbeTimeout, "50ms", AnnotationProbeFailures, "1"), want: probe(time.Minute, 50*ms, 1)},
+		"an interval that is too short":                                   {service: set(AnnotationProbeInterval, "49ms"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-interval: "49ms"` + noTime}},
+		"a timeout that is too long":                                      {service: set(AnnotationProbeTimeout, "61s"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-timeout: "61s"` + noTime}},
+		"a duration without a unit":                                       {service: set(AnnotationProbeTimeout, "250"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-timeout: "250"` + noTime}},
+		"failures that are 0":                                             {service: set(AnnotationProbeFailures, "0"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-failures: "0"` + noNumber}},
+		"too many failures":                                               {service: set(AnnotationProbeFailures, "101"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-failures: "101"` + noNumber}},
+		"failures that are no number":                                     {service: set(AnnotationProbeFailures, "two"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-failures: "two"` + noNumber}},
+		"defaults without a probe":                                        {service: service(annotated(AnnotationProbeInterval, "250ms"), annotated(AnnotationProbeFailures, "2"))},
+		"settings without a probe": {
 			service: service(annotated(AnnotationProbeInterval, "1s"), annotated(AnnotationProbeFailures, "1")),
 			problems: []string{
-				`qoqo.dev/probe-failures: "1" says nothing without the annotation qoqo.dev/probe`,
-				`qoqo.dev/probe-interval: "1s" says nothing without the annotation qoqo.dev/probe`,
+				`qoqo.dev/probe-interval: "1s" has no effect without the annotation qoqo.dev/probe`,
+				`qoqo.dev/probe-failures: "1" has no effect without the annotation qoqo.dev/probe`,
 			},
 		},
 	}

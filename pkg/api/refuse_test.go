@@ -12,56 +12,56 @@ func TestParseRefuses(t *testing.T) {
 		service *corev1.Service
 		want    Problem
 	}{
-		"a mode that is not known": {
+		"an unknown mode": {
 			service: service(annotated(AnnotationServiceMode, "active-active")),
-			want:    Problem{ReasonUnknownServiceMode, `annotation qoqo.dev/service-mode: "active-active" is not known, allowed is "active-standby"; the Service is left as it is`},
+			want:    Problem{ReasonUnknownServiceMode, `annotation qoqo.dev/service-mode: "active-active" is not valid; allowed: "active-standby"; the Service is left as it is`},
 		},
 		"an empty mode": {
 			service: service(annotated(AnnotationServiceMode, "")),
-			want:    Problem{ReasonUnknownServiceMode, `annotation qoqo.dev/service-mode: "" is not known, allowed is "active-standby"; the Service is left as it is`},
+			want:    Problem{ReasonUnknownServiceMode, `annotation qoqo.dev/service-mode: "" is not valid; allowed: "active-standby"; the Service is left as it is`},
 		},
 		"a Service without pods": {
 			service: service(func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName }),
-			want:    Problem{ReasonUnsupportedService, "a Service of type ExternalName has no pods; allowed are ClusterIP, NodePort and LoadBalancer"},
+			want:    Problem{ReasonUnsupportedService, "a Service of type ExternalName has no pods; allowed: ClusterIP, NodePort and LoadBalancer; the Service is left as it is"},
 		},
 		"a Service without selector": {
 			service: service(func(s *corev1.Service) { s.Spec.Selector = nil }),
-			want:    Problem{ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become its master; give it one, such as {app: web}, or the annotation qoqo.dev/selector: app=web"},
+			want:    Problem{ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become master; give it a selector, such as {app: web}, or the annotation qoqo.dev/selector: app=web; the Service is left as it is"},
 		},
-		"a selector of nothing but the controller's keys": {
+		"a selector of the controller's keys alone": {
 			service: service(func(s *corev1.Service) {
 				s.Spec.Selector = map[string]string{LabelPodUID: NoPod, LabelDesignation: DesignationActive}
 			}),
-			want: Problem{ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become its master; give it one, such as {app: web}, or the annotation qoqo.dev/selector: app=web"},
+			want: Problem{ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become master; give it a selector, such as {app: web}, or the annotation qoqo.dev/selector: app=web; the Service is left as it is"},
 		},
 		"a selector of the standbys": {
 			service: service(selecting(LabelDesignation, DesignationStandby)),
 			want: Problem{
 				ReasonForeignSelectorKey,
-				`selector qoqo.dev/pod-designation: "standby" cannot be served, allowed is "active"; remove the key, or the annotation qoqo.dev/service-mode`,
+				`selector qoqo.dev/pod-designation: "standby" is not valid; allowed: "active"; remove the key, or the annotation qoqo.dev/service-mode; the Service is left as it is`,
 			},
 		},
-		"a selector with a key of ours that is not known, the first in order": {
+		"a selector with unknown keys of the domain, of which the first is named": {
 			service: service(selecting("qoqo.dev/zone", "a"), selecting("qoqo.dev/rack", "b")),
 			want: Problem{
 				ReasonForeignSelectorKey,
-				`selector qoqo.dev/rack: "b" is not the controller's; keys of qoqo.dev allowed in a selector are qoqo.dev/pod-uid, qoqo.dev/pod-designation and qoqo.dev/routing`,
+				`selector qoqo.dev/rack: "b" is not known; allowed keys of qoqo.dev: qoqo.dev/pod-uid, qoqo.dev/pod-designation and qoqo.dev/routing; the Service is left as it is`,
 			},
 		},
 		"a selector with another value of the key of routing by EndpointSlice": {
 			service: service(selecting(LabelRouting, "selector")),
-			want:    Problem{ReasonForeignSelectorKey, `selector qoqo.dev/routing: "selector" cannot be served, allowed is "endpointslice"; remove the key, or the annotation qoqo.dev/service-mode`},
+			want:    Problem{ReasonForeignSelectorKey, `selector qoqo.dev/routing: "selector" is not valid; allowed: "endpointslice"; remove the key, or the annotation qoqo.dev/service-mode; the Service is left as it is`},
 		},
-		"neither a selector nor one in the annotation that parses": {
+		"an annotation that is no selector, on a Service without selector": {
 			service: service(without, annotated(AnnotationSelector, "app in web")),
 			want: Problem{
 				ReasonUnsupportedService,
 				`the Service has no selector of its own, and annotation qoqo.dev/selector: "app in web" is not a label selector, such as "app=web": ` + parseError("app in web") + `; the Service is left as it is`,
 			},
 		},
-		"neither a selector nor one in the annotation that is for some pods only": {
+		"an annotation that selects all pods, on a Service without selector": {
 			service: service(without, annotated(AnnotationSelector, "")),
-			want:    Problem{ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become its master; give it one, such as {app: web}, or the annotation qoqo.dev/selector: app=web"},
+			want:    Problem{ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become master; give it a selector, such as {app: web}, or the annotation qoqo.dev/selector: app=web; the Service is left as it is"},
 		},
 	}
 	for name, test := range tests {

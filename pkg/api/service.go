@@ -9,16 +9,16 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// Annotated says whether the Service carries AnnotationServiceMode at all. Of
-// an annotated Service that Parse refuses nothing is changed, so that a typo
-// neither moves traffic nor opens the Service to all its pods.
+// Annotated reports whether the Service carries AnnotationServiceMode, with whatever
+// value. An annotated Service that Parse refuses is left as it is: a typo neither moves
+// traffic nor opens the Service to all its pods.
 func Annotated(service *corev1.Service) bool {
 	_, found := service.Annotations[AnnotationServiceMode]
 	return found
 }
 
-// LeaseName is the name of the Lease that the Service's election keeps, also
-// for a Service that Parse refuses.
+// LeaseName returns the name of the Lease of the Service's election, also for a Service
+// that Parse refuses.
 func LeaseName(service *corev1.Service) string {
 	if name := service.Annotations[AnnotationLeaseName]; name != "" && len(validation.IsDNS1123Subdomain(name)) == 0 {
 		return name
@@ -26,12 +26,12 @@ func LeaseName(service *corev1.Service) string {
 	return service.Name
 }
 
-// Selects says whether the Service's own selector, without the keys of Domain,
-// matches the labels of a pod; or, where it has none, that of its annotation.
-// It does so also of a Service that Parse refuses.
+// Selects reports whether the Service's own selector, without the keys of Domain,
+// matches the labels of a pod. If the Service has no selector of its own, that of
+// AnnotationSelector counts. Both hold also for a Service that Parse refuses.
 func Selects(service *corev1.Service, pod labels.Set) bool {
-	// It is asked for each pair of a Service and a pod of a namespace, so that
-	// it makes neither a copy nor a labels.Selector of a Service's own.
+	// Called for each pair of a Service and a pod of a namespace: it must not copy the
+	// Service's selector, nor make a labels.Selector of it.
 	own := false
 	for key, value := range service.Spec.Selector {
 		if ours(key) {
@@ -49,8 +49,9 @@ func Selects(service *corev1.Service, pod labels.Set) bool {
 	return err == nil && selector.Matches(pod)
 }
 
-// annotatedSelector is that of AnnotationSelector. One that is not there, or is for
-// everybody, is for nobody: a namespace's pods have not one master.
+// annotatedSelector returns the selector of AnnotationSelector. A missing selector, or
+// one that matches every pod, selects no pod: all pods of a namespace cannot have one
+// master.
 func annotatedSelector(service *corev1.Service) (labels.Selector, error) {
 	selector, err := labels.Parse(service.Annotations[AnnotationSelector])
 	if err != nil {
@@ -62,7 +63,7 @@ func annotatedSelector(service *corev1.Service) (labels.Selector, error) {
 	return selector, nil
 }
 
-// SameElection says whether both versions of a Service take part in the same
+// SameElection reports whether both versions of a Service take part in the same
 // election in the same way. What the controller writes makes no difference.
 func SameElection(a, b *corev1.Service) bool {
 	users := func(s *corev1.Service) map[string]string {
@@ -76,5 +77,5 @@ func SameElection(a, b *corev1.Service) bool {
 		a.Annotations[AnnotationSelector] == b.Annotations[AnnotationSelector] && maps.Equal(users(a), users(b))
 }
 
-// ours says whether a key is of Domain.
+// ours reports whether a key is of Domain.
 func ours(key string) bool { return strings.HasPrefix(key, Domain+"/") }

@@ -15,10 +15,10 @@ func TestAnnotated(t *testing.T) {
 		service *corev1.Service
 		want    bool
 	}{
-		"a Service with the mode":             {service(), true},
-		"a Service with a mode of no meaning": {service(annotated(AnnotationServiceMode, "")), true},
-		"a Service with other keys of ours":   {service(annotated(AnnotationPrefer, "a=b"), withoutMode), false},
-		"a Service without annotations":       {&corev1.Service{}, false},
+		"a Service with the mode is annotated":                     {service(), true},
+		"a Service with an empty mode is annotated":                {service(annotated(AnnotationServiceMode, "")), true},
+		"a Service with other keys of the domain is not annotated": {service(annotated(AnnotationPrefer, "a=b"), withoutMode), false},
+		"a Service without annotations is not annotated":           {&corev1.Service{}, false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -36,14 +36,14 @@ func TestLeaseName(t *testing.T) {
 		service *corev1.Service
 		want    string
 	}{
-		"the Service's name by default":                {service(), "web"},
-		"what the annotation says":                     {service(annotated(AnnotationLeaseName, "db.v1")), "db.v1"},
-		"also of a Service that is refused":            {service(annotated(AnnotationLeaseName, "db"), annotated(AnnotationServiceMode, "x")), "db"},
-		"also of a Service that is not annotated":      {service(annotated(AnnotationLeaseName, "db"), withoutMode), "db"},
-		"the Service's name for an empty one":          {service(annotated(AnnotationLeaseName, "")), "web"},
-		"the Service's name for one that cannot be":    {service(annotated(AnnotationLeaseName, "Web_1")), "web"},
-		"the Service's name for one that is too long":  {service(annotated(AnnotationLeaseName, strings.Repeat("a", 254))), "web"},
-		"the longest name that the API server accepts": {service(annotated(AnnotationLeaseName, strings.Repeat("a", 253))), strings.Repeat("a", 253)},
+		"it is the Service's name by default":                                {service(), "web"},
+		"it is what the annotation says":                                     {service(annotated(AnnotationLeaseName, "db.v1")), "db.v1"},
+		"it is what the annotation says, on a Service that is refused":       {service(annotated(AnnotationLeaseName, "db"), annotated(AnnotationServiceMode, "x")), "db"},
+		"it is what the annotation says, on a Service that is not annotated": {service(annotated(AnnotationLeaseName, "db"), withoutMode), "db"},
+		"it is the Service's name if the annotation is empty":                {service(annotated(AnnotationLeaseName, "")), "web"},
+		"it is the Service's name if the annotation is no name":              {service(annotated(AnnotationLeaseName, "Web_1")), "web"},
+		"it is the Service's name if the annotation is too long":             {service(annotated(AnnotationLeaseName, strings.Repeat("a", 254))), "web"},
+		"it may be as long as the API server accepts":                        {service(annotated(AnnotationLeaseName, strings.Repeat("a", 253))), strings.Repeat("a", 253)},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -61,22 +61,22 @@ func TestSelects(t *testing.T) {
 		pod     labels.Set
 		want    bool
 	}{
-		"a pod that has the labels and others":                    {service(), master, true},
-		"a pod that lacks one":                                    {service(selecting("zone", "a")), master, false},
-		"a pod with another value":                                {service(selecting("tier", "cache")), master, false},
-		"a pod without labels":                                    {service(), nil, false},
-		"a standby, although our key selects another pod":         {service(selecting(LabelPodUID, "uid-b")), master, true},
-		"a standby of routing by label":                           {service(selecting(LabelDesignation, DesignationActive)), labels.Set{"app": "web"}, true},
-		"a pod of a Service that is refused for its selector":     {service(selecting("qoqo.dev/zone", "a")), master, true},
-		"no pod, where there is no selector":                      {service(func(s *corev1.Service) { s.Spec.Selector = nil }), master, false},
-		"no pod, where there is only a key of ours":               {service(func(s *corev1.Service) { s.Spec.Selector = map[string]string{LabelPodUID: "uid-a"} }), master, false},
-		"whom the annotation selects, where there is no selector": {service(without, annotated(AnnotationSelector, "app=web,tier!=cache")), master, true},
-		"nobody else": {service(without, annotated(AnnotationSelector, "app=db")), master, false},
-		"nobody by an annotation that does not parse":             {service(without, annotated(AnnotationSelector, "app in web")), master, false},
-		"nobody by an annotation that is for all":                 {service(without, annotated(AnnotationSelector, "")), master, false},
-		"not whom the annotation selects, if there is a selector": {service(selecting("tier", "cache"), annotated(AnnotationSelector, "app=web")), master, false},
-		"not by a key whose prefix only begins like our domain":   {service(selecting("qoqo.dev.example.com/x", "a")), master, false},
-		"a pod whose label's prefix begins like our domain, too":  {service(selecting("qoqo.dev.example.com/x", "a")), labels.Set{"app": "web", "qoqo.dev.example.com/x": "a"}, true},
+		"a pod with the labels and others is selected":                             {service(), master, true},
+		"a pod that lacks a label is not selected":                                 {service(selecting("zone", "a")), master, false},
+		"a pod with another value is not selected":                                 {service(selecting("tier", "cache")), master, false},
+		"a pod without labels is not selected":                                     {service(), nil, false},
+		"a standby is selected, although the controller's key selects another pod": {service(selecting(LabelPodUID, "uid-b")), master, true},
+		"a standby is selected in routing by label":                                {service(selecting(LabelDesignation, DesignationActive)), labels.Set{"app": "web"}, true},
+		"a pod is selected by a Service that is refused for its selector":          {service(selecting("qoqo.dev/zone", "a")), master, true},
+		"a Service without selector selects no pod":                                {service(func(s *corev1.Service) { s.Spec.Selector = nil }), master, false},
+		"a selector of the controller's key alone selects no pod":                  {service(func(s *corev1.Service) { s.Spec.Selector = map[string]string{LabelPodUID: "uid-a"} }), master, false},
+		"the annotation of a Service without selector selects its pods":            {service(without, annotated(AnnotationSelector, "app=web,tier!=cache")), master, true},
+		"the annotation of a Service without selector selects no other pods":       {service(without, annotated(AnnotationSelector, "app=db")), master, false},
+		"an annotation that does not parse selects no pod":                         {service(without, annotated(AnnotationSelector, "app in web")), master, false},
+		"an annotation that matches all pods selects no pod":                       {service(without, annotated(AnnotationSelector, "")), master, false},
+		"the annotation of a Service with a selector selects no pod":               {service(selecting("tier", "cache"), annotated(AnnotationSelector, "app=web")), master, false},
+		"a key whose prefix begins like the domain counts":                         {service(selecting("qoqo.dev.example.com/x", "a")), master, false},
+		"a label whose prefix begins like the domain counts":                       {service(selecting("qoqo.dev.example.com/x", "a")), labels.Set{"app": "web", "qoqo.dev.example.com/x": "a"}, true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -97,23 +97,23 @@ func TestSameElection(t *testing.T) {
 		before, now *corev1.Service
 		want        bool
 	}{
-		"nothing has changed":                      {service(), service(), true},
-		"the controller has routed it":             {service(), service(selecting(LabelPodUID, "uid-a"), annotated(AnnotationLeaseTransitions, "1")), true},
-		"the controller has routed it elsewhere":   {service(selecting(LabelPodUID, "uid-a")), service(selecting(LabelPodUID, "uid-b")), true},
-		"it prefers others":                        {service(), service(annotated(AnnotationPrefer, "tier=fast")), true},
-		"it is another of that name":               {service(identified("a")), service(identified("b")), false},
-		"it has opted out":                         {service(), service(withoutMode), false},
-		"it has opted out of an empty mode":        {service(annotated(AnnotationServiceMode, "")), service(withoutMode), false},
-		"its mode is another one":                  {service(), service(annotated(AnnotationServiceMode, "x")), false},
-		"its Lease is another one":                 {service(), service(annotated(AnnotationLeaseName, "db")), false},
-		"the name of its Lease is said, no more":   {service(), service(annotated(AnnotationLeaseName, "web")), true},
-		"it selects fewer pods":                    {service(), service(selecting("tier", "db")), false},
-		"it selects other pods":                    {service(), service(selecting("app", "db")), false},
-		"it went over to routing by label":         {service(), service(selecting(LabelDesignation, DesignationActive)), false},
-		"the controller has detached it":           {service(), service(selecting(LabelRouting, "endpointslice")), true},
-		"it goes over to own EndpointSlices":       {service(), service(annotated(AnnotationRouting, "endpointslice")), true},
-		"its annotation selects other pods":        {service(without, annotated(AnnotationSelector, "app=web")), service(without, annotated(AnnotationSelector, "app=db")), false},
-		"its selector has a key that is not known": {service(), service(selecting("qoqo.dev/zone", "a")), false},
+		"nothing has changed":                         {service(), service(), true},
+		"the controller has routed it":                {service(), service(selecting(LabelPodUID, "uid-a"), annotated(AnnotationLeaseTransitions, "1")), true},
+		"the controller has routed it to another pod": {service(selecting(LabelPodUID, "uid-a")), service(selecting(LabelPodUID, "uid-b")), true},
+		"it prefers other pods":                       {service(), service(annotated(AnnotationPrefer, "tier=fast")), true},
+		"it is another Service of that name":          {service(identified("a")), service(identified("b")), false},
+		"it has opted out":                            {service(), service(withoutMode), false},
+		"it has opted out of an empty mode":           {service(annotated(AnnotationServiceMode, "")), service(withoutMode), false},
+		"its mode has changed":                        {service(), service(annotated(AnnotationServiceMode, "x")), false},
+		"its Lease has changed":                       {service(), service(annotated(AnnotationLeaseName, "db")), false},
+		"it names the Lease that it had by default":   {service(), service(annotated(AnnotationLeaseName, "web")), true},
+		"it selects fewer pods":                       {service(), service(selecting("tier", "db")), false},
+		"it selects other pods":                       {service(), service(selecting("app", "db")), false},
+		"it changed to routing by label":              {service(), service(selecting(LabelDesignation, DesignationActive)), false},
+		"the controller has put the key of own EndpointSlices into its selector": {service(), service(selecting(LabelRouting, "endpointslice")), true},
+		"it changed to own EndpointSlices":                                       {service(), service(annotated(AnnotationRouting, "endpointslice")), true},
+		"its annotation selects other pods":                                      {service(without, annotated(AnnotationSelector, "app=web")), service(without, annotated(AnnotationSelector, "app=db")), false},
+		"its selector has an unknown key":                                        {service(), service(selecting("qoqo.dev/zone", "a")), false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

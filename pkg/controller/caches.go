@@ -27,9 +27,9 @@ const (
 	byNamespace = "annotated"
 )
 
-// addInformers watches, in the namespaces, all Services (an annotation cannot
-// be selected), the Leases that are the controller's and the EndpointSlices that
-// are not Kubernetes'; and the cordoned nodes.
+// addInformers watches, in the namespaces, all Services (an API server cannot select by
+// annotation), the controller's Leases, and all EndpointSlices but Kubernetes' own; and
+// the cordoned nodes.
 func (c *Controller) addInformers(namespaces []string) (err error) {
 	if len(namespaces) == 0 {
 		namespaces = []string{metav1.NamespaceAll}
@@ -67,7 +67,7 @@ func (c *Controller) addInformers(namespaces []string) (err error) {
 	return nil
 }
 
-// informers are those that run as long as the controller does.
+// informers returns the informers that run as long as the controller does.
 func (c *Controller) informers() []cache.SharedIndexInformer {
 	all := []cache.SharedIndexInformer{c.nodes.informer}
 	for _, s := range c.services {
@@ -101,7 +101,7 @@ func (c *Controller) annotatedServices(namespace string) []*corev1.Service {
 	return c.services.in(namespace).by(byNamespace, namespace)
 }
 
-// The trim functions drop what nobody here reads, for the sake of memory.
+// The trim functions drop what the controller does not read, to save memory.
 
 func trimService(s *corev1.Service) {
 	if !api.Annotated(s) && !observation.MarkedService(s) {
@@ -128,7 +128,7 @@ func trimPod(p *corev1.Pod) {
 	p.Status = corev1.PodStatus{Phase: p.Status.Phase, Conditions: p.Status.Conditions, PodIP: p.Status.PodIP, PodIPs: p.Status.PodIPs}
 }
 
-// portsOnly keeps what a Service's named port is looked up in.
+// portsOnly keeps what the named port of a Service is resolved by.
 func portsOnly(containers []corev1.Container) (kept []corev1.Container) {
 	for _, c := range containers {
 		if len(c.Ports) > 0 {

@@ -21,9 +21,9 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
-// release takes away what is left of an election that no Service asks for any more; the
-// Lease is nil if there is none. The Lease goes last, because its presence is what
-// brings another replica, or this one after a restart, here again.
+// release takes away what is left of an election that no Service asks for. The Lease, nil
+// if there is none, goes last: its presence makes another replica, or this one after a
+// restart, finish what was left undone.
 func (r road) release(ctx context.Context, k key, l *coordinationv1.Lease) error {
 	r.released(k)
 	annotated, err := r.clean(ctx, k.Namespace)
@@ -31,21 +31,21 @@ func (r road) release(ctx context.Context, k key, l *coordinationv1.Lease) error
 		return err
 	}
 	if slices.ContainsFunc(annotated, func(s *corev1.Service) bool { return observation.LeaseKey(s) == k }) {
-		// The Lease that another replica has made for it was heard of first.
+		// A Service has opted in, and the cache has heard of its Lease first.
 		return nil
 	}
 	return r.deleteLease(ctx, l)
 }
 
-// releaseLeftovers takes away what was left in a namespace by elections that are no more.
+// releaseLeftovers takes away what former elections have left behind in a namespace.
 func (r road) releaseLeftovers(ctx context.Context, namespace string) error {
 	_, err := r.clean(ctx, namespace)
 	return err
 }
 
-// clean takes away what is left in a namespace, and returns the Services that are
-// annotated still. It asks the API server and not the caches: a cache that had not heard
-// of a Service would strip its master.
+// clean takes away what is left behind in a namespace, and returns the Services that are
+// still annotated. It reads from the API server: a cache that has not heard of a Service
+// would strip its master.
 func (r road) clean(ctx context.Context, namespace string) (annotated []*corev1.Service, err error) {
 	left, err := r.leftovers(ctx, namespace)
 	if err != nil {

@@ -1,7 +1,7 @@
-// Package controller keeps elections: it observes Services, pods and Leases,
-// lets package election decide and package routing plan, and writes. All I/O
-// with the API server is here. Several replicas run it at once without a
-// leader: the API server arbitrates between their writes.
+// Package controller keeps elections. Events put the keys of elections into a queue;
+// reconcile.go is the road that each key takes: gather, observe, decide, confirm,
+// record, route, demote, report. Several replicas run it at once without a leader: the
+// API server arbitrates between their writes. Only programs and tests import it.
 package controller
 
 import (
@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	utilcache "k8s.io/apimachinery/pkg/util/cache"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
@@ -30,34 +31,37 @@ import (
 )
 
 const (
-	// deletedFor is for how long it is remembered that a pod was told to go, until the
-	// informer shows it, which takes milliseconds.
+	// deletedFor is how long the deletion of a pod is remembered. The informer shows it
+	// after milliseconds.
 	deletedFor = time.Minute
-	// deletedMax is of how many; forgetting one costs a request.
+	// deletedMax is how many deletions are remembered. Forgetting one costs a request.
 	deletedMax = 4096
 )
 
 const (
-	// workers is how many elections are looked at concurrently. When a node
-	// with hundreds of masters dies this many fail over at a time; each waits
-	// for the API server nearly all the time.
+	// workers is how many elections are reconciled concurrently. When a node with
+	// hundreds of masters dies, this many fail over at a time; each of them waits for the
+	// API server nearly all the time.
 	workers = 32
-	// Keys are retried for ever: dropping one would leave a Service without
-	// its failover until something else happens to it.
+	// Keys are retried for ever: dropping one would leave a Service without its failover
+	// until the next event or slow look.
 	retryMin, retryMax = 5 * time.Millisecond, 5 * time.Second
-	// syncTimeout bounds one look at an election, retried like any error.
+	// syncTimeout bounds one reconciliation. A timeout is retried like any other error.
 	syncTimeout = 15 * time.Second
-	// stuckAfter is when Alive gives up on a sync, which syncTimeout should
-	// have ended long before.
+	// slowLook is how long after its last reconciliation an election is reconciled again
+	// although nothing has changed; jitter adds up to as much. It sends no request where
+	// all is well, and ends every wait for an event that will not come.
+	slowLook = 5 * time.Minute
+	// stuckAfter is how long a reconciliation may take before Alive returns an error.
+	// syncTimeout ends it long before.
 	stuckAfter = time.Minute
 )
 
-// key names the Lease of an election; with an empty Name, what is left in a
-// namespace of elections that are no more.
+// key names the Lease of an election. A key with an empty Name stands for what former
+// elections have left behind in a namespace.
 type key = types.NamespacedName
 
-// Controller is one replica. Its methods may be called from any goroutine; its
-// event handlers only put keys into the queue and never block.
+// Controller is one replica. Its methods may be called from any goroutine.
 type Controller struct {
 	client   kubernetes.Interface
 	recorder events.EventRecorder
@@ -66,34 +70,34 @@ type Controller struct {
 
 	services scoped[*corev1.Service]
 	leases   scoped[*coordinationv1.Lease]
-	// slices are the controller's own EndpointSlices, and others' that are not
-	// Kubernetes'.
+	// slices are all EndpointSlices but those of Kubernetes' own controller.
 	slices scoped[*discoveryv1.EndpointSlice]
-	// zones are those of nodes, by name.
+	// zones are the zones of nodes, by the nodes' names.
 	zones *utilcache.LRUExpireCache
-	// nodes are the cordoned ones alone.
+	// nodes are the nodes that are cordoned.
 	nodes store[*corev1.Node]
-	// heartbeats is nil if nodes are not listened to.
+	// heartbeats is nil if the controller does not listen to nodes.
 	heartbeats *heartbeat.Monitor
 	prober     *probe.Prober
 	pods       *podStores
 	warnings   *warnings
 	outages    *outages
-	// deleted are the UIDs of pods that were told to go.
+	// deleted holds the UIDs of pods that this replica has deleted.
 	deleted *utilcache.LRUExpireCache
-	// seed is what this replica's lag behind the others is made of; see lag.
+	// seed makes this replica's lag differ from that of others; see lag.
 	seed maphash.Seed
 	live live.Reader
 
 	synced chan struct{}
 	lock   sync.Mutex
-	// busy is when the sync of a key began that is going on.
+	// busy holds when the reconciliation of each key in progress began.
 	busy map[key]time.Time
 }
 
-// New returns a controller of the Services in namespaces, or in all of them
-// when there are none. A node is dead after heartbeatTimeout without a heartbeat,
-// or when Kubernetes says so if that is 0. It does nothing before Run.
+// New returns a controller of the Services in the namespaces, or in all namespaces if
+// none is given. A node counts as dead after heartbeatTimeout without a heartbeat; with 0
+// the controller does not listen to nodes, and Kubernetes' own timeouts apply. The
+// controller does nothing before Run.
 func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces []string, heartbeatTimeout time.Duration) (*Controller, error) {
 	c := &Controller{
 		client:   client,
@@ -120,7 +124,7 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 	return c, c.addInformers(namespaces)
 }
 
-// Run works until ctx is done, and then finishes what it has begun. It is
+// Run reconciles until ctx is done, and then finishes what it has begun. It must be
 // called once.
 func (c *Controller) Run(ctx context.Context) {
 	logger := klog.FromContext(ctx)
@@ -147,12 +151,12 @@ func (c *Controller) Run(ctx context.Context) {
 	logger.Info("Started", "workers", workers)
 
 	running.Go(func() { c.findLeftovers(ctx) })
-	// A sync that is going on when ctx ends is not cut short: that would
-	// leave a switch half done for another replica to find.
+	// A reconciliation in progress when ctx ends is not cut short: another replica would
+	// find a switch half done.
 	syncing := context.WithoutCancel(ctx)
 	for range workers {
 		running.Go(func() {
-			// What is still queued is another replica's, or for the next start.
+			// Another replica, or the next start, does what is still queued.
 			for ctx.Err() == nil && c.next(syncing) {
 			}
 		})
@@ -161,7 +165,7 @@ func (c *Controller) Run(ctx context.Context) {
 	logger.Info("Stopping")
 }
 
-// Ready says why the controller does not work yet; nil once it does.
+// Ready returns why the controller does not work yet, nil once it does.
 func (c *Controller) Ready() error {
 	select {
 	case <-c.synced:
@@ -171,7 +175,7 @@ func (c *Controller) Ready() error {
 	}
 }
 
-// Alive says which key a worker is stuck at, nil if there is none.
+// Alive returns an error that names the key at which a worker is stuck, nil if none is.
 func (c *Controller) Alive() error {
 	c.lock.Lock()
 	defer c.lock.Unlock()
@@ -196,22 +200,22 @@ func (c *Controller) next(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(klog.NewContext(ctx, logger), syncTimeout)
 	defer cancel()
 	again, err := road{c, c, c, c.lag}.reconcile(ctx, k)
-	if again > 0 {
-		// Also after an error: who is tried again ever more seldom may be due sooner.
+	// Even after an error: retries back off, and this election may be due earlier.
+	if again = soonest(again, c.slowLook(k)); again > 0 {
 		c.queue.AddAfter(k, again)
 	}
 	switch {
 	case err == nil:
 		c.queue.Forget(k)
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || errors.Is(err, errAwaited):
-		// Another replica was first, or the cache is behind, or Kubernetes: look again.
-		logger.V(4).Info("Looking again", "reason", err)
+		// Another replica was first, or the cache or Kubernetes' controller is behind.
+		logger.V(4).Info("Retrying", "reason", err)
 		c.queue.AddRateLimited(k)
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
-		// What is to be cleaned up goes with the namespace.
+		// Everything in it goes with the namespace.
 		c.queue.Forget(k)
 	default:
-		logger.Error(err, "Sync failed, will be retried", "failures", c.queue.NumRequeues(k)+1)
+		logger.Error(err, "Failed to reconcile, will retry", "failures", c.queue.NumRequeues(k)+1)
 		c.queue.AddRateLimited(k)
 	}
 	return true
@@ -225,4 +229,13 @@ func (c *Controller) setBusy(k key, busy bool) {
 	} else {
 		delete(c.busy, k)
 	}
+}
+
+// slowLook returns after how long to reconcile an election again whatever happens; 0 if
+// no Service asks for the election.
+func (c *Controller) slowLook(k key) time.Duration {
+	if len(c.services.in(k.Namespace).by(byLease, k.String())) == 0 {
+		return 0
+	}
+	return wait.Jitter(slowLook, 1)
 }

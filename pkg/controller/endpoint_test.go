@@ -140,8 +140,8 @@ func TestZonesAreRemembered(t *testing.T) {
 
 func TestFailoverDoesNotWaitForAZone(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		servingBySlices(c)
 		failed := c.failing("get", "nodes", apierrors.NewInternalError(errors.New("no quorum")))
+		servingBySlices(c)
 		c.editPod("web-0", setNotReady)
 		c.settle()
 		if failed.Load() == 0 {

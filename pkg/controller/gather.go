@@ -8,25 +8,23 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/tools/cache"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
-	"qoqo.dev/active-standby-controller/pkg/probe"
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
 const (
-	// zoneFor is for how long a node's zone is remembered. It does not change while
-	// the node exists.
+	// zoneFor is how long a node's zone is remembered. It does not change while the node
+	// exists, and is needed when an endpoint on the node is made.
 	zoneFor = time.Hour
-	// noZoneFor is for how long it is remembered that a node has none, because a cloud's
-	// controller may have yet to label it.
-	noZoneFor = time.Minute
-	// zonesMax is of how many nodes; forgetting one costs a request.
+	// noZoneFor is how long the lack of a zone is remembered. As long as an endpoint has no
+	// zone, each reconciliation needs it: a cloud's controller may yet label the node.
+	noZoneFor = 24 * time.Hour
+	// zonesMax is how many nodes' zones are remembered. Forgetting one costs a request.
 	zonesMax = 4096
 )
 
@@ -72,17 +70,11 @@ func (c *Controller) gatherCached(ctx context.Context, k key) (observation.Input
 	in.Slices = append(in.Slices, c.takenNames(of)...)
 	in.Nodes = c.nodesKnown()
 	in.Outage = c.outages.recall(k)
-	in.Probes = map[types.UID]probe.State{}
-	for _, pod := range in.Pods {
-		if state := c.prober.State(k, pod.UID); state != probe.Unknown {
-			in.Probes[pod.UID] = state
-		}
-	}
+	in.Probes = c.prober.States(k)
 	return in, nil
 }
 
-// readHolder puts what the API server says of the holder's pod in the place of what the
-// cache says.
+// readHolder replaces the holder's pod by the one that the API server has.
 func (c *Controller) readHolder(ctx context.Context, in *observation.Inputs) error {
 	holder := lease.Decode(in.Lease)
 	name := holder.Holder
@@ -100,8 +92,8 @@ func (c *Controller) readHolder(ctx context.Context, in *observation.Inputs) err
 	return nil
 }
 
-// readNodes asks the API server for those of the election's nodes that seem to be
-// unschedulable.
+// readNodes reads those of the election's nodes from the API server that are
+// unschedulable by the cache.
 func (c *Controller) readNodes(ctx context.Context, in *observation.Inputs) error {
 	in.Nodes = c.nodesKnown()
 	seeming := sets.New[string]()
@@ -118,7 +110,7 @@ func (c *Controller) readNodes(ctx context.Context, in *observation.Inputs) erro
 	return nil
 }
 
-// nodesKnown is what the watches tell of nodes.
+// nodesKnown is what the watches show of nodes.
 func (c *Controller) nodesKnown() observation.Nodes {
 	known := observation.Nodes{Unschedulable: c.unschedulable}
 	if c.heartbeats != nil {
@@ -132,8 +124,8 @@ func (c *Controller) unschedulable(node string) bool {
 	return found && n.Spec.Unschedulable
 }
 
-// takenNames are cached slices of others that have a name which the Services need,
-// whatever Service they are of.
+// takenNames returns cached slices of other Services, or of none, that have a name which
+// these Services need.
 func (c *Controller) takenNames(services []*corev1.Service) (taken []*discoveryv1.EndpointSlice) {
 	for _, service := range services {
 		for _, name := range observation.SliceNames(service.Name) {
@@ -152,13 +144,12 @@ func (c *Controller) zone(ctx context.Context, node string) (string, error) {
 		return zone.(string), nil
 	}
 	n, err := c.live.Node(ctx, node)
-	if err != nil || n == nil {
+	if err != nil {
 		return "", err
 	}
-	zone := n.Labels[corev1.LabelTopologyZone]
-	remembered := zoneFor
-	if zone == "" {
-		remembered = noZoneFor
+	zone, remembered := "", noZoneFor
+	if n != nil && n.Labels[corev1.LabelTopologyZone] != "" {
+		zone, remembered = n.Labels[corev1.LabelTopologyZone], zoneFor
 	}
 	c.zones.Add(node, zone, remembered)
 	return zone, nil

@@ -14,7 +14,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
-// The handlers put the keys of elections into the queue. They never block.
+// The handlers of events put the keys of elections into the queue. They never block.
 
 func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Service] {
 	enqueue := func(s *corev1.Service) {
@@ -24,8 +24,8 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 			c.queue.Add(key{Namespace: s.Namespace})
 		}
 	}
-	// left looks at what else could have had a part in an election that the
-	// Service is no longer in, or not with the same pods.
+	// left wakes all elections of the namespace: the Service has left its election, or
+	// selects other pods, which may make a difference to each of them.
 	left := func(before *corev1.Service) {
 		if !api.Annotated(before) {
 			return
@@ -59,7 +59,7 @@ func (c *Controller) leaseHandler() cache.TypedResourceEventHandler[*coordinatio
 	return cache.TypedResourceEventHandlerFuncs[*coordinationv1.Lease]{
 		AddFunc: enqueue,
 		UpdateFunc: func(before, now *coordinationv1.Lease) {
-			// A holder that is waited for is waited for anew.
+			// A renewal ends an outage: the replica that renewed has seen the holder healthy.
 			if !lease.RenewedOnly(before, now) || c.outages.has(key{Namespace: now.Namespace, Name: now.Name}) {
 				enqueue(now)
 			}
@@ -72,8 +72,8 @@ func (c *Controller) leaseHandler() cache.TypedResourceEventHandler[*coordinatio
 	}
 }
 
-// podHandler looks at every election that selects the pod or did so; and at what
-// is left on a pod that none selects.
+// podHandler wakes every election that selects the pod or has selected it. A marked pod
+// that no election selects wakes the clean-up of its namespace.
 func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
 	exists := func(now *corev1.Pod, before ...*corev1.Pod) {
 		if !c.enqueueSelecting(now, before...) && observation.MarkedPod(now) {
@@ -91,8 +91,8 @@ func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
 	}
 }
 
-// enqueueSelecting looks, once, at each election that selects the pod or selected what
-// it was before; and says whether one selects it.
+// enqueueSelecting wakes, once, each election that selects the pod as it is now or as it
+// was before. It reports whether an election selects it now.
 func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (selected bool) {
 	elections := sets.New[key]()
 	for _, s := range c.annotatedServices(now.Namespace) {
@@ -108,8 +108,8 @@ func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (s
 	return selected
 }
 
-// sliceHandler looks at the election whose Service the EndpointSlice is of, and at
-// what is left of own ones that are of none.
+// sliceHandler wakes the election of the EndpointSlice's Service. An own slice of a Service
+// in no election wakes the clean-up of its namespace.
 func (c *Controller) sliceHandler() cache.TypedResourceEventHandler[*discoveryv1.EndpointSlice] {
 	enqueue := func(s *discoveryv1.EndpointSlice) {
 		service, found := c.services.in(s.Namespace).get(observation.ServiceOf(s))
@@ -133,8 +133,8 @@ func (c *Controller) sliceHandler() cache.TypedResourceEventHandler[*discoveryv1
 	}
 }
 
-// nodeHandler looks at a node that is cordoned now, or no longer is: masters may come to
-// it then.
+// nodeHandler wakes the elections with pods on a node that was cordoned or uncordoned. A
+// master may move to a node that was uncordoned.
 func (c *Controller) nodeHandler() cache.TypedResourceEventHandler[*corev1.Node] {
 	return cache.TypedResourceEventHandlerFuncs[*corev1.Node]{
 		AddFunc: func(n *corev1.Node) { c.lookAtNode(n.Name) },

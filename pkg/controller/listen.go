@@ -19,7 +19,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/probe"
 )
 
-// decided implements listener: it remembers an outage, and listens to the nodes.
+// decided implements listener: it remembers outages, and listens to the nodes.
 func (c *Controller) decided(o *observation.Observation, d election.Decision) {
 	if c.heartbeats != nil {
 		c.heartbeats.Want(o.Key, o.NodeNames())
@@ -35,13 +35,13 @@ func (c *Controller) decided(o *observation.Observation, d election.Decision) {
 	}
 }
 
-// held implements listener: it has the pods probed. It is told once the Lease names the
-// holder, because a pod that becomes master begins its record of answers anew.
+// held implements listener: it has the pods probed. It is called once the Lease names the
+// holder, because the record of answers of a pod begins anew when it becomes master.
 func (c *Controller) held(o *observation.Observation, d election.Decision) {
 	c.wantProbes(o.Key, targets(o, d.HolderUID))
 }
 
-// recorded implements listener. Only the replica that has written a decision tells of it.
+// recorded implements listener. Only the replica that has written a decision announces it.
 func (c *Controller) recorded(ctx context.Context, o *observation.Observation, d election.Decision, took time.Duration) {
 	c.announce(ctx, o, d)
 	c.metrics.recorded(o.Key, d, took)
@@ -71,33 +71,33 @@ func (c *Controller) released(k key) {
 	c.forget(k)
 }
 
-// forget drops what is remembered of an election that is not served.
+// forget drops what is remembered of an election that is no longer served.
 func (c *Controller) forget(k key) {
 	c.metrics.forget(k)
 	c.outages.forget(k)
 	c.wantProbes(k, nil)
 }
 
-// lookAtNode looks at the elections with pods on the node.
+// lookAtNode wakes the elections with pods on the node.
 func (c *Controller) lookAtNode(node string) {
 	for _, pod := range c.pods.on(node) {
 		c.enqueueSelecting(pod)
 	}
 }
 
-// wantProbes asks the pods of the election, and no others, from now on.
+// wantProbes has these pods of the election probed, and no others, from now on.
 func (c *Controller) wantProbes(k key, targets []probe.Target) {
 	c.prober.Want(k, targets)
 	c.metrics.suspect(c.prober.Suspected)
 }
 
-// probed looks at the election, because one of its pods answers now or no longer does.
+// probed wakes the election: one of its pods answers now, or no longer does.
 func (c *Controller) probed(k key) {
 	c.metrics.suspect(c.prober.Suspected)
 	c.queue.Add(k)
 }
 
-// targets are the pods that could be master, while the Service asks for a probe.
+// targets returns the pods that could be master, none if the Service asks for no probe.
 func targets(o *observation.Observation, holder types.UID) (targets []probe.Target) {
 	asked := o.Members[0].Settings.Probe
 	if asked == (api.Probe{}) {
@@ -111,8 +111,8 @@ func targets(o *observation.Observation, holder types.UID) (targets []probe.Targ
 	return targets
 }
 
-// renewal reports whether the Lease must be renewed now, and after how long to look
-// again; a Lease is renewed while its holder is eligible.
+// renewal reports whether the Lease must be renewed now, and after how long to check
+// again. A Lease is renewed while its holder is eligible.
 func renewal(o *observation.Observation, d election.Decision, lag func(key) float64) (due bool, again time.Duration) {
 	duration := o.Settings().LeaseDuration
 	if duration == 0 || !d.Served() {
@@ -121,11 +121,11 @@ func renewal(o *observation.Observation, d election.Decision, lag func(key) floa
 	return lease.Renewal{Duration: duration, Phase: phase(o.Key), Lag: lag(o.Key)}.Due(lease.Renewed(o.Lease), o.Now)
 }
 
-// lag is this replica's own for each Lease.
+// lag differs between replicas and between Leases.
 func (c *Controller) lag(k key) float64 { return fraction(maphash.String(c.seed, k.String())) }
 
-// phase is the same in every replica. Names often differ in their last letter alone,
-// which a simpler hash, such as FNV, does not spread.
+// phase is the same in every replica. Names often differ only in their last letter, which
+// a simpler hash, such as FNV, does not spread.
 func phase(k key) float64 {
 	sum := sha256.Sum256([]byte(k.String()))
 	return fraction(binary.BigEndian.Uint64(sum[:]))
@@ -133,7 +133,7 @@ func phase(k key) float64 {
 
 func fraction(hash uint64) float64 { return float64(hash) / math.MaxUint64 }
 
-// soonest is the earlier of two times to look again; 0 is never.
+// soonest returns the shorter of two times to wait; 0 is never.
 func soonest(a, b time.Duration) time.Duration {
 	if a == 0 || b != 0 && b < a {
 		return b

@@ -8,9 +8,9 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
-// outages remembers since when holders have not been eligible. That is timed where the
-// controller runs, so that no clocks are compared; each replica and each start counts
-// for itself. Nothing but how long a holder is waited for depends on it.
+// outages remembers since when holders have not been eligible. This replica's clock times
+// them, so that no two clocks are compared; each replica, and each start, counts anew.
+// Nothing but how long the election waits for a holder depends on it.
 type outages struct {
 	lock sync.Mutex
 	of   map[key]observation.Outage
@@ -18,20 +18,20 @@ type outages struct {
 
 func newOutages() *outages { return &outages{of: map[key]observation.Outage{}} }
 
-// recall returns the zero value if the holder of that Lease is not known to be out.
+// recall returns the outage of the Lease's holder, the zero value if none is known.
 func (m *outages) recall(k key) observation.Outage {
 	m.lock.Lock()
 	defer m.lock.Unlock()
 	return m.of[k]
 }
 
-// saw remembers what was decided of the holder that is kept.
+// saw takes up whether the holder is eligible, by what was decided.
 func (m *outages) saw(o *observation.Observation, d election.Decision) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
 	switch {
 	case d.Transition():
-		// It has yet to be written; then what is remembered is of another holder.
+		// Once the decision is written, the outage is of another holder, and no longer applies.
 	case d.Ineligible == "":
 		delete(m.of, o.Key)
 	case o.View().DownSince.IsZero():
@@ -39,7 +39,7 @@ func (m *outages) saw(o *observation.Observation, d election.Decision) {
 	}
 }
 
-// has reports whether the holder of that Lease is known to be out.
+// has reports whether an outage of the Lease's holder is known.
 func (m *outages) has(k key) bool {
 	m.lock.Lock()
 	defer m.lock.Unlock()

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	kmetrics "k8s.io/component-base/metrics"
-	// These register what client-go and the queue measure of themselves: API
-	// requests by code, their latency, the queue's depth and retries.
+	// These register the metrics of client-go and of the queue: API requests by code,
+	// their latency, the queue's depth and retries.
 	_ "k8s.io/component-base/metrics/prometheus/restclient"
 	_ "k8s.io/component-base/metrics/prometheus/workqueue"
 
@@ -15,7 +15,7 @@ import (
 
 const subsystem = "active_standby"
 
-// Phases of a transition, each counted from the decision on.
+// Phases of a transition. The time of each starts at the decision.
 const (
 	phaseLease  = "lease"
 	phaseRouted = "routed"
@@ -29,10 +29,10 @@ type metrics struct {
 	suspected   *kmetrics.Gauge
 
 	lock sync.Mutex
-	// served says of each election whether it has a master that is eligible.
+	// served reports for each election whether it has a master that is eligible.
 	served map[key]bool
-	// decided is when a transition was decided whose Lease this replica has
-	// written, until traffic is routed, by whichever replica and try.
+	// decided holds the times of the decisions that this replica has written into
+	// Leases, until traffic is routed. Any replica may do the routing, at any try.
 	decided map[key]time.Time
 }
 
@@ -64,7 +64,8 @@ func newMetrics() *metrics {
 	}
 }
 
-// Metrics are what the program registers.
+// Metrics returns the metrics of this replica. The program registers them before Run: a
+// metric that is not registered counts nothing.
 func (c *Controller) Metrics() []kmetrics.Registerable {
 	return []kmetrics.Registerable{c.metrics.transitions, c.metrics.duration, c.metrics.elections, c.metrics.masterless, c.metrics.suspected}
 }
@@ -81,8 +82,8 @@ func (m *metrics) recorded(k key, d election.Decision, took time.Duration) {
 	m.decided[k] = time.Now().Add(-took)
 }
 
-// routed says that the election's traffic goes to the holder; and how long that
-// took, if there was a transition that this replica had recorded.
+// routed notes that the election's traffic goes to the holder. If this replica had
+// recorded the transition, it returns the time that has passed since the decision.
 func (m *metrics) routed(k key) (took time.Duration, transition bool) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
@@ -107,8 +108,8 @@ func (m *metrics) forget(k key) {
 	})
 }
 
-// suspect counts the suspected pods, anew for each, so that none sets what another
-// has counted before it.
+// suspect counts the suspected pods under the lock, so that of two concurrent calls the
+// later one sets the newer count.
 func (m *metrics) suspect(count func() int) {
 	m.lock.Lock()
 	defer m.lock.Unlock()

@@ -14,11 +14,11 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// syncWait is how long a worker waits for the pods of a namespace, which usually
-// takes milliseconds. After that it has others to look at, and comes back.
+// syncWait is how long a worker waits for the pods of a namespace to be listed, which
+// usually takes milliseconds. Then it turns to other elections, and retries later.
 const syncWait = time.Second
 
-// byNode is the index of the pods by the node that they are on.
+// byNode is the index of pods by their node.
 const byNode = "node"
 
 var podIndexers = cache.Indexers{
@@ -28,14 +28,14 @@ var podIndexers = cache.Indexers{
 	},
 }
 
-// podStores watches the pods of the namespaces that have an annotated Service,
-// so that the rest of the cluster costs nothing.
+// podStores watches the pods of the namespaces that have an annotated Service. Other
+// namespaces cost nothing.
 type podStores struct {
 	client  kubernetes.Interface
 	handler cache.TypedResourceEventHandler[*corev1.Pod]
 
 	lock sync.Mutex
-	// ctx ends every watch, and running counts them.
+	// ctx ends every watch; running waits for them.
 	ctx     context.Context
 	running *sync.WaitGroup
 	stores  map[string]podStore
@@ -50,14 +50,14 @@ func newPodStores(client kubernetes.Interface, handler cache.TypedResourceEventH
 	return &podStores{client: client, handler: handler, stores: map[string]podStore{}}
 }
 
-// start is called once, before any other method.
+// start must be called once, before any other method.
 func (p *podStores) start(ctx context.Context, running *sync.WaitGroup) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	p.ctx, p.running = ctx, running
 }
 
-// in returns the store of the namespace, once it is synced.
+// in returns the store of the namespace once it is synced, and an error if that takes too long.
 func (p *podStores) in(ctx context.Context, namespace string) (store[*corev1.Pod], error) {
 	s, err := p.watch(namespace)
 	if err != nil {
@@ -93,7 +93,7 @@ func (p *podStores) watch(namespace string) (store[*corev1.Pod], error) {
 	return s, nil
 }
 
-// on returns the pods on a node, of those that are watched.
+// on returns the watched pods on a node.
 func (p *podStores) on(node string) (pods []*corev1.Pod) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -103,7 +103,7 @@ func (p *podStores) on(node string) (pods []*corev1.Pod) {
 	return pods
 }
 
-// wrote makes the result of a write seen at once.
+// wrote makes the result of a write visible at once.
 func (p *podStores) wrote(pod *corev1.Pod) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -112,8 +112,8 @@ func (p *podStores) wrote(pod *corev1.Pod) {
 	}
 }
 
-// forget ends the watch of a namespace if it is not needed any more; in starts
-// another when it is.
+// forget ends the watch of a namespace that is no longer needed; in starts another when
+// it is needed again.
 func (p *podStores) forget(namespace string, needless func() bool) {
 	p.lock.Lock()
 	defer p.lock.Unlock()

@@ -103,7 +103,7 @@ func TestExcludedPod(t *testing.T) {
 		}
 		c.editPod("web-0", exclude("no"))
 		c.settle()
-		c.expectEvents(s, `Warning InvalidAnnotation Check on web: annotation qoqo.dev/candidate of the pod web-0: "no" is neither "true" nor "false"; "true" is used`)
+		c.expectEvents(s, `Warning InvalidAnnotation Check on web: annotation qoqo.dev/candidate of the pod web-0: "no" is not valid; allowed: "true" or "false"; "true" is used`)
 		c.editPod("web-0", exclude("false"))
 		c.settle()
 		c.expectEvents(s, "Normal HolderExcluded Failover on web about web-1: master moved from web-0 to web-1 in epoch 2: web-0 is kept from being master by the annotation qoqo.dev/candidate")

@@ -18,7 +18,7 @@ func TestUnknownModeLeavesAllAsItIs(t *testing.T) {
 		if writes := s.writes(); len(writes) > 0 {
 			t.Errorf("writes: %q", writes)
 		}
-		c.expectEvents(s, `Warning UnknownServiceMode Check on web: annotation qoqo.dev/service-mode: "active-standbye" is not known, allowed is "active-standby"; the Service is left as it is`)
+		c.expectEvents(s, `Warning UnknownServiceMode Check on web: annotation qoqo.dev/service-mode: "active-standbye" is not valid; allowed: "active-standby"; the Service is left as it is`)
 
 		c.editService("web", withAnnotation(api.AnnotationServiceMode, api.ModeActiveStandby))
 		c.settle()
@@ -34,7 +34,7 @@ func TestUnknownModeLeavesAllAsItIs(t *testing.T) {
 func TestProblemIsReportedWhenItAppears(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := serving(c)
-		const warning = `Warning InvalidAnnotation Check on web: annotation qoqo.dev/routing: "dns" is not known, allowed are "selector" and "endpointslice" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "selector" is used`
+		const warning = `Warning InvalidAnnotation Check on web: annotation qoqo.dev/routing: "dns" is not valid; allowed: "selector" or "endpointslice" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "selector" is used`
 		c.editService("web", withAnnotation(api.AnnotationRouting, "dns"))
 		c.settle()
 		c.expectEvents(s, warning)

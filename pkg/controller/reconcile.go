@@ -16,15 +16,15 @@ import (
 )
 
 // errAwaited: Kubernetes' own EndpointSlice controller has yet to follow the Service. The
-// election is looked at again soon, and then ever more rarely.
+// election is retried soon, and then less and less often.
 var errAwaited = errors.New("the built-in EndpointSlice controller has yet to follow the Service")
 
-// refusedAgain is when an election that was refused for a foreign Lease is looked at
-// again, because such Leases are not watched.
+// refusedAgain is after how long an election with a foreign Lease is reconciled again:
+// foreign Leases are not watched.
 const refusedAgain = 30 * time.Second
 
-// reconcile brings one election to where it must be. It returns after how long to look
-// again although nothing changes; 0 for never.
+// reconcile brings one election to where it must be. It returns after how long to
+// reconcile it again although nothing changes; 0 for never.
 func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err error) {
 	if k.Name == "" {
 		return 0, r.releaseLeftovers(ctx, k.Namespace)
@@ -57,7 +57,7 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 	return soonest(d.Again, again), err
 }
 
-// decide looks, and decides, until what the decision rests on suffices to act on it.
+// decide observes and decides, with more evidence each time, until the decision may be acted on.
 func (r road) decide(ctx context.Context, k key) (o *observation.Observation, d election.Decision, err error) {
 	for need, have := election.Cached, election.Cached; ; {
 		in, err := r.gather(ctx, k, need)
@@ -74,8 +74,8 @@ func (r road) decide(ctx context.Context, k key) (o *observation.Observation, d 
 	}
 }
 
-// record writes the decision into the Lease, or renews it if that is due. With several
-// replicas all but one get a conflict here, and look again.
+// record writes the decision into the Lease, or renews the Lease if that is due. Of several
+// replicas all but one get a conflict here, and start again.
 func (r road) record(ctx context.Context, o *observation.Observation, d election.Decision) (l *coordinationv1.Lease, again time.Duration, err error) {
 	due, again := renewal(o, d, r.lag)
 	began := time.Now()
@@ -86,7 +86,7 @@ func (r road) record(ctx context.Context, o *observation.Observation, d election
 	l, err = r.writeLease(ctx, next)
 	switch {
 	case apierrors.IsConflict(err) && need == lease.NeedRenewal:
-		// Another replica has renewed it, or a watch will tell of what else it was.
+		// Another replica has renewed it; any other change comes by the watch.
 		return o.Lease, again, nil
 	case err != nil:
 		return nil, again, fmt.Errorf("writing the Lease: %w", err)
@@ -97,7 +97,7 @@ func (r road) record(ctx context.Context, o *observation.Observation, d election
 }
 
 // route writes what follows from the Lease, phase by phase, and calls routed once traffic
-// follows the holder. It returns errAwaited where Kubernetes' controller has to follow.
+// follows the holder. It returns errAwaited if Kubernetes' controller has to follow first.
 func (r road) route(ctx context.Context, plan *routing.Plan, routed func()) error {
 	var unzoned error
 	if node := plan.ZoneWanted(); node != "" {
@@ -142,8 +142,8 @@ func (r road) apply(ctx context.Context, plan *routing.Plan, changes []routing.C
 	return errors.Join(errs...)
 }
 
-// demote deletes the pod that has to go, where the Service asks for that: the holder, for
-// another to follow it, or the pod that the holder has followed.
+// demote deletes the pod that has to go, if the Service asks for that: the holder, so that
+// another pod can follow it, or the former holder.
 func (r road) demote(ctx context.Context, o *observation.Observation, d election.Decision, l *coordinationv1.Lease, plan *routing.Plan) error {
 	uid := lease.Demoted(l)
 	switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -19,20 +20,12 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
-// Reasons of events that are not an election's.
-const (
-	reasonSelectorReverted = "SelectorReverted"
-	// reasonDemoted is why a pod is deleted that has been master.
-	reasonDemoted = "HolderDemoted"
-)
-
-// announce says what was decided, once it stands in the Lease. Only the
-// replica that has written it does so.
+// announce records the events of a decision that this replica has written into the Lease.
 func (c *Controller) announce(ctx context.Context, o *observation.Observation, d election.Decision) {
 	logger := klog.FromContext(ctx)
 	if d.Refused != nil {
-		logger.V(2).Info("Refused an edit of the holder", "requested", d.Refused.Holder, "reason", d.Refused.Why)
-		// Two events of one reason that are related to the same are made one.
+		logger.V(2).Info("Refused edit of holder", "requested", d.Refused.Holder, "reason", d.Refused.Why)
+		// client-go merges events of one reason with the same related object.
 		requested := podReference(o.Key.Namespace, shortened(d.Refused.Holder, 253), "")
 		for _, m := range o.Members {
 			c.recorder.Eventf(m.Service, requested, corev1.EventTypeWarning, string(election.EditRefused), string(election.Switchover), "%s", shortened(d.Refused.Message()+"; "+d.Message(), noteMax))
@@ -52,10 +45,10 @@ func podReference(namespace, name string, uid types.UID) *corev1.ObjectReference
 	return &corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: namespace, Name: name, UID: uid}
 }
 
-// noteMax is how long the API server lets the note of an event be, in bytes.
+// noteMax is the API server's limit of an event's note, in bytes.
 const noteMax = 1024
 
-// shortened cuts a text that holds a user's value, of whatever length.
+// shortened cuts a text that quotes a user's value to so many bytes.
 func shortened(text string, most int) string {
 	if len(text) <= most {
 		return text
@@ -64,10 +57,10 @@ func shortened(text string, most int) string {
 	return strings.ToValidUTF8(text[:most-len(omitted)], "") + omitted
 }
 
-// announceDeleted tells why a pod was deleted.
+// announceDeleted records the event of a pod that was deleted.
 func (c *Controller) announceDeleted(o *observation.Observation, d election.Decision, pod *corev1.Pod) {
-	reason, action := reasonDemoted, "Delete"
-	message := fmt.Sprintf("%s is deleted, as %s has followed it as master (%s)", pod.Name, d.Holder, api.AnnotationOnDemote)
+	reason, action := api.ReasonHolderDemoted, "Delete"
+	message := fmt.Sprintf("deleting %s: %s is master now (%s)", pod.Name, d.Holder, api.AnnotationOnDemote)
 	if d.Action == election.Stop {
 		reason, action, message = string(d.Reason), string(d.Action), d.Message()
 	}
@@ -76,8 +69,9 @@ func (c *Controller) announceDeleted(o *observation.Observation, d election.Deci
 	}
 }
 
-// warn reports the problems that were not there at the last look; those of one
-// reason in one event, because client-go would drop all but one.
+// warn records a Warning event of each problem that has appeared since the last
+// reconciliation. Problems of one reason share an event, because client-go would drop all
+// but the first.
 func (c *Controller) warn(o *observation.Observation, d election.Decision) {
 	for _, s := range o.Services {
 		messages := map[string][]string{}
@@ -92,7 +86,7 @@ func (c *Controller) warn(o *observation.Observation, d election.Decision) {
 	}
 }
 
-// problems are all that the Service has now.
+// problems returns what the Service has now.
 func (c *Controller) problems(o *observation.Observation, d election.Decision, s *corev1.Service) []api.Problem {
 	problems := slices.Clone(o.Problems[s.UID])
 	if !slices.ContainsFunc(o.Members, func(m observation.Member) bool { return m.UID == s.UID }) {
@@ -107,7 +101,7 @@ func (c *Controller) problems(o *observation.Observation, d election.Decision, s
 	return problems
 }
 
-// unanswered tells of a master that is Ready, but out of the probe's reach.
+// unanswered returns the problem of a master that is Ready but has never answered the probe.
 func unanswered(o *observation.Observation, holder types.UID, state probe.State) (p api.Problem, found bool) {
 	if state != probe.NeverAnswered {
 		return p, false
@@ -115,8 +109,8 @@ func unanswered(o *observation.Observation, holder types.UID, state probe.State)
 	for _, pod := range o.Pods {
 		if pod.UID == holder && observation.Ready(pod.Pod) {
 			return api.Problem{Reason: api.ReasonProbeUnanswered, Message: fmt.Sprintf(
-				"%s is Ready, but has not answered the probe %s since it became master; until it does, its readiness alone decides. Does a NetworkPolicy keep the controller out, or is the port another?",
-				pod.Name, o.Members[0].Settings.Probe)}, true
+				"%s is Ready, but has not answered the probe %s since it became master; until it does, only its readiness counts. Check NetworkPolicies and the port (%s)",
+				pod.Name, o.Members[0].Settings.Probe, api.AnnotationProbe)}, true
 		}
 	}
 	return p, false
@@ -128,13 +122,13 @@ func (c *Controller) reverted(service runtime.Object, r routing.Reversion) {
 	if r.Key == api.LabelRouting {
 		instead = fmt.Sprintf("let it set %s: %s itself", r.Key, api.RoutingEndpointSlice)
 	}
-	c.recorder.Eventf(service, nil, corev1.EventTypeWarning, reasonSelectorReverted, "Route",
-		"the field manager %q had overwritten %s in the selector, which was put back; if that is a tool which applies manifests, let it ignore the key, or %s",
-		r.Manager, r.Key, instead)
+	c.recorder.Eventf(service, nil, corev1.EventTypeWarning, api.ReasonSelectorReverted, "Route",
+		"the field manager %q overwrote %s in the selector; it was put back. If %s applies manifests, let it ignore the key, or %s",
+		r.Manager, r.Key, strconv.Quote(r.Manager), instead)
 }
 
-// warnings remembers which problems a Service was last seen with, so that each
-// is reported when it appears and not at every look.
+// warnings remembers the last problems of each Service, so that each is reported when it
+// appears and not at every reconciliation.
 type warnings struct {
 	lock     sync.Mutex
 	problems map[types.UID][]api.Problem

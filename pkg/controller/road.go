@@ -14,19 +14,19 @@ import (
 )
 
 // road is the way from an event to the writes. The product, the simulation and the
-// plugin's tests take the same one.
+// plugin's tests take the same one; see reconcile.
 type road struct {
 	reader
 	writer
 	listener
-	// lag, from 0 to 1, is by how much this replica lets others renew that Lease first.
+	// lag, from 0 to 1, is by how much this replica lets others renew the Lease first.
 	lag func(k key) float64
 }
 
 // reader reads what an election depends on.
 type reader interface {
-	// gather reads it with that evidence. Of an election that no Service asks for any more
-	// it needs the Lease alone.
+	// gather reads it, with that evidence. If no Service asks for the election, the Lease
+	// suffices.
 	gather(ctx context.Context, k key, evidence election.Evidence) (observation.Inputs, error)
 	// zone returns the zone of a node, empty if the node has none.
 	zone(ctx context.Context, node string) (string, error)
@@ -34,41 +34,42 @@ type reader interface {
 	leftovers(ctx context.Context, namespace string) (routing.Leftovers, error)
 }
 
-// writer writes. Every write applies only to the version of the object that was read.
+// writer writes to the API server. Every write applies only to the version of the object
+// that was read.
 type writer interface {
 	// writeLease creates a Lease that has no resource version, and updates any other.
 	writeLease(ctx context.Context, l *coordinationv1.Lease) (*coordinationv1.Lease, error)
 	// deleteLease succeeds if there is none.
 	deleteLease(ctx context.Context, l *coordinationv1.Lease) error
-	// write sends the changes in any order, and returns what came of each, in theirs.
+	// write sends the changes, in any order. Its results are in the order of the changes.
 	write(ctx context.Context, changes []routing.Change) []written
 	// deletePod deletes the pod if the Lease is still as it was read, and reports whether
 	// it did.
 	deletePod(ctx context.Context, pod *corev1.Pod, l *coordinationv1.Lease) (deleted bool, err error)
 }
 
-// written is what came of a change. The object is nil if it is gone.
+// written is the result of a change. The object is nil if it is gone.
 type written struct {
 	object runtime.Object
 	err    error
 }
 
-// listener hears what happens on the road. It must not block.
+// listener is told what happens on the road. It must not block.
 type listener interface {
-	// decided hears of each decision, before anything is written.
+	// decided is told each decision, before anything is written.
 	decided(o *observation.Observation, d election.Decision)
-	// recorded hears of a decision that this replica has written into the Lease.
+	// recorded is told a decision that this replica has written into the Lease.
 	recorded(ctx context.Context, o *observation.Observation, d election.Decision, took time.Duration)
-	// held hears of the holder that the Lease has now, whoever has written it.
+	// held is told the holder that the Lease has now, whichever replica has written it.
 	held(o *observation.Observation, d election.Decision)
-	// routed hears that all is written with which traffic follows the holder.
+	// routed is told that everything is written with which traffic follows the holder.
 	routed(ctx context.Context, k key, d election.Decision)
-	// reverted hears that another writer's change of the Service was put back.
+	// reverted is told that another writer's change of the Service was put back.
 	reverted(service runtime.Object, r routing.Reversion)
-	// demoted hears of a pod that was deleted.
+	// demoted is told of a pod that was deleted.
 	demoted(ctx context.Context, o *observation.Observation, d election.Decision, pod *corev1.Pod)
-	// looked hears of the end of each look. Without Members there is no decision.
+	// looked is told of the end of each reconciliation. Without Members there is no decision.
 	looked(o *observation.Observation, d election.Decision)
-	// released hears of an election that no Service asks for any more.
+	// released is told of an election that no Service asks for.
 	released(k key)
 }

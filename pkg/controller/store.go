@@ -11,13 +11,13 @@ import (
 
 const (
 	// What was written is remembered until the informer shows it, which takes
-	// milliseconds; forgetting it costs one conflict.
+	// milliseconds. Forgetting it costs one conflict.
 	writtenFor = time.Minute
 	writtenMax = 4096
 )
 
-// store is an informer's cache in which one's own writes are seen at once.
-// What it returns must not be changed.
+// store is an informer's cache in which this replica's own writes are visible at once.
+// Callers must not change what it returns.
 type store[T cache.Object] struct {
 	informer cache.SharedIndexInformer
 	newest   cache.MutationCache
@@ -52,8 +52,8 @@ func (s store[T]) get(k key) (T, bool) {
 	return found.(T), true
 }
 
-// by returns the objects that the named index files under value; an index that
-// does not exist is a mistake in the program.
+// by returns the objects that the named index files under value. It panics if there is no
+// such index.
 func (s store[T]) by(index, value string) []T {
 	found, err := s.newest.ByIndex(index, value)
 	if err != nil {
@@ -68,8 +68,8 @@ func (s store[T]) by(index, value string) []T {
 
 func (s store[T]) wrote(o T) { s.newest.Mutation(o) }
 
-// scoped is a store for each namespace that the controller looks at, or a
-// single one for all of them.
+// scoped is a store for each namespace that the controller serves, or a single store for
+// all namespaces.
 type scoped[T cache.Object] map[string]store[T]
 
 func (s scoped[T]) in(namespace string) store[T] {

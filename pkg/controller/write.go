@@ -45,7 +45,7 @@ func (c *Controller) deleteLease(ctx context.Context, l *coordinationv1.Lease) e
 	return nil
 }
 
-// write implements writer. It sends many changes at once.
+// write implements writer. It sends up to workers changes at a time.
 func (c *Controller) write(ctx context.Context, changes []routing.Change) []written {
 	results := make([]written, len(changes))
 	var sending sync.WaitGroup
@@ -80,7 +80,7 @@ func (c *Controller) send(ctx context.Context, change routing.Change) (w written
 	return w
 }
 
-// patch sends the change of a Service or a pod, and makes the result seen at once.
+// patch sends the change of a Service or a pod, and makes the result visible at once.
 func patch[T runtime.Object](
 	ctx context.Context, send func(context.Context, string, types.PatchType, []byte, metav1.PatchOptions, ...string) (T, error), change routing.Change, wrote func(T),
 ) written {
@@ -97,7 +97,7 @@ func patch[T runtime.Object](
 	return written{object: result}
 }
 
-// sendSlice writes or deletes an EndpointSlice; one that is gone needs no deletion.
+// sendSlice writes or deletes an EndpointSlice. A slice that is gone needs no deletion.
 func (c *Controller) sendSlice(ctx context.Context, change routing.Change) written {
 	client := c.client.DiscoveryV1().EndpointSlices(change.Namespace)
 	var result *discoveryv1.EndpointSlice
@@ -126,8 +126,8 @@ func (c *Controller) sendSlice(ctx context.Context, change routing.Change) writt
 	return written{object: result}
 }
 
-// deletePod implements writer. A deletion cannot be taken back, so that the API server is
-// asked whether the Lease still says so.
+// deletePod implements writer. A deletion cannot be taken back, so the Lease is read again
+// before it.
 func (c *Controller) deletePod(ctx context.Context, pod *corev1.Pod, l *coordinationv1.Lease) (deleted bool, err error) {
 	if _, told := c.deleted.Get(pod.UID); told {
 		return false, nil

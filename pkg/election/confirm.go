@@ -6,18 +6,21 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Evidence is what a decision rests on. A larger value was read later and says more.
+// Evidence is how the observation was read that a decision rests on. A decision is first
+// made on Cached. Where that does not suffice, what is missing is read, and the decision is
+// made again.
 type Evidence int
 
 const (
-	// Cached: what the watches have told so far, which may be out of date by any amount.
+	// Cached: only what the watches have delivered so far. It may be out of date by any amount.
 	Cached Evidence = iota
-	// PodRead: what is cached, but the holder's pod was read from the API server.
+	// PodRead: as Cached, but the holder's pod was read from the API server.
 	PodRead
-	// NodesRead: what is cached, but the nodes that seem to be unschedulable were read.
+	// NodesRead: as Cached, but the nodes that seem to be unschedulable were read from the API
+	// server.
 	NodesRead
-	// Live: the Lease, the Services, the pods and the EndpointSlices were read, and the
-	// nodes that seem to be unschedulable.
+	// Live: the Lease, the Services, the pods, the EndpointSlices and the nodes that seem to be
+	// unschedulable were read from the API server.
 	Live
 )
 
@@ -25,9 +28,9 @@ func (e Evidence) String() string {
 	return [...]string{"Cached", "PodRead", "NodesRead", "Live"}[e]
 }
 
-// confirmations say with which evidence a decision may be acted on; the first that
-// applies counts. Nothing else needs any: that a pod terminates or has ended is never
-// taken back, and what the controller writes is conditional on the version it has read.
+// confirmations say which evidence a decision needs, and why. The first that applies counts.
+// If none applies, Cached suffices: a pod that terminates or has ended never recovers, and
+// each write applies only to the version of the object that was read.
 var confirmations = []struct {
 	because string
 	need    Evidence
@@ -38,25 +41,26 @@ var confirmations = []struct {
 	{"two replicas with different caches would rewrite the Lease in turns", Live, func(v View, _ Decision, _ Evidence) bool { return v.Lease.Outdated && !v.Lease.Foreign }},
 	{"a migration goes on from the step at which it is, not from one that is past", Live, func(v View, _ Decision, _ Evidence) bool { return v.Migrating }},
 	{"the node may have been uncordoned", NodesRead, func(_ View, d Decision, _ Evidence) bool { return d.Reason == NodeUnschedulable && d.Refused == nil }},
-	{"the person who edited the Lease has looked at the cluster, not at this cache", Live, func(v View, d Decision, _ Evidence) bool { return d.Refused != nil || d.Next != v.Lease.Next }},
+	{"a user who edited the Lease has looked at the cluster, not at this cache", Live, func(v View, d Decision, _ Evidence) bool { return d.Refused != nil || d.Next != v.Lease.Next }},
 	{"a planned move has time, and a deletion cannot be taken back", Live, func(_ View, d Decision, _ Evidence) bool { return d.Action == Switchover || d.Action == Stop }},
 	{"the pod or its labels, or the Service, may be newer than the cache", Live, func(_ View, d Decision, have Evidence) bool {
 		return d.Action == Failover && (d.Reason == HolderUnselected || d.Reason == HolderGone && have != PodRead)
 	}},
+	{"the Lease does not say which pod is the holder, so that pod cannot be read alone", Live, func(v View, d Decision, _ Evidence) bool { return d.Action == Failover && v.Lease.HolderUID == "" }},
 	{"the pod may have recovered", PodRead, func(v View, d Decision, _ Evidence) bool {
 		return (d.Reason == HolderNotReady || d.Reason == HolderExcluded || d.Reason == NobodyEligible) && v.shows(v.Lease.HolderUID)
 	}},
 }
 
-// Confirm returns the least evidence on which the decision may be acted on. The caller
-// has taken it on the view, which rests on what it has; where that is less, the caller
-// reads again and decides again. With Live every decision may be acted on.
+// Confirm returns the least evidence on which the caller may act on the decision, which was
+// made on the view; have is the evidence of the view. If have is less, the caller reads what
+// is missing and decides again. Live suffices for every decision.
 func Confirm(v View, d Decision, have Evidence) Evidence {
 	for _, c := range confirmations {
 		switch {
 		case !c.applies(v, d, have):
 		case c.need == PodRead && have == NodesRead:
-			// The nodes were read, but not the pod.
+			// NodesRead is more than PodRead, but the pod was not read.
 			return Live
 		default:
 			return c.need

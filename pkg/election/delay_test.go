@@ -8,70 +8,70 @@ import (
 
 var tenSeconds = api.Election{FailoverDelay: 10 * time.Second}
 
-// downFor is since when the holder has been down, if that is for so long.
+// downFor returns when an outage began that has lasted for d.
 func downFor(d time.Duration) time.Time { return now.Add(-d) }
 
-// delayTests are of a master that may be back soon, which is waited for.
+// delayTests are of a master that may recover soon.
 var delayTests = map[string]decisionTest{
-	"one that is not Ready is waited for from when that is seen": {
+	"a master that is not Ready is waited for from when that is seen": {
 		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: tenSeconds},
 		want: to(Hold, AwaitingHolder, "a", 4).though(HolderNotReady).again(10 * time.Second),
 	},
-	"so is one whose node gives no sign of life": {
+	"a master whose node is silent is waited for": {
 		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeSilent), pod("b")}, Settings: tenSeconds},
 		want: to(Hold, AwaitingHolder, "a", 4).though(NodeSilent).again(10 * time.Second),
 	},
-	"so is one that has stopped answering": {
+	"a master that has stopped answering is waited for": {
 		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive), pod("b", answers)}, Settings: tenSeconds},
 		want: to(Hold, AwaitingHolder, "a", 4).though(HolderUnresponsive).again(10 * time.Second),
 	},
-	"later only for the rest of the time": {
+	"a master that was not Ready before is waited for only for the rest of the time": {
 		view: View{Now: now, DownSince: downFor(4 * time.Second), Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: tenSeconds},
 		want: to(Hold, AwaitingHolder, "a", 4).though(HolderNotReady).again(6 * time.Second),
 	},
-	"until the last moment": {
+	"a master is waited for until the last moment": {
 		view: View{Now: now, DownSince: downFor(10*time.Second - 1), Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: tenSeconds},
 		want: to(Hold, AwaitingHolder, "a", 4).though(HolderNotReady).again(1),
 	},
-	"and then no longer": {
+	"a master is no longer waited for once the time is over": {
 		view:   View{Now: now, DownSince: downFor(10 * time.Second), Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: tenSeconds},
 		want:   to(Failover, HolderNotReady, "b", 5).from("a"),
 		writes: true,
 	},
-	"if it has recovered it stays": {
+	"a master that has recovered stays": {
 		view: View{Now: now, DownSince: downFor(4 * time.Second), Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b")}, Settings: tenSeconds},
 		want: to(Hold, HolderEligible, "a", 4),
 	},
-	"while nobody else is eligible there is nothing to wait for": {
+	"while no other pod is eligible there is nothing to wait for": {
 		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b", notReady)}, Settings: tenSeconds},
 		want: to(Hold, NobodyEligible, "a", 4).though(HolderNotReady),
 	},
-	"one that terminates is not waited for": {
+	"a master that terminates is not waited for": {
 		view:   View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a", terminating), pod("b")}, Settings: tenSeconds},
 		want:   to(Failover, HolderTerminating, "b", 5).from("a"),
 		writes: true,
 	},
-	"also if it is not Ready any more": {
+	"a master that terminates and is no longer Ready is not waited for": {
 		view:   View{Now: now, DownSince: downFor(time.Second), Lease: held("a", 4), Candidates: []Candidate{pod("a", terminating, notReady), pod("b")}, Settings: tenSeconds},
 		want:   to(Failover, HolderTerminating, "b", 5).from("a"),
 		writes: true,
 	},
-	"nor is one that has ended": {
+	"a master that has ended is not waited for": {
 		view:   View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a", finished, notReady), pod("b")}, Settings: tenSeconds},
 		want:   to(Failover, HolderFinished, "b", 5).from("a"),
 		writes: true,
 	},
-	"nor one that is gone": {
+	"a master that is gone is not waited for": {
 		view:   View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("b")}, Settings: tenSeconds},
 		want:   to(Failover, HolderGone, "b", 5).from("a"),
 		writes: true,
 	},
-	"nor one that is to be master no longer": {
+	"a master that must no longer be master is not waited for": {
 		view:   View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a", excluded, notReady), pod("b")}, Settings: tenSeconds},
 		want:   to(Failover, HolderExcluded, "b", 5).from("a"),
 		writes: true,
 	},
-	"nor one that the Service no longer selects": {
+	"a master that the Service no longer selects is not waited for": {
 		view:   View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a", unselected, notReady), pod("b")}, Settings: tenSeconds},
 		want:   to(Failover, HolderUnselected, "b", 5).from("a"),
 		writes: true,
@@ -86,12 +86,12 @@ var delayTests = map[string]decisionTest{
 		want:   to(Switchover, HolderEdited, "b", 5).from("a"),
 		writes: true,
 	},
-	"an edit that is refused is taken back meanwhile": {
+	"an edit that is refused is taken back while the master is waited for": {
 		view:   View{Now: now, DownSince: downFor(4 * time.Second), Lease: held("a", 4).editedTo("c"), Candidates: []Candidate{pod("a", notReady), pod("b"), pod("c", notReady)}, Settings: tenSeconds},
 		want:   to(Restore, EditRefused, "a", 4).though(HolderNotReady).again(6*time.Second).refusing("c", HolderNotReady),
 		writes: true,
 	},
-	"a Lease that was deleted is restored meanwhile": {
+	"a Lease that was deleted is restored while the master is waited for": {
 		view:   View{Now: now, Trace: routed("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: tenSeconds},
 		want:   to(Restore, LeaseLost, "a", 4).though(HolderNotReady).again(10 * time.Second),
 		writes: true,

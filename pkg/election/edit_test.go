@@ -1,8 +1,8 @@
 package election
 
-// editTests are of a holder that somebody wrote into the Lease.
+// editTests are of a holder that a user wrote into the Lease.
 var editTests = map[string]decisionTest{
-	"an edit to a pod on such a node is refused": {
+	"an edit to a pod on a silent node is refused": {
 		view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", nodeSilent)}},
 		want:   to(Restore, EditRefused, "a", 4).refusing("b", NodeSilent),
 		writes: true,
@@ -27,12 +27,12 @@ var editTests = map[string]decisionTest{
 		want:   to(Restore, EditRefused, "a", 4).refusing("b", NodeUnschedulable),
 		writes: true,
 	},
-	"it is followed if it would stay, as moves lose requests": {
+	"an edit to a pod on an unschedulable node is followed if moves lose requests, because it would stay": {
 		view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", draining)}, MovesLose: true},
 		want:   to(Switchover, HolderEdited, "b", 5).from("a"),
 		writes: true,
 	},
-	"it is followed if all others are on such nodes": {
+	"an edit to a pod on an unschedulable node is followed if all pods are on such nodes": {
 		view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", draining), pod("b", draining)}},
 		want:   to(Switchover, HolderEdited, "b", 5).from("a"),
 		writes: true,
@@ -42,17 +42,17 @@ var editTests = map[string]decisionTest{
 		want:   to(Failover, HolderNotReady, "b", 5).from("a").refusing("x", HolderGone),
 		writes: true,
 	},
-	"a refused edit is taken back also while nobody is eligible": {
+	"a refused edit is taken back also while no pod is eligible": {
 		view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", notReady), pod("b", notReady)}},
 		want:   to(Restore, EditRefused, "a", 4).though(HolderNotReady).refusing("b", HolderNotReady),
 		writes: true,
 	},
-	"a Lease that somebody made with a holder elects that one": {
+	"a Lease that a user made with a holder elects that pod": {
 		view:   View{Lease: Lease{Exists: true, Holder: "b"}, Candidates: []Candidate{pod("a"), pod("b")}},
 		want:   to(Switchover, HolderEdited, "b", 1),
 		writes: true,
 	},
-	"a Lease that somebody made with a holder that does not exist": {
+	"a Lease that a user made with a holder that does not exist elects another pod": {
 		view:   View{Lease: Lease{Exists: true, Holder: "x"}, Candidates: []Candidate{pod("a")}},
 		want:   to(Elect, FirstEligible, "a", 1).refusing("x", HolderGone),
 		writes: true,
@@ -64,42 +64,42 @@ var editTests = map[string]decisionTest{
 		writes: true,
 	},
 
-	"who was asked for before follows": {
+	"the pod that was asked for before follows": {
 		view:   View{Lease: held("a", 4).promising("b"), Candidates: []Candidate{pod("a"), pod("b")}},
 		want:   to(Switchover, HolderEdited, "b", 5).from("a"),
 		writes: true,
 	},
-	"also if the holder is gone": {
+	"the pod that was asked for before follows a holder that is gone": {
 		view:   View{Lease: held("a", 4).promising("c"), Candidates: []Candidate{pod("b"), pod("c")}},
 		want:   to(Switchover, HolderEdited, "c", 5).from("a"),
 		writes: true,
 	},
-	"another edit counts more": {
+	"another edit counts more than the pod that was asked for before": {
 		view:   View{Lease: held("a", 4).promising("b").editedTo("c"), Candidates: []Candidate{pod("a"), pod("b"), pod("c")}},
 		want:   to(Switchover, HolderEdited, "c", 5).from("a"),
 		writes: true,
 	},
-	"also if it is refused": {
+	"another edit counts more even if it is refused": {
 		view:   View{Lease: held("a", 4).promising("b").editedTo("c"), Candidates: []Candidate{pod("a"), pod("b"), pod("c", notReady)}},
 		want:   to(Restore, EditRefused, "a", 4).refusing("c", HolderNotReady),
 		writes: true,
 	},
-	"who was asked for before is refused if that pod is not eligible any more": {
+	"the pod that was asked for before is refused if it is no longer eligible": {
 		view:   View{Lease: held("a", 4).promising("b"), Candidates: []Candidate{pod("a"), pod("b", terminating)}},
 		want:   to(Restore, EditRefused, "a", 4).refusing("b", HolderTerminating),
 		writes: true,
 	},
-	"or gone": {
+	"the pod that was asked for before is refused if it is gone": {
 		view:   View{Lease: held("a", 4).promising("b"), Candidates: []Candidate{pod("a")}},
 		want:   to(Restore, EditRefused, "a", 4).refusing("b", HolderGone),
 		writes: true,
 	},
-	"or if both are gone": {
+	"the pod that was asked for before is refused if it and the holder are gone": {
 		view:   View{Lease: held("a", 4).promising("b"), Candidates: []Candidate{pod("c")}},
 		want:   to(Failover, HolderGone, "c", 5).from("a").refusing("b", HolderGone),
 		writes: true,
 	},
-	"the holder itself has not to be asked for": {
+	"the holder itself need not be asked for": {
 		view:   View{Lease: held("a", 4).promising("a"), Candidates: []Candidate{pod("a"), pod("b")}},
 		want:   to(Hold, HolderEligible, "a", 4),
 		writes: true,

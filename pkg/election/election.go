@@ -1,6 +1,6 @@
-// Package election decides who is master. It is pure: what was observed goes
-// in, a decision comes out; there is no client, clock or logger. It knows
-// nothing of how traffic follows the holder. It imports package api alone.
+// Package election decides which pod is master. It is pure: an observation goes in, a
+// decision comes out, and there is no client, clock or logger. It does not know how traffic
+// follows the holder. It imports only package api.
 package election
 
 import (
@@ -15,26 +15,26 @@ import (
 type View struct {
 	Lease Lease
 	Trace Trace
-	// Candidates are the pods that the election's Services select, in any
-	// order. Others may be among them, which are Unselected.
+	// Candidates are the pods that the election's Services select, in any order, and pods
+	// that are Unselected.
 	Candidates []Candidate
-	// Settings are those that count for the election as a whole.
+	// Settings are those that apply to the election as a whole.
 	Settings api.Election
-	// MovesLose: a planned move loses requests, so the controller makes none unasked.
+	// MovesLose: a planned move loses requests, so the controller leaves a cordoned node only
+	// when the master fails.
 	MovesLose bool
 	// Migrating: a Service of the election is changing from one routing to another.
 	Migrating bool
 	Now       time.Time
-	// DownSince is since when the holder has been seen not to be eligible, while
-	// nobody renewed the Lease; zero if that is seen only now.
+	// DownSince is since when the holder has not been eligible and no replica has renewed
+	// the Lease; zero if this View is the first to show that.
 	DownSince time.Time
 }
 
-// Lease is what the election's Lease says; the zero value says that there is
-// none.
+// Lease is what the election's Lease says. The zero value means that there is no Lease.
 type Lease struct {
 	Exists bool
-	// Foreign: it is somebody else's, and must not be touched.
+	// Foreign: the Lease is not the controller's, and must not be changed.
 	Foreign bool
 	// Holder is the name of the holder's pod. Users edit it to switch over.
 	Holder string
@@ -42,25 +42,25 @@ type Lease struct {
 	HolderUID types.UID
 	// Epoch is the number of changes of holder so far: the fencing token.
 	Epoch int32
-	// Next is the name of the pod that somebody asked for, and that is to follow once
-	// the holder has made room.
+	// Next is the name of the pod that a user asked for and that must wait until the holder
+	// has made room.
 	Next string
 	// Acquired is since when the holder has been master.
 	Acquired time.Time
-	// Duration is for how long the holder may believe in the Lease after it was
-	// renewed; 0 if it is not renewed.
+	// Duration is for how long the holder may rely on the Lease after a renewal; 0 if the
+	// Lease is not renewed.
 	Duration time.Duration
-	// Outdated: its owners or its duration are not what the Services ask for.
+	// Outdated: the Lease's owners or its duration are not what the Services ask for.
 	Outdated bool
 }
 
-// Trace is what routing wrote down on Services and pods. It outlives a Lease
-// that somebody deletes.
+// Trace is what routing has written on Services, EndpointSlices and pods. It survives the
+// deletion of the Lease.
 type Trace struct {
-	// Epoch is the highest that anything is stamped with.
+	// Epoch is the highest epoch with which anything is stamped.
 	Epoch int32
-	// HolderUID is who traffic was routed to in that epoch; empty if that
-	// cannot be told.
+	// HolderUID is the pod to which traffic was routed in that epoch; empty if that is not
+	// known.
 	HolderUID types.UID
 }
 
@@ -69,41 +69,41 @@ type Candidate struct {
 	Name string
 	UID  types.UID
 
-	// Unselected: not, or no longer, a candidate; here because it is the holder,
-	// or was one.
+	// Unselected: the Services do not select the pod. It is in the View because it is or was
+	// the holder, or carries marks of the controller.
 	Unselected bool
-	// Elsewhere: another election, with a Lease of its own, says whether it is active.
+	// Elsewhere: another election, with its own Lease, decides whether the pod is active.
 	Elsewhere bool
-	// Excluded: its annotation says that it is not to be master.
+	// Excluded: the pod's annotation keeps it from being master.
 	Excluded    bool
 	Finished    bool
 	Terminating bool
 	Ready       bool
 
-	// ReadySince counts while Ready.
+	// ReadySince is meaningful only while the pod is Ready.
 	ReadySince time.Time
 	Created    time.Time
-	// Draining: its node is unschedulable.
+	// Draining: the pod's node is unschedulable.
 	Draining bool
-	// NodeSilent: its node's kubelet gives no sign of life.
+	// NodeSilent: the pod's node no longer sends heartbeats.
 	NodeSilent bool
-	// Answers: it has just answered the controller's own probe; and Unresponsive, that
-	// it no longer does, after it had. At most one of them is true, and neither is
-	// where it is not probed or has never answered.
+	// Answers: the pod answered the last of the controller's own probes. Unresponsive: the
+	// pod answered before, but no longer does. Both are false if the pod is not probed or has
+	// never answered.
 	Answers, Unresponsive bool
-	// doubted: it is Unresponsive, but nobody answers who could show that it is not
-	// the controller that reaches nobody.
+	// doubted: the pod was Unresponsive, but no eligible pod answers either, so it may be the
+	// controller that reaches no pod.
 	doubted bool
-	// Preferred: the Service's preference matches it.
+	// Preferred: the Service's preference matches the pod.
 	Preferred bool
-	// Revision is the hash that its Deployment or StatefulSet gave it.
+	// Revision is the hash that the pod's Deployment or StatefulSet gave it.
 	Revision string
-	// Index is its ordinal in its StatefulSet; 0 of other pods.
+	// Index is the pod's ordinal in its StatefulSet; 0 for other pods.
 	Index int
-	// Identified: it carries its identity label already, so that one write
-	// less is needed to route to it.
+	// Identified: the pod already carries its identity label, so routing to it needs one
+	// write less.
 	Identified bool
-	// Designated: it is labelled active, but not by this controller.
+	// Designated: the pod is labelled active, but not by this controller.
 	Designated bool
 }
 
@@ -115,73 +115,72 @@ const (
 	Hold Action = "Hold"
 	// Refuse leaves everything as it is: the election cannot be served.
 	Refuse Action = "Refuse"
-	// Restore writes the holder that it already is into the Lease again.
+	// Restore writes the present holder into the Lease again.
 	Restore Action = "Restore"
-	// Adopt takes the master over that was there before the controller.
+	// Adopt takes over the master of the predecessor.
 	Adopt Action = "Adopt"
 	// Elect makes a first master.
 	Elect Action = "Elect"
 	// Failover replaces a holder that is no longer eligible.
 	Failover Action = "Failover"
-	// Switchover replaces a holder that is, because somebody asked for it or it
-	// would soon have to go.
+	// Switchover replaces a holder that is eligible, because a user asked for that or the
+	// holder would soon have to go.
 	Switchover Action = "Switchover"
-	// Stop holds the holder and has its pod deleted, for another to follow it.
+	// Stop holds the holder and deletes its pod, so that another pod can follow.
 	Stop Action = "Stop"
 )
 
-// Decision is what is to be done.
+// Decision is what must be done.
 type Decision struct {
 	Action Action
 	Reason Reason
-	// Holder and HolderUID name the holder from now on; empty while there has
-	// not been one.
+	// Holder and HolderUID name the holder from now on; empty if there has not been one.
 	Holder    string
 	HolderUID types.UID
 	Epoch     int32
-	// Previous is the name of the holder that is replaced, if that is known.
+	// Previous is the name of the holder that is replaced; empty if it is not known.
 	Previous string
 	// Ineligible is why the holder, which is kept, is not eligible; empty if it is.
 	Ineligible Reason
-	// Next is the name of the pod that was asked for and has to wait.
+	// Next is the name of the pod that a user asked for and that must wait.
 	Next string
-	// Demoted is the UID of the former holder, if its pod is to be deleted.
+	// Demoted is the UID of the former holder if its pod must be deleted.
 	Demoted types.UID
-	// Again is after how long to decide again although nothing has changed; 0 for never.
+	// Again is after how long to decide again even if nothing has changed; 0 for never.
 	Again time.Duration
-	// Refused is set if somebody edited the holder and cannot have it. It
-	// stands beside whatever else was decided.
+	// Refused is set if a user asked for a pod that cannot become master. The rest of the
+	// Decision applies all the same.
 	Refused *Refusal
 }
 
-// Refusal is an edit of the Lease's holder that is not followed.
+// Refusal is a user's edit of the Lease's holder that is not followed.
 type Refusal struct {
-	// Holder is who was asked for.
+	// Holder is the name that the user wrote.
 	Holder string
 	// Why is why that pod is not eligible, or why it would not stay master.
 	Why Reason
 }
 
-// Writes says whether the Lease has to be written for the decision.
+// Writes reports whether the Lease must be written for the decision.
 func (d Decision) Writes(lease Lease) bool {
 	return d.Action != Refuse && (!lease.Exists || lease.Holder != d.Holder || lease.HolderUID != d.HolderUID || lease.Epoch != d.Epoch || lease.Next != d.Next)
 }
 
-// Transition says whether the decision changes the holder.
+// Transition reports whether the decision changes the holder.
 func (d Decision) Transition() bool {
 	return d.Action == Elect || d.Action == Failover || d.Action == Switchover
 }
 
-// Served says whether there is a master that is eligible.
+// Served reports whether there is a master that is eligible.
 func (d Decision) Served() bool { return d.HolderUID != "" && d.Ineligible == "" }
 
-// Problem says whether users should hear that nothing is done.
+// Problem reports whether users must hear that nothing is done.
 func (d Decision) Problem() bool {
 	switch d.Reason {
 	case LeaseForeign, NobodyEligible, AwaitingHolder, AwaitingExpiry:
 		return true
 	case AwaitingTermination:
-		// A pod that terminates does what it should.
+		// A pod that terminates will stop by itself.
 		return d.Ineligible != HolderTerminating
 	case ElectionPaused:
 		return !d.Served()
@@ -189,8 +188,8 @@ func (d Decision) Problem() bool {
 	return false
 }
 
-// Ineligible says why the pod cannot hold the Lease now; empty if it can. That it is
-// Unresponsive counts only if believable says so.
+// Ineligible returns why the pod cannot hold the Lease now; empty if it can. believable
+// clears Unresponsive where it proves nothing.
 func (c Candidate) Ineligible() Reason {
 	switch {
 	case c.Unselected:
@@ -211,5 +210,5 @@ func (c Candidate) Ineligible() Reason {
 	return ""
 }
 
-// reachable says whether the pod can be expected to hear of a new holder.
+// reachable reports whether the pod can be expected to hear of a new holder.
 func (c Candidate) reachable() bool { return c.Ready && !c.NodeSilent && !c.Unresponsive }

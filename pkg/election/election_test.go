@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Pods are there and Ready from start on; it is now where the time matters.
+// Pods have been Ready since start. Where the time matters it is now.
 var (
 	start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	now   = start.Add(time.Hour)
@@ -57,7 +57,7 @@ func (l Lease) editedTo(holder string) Lease {
 	return l
 }
 
-// promising is a Lease in which the controller has noted who was asked for.
+// promising is a Lease in which the controller has noted the pod that a user asked for.
 func (l Lease) promising(next string) Lease {
 	l.Next = next
 	return l
@@ -118,7 +118,7 @@ func (d Decision) deleting(name string) Decision {
 type decisionTest struct {
 	view View
 	want Decision
-	// writes: the Lease has to be written for it.
+	// writes: the Lease must be written for the decision.
 	writes bool
 }
 
@@ -192,24 +192,24 @@ var electionTests = map[string]decisionTest{
 		want:   to(Switchover, NodeUnschedulable, "c", 5).from("a"),
 		writes: true,
 	},
-	"it stays if all others are on such nodes": {
+	"a master on an unschedulable node stays if all others are on such nodes": {
 		view: View{Lease: held("b", 4), Candidates: []Candidate{pod("a", draining), pod("b", draining)}},
 		want: to(Hold, HolderEligible, "b", 4),
 	},
-	"it stays if those elsewhere are not eligible": {
+	"a master on an unschedulable node stays if those elsewhere are not eligible": {
 		view: View{Lease: held("b", 4), Candidates: []Candidate{pod("a", notReady), pod("b", draining)}},
 		want: to(Hold, HolderEligible, "b", 4),
 	},
-	"it stays if a move would lose requests": {
+	"a master on an unschedulable node stays if a move would lose requests": {
 		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}, MovesLose: true},
 		want: to(Hold, HolderEligible, "a", 4),
 	},
-	"it moves also from a Lease that was deleted": {
+	"a master on an unschedulable node moves also if the Lease was deleted": {
 		view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("a"), pod("b", draining)}},
 		want:   to(Switchover, NodeUnschedulable, "a", 5).from("b"),
 		writes: true,
 	},
-	"a master that fails on such a node fails over": {
+	"a master that fails on an unschedulable node fails over": {
 		view:   View{Lease: held("b", 4), Candidates: []Candidate{pod("a"), pod("b", draining, notReady)}},
 		want:   to(Failover, HolderNotReady, "a", 5).from("b"),
 		writes: true,
@@ -234,12 +234,12 @@ var electionTests = map[string]decisionTest{
 		want:   to(Failover, HolderUnselected, "b", 5).from("a"),
 		writes: true,
 	},
-	"a master on a node without heartbeat is replaced by one elsewhere": {
+	"a master on a silent node is replaced by one elsewhere": {
 		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeSilent), pod("b", nodeSilent), pod("c")}},
 		want:   to(Failover, NodeSilent, "c", 5).from("a"),
 		writes: true,
 	},
-	"it is held while nobody elsewhere is eligible": {
+	"a master on a silent node is held while no pod elsewhere is eligible": {
 		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeSilent), pod("b", nodeSilent), pod("c", notReady)}},
 		want: to(Hold, NobodyEligible, "a", 4).though(NodeSilent),
 	},
@@ -256,11 +256,11 @@ var electionTests = map[string]decisionTest{
 		},
 		writes: true,
 	},
-	"a master that cannot serve is held while nobody else can": {
+	"a master that cannot serve is held while no other pod can": {
 		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b", terminating)}},
 		want: to(Hold, NobodyEligible, "a", 4).though(HolderNotReady),
 	},
-	"a master that is gone is held while nobody is eligible": {
+	"a master that is gone is held while no pod is eligible": {
 		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("b", notReady)}},
 		want: to(Hold, NobodyEligible, "a", 4).though(HolderGone),
 	},
@@ -270,17 +270,17 @@ var electionTests = map[string]decisionTest{
 		want:   to(Elect, FirstEligible, "b", 1),
 		writes: true,
 	},
-	"nor is it if there is no other": {
+	"a pod that is kept from being master is not elected even if there is no other": {
 		view:   View{Candidates: []Candidate{pod("a", excluded)}},
 		want:   Decision{Action: Hold, Reason: AwaitingEligible},
 		writes: true,
 	},
-	"a master that is to be it no longer is replaced": {
+	"a master that must no longer be master is replaced": {
 		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", excluded), pod("b")}},
 		want:   to(Failover, HolderExcluded, "b", 5).from("a"),
 		writes: true,
 	},
-	"but held while nobody else is eligible": {
+	"a master that must no longer be master is held while no other pod is eligible": {
 		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", excluded), pod("b", notReady)}},
 		want: to(Hold, NobodyEligible, "a", 4).though(HolderExcluded),
 	},

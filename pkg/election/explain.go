@@ -3,25 +3,24 @@ package election
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 )
 
-// Verdict is what there is to say of a candidate, for people.
+// Verdict is what users can be told of a candidate.
 type Verdict struct {
 	Candidate
-	// Why it is not eligible; empty if it is.
+	// Why is why the candidate is not eligible; empty if it is.
 	Why Reason
-	// Rank is its place in the order of the eligible ones, from 1; 0 if it is none.
+	// Rank is the candidate's place in the order of the eligible ones, from 1; 0 if it is not
+	// eligible.
 	Rank int
-	// Ahead says what the one before it is and it is not, such as "has been Ready
-	// longer"; empty for the first.
+	// Ahead is why the candidate before this one is better, such as "has been Ready longer";
+	// empty for the first.
 	Ahead string
 }
 
-// Explain says of each candidate whether it is eligible, those that are in their order
-// and then the others by name. As decisions do, it doubts probes that nobody answers.
+// Explain returns a Verdict for each candidate: first the eligible ones in their order, then
+// the others by name. As decisions do, it doubts the probes if no pod answers them.
 func Explain(view View) []Verdict {
 	s := newSituation(view)
 	newest := ""
@@ -63,30 +62,11 @@ func ahead(better, worse Candidate, newest string) string {
 	return ""
 }
 
-// Of says in a sentence that this is so of the pod, for a reason why a pod is not
-// eligible; and otherwise the reason itself.
+// Of returns a sentence about the pod if the reason is why a pod is not eligible, and
+// otherwise the reason itself.
 func (r Reason) Of(pod string) string {
 	if sentence, known := ineligible[r]; known {
 		return fmt.Sprintf(sentence, pod)
 	}
 	return string(r)
-}
-
-var (
-	movedFrom = regexp.MustCompile(`^master moved from (\S+) to `)
-	inEpoch   = regexp.MustCompile(` in epoch ([0-9]+)(:|$)`)
-)
-
-// ParseMessage reads back from the message of a Decision whom it replaced, and the
-// epoch: empty and 0 where it doesn't say.
-func ParseMessage(message string) (previous string, epoch int32) {
-	if found := movedFrom.FindStringSubmatch(message); found != nil {
-		previous = found[1]
-	}
-	if found := inEpoch.FindStringSubmatch(message); found != nil {
-		if n, err := strconv.ParseInt(found[1], 10, 32); err == nil {
-			epoch = int32(n)
-		}
-	}
-	return previous, epoch
 }

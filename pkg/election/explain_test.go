@@ -18,7 +18,7 @@ func TestExplain(t *testing.T) {
 		view View
 		want []row
 	}{
-		"nobody": {},
+		"there are no candidates": {},
 		"the eligible in order, each with what the one before it is; then the others by name": {
 			view: View{Lease: held("a", 4), Candidates: []Candidate{
 				pod("e", notReady), pod("d", func(c *Candidate) { c.ReadySince = start.Add(time.Hour) }), pod("c"),
@@ -37,7 +37,7 @@ func TestExplain(t *testing.T) {
 			view: View{Candidates: []Candidate{pod("a", unresponsive), pod("b", answers)}},
 			want: []row{{Name: "b", Rank: 1}, {Name: "a", Why: HolderUnresponsive}},
 		},
-		"and otherwise comes last": {
+		"a pod that has stopped answering comes last if no other answers": {
 			view: View{Candidates: []Candidate{pod("a", unresponsive), pod("b")}},
 			want: []row{{Name: "b", Rank: 1}, {Name: "a", Rank: 2, Ahead: "has not stopped answering the controller's probe"}},
 		},
@@ -50,36 +50,6 @@ func TestExplain(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestParseMessage(t *testing.T) {
-	type parsed struct {
-		Previous string
-		Epoch    int32
-	}
-	tests := map[string]struct {
-		decision Decision
-		want     parsed
-	}{
-		"a failover":                           {to(Failover, HolderNotReady, "b", 12).from("a"), parsed{"a", 12}},
-		"a switchover":                         {to(Switchover, HolderEdited, "b", 3).from("a"), parsed{"a", 3}},
-		"a failback":                           {to(Switchover, PreferredEligible, "b", 3).from("a"), parsed{"a", 3}},
-		"a failover from nobody knows whom":    {to(Failover, HolderGone, "b", 3), parsed{"", 3}},
-		"the first election":                   {to(Elect, FirstEligible, "b", 1), parsed{"", 1}},
-		"an adoption":                          {to(Adopt, AlreadyDesignated, "b", 1), parsed{"", 1}},
-		"a Lease that was restored":            {to(Restore, LeaseLost, "b", 7), parsed{"", 7}},
-		"an epoch that was restored":           {to(Restore, EpochRestored, "b", 7), parsed{"", 7}},
-		"a refused edit":                       {to(Restore, EditRefused, "b", 7), parsed{"", 7}},
-		"a Lease that is not the controller's": {Decision{Action: Refuse, Reason: LeaseForeign}, parsed{}},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			previous, epoch := ParseMessage(test.decision.Message())
-			if diff := cmp.Diff(test.want, parsed{previous, epoch}); diff != "" {
-				t.Errorf("%q (-want +got):\n%s", test.decision.Message(), diff)
 			}
 		})
 	}

@@ -11,38 +11,38 @@ var (
 	backAtOnce = api.Election{Failback: after(0)}
 )
 
-// failbackTests are of a master that is not preferred where there is a pod that is.
+// failbackTests are of a master that is not preferred, while another pod is.
 var failbackTests = map[string]decisionTest{
-	"never, unless asked for": {
+	"there is no failback unless asked for": {
 		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}},
 		want: to(Hold, HolderEligible, "a", 4),
 	},
-	"not before the preferred pod has been Ready for that long": {
+	"there is no failback before the preferred pod has been Ready for that long": {
 		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(4*time.Minute))}, Settings: backSoon},
 		want: to(Hold, HolderEligible, "a", 4).again(6 * time.Minute),
 	},
-	"not a moment before": {
+	"there is no failback a moment before the time": {
 		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(10*time.Minute-1))}, Settings: backSoon},
 		want: to(Hold, HolderEligible, "a", 4).again(1),
 	},
-	"but then": {
+	"there is failback when the time has come": {
 		view:   View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(10*time.Minute))}, Settings: backSoon},
 		want:   to(Switchover, PreferredEligible, "b", 5).from("a"),
 		writes: true,
 	},
-	"not before the master has been it for that long, as somebody may have moved it": {
+	"there is no failback before the master has been master for that long, because a user may have moved it": {
 		view: View{Now: now, Lease: held("a", 4).acquired(3 * time.Minute), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: backSoon},
 		want: to(Hold, HolderEligible, "a", 4).again(7 * time.Minute),
 	},
-	"the later of the two counts": {
+	"the later counts of when the preferred pod became Ready and when the master became master": {
 		view: View{Now: now, Lease: held("a", 4).acquired(3 * time.Minute), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(time.Minute))}, Settings: backSoon},
 		want: to(Hold, HolderEligible, "a", 4).again(9 * time.Minute),
 	},
-	"not within ten seconds of the last move, even if no time is to pass": {
+	"there is no failback within ten seconds of the last move, even if no time must pass": {
 		view: View{Now: now, Lease: held("a", 4).acquired(3 * time.Second), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(time.Hour))}, Settings: backAtOnce},
 		want: to(Hold, HolderEligible, "a", 4).again(7 * time.Second),
 	},
-	"at once, if no time is to pass": {
+	"there is failback at once if no time must pass": {
 		view:   View{Now: now, Lease: held("a", 4).acquired(10 * time.Second), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(0))}, Settings: backAtOnce},
 		want:   to(Switchover, PreferredEligible, "b", 5).from("a"),
 		writes: true,
@@ -51,70 +51,70 @@ var failbackTests = map[string]decisionTest{
 		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(-2*time.Second))}, Settings: backAtOnce},
 		want: to(Hold, HolderEligible, "a", 4).again(2 * time.Second),
 	},
-	"of several, to the first in order whose time has come": {
+	"of several preferred pods, the first in order whose time has come becomes master": {
 		view: View{Now: now, Lease: held("a", 4), Settings: backSoon, Candidates: []Candidate{
 			pod("a"), pod("b", preferred, identified, readyFor(9*time.Minute)), pod("c", preferred, readyFor(11*time.Minute)), pod("d", preferred, readyFor(12*time.Minute)),
 		}},
 		want:   to(Switchover, PreferredEligible, "d", 5).from("a"),
 		writes: true,
 	},
-	"of several whose time has not come, the soonest is waited for": {
+	"of several preferred pods whose time has not come, the soonest is waited for": {
 		view: View{Now: now, Lease: held("a", 4), Settings: backSoon, Candidates: []Candidate{
 			pod("a"), pod("b", preferred, readyFor(4*time.Minute)), pod("c", preferred, readyFor(7*time.Minute)), pod("d", preferred, readyFor(time.Minute)),
 		}},
 		want: to(Hold, HolderEligible, "a", 4).again(3 * time.Minute),
 	},
-	"not from one preferred pod to another": {
+	"there is no failback from one preferred pod to another": {
 		view: View{Now: now, Lease: held("b", 4), Candidates: []Candidate{pod("a", preferred, identified), pod("b", preferred)}, Settings: backAtOnce},
 		want: to(Hold, HolderEligible, "b", 4),
 	},
-	"not to one that is not Ready": {
+	"there is no failback to a pod that is not Ready": {
 		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, notReady)}, Settings: backSoon},
 		want: to(Hold, HolderEligible, "a", 4),
 	},
-	"not to one on a node that gives no sign of life": {
+	"there is no failback to a pod on a silent node": {
 		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, nodeSilent)}, Settings: backSoon},
 		want: to(Hold, HolderEligible, "a", 4),
 	},
-	"not to one on a node that is being drained": {
+	"there is no failback to a pod on a node that is being drained": {
 		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, draining)}, Settings: backSoon},
 		want: to(Hold, HolderEligible, "a", 4),
 	},
-	"not to one that has stopped answering, as others answer": {
+	"there is no failback to a pod that has stopped answering, while others answer": {
 		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a", answers), pod("b", preferred, unresponsive)}, Settings: backSoon},
 		want: to(Hold, HolderEligible, "a", 4),
 	},
-	"nor if nobody answers": {
+	"there is no failback to a pod that has stopped answering, even if no pod answers": {
 		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, unresponsive)}, Settings: backSoon},
 		want: to(Hold, HolderEligible, "a", 4),
 	},
-	"not from the newest revision to an older one, which a rollout replaces next": {
+	"there is no failback from the newest revision to an older one, which a rollout replaces next": {
 		view: View{Now: now, Lease: held("a", 4), Settings: backSoon, Candidates: []Candidate{pod("a", revision("new", time.Minute)), pod("b", preferred, revision("old", 0))}},
 		want: to(Hold, HolderEligible, "a", 4),
 	},
-	"but from an older one to another": {
+	"there is failback from an older revision to another": {
 		view: View{Now: now, Lease: held("a", 4), Settings: backSoon, Candidates: []Candidate{
 			pod("a", revision("old", 0)), pod("b", preferred, revision("old", 0)), pod("c", notReady, revision("new", time.Minute)),
 		}},
 		want:   to(Switchover, PreferredEligible, "b", 5).from("a"),
 		writes: true,
 	},
-	"although a move loses requests": {
+	"there is failback although a move loses requests": {
 		view:   View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: api.Election{Failback: after(0)}, MovesLose: true},
 		want:   to(Switchover, PreferredEligible, "b", 5).from("a"),
 		writes: true,
 	},
-	"a master on a node that is being drained does not wait for its time": {
+	"a master on a node that is being drained does not wait for the preferred pod's time": {
 		view:   View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b", preferred, readyFor(time.Minute))}, Settings: backSoon},
 		want:   to(Switchover, NodeUnschedulable, "b", 5).from("a"),
 		writes: true,
 	},
-	"nor does one that fails": {
+	"a master that fails does not wait for the preferred pod's time": {
 		view:   View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b", preferred, readyFor(time.Minute))}, Settings: backSoon},
 		want:   to(Failover, HolderNotReady, "b", 5).from("a"),
 		writes: true,
 	},
-	"a Lease that was deleted is restored meanwhile": {
+	"a Lease that was deleted is restored while failback waits": {
 		view:   View{Now: now, Trace: routed("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(4*time.Minute))}, Settings: backSoon},
 		want:   to(Restore, LeaseLost, "a", 4).again(6 * time.Minute),
 		writes: true,
@@ -125,22 +125,22 @@ var failbackTests = map[string]decisionTest{
 		want:   to(Switchover, HolderEdited, "a", 5).from("b"),
 		writes: true,
 	},
-	"it is refused if the master would move back at once": {
+	"an edit to a pod that is not preferred is refused if the master would move back at once": {
 		view:   View{Now: now, Lease: held("b", 4).editedTo("a"), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: backAtOnce},
 		want:   to(Restore, EditRefused, "b", 4).refusing("a", PreferredEligible),
 		writes: true,
 	},
-	"it is refused if the master would move on at once": {
+	"an edit to a pod that is not preferred is refused if the master would move on at once": {
 		view:   View{Now: now, Lease: held("b", 4).editedTo("a"), Candidates: []Candidate{pod("a"), pod("b", preferred, notReady), pod("c", preferred)}, Settings: backAtOnce},
 		want:   to(Failover, HolderNotReady, "c", 5).from("b").refusing("a", PreferredEligible),
 		writes: true,
 	},
-	"it is followed if nobody who is preferred is eligible": {
+	"an edit to a pod that is not preferred is followed if no preferred pod is eligible": {
 		view:   View{Now: now, Lease: held("b", 4).editedTo("a"), Candidates: []Candidate{pod("a"), pod("b", preferred, notReady)}, Settings: backAtOnce},
 		want:   to(Switchover, HolderEdited, "a", 5).from("b"),
 		writes: true,
 	},
-	"it is followed if those preferred would soon have to go": {
+	"an edit to a pod that is not preferred is followed if the preferred pods would soon have to go": {
 		view:   View{Now: now, Lease: held("b", 4).editedTo("a"), Candidates: []Candidate{pod("a"), pod("b", preferred, draining)}, Settings: backAtOnce},
 		want:   to(Switchover, HolderEdited, "a", 5).from("b"),
 		writes: true,

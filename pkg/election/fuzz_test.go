@@ -30,13 +30,14 @@ func FuzzDecide(f *testing.F) {
 		if d.Message() == "" {
 			t.Error("no message")
 		}
+		c := checked{t, view, d, nil, nil}
+		c.confirming()
 		if d.Action == Refuse {
 			if !view.Lease.Foreign {
 				t.Fatal("refused an election whose Lease is not foreign")
 			}
 			return
 		}
-		c := checked{t, view, d, nil, nil}
 		believed := believable(view.Candidates)
 		for i := range believed {
 			if believed[i].UID == d.HolderUID {
@@ -54,7 +55,7 @@ func FuzzDecide(f *testing.F) {
 	})
 }
 
-// checked is a decision that is checked. The pods are as far as the probes are believed.
+// checked is a decision that is checked. The pods are as believable returns them.
 type checked struct {
 	*testing.T
 	view              View
@@ -73,7 +74,7 @@ func (c checked) epoch() {
 	}
 }
 
-// transition checks who may become master, and when.
+// transition checks which pod may become master, and when.
 func (c checked) transition() {
 	d, settings := c.d, c.view.Settings
 	if !d.Transition() {
@@ -97,7 +98,7 @@ func (c checked) transition() {
 	case c.view.Lease.Duration > 0 && (!i.Ready || i.NodeSilent || i.Unresponsive) && (!down || since < c.view.Lease.Duration):
 		c.Errorf("the master moved from %s, which may believe in its Lease", i.Name)
 	case d.Action == Failover && i.Ineligible().recovers() && settings.FailoverDelay > 0 && (!down || since < settings.FailoverDelay):
-		c.Errorf("the master moved from %s, which is to be waited for", i.Name)
+		c.Errorf("the master moved from %s, which must be waited for", i.Name)
 	case i.Ineligible() != "" || d.Reason == HolderEdited:
 	case d.Reason == NodeUnschedulable:
 		if !i.Draining || c.holder.Draining || c.view.MovesLose {
@@ -131,7 +132,7 @@ func (c checked) kept() {
 	}
 }
 
-// waiting checks what is put off.
+// waiting checks what must wait.
 func (c checked) waiting() {
 	d := c.d
 	if d.Again < 0 || d.Again > 0 && d.Action != Hold && d.Action != Restore {
@@ -150,7 +151,7 @@ func (c checked) waiting() {
 	}
 }
 
-// deleting checks whom the controller deletes.
+// deleting checks which pods the controller deletes.
 func (c checked) deleting() {
 	d, settings, i := c.d, c.view.Settings, c.incumbent
 	may := settings.DeleteDemoted && !settings.Paused && i != nil && !i.Terminating && !i.Finished && !i.Unselected
@@ -158,7 +159,7 @@ func (c checked) deleting() {
 		c.Errorf("%s is deleted while it is master", d.Holder)
 	}
 	if d.Action == Stop && best(believable(c.view.Candidates)) == nil {
-		c.Errorf("%s is deleted, and nobody could follow", d.Holder)
+		c.Errorf("%s is deleted, and no pod could follow", d.Holder)
 	}
 	want := types.UID("")
 	if d.Transition() && may {
@@ -169,7 +170,25 @@ func (c checked) deleting() {
 	}
 }
 
-// lasting checks what is decided when the decision is written.
+// confirming checks which evidence the decision needs.
+func (c checked) confirming() {
+	d := c.d
+	for have := Cached; have <= Live; have++ {
+		need := max(have, Confirm(c.view, d, have))
+		if again := Confirm(c.view, d, need); need > Live || again > need {
+			c.Errorf("on %s, %s for %s needs %s, and then %s", have, d.Action, d.Reason, need, again)
+		}
+	}
+	planned := d.Action == Stop || d.Action == Switchover && d.Reason != NodeUnschedulable
+	if need := Confirm(c.view, d, Cached); need != Live && (planned || d.Refused != nil || !c.view.Lease.Exists || c.view.Trace.Epoch > c.view.Lease.Epoch) {
+		c.Errorf("%s for %s needs no more than %s", d.Action, d.Reason, need)
+	}
+	if d.Reason == HolderNotReady && Confirm(c.view, d, Cached) == Cached {
+		c.Errorf("%s is taken for not Ready on the word of a cache", d.Previous)
+	}
+}
+
+// lasting checks that the decision, once written, is made again and writes nothing.
 func (c checked) lasting() {
 	d, view := c.d, c.view
 	view.Lease = d.written(view.Lease, view.Now)
@@ -180,7 +199,7 @@ func (c checked) lasting() {
 		view.DownSince = view.Now
 	}
 	again := Decide(view)
-	// Who was master before the controller is adopted first, and moved then.
+	// The predecessor's master is adopted first, and then moved.
 	if again.Writes(view.Lease) && (d.Action != Adopt || again.Reason != NodeUnschedulable && again.Reason != PreferredEligible) {
 		c.Errorf("the decision %+v does not last: %+v", d, again)
 	}
@@ -234,7 +253,7 @@ func viewOf(input []byte) View {
 	}
 	view.Trace = Trace{Epoch: int32(r.next()), HolderUID: uid()}
 	if is(3) {
-		// All is as the controller has left it, but for an edit.
+		// The controller has left everything like this, and a user may have edited it.
 		holder := 1 + int(r.next())%4
 		view.Lease.Holder, view.Lease.HolderUID = names[holder], uids[holder]
 		view.Trace = Trace{Epoch: view.Lease.Epoch, HolderUID: uids[holder]}
@@ -245,7 +264,7 @@ func viewOf(input []byte) View {
 	}
 	is = r.bits()
 	view.Settings.Paused, view.Settings.AfterTermination, view.Settings.DeleteDemoted, view.MovesLose = is(0) && is(7), is(1), is(2), is(6)
-	// One that may not be deleted has no failback, says package api.
+	// Package api allows no failback where the master must stop and may not be deleted.
 	if failback := r.seconds(); is(3) && (!is(1) || is(2)) {
 		view.Settings.Failback = &failback
 	}
@@ -259,7 +278,7 @@ func viewOf(input []byte) View {
 		view.DownSince = view.Now.Add(time.Second - down)
 	}
 	view.Lease.Acquired = view.Now.Add(-r.seconds())
-	// A name and a UID are each only one pod's.
+	// No two pods share a name or a UID.
 	for i := range min(int(r.next()), 4) {
 		is := r.bits()
 		view.Candidates = append(view.Candidates, Candidate{
@@ -279,6 +298,8 @@ func viewOf(input []byte) View {
 		c.Index, c.Revision = int(r.next()&3), []string{"old", "new"}[r.next()&1]
 		c.Created = time.Unix(int64(r.next()), 0)
 	}
+	is = r.bits()
+	view.Lease.Outdated, view.Migrating = is(0) && is(1) && view.Lease.Exists, is(2) && is(3)
 	seen := map[types.UID]bool{}
 	for i := range view.Candidates {
 		for seen[view.Candidates[i].UID] {

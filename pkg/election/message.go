@@ -1,8 +1,11 @@
 package election
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
-// ineligible says in a sentence why a pod is not eligible, or would not stay
+// ineligible has a sentence for each reason why a pod is not eligible, or would not stay
 // master; %s stands for the pod.
 var ineligible = map[Reason]string{
 	HolderGone:         "%s does not exist",
@@ -11,12 +14,12 @@ var ineligible = map[Reason]string{
 	HolderFinished:     "%s has ended",
 	HolderTerminating:  "%s is terminating",
 	HolderNotReady:     "%s is not Ready",
-	NodeSilent:         "%s is on a node that has sent no heartbeat",
-	HolderUnresponsive: "%s has stopped answering the controller's probe, which others answer",
+	NodeSilent:         "%s is on a node that no longer sends heartbeats",
+	HolderUnresponsive: "%s has stopped answering the controller's probe, which another pod answers",
 	NodeUnschedulable:  "%s is on a node that is unschedulable",
 }
 
-// Message says the decision in a sentence, for events and logs.
+// Message returns the decision as a sentence, for events, logs and the plugin.
 func (d Decision) Message() string {
 	switch d.Action {
 	case Refuse:
@@ -31,19 +34,24 @@ func (d Decision) Message() string {
 			return fmt.Sprintf("%s stays master in epoch %d", d.Holder, d.Epoch)
 		}
 	case Adopt:
-		return fmt.Sprintf("%s stays master, now in epoch %d: it was designated active already", d.Holder, d.Epoch)
+		return fmt.Sprintf("%s stays master, now in epoch %d: it was already labelled active", d.Holder, d.Epoch)
 	case Elect:
 		return fmt.Sprintf("%s is the first master, in epoch %d", d.Holder, d.Epoch)
 	case Failover, Switchover:
-		return fmt.Sprintf("master moved from %s to %s in epoch %d: %s", d.previous(), d.Holder, d.Epoch, d.because(d.previous(), "the Lease's holder was edited"))
+		from := ""
+		if d.Previous != "" {
+			from = " from " + d.Previous
+		}
+		return fmt.Sprintf("master moved%s to %s in epoch %d: %s", from, d.Holder, d.Epoch, d.because(cmp.Or(d.Previous, "the former master"), "the Lease's holder was edited"))
 	case Stop:
-		return fmt.Sprintf("%s is deleted, as it has to stop before another becomes master (qoqo.dev/handover): %s", d.Holder, d.because(d.Holder, d.Next+" was asked for"))
+		return fmt.Sprintf("deleting %s: it must stop before another pod can become master (qoqo.dev/handover); reason: %s",
+			d.Holder, d.because(d.Holder, "a switchover to "+d.Next+" was requested"))
 	}
 	if d.Holder == "" {
 		if d.Reason == ElectionPaused {
-			return "no pod becomes the first master, as the election is paused (qoqo.dev/paused)"
+			return "no first master is elected while the election is paused (qoqo.dev/paused)"
 		}
-		return "no pod has been eligible yet"
+		return "no pod is eligible yet, so there is no master"
 	}
 	if d.Ineligible == "" {
 		return fmt.Sprintf("%s is master in epoch %d", d.Holder, d.Epoch)
@@ -52,29 +60,30 @@ func (d Decision) Message() string {
 	switch d.Reason {
 	case ElectionPaused:
 		if d.Ineligible == HolderGone {
-			return "the master's pod does not exist, and nobody follows it, as the election is paused (qoqo.dev/paused)"
+			// A user may have edited the name in the Lease.
+			why = "the master's pod does not exist"
 		}
-		return why + ", but stays master, as the election is paused (qoqo.dev/paused)"
+		return why + "; no other pod becomes master while the election is paused (qoqo.dev/paused)"
 	case AwaitingHolder:
-		return why + ", but is waited for (qoqo.dev/failover-delay)"
+		return why + "; waiting for it to recover (qoqo.dev/failover-delay)"
 	case AwaitingExpiry:
-		return why + ", but nobody else becomes master before its Lease has expired (qoqo.dev/lease-duration)"
+		return why + "; no other pod can become master until the Lease has expired (qoqo.dev/lease-duration)"
 	case AwaitingTermination:
-		why += ", but nobody else becomes master before it has stopped (qoqo.dev/handover)"
+		why += "; no other pod can become master until the master has stopped (qoqo.dev/handover)"
 		switch d.Ineligible {
 		case HolderTerminating:
 		case NodeSilent:
-			why += "; if the node is off, delete its pod by force, or taint the node out of service"
+			why += "; if the node is off, delete the master's pod by force, or taint the node out of service"
 		default:
-			why += "; delete it if it should"
+			why += "; delete the master's pod to let another pod take over"
 		}
 		return why
 	}
 	return fmt.Sprintf("no pod is eligible, so %s stays master in epoch %d", d.Holder, d.Epoch)
 }
 
-// because says in a sentence why the pod is replaced; edited is what somebody did, if
-// that is why.
+// because returns a sentence that says why the pod is replaced; edited is that sentence if
+// a user asked for it.
 func (d Decision) because(pod, edited string) string {
 	switch why, known := ineligible[d.Reason]; {
 	case known:
@@ -85,14 +94,7 @@ func (d Decision) because(pod, edited string) string {
 	return edited
 }
 
-func (d Decision) previous() string {
-	if d.Previous == "" {
-		return "a former pod"
-	}
-	return d.Previous
-}
-
-// Message says the refusal in a sentence.
+// Message returns the refusal as a sentence.
 func (r Refusal) Message() string {
 	switch r.Why {
 	case HolderGone:
@@ -100,9 +102,9 @@ func (r Refusal) Message() string {
 	case ElectionPaused:
 		return r.Holder + " cannot become master: the election is paused; remove the annotation qoqo.dev/paused first"
 	case PreferredEligible:
-		return r.Holder + " cannot become master: a preferred pod is eligible, to which the master would move back at once (qoqo.dev/failback)"
+		return r.Holder + " cannot become master: the master would move back to a preferred pod at once (qoqo.dev/failback)"
 	case AwaitingTermination:
-		return r.Holder + " cannot become master: the master has to stop first (qoqo.dev/handover); delete its pod, or let the controller do so (qoqo.dev/on-demote)"
+		return r.Holder + " cannot become master: the master must stop first (qoqo.dev/handover); delete its pod, or let the controller delete it (qoqo.dev/on-demote)"
 	}
 	return fmt.Sprintf("%s cannot become master: "+ineligible[r.Why], r.Holder, "it")
 }

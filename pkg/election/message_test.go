@@ -22,13 +22,13 @@ func TestDecisionMessage(t *testing.T) {
 			to(Restore, EpochRestored, "a", 4),
 			"a is master in epoch 4: the Lease's epoch had been edited",
 		},
-		"an edit that is taken back, for which the refusal says why": {
+		"an edit that is taken back, of which the refusal says why": {
 			to(Restore, EditRefused, "a", 4).refusing("b", HolderNotReady),
 			"a stays master in epoch 4",
 		},
 		"the predecessor's master": {
 			to(Adopt, AlreadyDesignated, "a", 1),
-			"a stays master, now in epoch 1: it was designated active already",
+			"a stays master, now in epoch 1: it was already labelled active",
 		},
 		"a first master": {
 			to(Elect, FirstEligible, "a", 1),
@@ -44,19 +44,23 @@ func TestDecisionMessage(t *testing.T) {
 		},
 		"a failover from a pod whose name is not known": {
 			to(Failover, HolderGone, "b", 5),
-			"master moved from a former pod to b in epoch 5: a former pod does not exist",
+			"master moved to b in epoch 5: the former master does not exist",
 		},
 		"an edit": {
 			to(Switchover, HolderEdited, "b", 5).from("a"),
 			"master moved from a to b in epoch 5: the Lease's holder was edited",
 		},
+		"an edit of a Lease that had no holder": {
+			to(Switchover, HolderEdited, "b", 1),
+			"master moved to b in epoch 1: the Lease's holder was edited",
+		},
 		"a master whose node is dead": {
 			to(Failover, NodeSilent, "b", 5).from("a"),
-			"master moved from a to b in epoch 5: a is on a node that has sent no heartbeat",
+			"master moved from a to b in epoch 5: a is on a node that no longer sends heartbeats",
 		},
 		"a master that has stopped answering": {
 			to(Failover, HolderUnresponsive, "b", 5).from("a"),
-			"master moved from a to b in epoch 5: a has stopped answering the controller's probe, which others answer",
+			"master moved from a to b in epoch 5: a has stopped answering the controller's probe, which another pod answers",
 		},
 		"a master whose node is cordoned": {
 			to(Switchover, NodeUnschedulable, "b", 5).from("a"),
@@ -70,7 +74,7 @@ func TestDecisionMessage(t *testing.T) {
 			to(Hold, NobodyEligible, "a", 4).though(HolderNotReady),
 			"no pod is eligible, so a stays master in epoch 4",
 		},
-		"a master that is to be it no longer": {
+		"a master that must no longer be master": {
 			to(Failover, HolderExcluded, "b", 5).from("a"),
 			"master moved from a to b in epoch 5: a is kept from being master by the annotation qoqo.dev/candidate",
 		},
@@ -92,47 +96,51 @@ func TestDecisionMessage(t *testing.T) {
 		},
 		"a pause in which the master fails": {
 			to(Hold, ElectionPaused, "a", 4).though(HolderNotReady),
-			"a is not Ready, but stays master, as the election is paused (qoqo.dev/paused)",
+			"a is not Ready; no other pod becomes master while the election is paused (qoqo.dev/paused)",
+		},
+		"a pause in which the master's pod goes": {
+			to(Hold, ElectionPaused, "a", 4).though(HolderGone),
+			"the master's pod does not exist; no other pod becomes master while the election is paused (qoqo.dev/paused)",
 		},
 		"a pause before there is a master": {
 			Decision{Action: Hold, Reason: ElectionPaused},
-			"no pod becomes the first master, as the election is paused (qoqo.dev/paused)",
+			"no first master is elected while the election is paused (qoqo.dev/paused)",
 		},
 		"a master that is waited for": {
 			to(Hold, AwaitingHolder, "a", 4).though(HolderUnresponsive).again(10 * time.Second),
-			"a has stopped answering the controller's probe, which others answer, but is waited for (qoqo.dev/failover-delay)",
+			"a has stopped answering the controller's probe, which another pod answers; waiting for it to recover (qoqo.dev/failover-delay)",
 		},
 		"a Lease that has to expire": {
 			to(Hold, AwaitingExpiry, "a", 4).though(NodeSilent).again(10 * time.Second),
-			"a is on a node that has sent no heartbeat, but nobody else becomes master before its Lease has expired (qoqo.dev/lease-duration)",
+			"a is on a node that no longer sends heartbeats; no other pod can become master until the Lease has expired (qoqo.dev/lease-duration)",
 		},
 		"a master that terminates and has to stop first": {
 			to(Hold, AwaitingTermination, "a", 4).though(HolderTerminating),
-			"a is terminating, but nobody else becomes master before it has stopped (qoqo.dev/handover)",
+			"a is terminating; no other pod can become master until the master has stopped (qoqo.dev/handover)",
 		},
 		"a master that cannot tell when it has stopped": {
 			to(Hold, AwaitingTermination, "a", 4).though(NodeSilent),
-			"a is on a node that has sent no heartbeat, but nobody else becomes master before it has stopped (qoqo.dev/handover); if the node is off, delete its pod by force, or taint the node out of service",
+			"a is on a node that no longer sends heartbeats; no other pod can become master until the master has stopped (qoqo.dev/handover); if the node is off, delete the master's pod by force, or taint the node out of service",
 		},
 		"a failed master that has to stop first": {
 			to(Hold, AwaitingTermination, "a", 4).though(HolderNotReady),
-			"a is not Ready, but nobody else becomes master before it has stopped (qoqo.dev/handover); delete it if it should",
+			"a is not Ready; no other pod can become master until the master has stopped (qoqo.dev/handover); delete the master's pod to let another pod take over",
 		},
 		"a failed master that is deleted": {
 			to(Stop, HolderNotReady, "a", 4).though(HolderNotReady),
-			"a is deleted, as it has to stop before another becomes master (qoqo.dev/handover): a is not Ready",
+			"deleting a: it must stop before another pod can become master (qoqo.dev/handover); reason: a is not Ready",
 		},
 		"a master that is deleted for another that was asked for": {
 			to(Stop, HolderEdited, "a", 4).promising("b"),
-			"a is deleted, as it has to stop before another becomes master (qoqo.dev/handover): b was asked for",
+			"deleting a: it must stop before another pod can become master (qoqo.dev/handover); reason: a switchover to b was requested",
 		},
 		"a master that is deleted for a failback": {
 			to(Stop, PreferredEligible, "a", 4),
-			"a is deleted, as it has to stop before another becomes master (qoqo.dev/handover): a preferred pod has been eligible for as long as qoqo.dev/failback says",
+			"deleting a: it must stop before another pod can become master (qoqo.dev/handover); reason: a preferred pod has been eligible for as long as qoqo.dev/failback says",
 		},
 		"a master that is awaited": {
 			Decision{Action: Hold, Reason: AwaitingEligible},
-			"no pod has been eligible yet",
+			"no pod is eligible yet, so there is no master",
 		},
 	}
 	for name, test := range tests {
@@ -152,12 +160,12 @@ func TestRefusalMessage(t *testing.T) {
 		HolderTerminating:   "b cannot become master: it is terminating",
 		HolderNotReady:      "b cannot become master: it is not Ready",
 		HolderExcluded:      "b cannot become master: it is kept from being master by the annotation qoqo.dev/candidate",
-		HolderUnresponsive:  "b cannot become master: it has stopped answering the controller's probe, which others answer",
-		NodeSilent:          "b cannot become master: it is on a node that has sent no heartbeat",
+		HolderUnresponsive:  "b cannot become master: it has stopped answering the controller's probe, which another pod answers",
+		NodeSilent:          "b cannot become master: it is on a node that no longer sends heartbeats",
 		NodeUnschedulable:   "b cannot become master: it is on a node that is unschedulable",
 		ElectionPaused:      "b cannot become master: the election is paused; remove the annotation qoqo.dev/paused first",
-		PreferredEligible:   "b cannot become master: a preferred pod is eligible, to which the master would move back at once (qoqo.dev/failback)",
-		AwaitingTermination: "b cannot become master: the master has to stop first (qoqo.dev/handover); delete its pod, or let the controller do so (qoqo.dev/on-demote)",
+		PreferredEligible:   "b cannot become master: the master would move back to a preferred pod at once (qoqo.dev/failback)",
+		AwaitingTermination: "b cannot become master: the master must stop first (qoqo.dev/handover); delete its pod, or let the controller delete it (qoqo.dev/on-demote)",
 	} {
 		t.Run(string(why), func(t *testing.T) {
 			if got := (Refusal{Holder: "b", Why: why}).Message(); got != want {

@@ -5,6 +5,7 @@ import (
 	"time"
 )
 
+// decide returns the decision that makes, or keeps, the pod the holder.
 func (s situation) decide(action Action, reason Reason, holder *Candidate) (Decision, bool) {
 	d := Decision{Action: action, Reason: reason, Holder: holder.Name, HolderUID: holder.UID, Epoch: s.epochOf(holder.UID)}
 	if d.Transition() && s.had {
@@ -19,8 +20,8 @@ func (s situation) decide(action Action, reason Reason, holder *Candidate) (Deci
 	return d, true
 }
 
-// move makes next the master, or holds the incumbent for as long as that may be at
-// work without knowing of it.
+// move makes next the master, or holds the incumbent for as long as it may still be at work
+// without knowing of next.
 func (s situation) move(action Action, reason Reason, next *Candidate) (Decision, bool) {
 	if !s.working() {
 		return s.decide(action, reason, next)
@@ -36,7 +37,7 @@ func (s situation) move(action Action, reason Reason, next *Candidate) (Decision
 		case !s.incumbent.Terminating && s.deletable():
 			d.Action, d.Reason = Stop, reason
 		case s.incumbent.Terminating && s.incumbent.NodeSilent:
-			// Nobody there will say that it has stopped.
+			// A silent node will not report that the pod has stopped.
 			d.Ineligible = NodeSilent
 		}
 		return d, true
@@ -51,16 +52,16 @@ func (s situation) move(action Action, reason Reason, next *Candidate) (Decision
 	return s.decide(action, reason, next)
 }
 
-// working says whether there is an incumbent whose processes may be running.
+// working reports whether there is an incumbent whose processes may be running.
 func (s situation) working() bool { return s.incumbent != nil && !s.incumbent.Finished }
 
-// deletable says whether the controller may delete the incumbent. A pod that the
-// Services no longer select is none of its business, nor is one of another election.
+// deletable reports whether the controller may delete the incumbent. It never deletes a pod
+// that the Services do not select, or that another election designates.
 func (s situation) deletable() bool {
 	return s.Settings.DeleteDemoted && !s.incumbent.Unselected && !s.incumbent.Elsewhere
 }
 
-// remaining is how much is left of a wait that began when the holder went down.
+// remaining returns how much is left of a wait that began when the holder went down.
 func (s situation) remaining(wait time.Duration) time.Duration {
 	if s.DownSince.IsZero() {
 		return wait
@@ -68,8 +69,8 @@ func (s situation) remaining(wait time.Duration) time.Duration {
 	return wait - s.Now.Sub(s.DownSince)
 }
 
-// preferredTo are the eligible pods that are preferred, if the incumbent is not, and
-// need not soon go.
+// preferredTo returns the eligible pods that are preferred and would not soon have to go. It
+// returns none if the incumbent is preferred itself.
 func (s situation) preferredTo(incumbent *Candidate) []Candidate {
 	if incumbent.Preferred {
 		return nil
@@ -80,7 +81,7 @@ func (s situation) preferredTo(incumbent *Candidate) []Candidate {
 	})
 }
 
-// holdIncumbent keeps the incumbent, and restores what the Lease says of it.
+// holdIncumbent keeps the incumbent, and restores what the Lease must say of it.
 func (s situation) holdIncumbent(reason Reason) (Decision, bool) {
 	d, _ := s.decide(Hold, reason, s.incumbent)
 	d.Ineligible = s.incumbent.Ineligible()
@@ -95,11 +96,11 @@ func (s situation) holdIncumbent(reason Reason) (Decision, bool) {
 	return d, true
 }
 
-// holdRecorded keeps what the Lease says of a pod that does not exist any more, or
-// that there has not been one.
+// holdRecorded keeps what the Lease says if the holder's pod no longer exists, or if there
+// has not been a holder.
 func (s situation) holdRecorded(reason Reason) (Decision, bool) {
 	if s.Lease.HolderUID == "" {
-		// The epoch stays with its last holder, whose name nobody knows any more.
+		// The epoch stays with its last holder, whose name is no longer known.
 		return Decision{Action: Hold, Reason: reason, Epoch: max(s.Lease.Epoch, s.Trace.Epoch)}, true
 	}
 	d := Decision{

@@ -14,43 +14,43 @@ func TestOrder(t *testing.T) {
 	tests := map[string]struct {
 		better, worse Candidate
 	}{
-		"one that has not stopped answering before a node that is not drained": {
+		"a pod that has not stopped answering comes before a node that is not drained": {
 			better: pod("z", draining, revision("old", 0), second, readyAfter(time.Minute)),
 			worse:  pod("a", doubted, preferred, revision("new", time.Minute), answers, identified),
 		},
-		"a node that is not drained before a preferred pod": {
+		"a node that is not drained comes before a preferred pod": {
 			better: pod("z", revision("old", 0), second, readyAfter(time.Minute)),
 			worse:  pod("a", draining, preferred, revision("new", time.Minute), identified),
 		},
-		"a preferred pod before the newest revision": {
+		"a preferred pod comes before the newest revision": {
 			better: pod("z", preferred, revision("old", 0), second, readyAfter(time.Minute)),
 			worse:  pod("a", revision("new", time.Minute), identified),
 		},
-		"the newest revision before one that answers": {
+		"the newest revision comes before a pod that answers": {
 			better: pod("z", revision("new", time.Minute), second, readyAfter(time.Minute)),
 			worse:  pod("a", revision("old", 0), answers, identified),
 		},
-		"one that answers before one that carries its identity label": {
+		"a pod that answers comes before one that carries its identity label": {
 			better: pod("z", answers, second, readyAfter(time.Minute)),
 			worse:  pod("a", identified),
 		},
-		"one that carries its identity label before the first of a StatefulSet": {
+		"a pod that carries its identity label comes before the first of a StatefulSet": {
 			better: pod("z", identified, second, readyAfter(time.Minute)),
 			worse:  pod("a"),
 		},
-		"the first of a StatefulSet before the longest Ready": {
+		"the first of a StatefulSet comes before the longest Ready": {
 			better: pod("z", readyAfter(time.Minute)),
 			worse:  pod("a", second),
 		},
-		"the longest Ready before the first by name": {
+		"the longest Ready comes before the first by name": {
 			better: pod("z"),
 			worse:  pod("a", readyAfter(time.Second)),
 		},
-		"the first by name": {
+		"the first by name comes before the others": {
 			better: pod("a"),
 			worse:  pod("b"),
 		},
-		"only among the eligible": {
+		"an eligible pod comes before one that is not": {
 			better: pod("z"),
 			worse:  pod("a", preferred, notReady),
 		},
@@ -65,6 +65,6 @@ func TestOrder(t *testing.T) {
 		})
 	}
 	if got := best([]Candidate{pod("a", notReady)}); got != nil {
-		t.Errorf("best of nobody eligible is %v, want none", got)
+		t.Errorf("the best of no eligible pods is %v, want none", got)
 	}
 }

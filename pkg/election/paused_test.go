@@ -6,29 +6,29 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
-// pausedTests are of an election that is paused, in which nobody becomes master.
+// pausedTests are of an election that is paused, in which no pod becomes master.
 var pausedTests = map[string]decisionTest{
-	"an eligible master stays": {
+	"a master that is eligible stays": {
 		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b")}, Settings: paused},
 		want: to(Hold, ElectionPaused, "a", 4),
 	},
-	"one that is not Ready stays": {
+	"a master that is not Ready stays": {
 		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: paused},
 		want: to(Hold, ElectionPaused, "a", 4).though(HolderNotReady),
 	},
-	"one that terminates stays": {
+	"a master that terminates stays": {
 		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", terminating), pod("b")}, Settings: paused},
 		want: to(Hold, ElectionPaused, "a", 4).though(HolderTerminating),
 	},
-	"one that is gone stays in the Lease": {
+	"a master that is gone stays in the Lease": {
 		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("b")}, Settings: paused},
 		want: to(Hold, ElectionPaused, "a", 4).though(HolderGone),
 	},
-	"its next incarnation is another pod": {
+	"the next incarnation of a master is another pod": {
 		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", reborn)}, Settings: paused},
 		want: to(Hold, ElectionPaused, "a", 4).though(HolderGone),
 	},
-	"one on an unschedulable node stays": {
+	"a master on an unschedulable node stays": {
 		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}, Settings: paused},
 		want: to(Hold, ElectionPaused, "a", 4),
 	},
@@ -39,7 +39,7 @@ var pausedTests = map[string]decisionTest{
 		},
 		want: to(Hold, ElectionPaused, "a", 4),
 	},
-	"nobody is deleted": {
+	"no pod is deleted": {
 		view: View{
 			Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")},
 			Settings: api.Election{Paused: true, AfterTermination: true, DeleteDemoted: true},
@@ -51,11 +51,11 @@ var pausedTests = map[string]decisionTest{
 		want:   Decision{Action: Hold, Reason: ElectionPaused},
 		writes: true,
 	},
-	"nor is one after others, whose epoch is kept": {
+	"there is no master after others, whose epoch is kept": {
 		view: View{Lease: Lease{Exists: true, Epoch: 4}, Trace: Trace{Epoch: 4}, Candidates: []Candidate{pod("a")}, Settings: paused},
 		want: Decision{Action: Hold, Reason: ElectionPaused, Epoch: 4},
 	},
-	"the predecessor's master is adopted all the same, as it does not move": {
+	"the predecessor's master is adopted all the same, because it does not move": {
 		view:   View{Candidates: []Candidate{pod("a"), pod("b", designated)}, Settings: paused},
 		want:   to(Adopt, AlreadyDesignated, "b", 1),
 		writes: true,
@@ -75,7 +75,7 @@ var pausedTests = map[string]decisionTest{
 		want:   to(Restore, EditRefused, "a", 4).refusing("b", ElectionPaused),
 		writes: true,
 	},
-	"also if the master is not eligible": {
+	"an edit is refused even if the master is not eligible": {
 		view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: paused},
 		want:   to(Restore, EditRefused, "a", 4).though(HolderNotReady).refusing("b", ElectionPaused),
 		writes: true,
@@ -85,12 +85,12 @@ var pausedTests = map[string]decisionTest{
 		want:   to(Restore, EditRefused, "a", 4).refusing("b", HolderNotReady),
 		writes: true,
 	},
-	"a Lease that somebody made with a holder gets none": {
+	"a Lease that a user made with a holder gets none": {
 		view:   View{Lease: Lease{Exists: true, Holder: "b"}, Candidates: []Candidate{pod("a"), pod("b")}, Settings: paused},
 		want:   Decision{Action: Hold, Reason: ElectionPaused}.refusing("b", ElectionPaused),
 		writes: true,
 	},
-	"who was asked for before is refused": {
+	"the pod that was asked for before is refused": {
 		view:   View{Lease: held("a", 4).promising("b"), Candidates: []Candidate{pod("a", terminating), pod("b")}, Settings: paused},
 		want:   to(Restore, EditRefused, "a", 4).though(HolderTerminating).refusing("b", ElectionPaused),
 		writes: true,

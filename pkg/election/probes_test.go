@@ -11,16 +11,16 @@ var probeTests = map[string]decisionTest{
 		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive), pod("b"), pod("c", unresponsive)}},
 		want: to(Hold, HolderEligible, "a", 4),
 	},
-	"one that answers and could not be master does not count": {
+	"a pod that answers and could not be master does not count": {
 		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive), pod("b", answers, notReady), pod("c")}},
 		want: to(Hold, HolderEligible, "a", 4),
 	},
-	"if nobody answers, readiness alone decides": {
+	"if no pod answers, readiness alone decides": {
 		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive, notReady), pod("b", unresponsive)}},
 		want:   to(Failover, HolderNotReady, "b", 5).from("a"),
 		writes: true,
 	},
-	"a standby that has stopped answering is not elected, as the master's answers show that it could": {
+	"a standby that has stopped answering is not elected, because the master's answers show that it could": {
 		view: View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", answers), pod("b", unresponsive)}},
 		want: to(Restore, EditRefused, "a", 4).refusing("b", HolderUnresponsive), writes: true,
 	},
@@ -33,11 +33,11 @@ var probeTests = map[string]decisionTest{
 		want:   to(Switchover, NodeUnschedulable, "b", 5).from("a"),
 		writes: true,
 	},
-	"but not for one that has stopped answering": {
+	"a master does not leave a cordoned node for a pod that has stopped answering": {
 		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", answers, draining), pod("b", unresponsive)}},
 		want: to(Hold, HolderEligible, "a", 4),
 	},
-	"of the pods that nobody vouches for, one that has stopped answering is the last": {
+	"while no pod answers, one that has stopped answering is the last": {
 		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", terminating), pod("b", unresponsive), pod("c")}},
 		want:   to(Failover, HolderTerminating, "c", 5).from("a"),
 		writes: true,

@@ -1,84 +1,180 @@
 package election
 
-// Reason says why a decision was taken, or why a pod is not eligible. It is
-// the word used in the Lease, events, metrics and logs.
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+// Reason says why a decision was made, or why a pod is not eligible. It is the word
+// used in the Lease, events, metrics and logs. The table below says what each means.
 type Reason string
 
 // Reasons to refuse and to hold.
 const (
-	// LeaseForeign: a Lease of that name exists that is not the controller's.
-	LeaseForeign Reason = "LeaseForeign"
-	// HolderEligible: all is well.
-	HolderEligible Reason = "HolderEligible"
-	// NobodyEligible: the holder cannot serve, nor can anybody else.
-	NobodyEligible Reason = "NobodyEligible"
-	// AwaitingEligible: nobody holds the Lease, and nobody can.
-	AwaitingEligible Reason = "AwaitingEligible"
-	// ElectionPaused: a user lets nothing move.
-	ElectionPaused Reason = "ElectionPaused"
-	// AwaitingHolder: the holder is not eligible, but waited for.
-	AwaitingHolder Reason = "AwaitingHolder"
-	// AwaitingExpiry: the holder may not know that it is replaced, and believe in its
-	// Lease until that expires.
-	AwaitingExpiry Reason = "AwaitingExpiry"
-	// AwaitingTermination: the holder has to stop before another becomes master.
+	LeaseForeign        Reason = "LeaseForeign"
+	HolderEligible      Reason = "HolderEligible"
+	NobodyEligible      Reason = "NobodyEligible"
+	AwaitingEligible    Reason = "AwaitingEligible"
+	ElectionPaused      Reason = "ElectionPaused"
+	AwaitingHolder      Reason = "AwaitingHolder"
+	AwaitingExpiry      Reason = "AwaitingExpiry"
 	AwaitingTermination Reason = "AwaitingTermination"
 )
 
 // Reasons to restore.
 const (
-	// LeaseLost: the Lease, its holder or the holder's UID had been removed.
-	LeaseLost Reason = "LeaseLost"
-	// EpochRestored: the Lease's epoch was lower than one that had been used, or
-	// higher than any can be.
+	LeaseLost     Reason = "LeaseLost"
 	EpochRestored Reason = "EpochRestored"
-	// EditRefused: somebody wrote a holder into the Lease that is not eligible.
-	EditRefused Reason = "EditRefused"
+	EditRefused   Reason = "EditRefused"
 )
 
 // Reasons to adopt, to elect and to switch over.
 const (
-	// AlreadyDesignated: the pod was labelled active before there was a Lease.
 	AlreadyDesignated Reason = "AlreadyDesignated"
-	// FirstEligible: there has not been a master before.
-	FirstEligible Reason = "FirstEligible"
-	// HolderEdited: somebody wrote another holder into the Lease.
-	HolderEdited Reason = "HolderEdited"
-	// NodeUnschedulable: the holder's node is cordoned, and an eligible pod is on
-	// one that is not. It would soon have to go.
+	FirstEligible     Reason = "FirstEligible"
+	HolderEdited      Reason = "HolderEdited"
 	NodeUnschedulable Reason = "NodeUnschedulable"
-	// PreferredEligible: a preferred pod has been eligible for long enough to fail back.
 	PreferredEligible Reason = "PreferredEligible"
 )
 
 // Reasons to fail over, and why a pod is not eligible.
 const (
-	// HolderGone: there is no such pod.
-	HolderGone Reason = "HolderGone"
-	// HolderUnselected: its labels no longer match the Service's selector.
-	HolderUnselected Reason = "HolderUnselected"
-	// HolderExcluded: its annotation says that it is not to be master.
-	HolderExcluded Reason = "HolderExcluded"
-	// HolderFinished: its phase is Succeeded or Failed.
-	HolderFinished Reason = "HolderFinished"
-	// HolderTerminating: it has a deletionTimestamp.
-	HolderTerminating Reason = "HolderTerminating"
-	// HolderNotReady: its condition Ready is not True.
-	HolderNotReady Reason = "HolderNotReady"
-	// NodeSilent: its node has sent no heartbeat for long, while others have.
-	NodeSilent Reason = "NodeSilent"
-	// HolderUnresponsive: it has stopped answering the controller's probe, which
-	// another pod answers.
+	HolderGone         Reason = "HolderGone"
+	HolderUnselected   Reason = "HolderUnselected"
+	HolderExcluded     Reason = "HolderExcluded"
+	HolderFinished     Reason = "HolderFinished"
+	HolderTerminating  Reason = "HolderTerminating"
+	HolderNotReady     Reason = "HolderNotReady"
+	NodeSilent         Reason = "NodeSilent"
 	HolderUnresponsive Reason = "HolderUnresponsive"
 )
 
-// Fails says whether the reason is why a pod is not eligible.
+// Fails reports whether the reason is one for which a pod is not eligible.
 func (r Reason) Fails() bool {
 	_, is := ineligible[r]
 	return is && r != NodeUnschedulable
 }
 
-// recovers says whether a pod that is not eligible may become so again by itself.
+// recovers reports whether a pod that is not eligible may become so again by itself.
 func (r Reason) recovers() bool {
 	return r == HolderNotReady || r == NodeSilent || r == HolderUnresponsive
+}
+
+// Events returns the table of the reasons, in the order of the reference.
+func Events() []api.Event { return slices.Clone(events) }
+
+var events = []api.Event{
+	{
+		Reason: string(FirstEligible), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "The first master was elected.",
+	},
+	{
+		Reason: string(AlreadyDesignated), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: `A pod was labelled "active" before there was a Lease. It stays master.`,
+	},
+	{
+		Reason: string(HolderNotReady), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "Failover: the master is not Ready.",
+		Advice:  "Look at the former master.",
+	},
+	{
+		Reason: string(HolderTerminating), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "Failover: the master is terminating.",
+	},
+	{
+		Reason: string(HolderGone), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "Failover: the master's pod no longer exists.",
+	},
+	{
+		Reason: string(HolderFinished), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "Failover: the master's pod has ended (Succeeded or Failed).",
+		Advice:  "Look at the former master.",
+	},
+	{
+		Reason: string(NodeSilent), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "Failover: the master's node has sent no heartbeat for long, while other nodes have.",
+		Advice:  "Look at the node.",
+	},
+	{
+		Reason: string(HolderUnresponsive), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "Failover: the master no longer answers the controller's probe, and another pod does.",
+		Advice:  "Look at the former master.",
+		See:     "probes.md",
+	},
+	{
+		Reason: string(HolderUnselected), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "Failover: the Service no longer selects the master.",
+	},
+	{
+		Reason: string(HolderExcluded), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: `Failover: the master carries "qoqo.dev/candidate: false".`,
+	},
+	{
+		Reason: string(HolderEdited), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "Switchover: a user edited the Lease's holder.",
+	},
+	{
+		Reason: string(NodeUnschedulable), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "Switchover: the master's node is cordoned, and an eligible pod is on a node that is not.",
+	},
+	{
+		Reason: string(PreferredEligible), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: `Switchover, or action "Stop" before one: a preferred pod has been eligible for as long as "qoqo.dev/failback" says.`,
+	},
+	{
+		Reason: string(LeaseLost), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "The Lease, its holder or the holder's UID had been removed, and was restored. The master stays.",
+	},
+	{
+		Reason: string(EpochRestored), Type: corev1.EventTypeNormal,
+		Meaning: "The Lease's epoch was lower than one that had been used, or higher than is allowed, and was restored.",
+		Advice:  `Do not edit "leaseTransitions".`,
+	},
+	{
+		Reason: string(EditRefused), Type: corev1.EventTypeWarning,
+		Meaning: "The pod that a user wrote as holder cannot become master. The message says why.",
+		Advice:  "Choose another pod, or do what the message says.",
+	},
+	{
+		Reason: string(AwaitingEligible), InLease: true,
+		Meaning: "There is no master yet, because no pod is eligible.",
+		Advice:  "Look at the pods' readiness, and at the Service's selector.",
+	},
+	{
+		Reason:  string(HolderEligible),
+		Meaning: "The master is eligible. Nothing to do.",
+	},
+	{
+		Reason: string(NobodyEligible), Type: corev1.EventTypeWarning,
+		Meaning: "The master cannot serve, and neither can any other pod. The last holder is kept.",
+		Advice:  "Look at the pods' readiness.",
+	},
+	{
+		Reason: string(ElectionPaused), Type: corev1.EventTypeWarning,
+		Meaning: "The master is not eligible, or there is none yet, but the election is paused.",
+		Advice:  `Look at the master, or remove "qoqo.dev/paused".`,
+		See:     "operations.md#pause",
+	},
+	{
+		Reason: string(AwaitingHolder), Type: corev1.EventTypeWarning,
+		Meaning: `The master is not eligible. The controller waits for it to recover ("qoqo.dev/failover-delay").`,
+	},
+	{
+		Reason: string(AwaitingExpiry), Type: corev1.EventTypeWarning,
+		Meaning: `The master is not eligible, but may not know that and may rely on its Lease. The controller waits until that expires ("qoqo.dev/lease-duration").`,
+	},
+	{
+		Reason: string(AwaitingTermination), Type: corev1.EventTypeWarning,
+		Meaning: `The master is not eligible, and has not been told to stop. Another pod follows once it has stopped ("qoqo.dev/handover: after-termination").`,
+		Advice:  "If it does not stop by itself, delete its pod. If its node is dead, say so to Kubernetes.",
+		See:     "operations.md",
+	},
+	{
+		Reason: string(LeaseForeign), Type: corev1.EventTypeWarning,
+		Meaning: "A Lease of that name exists that is not the controller's. The Service is left as it is.",
+		Advice:  `Delete that Lease, or set "qoqo.dev/lease-name".`,
+	},
 }

@@ -7,7 +7,7 @@ var restoreTests = map[string]decisionTest{
 		want:   to(Restore, LeaseLost, "b", 4),
 		writes: true,
 	},
-	"also of a master that is not eligible while nobody else is": {
+	"holder and epoch are restored also of a master that is not eligible while no other pod is": {
 		view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("b", notReady)}},
 		want:   to(Restore, LeaseLost, "b", 4).though(HolderNotReady),
 		writes: true,
@@ -22,7 +22,7 @@ var restoreTests = map[string]decisionTest{
 		want:   Decision{Action: Hold, Reason: AwaitingEligible, Epoch: 4},
 		writes: true,
 	},
-	"the next master after that has an epoch of its own": {
+	"the next master after a Lease that was deleted has an epoch of its own": {
 		view:   View{Lease: Lease{Exists: true, Epoch: 4}, Trace: routed("b", 4), Candidates: []Candidate{pod("a")}},
 		want:   Decision{Action: Failover, Reason: HolderGone, Holder: "a", HolderUID: "uid-a", Epoch: 5},
 		writes: true,
@@ -56,26 +56,26 @@ var restoreTests = map[string]decisionTest{
 		view: View{Lease: held("a", 9), Trace: routed("a", 4), Candidates: []Candidate{pod("a")}},
 		want: to(Hold, HolderEligible, "a", 9),
 	},
-	"stamps of which nobody knows the holder still count": {
+	"stamps whose holder is not known still count": {
 		view:   View{Trace: Trace{Epoch: 4}, Candidates: []Candidate{pod("a")}},
 		want:   to(Elect, FirstEligible, "a", 5),
 		writes: true,
 	},
 }
 
-// adoptionTests are of a predecessor.
+// adoptionTests are of a master that the predecessor has left.
 var adoptionTests = map[string]decisionTest{
 	"the predecessor's master is adopted": {
 		view:   View{Candidates: []Candidate{pod("a"), pod("b", designated)}},
 		want:   to(Adopt, AlreadyDesignated, "b", 1),
 		writes: true,
 	},
-	"also when the Lease awaits a master": {
+	"the predecessor's master is adopted when the Lease awaits a master": {
 		view:   View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a"), pod("b", designated)}},
 		want:   to(Adopt, AlreadyDesignated, "b", 1),
 		writes: true,
 	},
-	"of two that the predecessor left active, the better is adopted": {
+	"of several pods that the predecessor left active, the best is adopted": {
 		view:   View{Candidates: []Candidate{pod("a", designated, notReady), pod("b", designated), pod("c", designated)}},
 		want:   to(Adopt, AlreadyDesignated, "b", 1),
 		writes: true,
@@ -89,7 +89,7 @@ var adoptionTests = map[string]decisionTest{
 		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", designated)}},
 		want: to(Hold, HolderEligible, "a", 4),
 	},
-	"nor is one that is kept from being master": {
+	"a predecessor's master that is kept from being master is not adopted": {
 		view:   View{Candidates: []Candidate{pod("a"), pod("b", designated, excluded)}},
 		want:   to(Elect, FirstEligible, "a", 1),
 		writes: true,

@@ -9,14 +9,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// statefulSet is one of pods db-0 and on, with an election of which every change is
-// decided.
+// statefulSet has the pods db-0, db-1 and so on, and an election that decides on every change.
 type statefulSet struct {
 	testing.TB
 	pods  []Candidate
 	lease Lease
 	now   time.Time
-	// masters are the indexes of those that there have been.
+	// masters are the indexes of all masters so far.
 	masters []int
 }
 
@@ -63,8 +62,8 @@ func (s *statefulSet) remove(i int) {
 	s.decide()
 }
 
-// A StatefulSet is rolled from its highest index on; whoever is the highest has to
-// move while all others are of the old revision.
+// A StatefulSet is rolled from its highest index on. A master with the highest index must move
+// while all other pods are of the old revision, and so moves twice.
 func TestRolloutOfAStatefulSetMovesTheMasterOnce(t *testing.T) {
 	for replicas := 2; replicas <= 5; replicas++ {
 		for master := range replicas {
@@ -90,7 +89,7 @@ func TestRolloutOfAStatefulSetMovesTheMasterOnce(t *testing.T) {
 	}
 }
 
-// So is it scaled down.
+// A StatefulSet is scaled down from its highest index on too.
 func TestScaleDownOfAStatefulSetMovesTheMasterOnce(t *testing.T) {
 	for master := 1; master < 5; master++ {
 		t.Run(fmt.Sprint(master), func(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The rules, in order: the first one that has something to say decides.
+// rules are asked in order. The first that decides counts.
 var rules = []func(situation) (Decision, bool){
 	refuseForeignLease,
 	followEdit,
@@ -20,7 +20,7 @@ var rules = []func(situation) (Decision, bool){
 	failOver,
 }
 
-// Decide applies the rules.
+// Decide returns the decision of the first rule that applies to the view.
 func Decide(view View) Decision {
 	s := newSituation(view)
 	for _, rule := range rules {
@@ -32,11 +32,12 @@ func Decide(view View) Decision {
 	panic("unreachable: the last rule always decides")
 }
 
+// refuseForeignLease leaves a Lease alone that is not the controller's.
 func refuseForeignLease(s situation) (Decision, bool) {
 	return Decision{Action: Refuse, Reason: LeaseForeign}, s.Lease.Foreign
 }
 
-// followEdit: editing the holder is the command to switch over.
+// followEdit follows an edit of the Lease's holder, which is the command to switch over.
 func followEdit(s situation) (Decision, bool) {
 	if s.requested == nil {
 		return Decision{}, false
@@ -44,7 +45,7 @@ func followEdit(s situation) (Decision, bool) {
 	return s.move(Switchover, HolderEdited, s.requested)
 }
 
-// adoptDesignated: the predecessor's master stays master.
+// adoptDesignated keeps the predecessor's master.
 func adoptDesignated(s situation) (Decision, bool) {
 	if s.had {
 		return Decision{}, false
@@ -61,7 +62,7 @@ func adoptDesignated(s situation) (Decision, bool) {
 	return Decision{}, false
 }
 
-// leaveUnschedulableNode: what evicts the master next would interrupt it.
+// leaveUnschedulableNode moves the master before an eviction would interrupt it.
 func leaveUnschedulableNode(s situation) (Decision, bool) {
 	if s.incumbent == nil || s.incumbent.Ineligible() != "" || !s.leaves(s.incumbent) {
 		return Decision{}, false
@@ -69,13 +70,13 @@ func leaveUnschedulableNode(s situation) (Decision, bool) {
 	return s.move(Switchover, NodeUnschedulable, s.best)
 }
 
-// failbackPause is the least time between a move and the failback that follows: replicas
-// of which one sees a preferred pod fail that the other does not would otherwise move the
-// master to and fro at the API server's speed.
+// failbackPause is the least time between a move and the failback that follows. Without it,
+// two replicas that disagree on whether a preferred pod is eligible would move the master to
+// and fro as fast as the API server allows.
 const failbackPause = 10 * time.Second
 
-// failBack: back to a preferred pod, which somebody has asked for. The time counts
-// from the last move too, so that a switchover by hand lasts.
+// failBack moves the master back to a preferred pod, if the Service asks for that. The time
+// also counts from the last move, so that a switchover by hand lasts.
 func failBack(s situation) (Decision, bool) {
 	if s.Settings.Failback == nil || s.incumbent == nil || s.incumbent.Ineligible() != "" {
 		return Decision{}, false
@@ -100,7 +101,7 @@ func failBack(s situation) (Decision, bool) {
 	return Decision{}, false
 }
 
-// holdPaused: users may have reasons to let nothing move.
+// holdPaused keeps the holder while a user has paused the election.
 func holdPaused(s situation) (Decision, bool) {
 	switch {
 	case !s.Settings.Paused:
@@ -112,7 +113,7 @@ func holdPaused(s situation) (Decision, bool) {
 	}
 }
 
-// holdEligible: the master stays while it is eligible.
+// holdEligible keeps the master while it is eligible.
 func holdEligible(s situation) (Decision, bool) {
 	if s.incumbent == nil || s.incumbent.Ineligible() != "" {
 		return Decision{}, false
@@ -120,8 +121,8 @@ func holdEligible(s situation) (Decision, bool) {
 	return s.holdIncumbent(HolderEligible)
 }
 
-// holdWhenNobodyEligible: a master that cannot serve is better than none that
-// could come back; and a Lease without a holder shows that one is awaited.
+// holdWhenNobodyEligible keeps a master that cannot serve, because it may recover. If there
+// has been no master, the Lease without a holder shows that one is awaited.
 func holdWhenNobodyEligible(s situation) (Decision, bool) {
 	switch {
 	case s.best != nil:
@@ -135,7 +136,7 @@ func holdWhenNobodyEligible(s situation) (Decision, bool) {
 	}
 }
 
-// waitForHolder: who has just stumbled may be back before another has taken over.
+// waitForHolder keeps a master that may recover before another pod has taken over.
 func waitForHolder(s situation) (Decision, bool) {
 	if s.incumbent == nil || !s.incumbent.Ineligible().recovers() {
 		return Decision{}, false
@@ -149,6 +150,7 @@ func waitForHolder(s situation) (Decision, bool) {
 	return d, true
 }
 
+// electFirst makes the best pod the first master.
 func electFirst(s situation) (Decision, bool) {
 	if s.had {
 		return Decision{}, false
@@ -156,6 +158,7 @@ func electFirst(s situation) (Decision, bool) {
 	return s.decide(Elect, FirstEligible, s.best)
 }
 
+// failOver replaces the holder, which is not eligible.
 func failOver(s situation) (Decision, bool) {
 	why := HolderGone
 	if s.incumbent != nil {

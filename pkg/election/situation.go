@@ -7,25 +7,25 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// situation is a View with what several rules ask for.
+// situation is a View with what several rules need to know of it.
 type situation struct {
 	View
-	// incumbent is who is master by the record: by the Lease, or by the trace
-	// where the Lease doesn't say. It is nil if that pod is gone, and also if
-	// there never was a master; had tells these apart.
+	// incumbent is the master according to the Lease, or according to the trace if the Lease
+	// does not say. It is nil if that pod is gone, or if there never was a master; had tells
+	// these apart.
 	incumbent *Candidate
 	had       bool
-	// requested is the pod that somebody wrote into the Lease, now or before, nil if
-	// nobody did or it is refused.
+	// requested is the pod that a user wrote into the Lease, now or before; nil if there is
+	// none or it is refused.
 	requested *Candidate
 	refused   *Refusal
-	// best is the first eligible candidate in order, nil if there is none.
+	// best is the first eligible candidate in order; nil if there is none.
 	best *Candidate
 }
 
-// believable are the candidates without what the probes cannot tell: if nobody who
-// could be master answers, then it may be the controller that cannot reach them, and
-// what Kubernetes says of them decides alone.
+// believable returns the candidates with Unresponsive cleared if it proves nothing: if no pod
+// that could be master answers, it may be the controller that reaches no pod. Then only what
+// Kubernetes says of the pods counts.
 func believable(candidates []Candidate) []Candidate {
 	if slices.ContainsFunc(candidates, func(c Candidate) bool { return c.Answers && c.Ineligible() == "" }) {
 		return candidates
@@ -60,8 +60,8 @@ func newSituation(view View) situation {
 	return s
 }
 
-// refuses says why the pod, nil if there is none, cannot become master although
-// somebody asked for it; empty if it can.
+// refuses returns why the pod that a user asked for cannot become master; empty if it can.
+// c is nil if there is no such pod.
 func (s situation) refuses(c *Candidate) Reason {
 	switch {
 	case c == nil:
@@ -80,9 +80,9 @@ func (s situation) refuses(c *Candidate) Reason {
 	return ""
 }
 
-// edited says whether the Lease's holder was written by somebody else. If the
-// recorded pod is gone the name alone cannot tell: it may be the same pod's
-// next incarnation, which the order of candidates then judges as any other.
+// edited reports whether a user has written the Lease's holder. If the recorded pod is gone,
+// its name does not tell: a pod of that name may be its next incarnation, which then counts
+// as any other candidate.
 func (s situation) edited() bool {
 	switch {
 	case !s.Lease.Exists || s.Lease.Foreign || s.Lease.Holder == "":
@@ -103,14 +103,14 @@ func (s situation) find(match func(Candidate) bool) *Candidate {
 	return nil
 }
 
-// leaves says whether the pod, as master, would make room for one that need not
-// soon go. There is no use in that where it would be interrupted as by an eviction.
+// leaves reports whether the pod, as master, would make room for a pod that would not soon
+// have to go. It does not where the move itself would interrupt as an eviction does.
 func (s situation) leaves(c *Candidate) bool {
 	return c.Draining && s.best != nil && !s.best.Draining && !s.MovesLose && !s.Settings.AfterTermination
 }
 
-// epochOf is the epoch in which uid is, or becomes, the holder. An epoch that
-// is recorded for it is kept; otherwise it is one that nobody has had.
+// epochOf returns the epoch in which uid is, or becomes, the holder: the one that is recorded
+// for it, or else one that has had no holder.
 func (s situation) epochOf(uid types.UID) int32 {
 	if uid == s.Lease.HolderUID && s.Lease.Epoch >= s.Trace.Epoch {
 		return s.Lease.Epoch

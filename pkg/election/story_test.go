@@ -17,7 +17,7 @@ type scene struct {
 	want       Decision
 }
 
-// In a story each decision is written into the Lease on which the next is taken.
+// In a story each decision is written into the Lease, on which the next decision is made.
 func TestStories(t *testing.T) {
 	const s, m = time.Second, time.Minute
 	stories := map[string]struct {
@@ -46,14 +46,14 @@ func TestStories(t *testing.T) {
 				{22 * s, "", []Candidate{pod("a"), pod("b", notReady)}, to(Hold, AwaitingHolder, "b", 5).though(HolderNotReady).again(10 * s)},
 			},
 		},
-		"nobody is eligible for longer than a master is waited for": {
+		"no pod is eligible for longer than a master is waited for": {
 			lease: held("a", 4), settings: tenSeconds,
 			scenes: []scene{
 				{0 * s, "", []Candidate{pod("a", notReady), pod("b", notReady)}, to(Hold, NobodyEligible, "a", 4).though(HolderNotReady)},
 				{15 * s, "", []Candidate{pod("a", notReady), pod("b")}, to(Failover, HolderNotReady, "b", 5).from("a")},
 			},
 		},
-		"a switchover by hand, for which the master has to stop": {
+		"a switchover by hand, for which the master must stop": {
 			lease: held("a", 4), settings: stopping,
 			scenes: []scene{
 				{0 * s, "c", []Candidate{pod("a"), pod("b"), pod("c")}, to(Stop, HolderEdited, "a", 4).promising("c")},
@@ -72,7 +72,7 @@ func TestStories(t *testing.T) {
 				{11 * m, "", []Candidate{pod("a"), pod("b", preferred)}, to(Hold, HolderEligible, "b", 6)},
 			},
 		},
-		"failback, for which the master has to stop": {
+		"failback, for which the master must stop": {
 			lease: held("a", 4), settings: api.Election{AfterTermination: true, DeleteDemoted: true, Failback: after(10 * m)},
 			scenes: []scene{
 				{0 * m, "", []Candidate{pod("a"), pod("b", preferred, notReady)}, to(Hold, HolderEligible, "a", 4)},

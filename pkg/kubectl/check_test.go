@@ -71,8 +71,8 @@ Note: the controller alone knows the nodes' heartbeats, and what the pods answer
 Service:    web-ro (routing selector)
 Lease:      web, shared with web
 Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
-Problems:   UnknownAnnotation: annotation qoqo.dev/perfer is not known; allowed are qoqo.dev/service-mode, qoqo.dev/routing, qoqo.dev/selector, qoqo.dev/lease-name, qoqo.dev/prefer, qoqo.dev/failback, qoqo.dev/failover-delay, qoqo.dev/paused, qoqo.dev/handover, qoqo.dev/on-demote, qoqo.dev/lease-duration, qoqo.dev/probe, qoqo.dev/probe-interval, qoqo.dev/probe-timeout, qoqo.dev/probe-failures
-            DifferingSettings: the Lease web is shared with the Service web, whose settings count and differ in qoqo.dev/prefer; set them there
+Problems:   UnknownAnnotation: annotation qoqo.dev/perfer is not known; did you mean qoqo.dev/prefer?
+            DifferingSettings: this Service shares the Lease web with the Service web, whose settings apply, but differ in qoqo.dev/prefer; set them there
 Next:       nothing: web-0 is master in epoch 3 (HolderEligible)
 
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
@@ -87,7 +87,7 @@ Note: the controller alone knows the nodes' heartbeats.
 Service:    web (routing selector)
 Lease:      web
 Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
-Problems:   ForeignEndpointSlice: the EndpointSlice by-hand of this Service is managed by nobody that it names, not by the controller; what it lists gets traffic beside the master. Delete it if it should not
+Problems:   ForeignEndpointSlice: the EndpointSlice by-hand of this Service is not the controller's (it names no manager); the endpoints that it lists get traffic beside the master. Delete it if they should not
 Next:       nothing: web-0 is master in epoch 3 (HolderEligible)
 
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
@@ -148,7 +148,7 @@ Service:    web (routing selector)
 Lease:      web
 Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
 Problems:   <none>
-Next:       nothing: web-0 is not Ready, but is waited for (qoqo.dev/failover-delay) (AwaitingHolder); the controller looks again within 30s
+Next:       nothing: web-0 is not Ready; waiting for it to recover (qoqo.dev/failover-delay) (AwaitingHolder); the controller looks again within 30s
 
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-1   node-1   no         standby   yes        first in the order
@@ -166,7 +166,7 @@ Service:    web (routing selector)
 Lease:      web
 Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
 Problems:   <none>
-Next:       Stop: web-0 is deleted, as it has to stop before another becomes master (qoqo.dev/handover): web-1 was asked for (HolderEdited)
+Next:       Stop: deleting web-0: it must stop before another pod can become master (qoqo.dev/handover); reason: a switchover to web-1 was requested (HolderEdited)
 
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-0   node-0   no         master    yes        first in the order
@@ -203,7 +203,7 @@ Service:    web (routing selector)
 Lease:      web
 Master:     <none>
 Problems:   <none>
-Next:       nothing: no pod has been eligible yet (AwaitingEligible)
+Next:       nothing: no pod is eligible yet, so there is no master (AwaitingEligible)
 
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 -      web-0   node-0   no         standby   no         it is not Ready
@@ -212,7 +212,7 @@ Note: the controller alone knows the nodes' heartbeats.
 `}},
 		"a Service that is not served": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationServiceMode, "on"))}, nil, "check web", result{Out: `
 Service:    web
-Problems:   UnknownServiceMode: annotation qoqo.dev/service-mode: "on" is not known, allowed is "active-standby"; the Service is left as it is
+Problems:   UnknownServiceMode: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby"; the Service is left as it is
 Next:       nothing, because the Service is not served
 `}},
 		"a Service that is not annotated": {[]runtime.Object{aService("web", "", 0, unannotated)}, nil, "check web", result{Err: `

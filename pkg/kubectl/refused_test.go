@@ -71,7 +71,7 @@ error: web-0 is still master; a switchover to web-1 is in progress
 		},
 		"a handover that the controller may not begin": {[]runtime.Object{aService("web", "web-0", 3, annotated(api.AnnotationHandover, "after-termination")), aLease("web", "web-0", 3), aPod("web-0", "active"), aPod("web-1", "standby")}, "switchover web", result{Err: `
 error: no standby of web can become master:
-  web-1 cannot become master: the master has to stop first (qoqo.dev/handover); delete its pod, or let the controller do so (qoqo.dev/on-demote)
+  web-1 cannot become master: the master must stop first (qoqo.dev/handover); delete its pod, or let the controller delete it (qoqo.dev/on-demote)
 `, Code: 1}},
 		"a master that is gone": {[]runtime.Object{aService("web", "web-9", 3), aLease("web", "web-9", 3), aPod("web-1", "standby", readyFor(time.Hour)), aPod("web-2", "standby")}, "switchover web --to web-2", result{Err: `
 error: the master web-9 no longer exists; the controller elects another pod by itself
@@ -86,7 +86,7 @@ error: there is no Lease web yet; is the controller running, and does it look af
 error: the Lease of that name is not the controller's; delete it, or name another in the annotation qoqo.dev/lease-name
 `, Code: 1}},
 		"a Service that is not served": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationServiceMode, "on"))}, "switchover web", result{Err: `
-error: service web is not served: annotation qoqo.dev/service-mode: "on" is not known, allowed is "active-standby"; the Service is left as it is
+error: service web is not served: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby"; the Service is left as it is
 `, Code: 1}},
 		"a Service that is not annotated": {[]runtime.Object{aService("web", "", 0, unannotated)}, "switchover web", result{Err: `
 error: service web is not annotated; kubectl annotate service web qoqo.dev/service-mode=active-standby

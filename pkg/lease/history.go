@@ -10,29 +10,29 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
-// MovesKept is of how many moves the Lease tells. Ten take about 1.5 kB, and show a night.
+// MovesKept is how many moves the Lease records. Ten take about 1.5 kB, and cover a night.
 const MovesKept = 10
 
-// Move is a change of the holder, as the Lease remembers it.
+// Move is a change of the holder, as the Lease records it.
 type Move struct {
 	Epoch int32            `json:"epoch"`
 	Time  metav1.MicroTime `json:"time"`
 	// From and To are names of pods. From is empty if there was no master before, or if its
-	// name is unknown.
+	// name is not known.
 	From   string          `json:"from,omitempty"`
 	To     string          `json:"to"`
 	Action election.Action `json:"action"`
 	Reason election.Reason `json:"reason"`
 }
 
-// Decision returns the decision that the move was, as far as the Lease remembers it; its
-// Message says the move in a sentence.
+// Decision returns the decision that the move followed, without what the Lease does not
+// record. Its Message is a sentence about the move.
 func (m Move) Decision() election.Decision {
 	return election.Decision{Action: m.Action, Reason: m.Reason, Holder: m.To, Epoch: m.Epoch, Previous: m.From}
 }
 
-// History returns the last moves, the oldest first. It is empty if the Lease does not
-// tell, or tells what cannot be read: nothing but what people see depends on it.
+// History returns the last moves, the oldest first. It returns none if the Lease records none
+// or its record cannot be read; only what users see depends on it.
 func History(l *coordinationv1.Lease) []Move {
 	var moves []Move
 	if l == nil || json.Unmarshal([]byte(l.Annotations[api.AnnotationHistory]), &moves) != nil {
@@ -41,11 +41,12 @@ func History(l *coordinationv1.Lease) []Move {
 	return moves
 }
 
+// addMove records the move, and drops the oldest beyond MovesKept.
 func addMove(l *coordinationv1.Lease, d election.Decision, at metav1.MicroTime) {
 	moves := append(History(l), Move{Epoch: d.Epoch, Time: at, From: d.Previous, To: d.Holder, Action: d.Action, Reason: d.Reason})
 	encoded, err := json.Marshal(moves[max(0, len(moves)-MovesKept):])
 	if err != nil {
-		// A Move has nothing that cannot be encoded.
+		// Every Move can be encoded.
 		panic(err)
 	}
 	l.Annotations[api.AnnotationHistory] = string(encoded)

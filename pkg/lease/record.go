@@ -1,6 +1,6 @@
-// Package lease is the record of an election: what a coordination.k8s.io Lease says,
-// what it must say for a decision, and when it is renewed. It is pure, and imports
-// packages api and election.
+// Package lease is the record of an election: what a coordination.k8s.io Lease says, what it
+// must say after a decision, and when it is renewed. It is pure, and imports packages api and
+// election.
 package lease
 
 import (
@@ -22,16 +22,17 @@ import (
 type Terms struct {
 	// Key names the Lease.
 	Key types.NamespacedName
-	// Owners are those Services, so that the garbage collector removes the Lease with the
-	// last of them.
+	// Owners are those Services. The garbage collector removes the Lease with the last of
+	// them.
 	Owners []metav1.OwnerReference
-	// Duration is for how long the Lease is valid after a renewal; 0 if it is never renewed.
+	// Duration is for how long the Lease is valid after a renewal, in whole seconds; 0 if it
+	// is never renewed.
 	Duration time.Duration
-	// DeleteDemoted: the Lease may record a pod that the controller must delete.
+	// DeleteDemoted: the Lease may record a former master that the controller must delete.
 	DeleteDemoted bool
 }
 
-// Decode returns what the Lease says; nil says that there is none.
+// Decode returns what the Lease says. A nil Lease is one that does not exist.
 func Decode(l *coordinationv1.Lease) election.Lease {
 	if l == nil {
 		return election.Lease{}
@@ -52,13 +53,13 @@ func Decode(l *coordinationv1.Lease) election.Lease {
 	return record
 }
 
-// Demoted returns the UID of the former master that must be deleted, as far as the Lease
-// says so; empty if there is none.
+// Demoted returns the UID of the former master that, according to the Lease, must be deleted;
+// empty if there is none.
 func Demoted(l *coordinationv1.Lease) types.UID {
 	return types.UID(l.Annotations[api.AnnotationDemotedUID])
 }
 
-// Renewed returns when the Lease was renewed; zero if there is no Lease or it never was.
+// Renewed returns when the Lease was last renewed; zero if it never was, or is nil.
 func Renewed(l *coordinationv1.Lease) time.Time {
 	if l == nil {
 		return time.Time{}
@@ -66,7 +67,8 @@ func Renewed(l *coordinationv1.Lease) time.Time {
 	return ptr.Deref(l.Spec.RenewTime, metav1.MicroTime{}).Time
 }
 
-// Outdated reports whether the Lease's owners or its duration are not those of the terms.
+// Outdated reports whether the Lease exists, and its owners or its duration are not those of
+// the terms.
 func Outdated(l *coordinationv1.Lease, terms Terms) bool {
 	return l != nil && (!owned(l, terms) || !timed(l, terms))
 }
@@ -75,20 +77,20 @@ func Outdated(l *coordinationv1.Lease, terms Terms) bool {
 type Need int
 
 const (
-	// NeedNothing: the Lease says what it must say, and is not due.
+	// NeedNothing: the Lease says what it must say, and no renewal is due.
 	NeedNothing Need = iota
-	// NeedRenewal: the Lease says what it must say, and is due. Whichever replica renews it
-	// does so for all.
+	// NeedRenewal: the Lease says what it must say, and a renewal is due. One replica's
+	// renewal counts for all.
 	NeedRenewal
-	// NeedTerms: the Services ask something else of the Lease than it says.
+	// NeedTerms: the Lease does not say what the Services ask of it.
 	NeedTerms
 	// NeedDecision: the Lease does not say what was decided.
 	NeedDecision
 )
 
-// Next returns the Lease as it must be written for a decision, and why. It is nil if
-// there is nothing to write. A Lease without a resource version has to be created, and
-// every other one updated on its version. renew says that the Lease is due.
+// Next returns the Lease as it must be written for a decision, and why; nil if nothing must be
+// written. The caller creates a Lease without a resource version, and updates any other on its
+// version. renew means that a renewal is due. The caller must not act on election.Refuse.
 func Next(l *coordinationv1.Lease, terms Terms, d election.Decision, renew bool, now time.Time) (*coordinationv1.Lease, Need) {
 	need := NeedNothing
 	switch {
@@ -113,7 +115,7 @@ func Next(l *coordinationv1.Lease, terms Terms, d election.Decision, renew bool,
 	}
 	next.OwnerReferences = owners(l, terms)
 	if d.Ineligible == "" || l == nil {
-		// A holder that is waited for goes by the duration that it has read.
+		// A holder that is waited for relies on the duration that it has read.
 		next.Spec.LeaseDurationSeconds = seconds(terms.Duration)
 	}
 	if need == NeedDecision {
@@ -128,8 +130,8 @@ func Next(l *coordinationv1.Lease, terms Terms, d election.Decision, renew bool,
 	return next, need
 }
 
-// record writes the decision into the Lease. A decision that does not move the master
-// keeps the reason and the time of the last move.
+// record writes the decision into the Lease. The reason and the time of the last move stay if
+// the decision does not move the master.
 func record(l *coordinationv1.Lease, d election.Decision, now time.Time) {
 	at := metav1.NewMicroTime(now)
 	if d.Transition() || d.Action == election.Adopt || l.Annotations[api.AnnotationReason] == "" {
@@ -146,7 +148,7 @@ func record(l *coordinationv1.Lease, d election.Decision, now time.Time) {
 	}
 	l.Spec.LeaseTransitions, l.Spec.HolderIdentity = &d.Epoch, &d.Holder
 	if d.Ineligible == "" {
-		// A holder that may be at work must not believe in its Lease for longer.
+		// A renewal would let a holder that is not eligible rely on its Lease for longer.
 		l.Spec.RenewTime = &at
 	}
 	if d.HolderUID == "" {
@@ -163,9 +165,10 @@ func annotate(l *coordinationv1.Lease, key, value string) {
 	}
 }
 
-// owners returns the owners that the Lease must have. Owners that are not Services are
-// somebody else's and stay. The order stays too: two versions of the controller that
-// name the same Services in different orders would rewrite the Lease in turns.
+// owners returns the owners that the Lease must have. Owners that are not Services stay,
+// because another program has added them. The order stays, because two versions of the
+// controller that list the same Services in different orders would otherwise rewrite the Lease
+// in turns.
 func owners(l *coordinationv1.Lease, terms Terms) []metav1.OwnerReference {
 	var kept []metav1.OwnerReference
 	if l != nil {
@@ -181,15 +184,17 @@ func owners(l *coordinationv1.Lease, terms Terms) []metav1.OwnerReference {
 	return kept
 }
 
+// owned reports whether the Lease has the owners that it must have.
 func owned(l *coordinationv1.Lease, terms Terms) bool {
 	return apiequality.Semantic.DeepEqual(owners(l, terms), l.OwnerReferences)
 }
 
+// timed reports whether the Lease has the duration that it must have.
 func timed(l *coordinationv1.Lease, terms Terms) bool {
 	return ptr.Equal(seconds(terms.Duration), l.Spec.LeaseDurationSeconds)
 }
 
-// seconds is nil for a Lease that is never renewed.
+// seconds returns nil for a Lease that is never renewed.
 func seconds(d time.Duration) *int32 {
 	if d == 0 {
 		return nil
@@ -197,8 +202,8 @@ func seconds(d time.Duration) *int32 {
 	return ptr.To(int32(d.Seconds()))
 }
 
-// RenewedOnly reports whether two versions of a Lease differ in nothing but that the
-// later one was renewed, which moves nothing.
+// RenewedOnly reports whether two versions of a Lease differ at most in their renewTime. Such a
+// change moves nothing.
 func RenewedOnly(before, now *coordinationv1.Lease) bool {
 	return maps.Equal(before.Labels, now.Labels) && maps.Equal(before.Annotations, now.Annotations) &&
 		apiequality.Semantic.DeepEqual(before.OwnerReferences, now.OwnerReferences) &&

@@ -128,11 +128,12 @@ func (r Reader) Unschedulable(ctx context.Context, names sets.Set[string]) (sets
 // Leftovers returns what there is in a namespace, for what is left in it of elections
 // that are no more.
 func (r Reader) Leftovers(ctx context.Context, namespace string) (l routing.Leftovers, err error) {
-	if l.Pods, l.Services, err = r.namespace(ctx, namespace); err != nil {
-		return l, err
-	}
+	// Like the pods, the slices are listed before the Services.
 	own, err := r.Slices(ctx, namespace, discoveryv1.LabelManagedBy+"="+api.SliceManagedBy)
 	if err != nil {
+		return l, err
+	}
+	if l.Pods, l.Services, err = r.namespace(ctx, namespace); err != nil {
 		return l, err
 	}
 	released := sets.New[string]()

@@ -13,12 +13,12 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/probe"
 )
 
-// Inputs are everything that one look at an election depends on. They are gathered
-// once, and never changed: what was read later makes other Inputs.
+// Inputs are everything on which one look at an election depends. They are gathered once and
+// never changed. What is read later makes new Inputs.
 type Inputs struct {
 	// Key names the Lease.
 	Key types.NamespacedName
-	// Evidence is what of the rest was read from the API server.
+	// Evidence says which of the other fields were read from the API server.
 	Evidence election.Evidence
 	Now      time.Time
 
@@ -26,23 +26,23 @@ type Inputs struct {
 	Lease *coordinationv1.Lease
 	// Services are the annotated Services of the namespace, in any order.
 	Services []*corev1.Service
-	// Pods are those of the namespace; at the least those that a Service of the election
-	// selects, those that carry a mark of the controller, and the holder.
+	// Pods are pods of the namespace. The holder, all pods that a Service of the election
+	// selects, and all that carry a mark of the controller are among them.
 	Pods []*corev1.Pod
-	// Slices are EndpointSlices of the election's Services, whoever manages them; and those
-	// that keep the controller from a name that it needs. Kubernetes' own need be among
-	// them only with the evidence Live.
+	// Slices are the EndpointSlices of the election's Services, whoever manages them, and those
+	// that have a name which the controller needs. The slices of Kubernetes' own controller
+	// may be missing unless the evidence is Live.
 	Slices []*discoveryv1.EndpointSlice
 
 	Nodes Nodes
-	// Probes are what the controller's own probes say of the pods, by UID; a pod of which
-	// they say nothing is not among them.
+	// Probes are the results of the controller's own probes, by the pod's UID. A pod that has
+	// no result is not among them.
 	Probes map[types.UID]probe.State
-	// Outage is what the reader remembers of a holder that was not eligible.
+	// Outage is what this replica remembers of a holder that was not eligible.
 	Outage Outage
 }
 
-// Nodes tells of a node, by name, what is known of it. A nil function knows of none.
+// Nodes are functions of a node's name. A nil function returns false for every node.
 type Nodes struct {
 	// Unschedulable reports whether the node is cordoned.
 	Unschedulable func(node string) bool
@@ -50,20 +50,21 @@ type Nodes struct {
 	Silent func(node string) bool
 }
 
+// knows calls the function, which may be nil.
 func knows(of func(string) bool, node string) bool { return of != nil && of(node) }
 
-// Outage is a holder that has not been eligible, and since when. It is timed where the
-// controller runs, so that no clocks are compared. The zero value is of no holder.
+// Outage is a time in which a holder has not been eligible. It is timed by this replica's own
+// clock, so that no clocks are compared. The zero value is of no holder.
 type Outage struct {
 	Holder types.UID
-	// Renewed is the Lease's renewTime then. Whoever renews the Lease has seen the holder
-	// healthy, so that an outage ends with it.
+	// Renewed was the Lease's renewTime at the beginning. A replica renews the Lease only if it
+	// sees the holder eligible, so a renewal ends the outage.
 	Renewed time.Time
 	Since   time.Time
 }
 
-// since returns since when the Lease's holder has not been eligible; zero if that is
-// seen only now.
+// since returns when the outage of the Lease's holder began; zero if the Outage is of another
+// holder, or has ended.
 func (o Outage) since(l *coordinationv1.Lease) time.Time {
 	if l == nil || o.Holder != lease.Decode(l).HolderUID || !o.Renewed.Equal(lease.Renewed(l)) {
 		return time.Time{}

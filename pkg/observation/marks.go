@@ -13,7 +13,7 @@ import (
 
 // What the controller writes on Services, pods and EndpointSlices is read back here.
 
-// Stamp returns the epoch that an object was last written for; -1 if it has none that
+// Stamp returns the epoch for which the object was last written; -1 if it has no stamp that
 // can be read.
 func Stamp(object interface{ GetAnnotations() map[string]string }) int32 {
 	value, err := strconv.ParseInt(object.GetAnnotations()[api.AnnotationLeaseTransitions], 10, 32)
@@ -29,28 +29,28 @@ func MarkedService(service *corev1.Service) bool {
 	return stamped
 }
 
-// MarkedPod reports whether the controller has written to the pod. The predecessor's
-// mark, a designation alone, does not count.
+// MarkedPod reports whether the controller has written to the pod. A designation alone does
+// not count: the predecessor writes it too.
 func MarkedPod(pod *corev1.Pod) bool {
 	_, stamped := pod.Annotations[api.AnnotationLeaseTransitions]
 	_, identified := pod.Labels[api.LabelPodUID]
 	return stamped || identified
 }
 
-// Detached reports whether Kubernetes' controller must publish nothing of the Service.
+// Detached reports whether Kubernetes' controller must publish no endpoints of the Service.
 func Detached(service *corev1.Service) bool {
 	return len(service.Spec.Selector) == 0 || service.Spec.Selector[api.LabelRouting] == string(api.RoutingEndpointSlice)
 }
 
-// Handing reports whether the slice says that Kubernetes' controller may have something
-// to list beside it, because the Service is changing its routing.
-func Handing(s *discoveryv1.EndpointSlice) bool {
+// Transitional reports whether the slice is marked as one beside which Kubernetes' controller may
+// still list pods, because the Service is changing its routing.
+func Transitional(s *discoveryv1.EndpointSlice) bool {
 	_, found := s.Annotations[api.AnnotationRouting]
 	return found
 }
 
-// trace reads back the highest epoch on any Service, slice or pod, and which pod was
-// routed to in it; the holder is empty if that cannot be told.
+// trace returns the highest epoch on any Service, slice or pod, and the pod to which traffic
+// was routed in that epoch; the holder is empty if it is not known.
 func trace(members []Member, pods []Pod) election.Trace {
 	var latest election.Trace
 	see := func(epoch int32, holder types.UID) {
@@ -83,7 +83,8 @@ func trace(members []Member, pods []Pod) election.Trace {
 	return latest
 }
 
-// endpointOf returns the UID of the pod that one of the controller's own slices lists.
+// endpointOf returns the UID of the pod that one of the controller's own slices lists; empty
+// if it lists none.
 func endpointOf(s *discoveryv1.EndpointSlice) types.UID {
 	for _, e := range s.Endpoints {
 		if e.TargetRef != nil {

@@ -16,8 +16,9 @@ type Member struct {
 	Settings api.Settings
 	// Slices are the EndpointSlices of the Service that are the controller's own.
 	Slices []*discoveryv1.EndpointSlice
-	// Listed are the pods in the slices of Kubernetes' controller, true for those that are
-	// ready. It is known of a member that is Migrating, with the evidence Live.
+	// Listed are the pods in the slices of Kubernetes' controller; true for those that are
+	// ready. It is set only if the member is Migrating, and complete only with the evidence
+	// Live.
 	Listed map[types.UID]bool
 }
 
@@ -26,12 +27,12 @@ func (m Member) HasSlices() bool {
 	return m.Settings.Routing == api.RoutingEndpointSlice || len(m.Slices) > 0
 }
 
-// Migrating reports whether the member is on its way to or from slices of its own. Then
-// it matters at which step it is now, and not in a cache; and that changes without a
-// change of the member, because Kubernetes' controller follows at any time.
+// Migrating reports whether the member is changing to or from slices of its own. Its step must
+// then be read from the API server: a cache may show a former step, and the step changes without
+// a change of the member, whenever Kubernetes' controller follows.
 func (m Member) Migrating() bool {
 	if m.Settings.Routing == api.RoutingEndpointSlice {
-		return !Detached(m.Service) || len(m.Slices) == 0 || slices.ContainsFunc(m.Slices, Handing)
+		return !Detached(m.Service) || len(m.Slices) == 0 || slices.ContainsFunc(m.Slices, Transitional)
 	}
 	return Detached(m.Service) || len(m.Slices) > 0
 }
@@ -39,9 +40,9 @@ func (m Member) Migrating() bool {
 // Pod is a pod that the election's Services select or selected.
 type Pod struct {
 	*corev1.Pod
-	// Unselected: it is no candidate, so that it carries no marks.
+	// Unselected: the pod is no candidate, so it must carry no marks.
 	Unselected bool
-	// Elsewhere: its designation is another election's to write.
+	// Elsewhere: another election writes the pod's designation.
 	Elsewhere bool
 }
 
@@ -57,5 +58,5 @@ func Finished(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
-// Active reports whether the pod can run a master: it has not ended, and is not terminating.
+// Active reports whether the pod has not ended and is not terminating.
 func Active(pod *corev1.Pod) bool { return pod.DeletionTimestamp == nil && !Finished(pod) }

@@ -1,7 +1,6 @@
-// Package observation puts together what was read of an election, for package
-// election to decide on and package routing to derive from. It is pure: who reads,
-// and from where, is the caller's business. It imports packages api, election, lease
-// and probe.
+// Package observation puts together what was read of an election. Package election decides on
+// it, and package routing derives the writes from it. It is pure: the caller reads. It imports
+// packages api, election, lease and probe.
 package observation
 
 import (
@@ -19,25 +18,26 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/lease"
 )
 
-// Observation is one look at an election. Its fields are assigned in Look alone.
+// Observation is one look at an election. Its fields are assigned only in Look.
 type Observation struct {
 	Inputs
 	// Services are the annotated Services of the election, the oldest first.
 	Services []*corev1.Service
-	// Members are those of them that can be served. The settings of the first
-	// count where only one's can: it is the one of the Lease's name, or the oldest.
+	// Members are the Services that can be served. The settings of the first apply to the
+	// election: it is the one with the Lease's name, or else the oldest.
 	Members []Member
-	// Pods are the candidates, and what else matters, such as a holder that is no longer selected.
+	// Pods are the candidates, the holder even if it is no longer selected, and pods that
+	// carry marks which must be removed.
 	Pods []Pod
-	// Problems must be reported on the Services, by UID.
+	// Problems are what must be reported on the Services, by UID.
 	Problems map[types.UID][]api.Problem
 
-	// selected: some member selects some pod.
+	// selected: at least one member selects at least one pod.
 	selected bool
 	view     election.View
 }
 
-// Look makes an observation of what was gathered.
+// Look makes an observation of what was gathered. It does not change the Inputs.
 func Look(in Inputs) *Observation {
 	o := &Observation{Inputs: in, Problems: map[types.UID][]api.Problem{}}
 	annotated := slices.SortedFunc(slices.Values(in.Services), byAge)
@@ -70,8 +70,8 @@ func Look(in Inputs) *Observation {
 	return o
 }
 
-// OldestSelecting returns the first of the Services, sorted by age, that
-// selects the pod; nil if none does.
+// OldestSelecting returns the first of the Services, which are sorted by age, that selects the
+// pod; nil if none does.
 func OldestSelecting(services []*corev1.Service, pod *corev1.Pod) *corev1.Service {
 	i := slices.IndexFunc(services, func(s *corev1.Service) bool { return api.Selects(s, pod.Labels) })
 	if i < 0 {
@@ -80,11 +80,10 @@ func OldestSelecting(services []*corev1.Service, pod *corev1.Pod) *corev1.Servic
 	return services[i]
 }
 
-// addPod takes the pod up if it matters to the election: as a candidate, which
-// every member selects; as the holder; or because it is marked as if it were
-// one. Where several elections select it, the one of the oldest of the Services that
-// are served designates it; annotated is sorted by age, and served says of those that
-// were parsed whether they are.
+// addPod adds the pod if it matters to the election: because every member selects it, because
+// it is the holder, or because a member selects it and it carries marks. If several elections
+// select the pod, the election of the oldest Service that is served designates it. annotated is
+// sorted by age. served says which Services are served, and is completed as they are parsed.
 func (o *Observation) addPod(pod *corev1.Pod, annotated []*corev1.Service, served map[*corev1.Service]bool) {
 	all, some := true, false
 	for _, m := range o.Members {
@@ -119,7 +118,7 @@ func (o *Observation) addPod(pod *corev1.Pod, annotated []*corev1.Service, serve
 	o.Pods = append(o.Pods, p)
 }
 
-// compareMembers reports where the Services of one election do not go together.
+// compareMembers adds problems where the Services of one election do not go together.
 func (o *Observation) compareMembers() {
 	leading := o.Members[0]
 	for _, m := range o.Members[1:] {
@@ -129,7 +128,7 @@ func (o *Observation) compareMembers() {
 		})
 		if len(unfollowed) > 0 {
 			o.serviceProblem(m.Service, api.ReasonDifferingSettings, fmt.Sprintf(
-				"the Lease %s is shared with the Service %s, whose settings count and differ in %s; set them there", o.Key.Name, leading.Name, strings.Join(unfollowed, ", ")))
+				"this Service shares the Lease %s with the Service %s, whose settings apply, but differ in %s; set them there", o.Key.Name, leading.Name, strings.Join(unfollowed, ", ")))
 		}
 	}
 	common := slices.ContainsFunc(o.Pods, func(p Pod) bool { return !p.Unselected })
@@ -138,20 +137,21 @@ func (o *Observation) compareMembers() {
 	}
 }
 
+// overlap adds the problem that another election, of an older Service, designates the pods.
 func (o *Observation) overlap(with *corev1.Service) {
 	o.problem(api.ReasonOverlappingElection, fmt.Sprintf(
-		"pods of this Service are also selected by the Service %s, whose election designates them; for one master of both, set the annotation %s: %s on this one",
+		"the Service %s also selects pods of this Service, and its election decides which of them is active; for one master of both, set the annotation %s: %s on this Service",
 		with.Name, api.AnnotationLeaseName, api.LeaseName(with)))
 }
 
-// problem adds one of the election itself, and so of all its members.
+// problem adds a problem of the election as a whole to all its members.
 func (o *Observation) problem(reason, message string) {
 	for _, m := range o.Members {
 		o.serviceProblem(m.Service, reason, message)
 	}
 }
 
-// serviceProblem adds one of a single Service.
+// serviceProblem adds a problem of a single Service, once.
 func (o *Observation) serviceProblem(service *corev1.Service, reason, message string) {
 	problem := api.Problem{Reason: reason, Message: message}
 	if !slices.Contains(o.Problems[service.UID], problem) {

@@ -19,7 +19,7 @@ var (
 )
 
 // service is annotated, takes part in the election web and selects app=web; each is
-// younger than the one whose name comes before.
+// younger than those whose names come before.
 func service(name string, change ...func(*corev1.Service)) *corev1.Service {
 	s := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{
@@ -73,11 +73,16 @@ func heldBy(uid string) *coordinationv1.Lease {
 	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{api.AnnotationHolderUID: uid}}}
 }
 
-// seen is an observation by its names.
+// looked is an observation of the election web at now, without slices, nodes and probes.
+func looked(l *coordinationv1.Lease, services []*corev1.Service, pods []*corev1.Pod) *Observation {
+	return Look(Inputs{Key: web, Now: now, Lease: l, Services: services, Pods: pods})
+}
+
+// seen is an observation, in names.
 type seen struct {
 	Services, Members []string
-	// Pods are with a "-" if they are no candidates, and with a "!" if another election
-	// designates them.
+	// Pods have a "-" if they are no candidates, and a "!" if another election designates
+	// them.
 	Pods     []string
 	Problems map[string][]api.Problem
 }
@@ -87,37 +92,39 @@ func TestLook(t *testing.T) {
 		differing = "DifferingSettings"
 		noCommon  = "NoCommonCandidate"
 		overlap   = "OverlappingElection"
-		unknown   = `annotation qoqo.dev/service-mode: "x" is not known, allowed is "active-standby"; the Service is left as it is`
 		nobody    = "no pod is selected by all Services that share the Lease web, so none can become master"
 	)
 	other := func(s *corev1.Service) { delete(s.Annotations, api.AnnotationLeaseName) }
 	refused := asking(api.AnnotationServiceMode, "x")
+	// Package api says what is wrong with a single Service or pod.
+	_, unknownMode, _ := api.Parse(service("a", refused))
+	_, notBoolean := api.Candidate(pod("web-0", annotated(api.AnnotationCandidate, "no")))
 	tests := map[string]struct {
 		lease    *coordinationv1.Lease
 		services []*corev1.Service
 		pods     []*corev1.Pod
 		want     seen
 	}{
-		"the Services of the election, the oldest first, and no others": {
+		"the Services of the election are seen, the oldest first, and no others": {
 			services: []*corev1.Service{service("b"), service("c", other), service("a")},
 			want:     seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}},
 		},
-		"of the same age the first by name": {
+		"of Services of the same age the first by name comes first": {
 			services: []*corev1.Service{service("ab"), service("aa")},
 			want:     seen{Services: []string{"aa", "ab"}, Members: []string{"aa", "ab"}},
 		},
-		"one that cannot be served is none of its members": {
+		"a Service that cannot be served is no member": {
 			services: []*corev1.Service{service("a", refused), service("b")}, pods: []*corev1.Pod{pod("web-0")},
 			want: seen{
 				Services: []string{"a", "b"}, Members: []string{"b"}, Pods: []string{"web-0"},
-				Problems: map[string][]api.Problem{"a": {{Reason: "UnknownServiceMode", Message: unknown}}},
+				Problems: map[string][]api.Problem{"a": unknownMode},
 			},
 		},
 		"without members pods do not matter": {
 			services: []*corev1.Service{service("b", other)}, pods: []*corev1.Pod{pod("web-0")},
 		},
 
-		"candidates are whom all members select": {
+		"the pods that all members select are candidates": {
 			services: []*corev1.Service{service("a"), service("b", selecting("tier", "db"))}, pods: []*corev1.Pod{pod("web-0"), pod("web-1", labelled("tier", "db"))},
 			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Pods: []string{"web-1"}},
 		},
@@ -133,41 +140,41 @@ func TestLook(t *testing.T) {
 			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Pods: []string{"web-0", "-web-1"}},
 		},
 
-		"a member that asks for something that the oldest does not": {
+		"a member asks for something that the oldest does not": {
 			services: []*corev1.Service{service("b", asking(api.AnnotationFailoverDelay, "1s"), asking(api.AnnotationPrefer, "tier=fast")), service("a"), service("c")},
 			want: seen{Services: []string{"a", "b", "c"}, Members: []string{"a", "b", "c"}, Problems: map[string][]api.Problem{
-				"b": {{Reason: differing, Message: "the Lease web is shared with the Service a, whose settings count and differ in qoqo.dev/prefer, qoqo.dev/failover-delay; set them there"}},
+				"b": {{Reason: differing, Message: "this Service shares the Lease web with the Service a, whose settings apply, but differ in qoqo.dev/prefer, qoqo.dev/failover-delay; set them there"}},
 			}},
 		},
-		"one that asks for something else than the oldest": {
+		"a member asks for something else than the oldest": {
 			services: []*corev1.Service{service("a", asking(api.AnnotationFailoverDelay, "1s")), service("b", asking(api.AnnotationFailoverDelay, "0s"))},
 			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Problems: map[string][]api.Problem{
-				"b": {{Reason: differing, Message: "the Lease web is shared with the Service a, whose settings count and differ in qoqo.dev/failover-delay; set them there"}},
+				"b": {{Reason: differing, Message: "this Service shares the Lease web with the Service a, whose settings apply, but differ in qoqo.dev/failover-delay; set them there"}},
 			}},
 		},
-		"one that asks for the same": {
+		"a member asks for the same as the oldest": {
 			services: []*corev1.Service{service("a", asking(api.AnnotationFailoverDelay, "60s")), service("b", asking(api.AnnotationFailoverDelay, "1m"))},
 			want:     seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}},
 		},
-		"one that asks for nothing": {
+		"a member asks for nothing": {
 			services: []*corev1.Service{service("a", asking(api.AnnotationFailoverDelay, "1s")), service("b")},
 			want:     seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}},
 		},
-		"the settings of the one of the Lease's name count, however young it is": {
+		"the settings of the Service with the Lease's name apply, however young it is": {
 			services: []*corev1.Service{service("a", asking(api.AnnotationFailoverDelay, "1s")), service("b"), service("web", asking(api.AnnotationFailoverDelay, "2s"))},
 			want: seen{Services: []string{"a", "b", "web"}, Members: []string{"web", "a", "b"}, Problems: map[string][]api.Problem{
-				"a": {{Reason: differing, Message: "the Lease web is shared with the Service web, whose settings count and differ in qoqo.dev/failover-delay; set them there"}},
+				"a": {{Reason: differing, Message: "this Service shares the Lease web with the Service web, whose settings apply, but differ in qoqo.dev/failover-delay; set them there"}},
 			}},
 		},
-		"not if it is not served; then those of the oldest that is": {
+		"the settings of the oldest Service that is served apply if the one with the Lease's name is not": {
 			services: []*corev1.Service{service("web", refused), service("a", refused), service("b"), service("c", asking(api.AnnotationFailoverDelay, "1s"))},
 			want: seen{Services: []string{"a", "b", "c", "web"}, Members: []string{"b", "c"}, Problems: map[string][]api.Problem{
-				"a":   {{Reason: "UnknownServiceMode", Message: unknown}},
-				"c":   {{Reason: differing, Message: "the Lease web is shared with the Service b, whose settings count and differ in qoqo.dev/failover-delay; set them there"}},
-				"web": {{Reason: "UnknownServiceMode", Message: unknown}},
+				"a":   unknownMode,
+				"c":   {{Reason: differing, Message: "this Service shares the Lease web with the Service b, whose settings apply, but differ in qoqo.dev/failover-delay; set them there"}},
+				"web": unknownMode,
 			}},
 		},
-		"one that pauses does so for all": {
+		"a member that pauses the election differs in nothing": {
 			services: []*corev1.Service{service("a"), service("b", asking(api.AnnotationPaused, "true"))},
 			want:     seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}},
 		},
@@ -176,43 +183,43 @@ func TestLook(t *testing.T) {
 			want:     seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}},
 		},
 
-		"no pod that all members select": {
+		"there is no pod that all members select": {
 			services: []*corev1.Service{service("a"), service("b", selecting("tier", "db"))}, pods: []*corev1.Pod{pod("web-0")},
 			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Problems: map[string][]api.Problem{
 				"a": {{Reason: noCommon, Message: nobody}}, "b": {{Reason: noCommon, Message: nobody}},
 			}},
 		},
-		"also if the holder is still there": {
+		"there is no pod that all members select, and the holder is still there": {
 			lease: heldBy("uid-web-0"), services: []*corev1.Service{service("a"), service("b", selecting("tier", "db"))}, pods: []*corev1.Pod{pod("web-0")},
 			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Pods: []string{"-web-0"}, Problems: map[string][]api.Problem{
 				"a": {{Reason: noCommon, Message: nobody}}, "b": {{Reason: noCommon, Message: nobody}},
 			}},
 		},
-		"no pods that any member selects are no problem, as they may come": {
+		"there is no pod that any member selects, but one may come": {
 			services: []*corev1.Service{service("a"), service("b", selecting("tier", "db"))}, pods: []*corev1.Pod{pod("db-0", labelled("app", "db"))},
 			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}},
 		},
-		"nor are they of a single member": {
+		"there is no pod that a single member selects": {
 			lease: heldBy("uid-web-0"), services: []*corev1.Service{service("a")}, pods: []*corev1.Pod{pod("web-0", labelled("app", "db"))},
 			want: seen{Services: []string{"a"}, Members: []string{"a"}, Pods: []string{"-web-0"}},
 		},
 
-		"pods that an older Service selects for another election": {
+		"an older Service selects the pods for another election": {
 			services: []*corev1.Service{service("b"), service("c"), service("a", other)}, pods: []*corev1.Pod{pod("web-0"), pod("web-1")},
 			want: seen{Services: []string{"b", "c"}, Members: []string{"b", "c"}, Pods: []string{"!web-0", "!web-1"}, Problems: map[string][]api.Problem{
-				"b": {{Reason: overlap, Message: "pods of this Service are also selected by the Service a, whose election designates them; for one master of both, set the annotation qoqo.dev/lease-name: a on this one"}},
-				"c": {{Reason: overlap, Message: "pods of this Service are also selected by the Service a, whose election designates them; for one master of both, set the annotation qoqo.dev/lease-name: a on this one"}},
+				"b": {{Reason: overlap, Message: "the Service a also selects pods of this Service, and its election decides which of them is active; for one master of both, set the annotation qoqo.dev/lease-name: a on this Service"}},
+				"c": {{Reason: overlap, Message: "the Service a also selects pods of this Service, and its election decides which of them is active; for one master of both, set the annotation qoqo.dev/lease-name: a on this Service"}},
 			}},
 		},
-		"a younger one does not matter": {
+		"a younger Service of another election does not matter": {
 			services: []*corev1.Service{service("b"), service("c", other)}, pods: []*corev1.Pod{pod("web-0")},
 			want: seen{Services: []string{"b"}, Members: []string{"b"}, Pods: []string{"web-0"}},
 		},
-		"nor does an older one that is not served": {
+		"an older Service that is not served does not matter": {
 			services: []*corev1.Service{service("b"), service("a", other, refused)}, pods: []*corev1.Pod{pod("web-0")},
 			want: seen{Services: []string{"b"}, Members: []string{"b"}, Pods: []string{"web-0"}},
 		},
-		"nor one that selects others": {
+		"an older Service that selects other pods does not matter": {
 			services: []*corev1.Service{service("b"), service("a", other, selecting("tier", "db"))}, pods: []*corev1.Pod{pod("web-0")},
 			want: seen{Services: []string{"b"}, Members: []string{"b"}, Pods: []string{"web-0"}},
 		},
@@ -221,21 +228,21 @@ func TestLook(t *testing.T) {
 			want: seen{Services: []string{"b"}, Members: []string{"b"}, Pods: []string{"-!web-0"}},
 		},
 
-		"a candidate that says something else than whether it may become master": {
+		"a candidate's annotation says something else than whether it may become master": {
 			services: []*corev1.Service{service("a"), service("b")}, pods: []*corev1.Pod{pod("web-0", annotated(api.AnnotationCandidate, "no")), pod("web-1", annotated(api.AnnotationCandidate, "false"))},
 			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Pods: []string{"web-0", "web-1"}, Problems: map[string][]api.Problem{
-				"a": {{Reason: "InvalidAnnotation", Message: `annotation qoqo.dev/candidate of the pod web-0: "no" is neither "true" nor "false"; "true" is used`}},
-				"b": {{Reason: "InvalidAnnotation", Message: `annotation qoqo.dev/candidate of the pod web-0: "no" is neither "true" nor "false"; "true" is used`}},
+				"a": {*notBoolean},
+				"b": {*notBoolean},
 			}},
 		},
-		"what others say does not matter": {
+		"the annotation of a pod that is no candidate does not matter": {
 			lease: heldBy("uid-web-0"), services: []*corev1.Service{service("a")}, pods: []*corev1.Pod{pod("web-0", labelled("app", "db"), annotated(api.AnnotationCandidate, "no"))},
 			want: seen{Services: []string{"a"}, Members: []string{"a"}, Pods: []string{"-web-0"}},
 		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			o := Look(web, test.lease, test.services, test.pods)
+			o := looked(test.lease, test.services, test.pods)
 			got := seen{}
 			for _, s := range o.Services {
 				got.Services = append(got.Services, s.Name)

@@ -17,11 +17,11 @@ import (
 // Kubernetes' own controller makes of a Service's selector.
 const BuiltIn = "endpointslice-controller.k8s.io"
 
-// NotBuiltIn is a label selector of the others: the controller's own, and those of
-// others that are not Kubernetes'.
+// NotBuiltIn is a label selector of all other EndpointSlices: the controller's own, and those
+// of other programs.
 const NotBuiltIn = discoveryv1.LabelManagedBy + "!=" + BuiltIn
 
-// ServiceOf names the Service that the EndpointSlice is of.
+// ServiceOf names the Service to which the EndpointSlice belongs.
 func ServiceOf(s *discoveryv1.EndpointSlice) types.NamespacedName {
 	return types.NamespacedName{Namespace: s.Namespace, Name: s.Labels[discoveryv1.LabelServiceName]}
 }
@@ -31,13 +31,13 @@ func Own(s *discoveryv1.EndpointSlice) bool {
 	return s.Labels[discoveryv1.LabelManagedBy] == api.SliceManagedBy
 }
 
-// SliceNames are the names of a Service's own slices, one for each address family. They
-// are the same for every master and every replica, so that a family cannot have two.
+// SliceNames returns the names of a Service's own slices, one for each address family. They are
+// the same for every master and every replica, so a family cannot have two slices.
 func SliceNames(service string) []string {
 	return []string{SliceName(service, discoveryv1.AddressTypeIPv4), SliceName(service, discoveryv1.AddressTypeIPv6)}
 }
 
-// SliceName is the name of a Service's own slice for an address family.
+// SliceName returns the name of a Service's own slice for an address family.
 func SliceName(service string, family discoveryv1.AddressType) string {
 	return service + "-master-" + strings.ToLower(string(family))
 }
@@ -56,8 +56,8 @@ func Listed(all []*discoveryv1.EndpointSlice) map[types.UID]bool {
 	return listed
 }
 
-// addSlices takes up what the slices say of each member, and reports those that are
-// somebody else's.
+// addSlices gives each member its slices, and adds a problem for each slice of another
+// manager.
 func (o *Observation) addSlices(all []*discoveryv1.EndpointSlice) {
 	for i := range o.Members {
 		m := &o.Members[i]
@@ -81,7 +81,8 @@ func (o *Observation) addSlices(all []*discoveryv1.EndpointSlice) {
 		}
 		m.Listed = Listed(builtIn)
 		if m.Settings.Selectorless && len(m.Listed) > 0 {
-			// They stay when a selector is removed, and are the user's from then on.
+			// Kubernetes keeps them when a user removes the selector. From then on the user
+			// maintains them.
 			for _, s := range builtIn {
 				o.foreignSlice(m.Service, s)
 			}
@@ -89,26 +90,28 @@ func (o *Observation) addSlices(all []*discoveryv1.EndpointSlice) {
 	}
 }
 
+// foreignSlice adds the problem that the controller does not manage the Service's slice.
 func (o *Observation) foreignSlice(service *corev1.Service, s *discoveryv1.EndpointSlice) {
 	o.serviceProblem(service, api.ReasonForeignEndpointSlice, fmt.Sprintf(
-		"the EndpointSlice %s of this Service is managed by %s, not by the controller; what it lists gets traffic beside the master. Delete it if it should not",
+		"the EndpointSlice %s of this Service is not the controller's (%s); the endpoints that it lists get traffic beside the master. Delete it if they should not",
 		s.Name, managerOf(s)))
 }
 
-// takenNames reports slices of others that have a name which the Service needs.
+// takenNames adds a problem for each slice of another manager that has a name which the
+// controller needs.
 func (o *Observation) takenNames(service *corev1.Service, all []*discoveryv1.EndpointSlice) {
 	for _, s := range all {
 		if !Own(s) && slices.Contains(SliceNames(service.Name), s.Name) {
 			o.serviceProblem(service, api.ReasonForeignEndpointSlice, fmt.Sprintf(
-				"the EndpointSlice %s is managed by %s, but the controller needs this name to route to the master; delete it", s.Name, managerOf(s)))
+				"the EndpointSlice %s is not the controller's (%s), and has a name that the controller needs to route to the master; delete it", s.Name, managerOf(s)))
 		}
 	}
 }
 
-// managerOf returns what the EndpointSlice calls its manager, for a message.
+// managerOf returns what the EndpointSlice says of its manager, for a message.
 func managerOf(s *discoveryv1.EndpointSlice) string {
 	if manager := s.Labels[discoveryv1.LabelManagedBy]; manager != "" {
-		return strconv.Quote(manager)
+		return "managed by " + strconv.Quote(manager)
 	}
-	return "nobody that it names"
+	return "it names no manager"
 }

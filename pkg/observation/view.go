@@ -17,8 +17,8 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/probe"
 )
 
-// View is the observation as the election sees it; it is made once, by Look. An
-// observation without Members has none.
+// View returns the observation as package election sees it. Look makes it once. It is the zero
+// value if the observation has no Members.
 func (o *Observation) View() election.View { return o.view }
 
 func (o *Observation) makeView() election.View {
@@ -33,7 +33,7 @@ func (o *Observation) makeView() election.View {
 	}
 	v.Lease.Outdated = lease.Outdated(o.Lease, o.Terms())
 	if !v.Lease.Exists {
-		// A holder may still believe in a Lease that was deleted.
+		// A holder may still rely on a Lease that was deleted.
 		v.Lease.Duration = v.Settings.LeaseDuration
 	}
 	for _, p := range o.Pods {
@@ -42,7 +42,7 @@ func (o *Observation) makeView() election.View {
 	return v
 }
 
-// Terms are what the members ask of the Lease.
+// Terms returns what the members ask of the Lease. It must have Members.
 func (o *Observation) Terms() lease.Terms {
 	settings := o.Settings()
 	terms := lease.Terms{Key: o.Key, Duration: settings.LeaseDuration, DeleteDemoted: settings.DeleteDemoted}
@@ -52,7 +52,7 @@ func (o *Observation) Terms() lease.Terms {
 	return terms
 }
 
-// NodeNames are those of nodes with pods that are, or could become, eligible.
+// NodeNames returns the names of the nodes of all pods that are, or could become, eligible.
 func (o *Observation) NodeNames() sets.Set[string] {
 	nodes := sets.New[string]()
 	for _, p := range o.Pods {
@@ -63,7 +63,7 @@ func (o *Observation) NodeNames() sets.Set[string] {
 	return nodes
 }
 
-// Settings are those that count for the election as a whole.
+// Settings returns the settings that apply to the election as a whole. It must have Members.
 func (o *Observation) Settings() api.Election {
 	settings := o.Members[0].Settings.Election
 	settings.Paused = slices.ContainsFunc(o.Members, func(m Member) bool { return m.Settings.Paused })
@@ -73,7 +73,7 @@ func (o *Observation) Settings() api.Election {
 func (o *Observation) candidate(p Pod) election.Candidate {
 	_, stamped := p.Annotations[api.AnnotationLeaseTransitions]
 	may, _ := api.Candidate(p.Pod)
-	// Of no other pods, and of these it is always a number.
+	// Only the pods of a StatefulSet have the label, and its value is a number.
 	index, _ := strconv.Atoi(p.Labels[appsv1.PodIndexLabel])
 	c := election.Candidate{
 		Name: p.Name, UID: p.UID,

@@ -1,7 +1,7 @@
-// Package routing makes traffic follow the Lease's holder. It is pure: what is
-// to be written for an epoch is a function of who holds the Lease in it and of
-// the objects as last read, and it comes out as changes in phases. It imports packages
-// api, endpoints and observation; it knows nothing of how the holder was chosen.
+// Package routing makes traffic follow the Lease's holder. It is pure: what must be
+// written for an epoch is a function of the epoch's holder and of the objects as last
+// read, and it comes out as changes in phases. The package does not know how the holder
+// was chosen. It imports packages api, endpoints and observation.
 package routing
 
 import (
@@ -22,10 +22,10 @@ const (
 	KindEndpointSlice Kind = "EndpointSlice"
 )
 
-// Change is a write to one object. It applies only to the object and the version
-// that it was made for. Services and pods, which are others', are patched; in the
-// maps a nil value removes the key. An EndpointSlice is the controller's, and is
-// written as a whole.
+// Change is a write to one object. It applies only to the object and the version that it
+// was made for. Services and pods belong to others and are patched; in the maps a nil
+// value removes the key. EndpointSlices are the controller's own and are written as a
+// whole.
 type Change struct {
 	Kind            Kind
 	Namespace, Name string
@@ -33,11 +33,11 @@ type Change struct {
 	ResourceVersion string
 
 	Labels, Annotations map[string]*string
-	// Selector is of a Service.
+	// Selector is the selector of a Service.
 	Selector map[string]*string
 
-	// Slice is what an EndpointSlice should be, to be created if it has no UID; nil
-	// to have it deleted.
+	// Slice is what an EndpointSlice must be. It is created if it has no UID, and deleted
+	// if Slice is nil.
 	Slice *discoveryv1.EndpointSlice
 }
 
@@ -49,15 +49,14 @@ func changeOf(kind Kind, object metav1.Object) Change {
 	}
 }
 
-// Empty reports whether there is nothing to write. No change of an EndpointSlice is made
-// for nothing.
+// Empty reports whether there is nothing to write. It is false of every change of an
+// EndpointSlice: those are made only where something must be written.
 func (c Change) Empty() bool {
 	return c.Kind != KindEndpointSlice && len(c.Labels)+len(c.Annotations)+len(c.Selector) == 0
 }
 
-// JSON is the body to send with the content type of JSON merge patches. The
-// API server answers with a conflict if the object has another UID or
-// resource version by then.
+// JSON returns the body of a JSON merge patch. The API server answers with a conflict if
+// the object has another UID or resource version by then.
 func (c Change) JSON() ([]byte, error) {
 	type metadata struct {
 		UID             types.UID          `json:"uid,omitempty"`
@@ -78,14 +77,14 @@ func (c Change) JSON() ([]byte, error) {
 	return json.Marshal(body)
 }
 
-// set adds key=value to changes unless current holds it already.
+// set adds key=value to changes unless current has it already.
 func set(changes map[string]*string, current map[string]string, key, value string) {
 	if have, found := current[key]; !found || have != value {
 		changes[key] = &value
 	}
 }
 
-// unset adds the removal of key to changes if current holds it.
+// unset adds the removal of key to changes if current has the key.
 func unset(changes map[string]*string, current map[string]string, key string) {
 	if _, found := current[key]; found {
 		changes[key] = nil

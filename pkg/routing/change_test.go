@@ -12,7 +12,7 @@ func TestChangeJSON(t *testing.T) {
 		change Change
 		want   string
 	}{
-		"a Service's selector and stamp": {
+		"a Service's selector and stamp are one patch": {
 			servicePatch(keys{"qoqo.dev/pod-uid": to("uid-b")}, keys{"qoqo.dev/lease-transitions": to("5")}),
 			`{"metadata":{"uid":"uid-web","resourceVersion":"7","annotations":{"qoqo.dev/lease-transitions":"5"}},"spec":{"selector":{"qoqo.dev/pod-uid":"uid-b"}}}`,
 		},
@@ -20,11 +20,11 @@ func TestChangeJSON(t *testing.T) {
 			servicePatch(keys{"qoqo.dev/pod-uid": nil}, keys{"qoqo.dev/lease-transitions": nil}),
 			`{"metadata":{"uid":"uid-web","resourceVersion":"7","annotations":{"qoqo.dev/lease-transitions":null}},"spec":{"selector":{"qoqo.dev/pod-uid":null}}}`,
 		},
-		"a pod's labels, without a spec, which would be refused": {
+		"a pod's patch has no spec, which would be refused": {
 			podPatch("a", keys{"qoqo.dev/pod-designation": to("standby"), "qoqo.dev/pod-uid": to("uid-a")}, nil),
 			`{"metadata":{"uid":"uid-a","resourceVersion":"7","labels":{"qoqo.dev/pod-designation":"standby","qoqo.dev/pod-uid":"uid-a"}}}`,
 		},
-		"an empty value is no removal": {
+		"an empty value does not remove the key": {
 			podPatch("a", keys{"key": to("")}, nil),
 			`{"metadata":{"uid":"uid-a","resourceVersion":"7","labels":{"key":""}}}`,
 		},
@@ -47,12 +47,12 @@ func TestChangeEmpty(t *testing.T) {
 		change Change
 		want   bool
 	}{
-		"a change that only names its object": {changeOf(KindPod, pod("a")), true},
-		"a label":                             {podPatch("a", keys{"key": to("")}, nil), false},
-		"an annotation that is removed":       {podPatch("a", nil, keys{"key": nil}), false},
-		"a slice to be deleted":               {sliceRemoval(ownSlice("a", "4")), false},
-		"a slice to be made":                  {slicePatch(created(ownSlice("a", "4"))), false},
-		"a key of the selector":               {servicePatch(keys{"key": nil}, nil), false},
+		"a change that only names its object is empty":             {changeOf(KindPod, pod("a")), true},
+		"a change with a label is not empty":                       {podPatch("a", keys{"key": to("")}, nil), false},
+		"a change that removes an annotation is not empty":         {podPatch("a", nil, keys{"key": nil}), false},
+		"the deletion of a slice is not empty":                     {sliceRemoval(ownSlice("a", "4")), false},
+		"the creation of a slice is not empty":                     {slicePatch(created(ownSlice("a", "4"))), false},
+		"a change that removes a key of the selector is not empty": {servicePatch(keys{"key": nil}, nil), false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

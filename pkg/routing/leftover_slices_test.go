@@ -10,33 +10,33 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
-// Whatever own slices are found, with whatever selector and by whatever routing: no
-// second pod gets traffic that did not, and in the end the holder alone does.
-func TestHandoverFromLeftovers(t *testing.T) {
+// Whatever own slices are found, with whatever selector and by whatever routing, no
+// second pod begins to get traffic, and in the end the holder alone gets it.
+func TestMigrationFromLeftovers(t *testing.T) {
 	own := map[string][]*discoveryv1.EndpointSlice{
 		"no slice":              nil,
 		"a slice of the holder": {ownSlice("a", "4")},
-		"a slice of the holder in an epoch before":   {ownSlice("a", "2")},
-		"a slice of another":                         {ownSlice("b", "3")},
-		"a slice of another in the same epoch":       {ownSlice("b", "4")},
-		"a slice without an endpoint":                {ownSlice("", "3")},
-		"a slice of the holder that is handed over":  {ownSlice("a", "4", api.RoutingSelector)},
-		"a slice of another that is handed over":     {ownSlice("b", "3", api.RoutingSelector)},
-		"a slice of nobody that is handed over":      {ownSlice("", "3", api.RoutingLabel)},
-		"a slice of another of a name that is wrong": {named("web-other", ownSlice("b", "4"))},
-		"a slice whose stamp cannot be read":         {annotatedSlice(ownSlice("b", "4"), api.AnnotationLeaseTransitions, "x")},
+		"a slice of the holder in an earlier epoch":        {ownSlice("a", "2")},
+		"a slice of another pod":                           {ownSlice("b", "3")},
+		"a slice of another pod in the same epoch":         {ownSlice("b", "4")},
+		"a slice without an endpoint":                      {ownSlice("", "3")},
+		"a slice of the holder that is transitional":       {ownSlice("a", "4", api.RoutingSelector)},
+		"a slice of another pod that is transitional":      {ownSlice("b", "3", api.RoutingSelector)},
+		"a slice without an endpoint that is transitional": {ownSlice("", "3", api.RoutingLabel)},
+		"a slice of another pod with a wrong name":         {named("web-other", ownSlice("b", "4"))},
+		"a slice whose stamp cannot be read":               {annotatedSlice(ownSlice("b", "4"), api.AnnotationLeaseTransitions, "x")},
 	}
 	for name, leftover := range own {
 		for _, wanted := range []api.Routing{api.RoutingSelector, api.RoutingLabel, api.RoutingEndpointSlice} {
 			for _, selected := range []string{"", api.NoPod, "uid-a", "uid-b"} {
-				for _, detached := range []bool{false, true} {
-					t.Run(fmt.Sprintf("%s, by %s, selected %q, detached %v", name, wanted, selected, detached), func(t *testing.T) {
-						m := member(wanted, selected, "3").with(leftover...)
-						if detached {
-							m = m.detached()
+				for _, isDetached := range []bool{false, true} {
+					t.Run(fmt.Sprintf("%s, by %s, selected %q, detached %v", name, wanted, selected, isDetached), func(t *testing.T) {
+						m := service(wanted, selected, "3", with(leftover...))
+						if isDetached {
+							detached(&m)
 						}
 						s := (&scene{member: m, pods: marked()}).settle()
-						// Who was the holder before is not known.
+						// The former holder is not known.
 						s.switched = true
 						exploreFrom(t, s, func(before, after *scene) {
 							if served := after.served(); len(served) > max(1, len(before.served())) && !after.open() {
@@ -50,16 +50,16 @@ func TestHandoverFromLeftovers(t *testing.T) {
 	}
 }
 
-// What is stamped with a later epoch is left alone, with all that belongs to it.
+// A slice that is stamped with a later epoch is left alone, and so is its Service.
 func TestSlicesOfALaterEpochAreLeftAlone(t *testing.T) {
 	for _, wanted := range []api.Routing{api.RoutingSelector, api.RoutingLabel, api.RoutingEndpointSlice} {
 		t.Run(string(wanted), func(t *testing.T) {
-			members := []Member{member(wanted, "", "4").detached().with(ownSlice("b", "5"))}
-			pods := []Pod{pod("a", running, active("4")), pod("b", running, standby("4"))}
-			a := Assignment{"uid-a", 4}
-			Begin(a, members, pods)
+			members := services{service(wanted, "", "4", detached, with(ownSlice("b", "5")))}
+			pods := pods{pod("a", running, active("4")), pod("b", running, standby("4"))}
+			plan := NewPlan(Assignment{"uid-a", 4}, members, pods)
+			d := &drive{members: members, pods: pods}
 			for {
-				phase, changes := Next(a, members, pods)
+				phase, changes := plan.Next()
 				if phase == PhaseDone {
 					return
 				}
@@ -68,7 +68,7 @@ func TestSlicesOfALaterEpochAreLeftAlone(t *testing.T) {
 					t.Fatalf("phase %d: %v", phase, changes[i])
 				}
 				for _, c := range changes {
-					(&drive{members: members, pods: pods}).apply(c)
+					d.apply(plan, c)
 				}
 			}
 		})

@@ -12,24 +12,24 @@ import (
 )
 
 // A Service migrates to the controller's own EndpointSlices, or from them, in steps.
-// Kubernetes' own controller follows the Service's selector at any later time, so that
-// no step is taken before that controller is seen to have followed the last one:
+// Kubernetes' own controller follows the Service's selector at any later time. Therefore
+// no step is taken before that controller was seen to have followed the last one:
 //
 //	state            the Service    Kubernetes lists    own slices list
 //	byKubernetes     is published   the holder          (there are none)
-//	  reserving      is published   another             nobody
-//	  joining        is published   the holder          the holder, handing
-//	  detaching      is detached    the holder          the holder, handing
-//	byController     is detached    nobody              the holder
-//	  leaving        is detached    nobody              the holder, handing
-//	  returning      is published   nobody              the holder, handing
+//	  reserving      is published   another             no pod
+//	  joining        is published   the holder          the holder, transitional
+//	  detaching      is detached    the holder          the holder, transitional
+//	byController     is detached    no pod              the holder
+//	  leaving        is detached    no pod              the holder, transitional
+//	  returning      is published   no pod              the holder, transitional
 //	byKubernetes     is published   the holder          (there are none)
 //
-// Own slices that are handing over say so in an annotation, as long as Kubernetes'
-// controller may have something to list. All replicas can rely on its absence: a replica
-// that has not heard of the Service's changes cannot write another pod into slices that
-// list one beside Kubernetes'. Once the Service may be published, own slices are not
-// written for another pod, but emptied or removed.
+// Own slices that are transitional say so in an annotation, as long as Kubernetes' controller may
+// have something to list. All replicas can rely on its absence: a replica that has not
+// heard of the Service's changes cannot write another pod into slices that list one beside
+// Kubernetes'. Once the Service may be published, own slices are not written for another
+// pod, but emptied or removed.
 //
 // A Service that opts in has all its pods listed until Kubernetes' controller has
 // followed. The migration does not wait for that.
@@ -38,20 +38,22 @@ import (
 type migration int
 
 const (
-	// byKubernetes: Kubernetes' controller publishes the Service, and nobody else.
+	// byKubernetes: Kubernetes' controller alone publishes the Service.
 	byKubernetes migration = iota
 	// reserving: Kubernetes' controller has yet to list the holder alone. Own slices list
-	// nobody, so that no replica that has looked before can make one for another pod.
+	// no pod: once they exist, a replica that has looked earlier cannot make one for
+	// another pod.
 	reserving
 	// joining: own slices may list the holder beside Kubernetes' controller.
 	joining
-	// detaching: the Service asks Kubernetes' controller to list nobody, which may take a while.
+	// detaching: the Service asks Kubernetes' controller to list no pod, and that controller
+	// may not have followed.
 	detaching
-	// byController: the controller's own slices list the holder, and nobody else lists anything.
+	// byController: the controller's own slices alone publish the Service.
 	byController
-	// leaving: the Service must be published again, and own slices have yet to say so.
+	// leaving: the Service must be published again, once own slices say that they are transitional.
 	leaving
-	// returning: Kubernetes' controller may list the holder beside own slices, which go once
+	// returning: Kubernetes' controller may list the holder beside own slices. They go once
 	// it does.
 	returning
 )
@@ -84,9 +86,9 @@ type member struct {
 }
 
 // newMember finds out, from what was just read, which routing is in force: that of the
-// Service's settings, unless Kubernetes' controller has yet to follow the one that the
-// Service is to leave. It stays so for a whole Plan: that controller cannot have
-// followed what is written meanwhile.
+// Service's settings, unless Kubernetes' controller has yet to be seen to follow the
+// routing that the Service leaves. It stays in force for a whole Plan, because a Plan does
+// not see that controller follow what is written meanwhile.
 func newMember(a Assignment, m observation.Member, holder *observation.Pod) member {
 	inForce := m.Settings.Routing
 	_, bySelector := m.Spec.Selector[api.LabelPodUID]
@@ -104,17 +106,30 @@ func newMember(a Assignment, m observation.Member, holder *observation.Pod) memb
 	return member{m, inForce}
 }
 
+// wantsSlices reports whether the Service asks for routing by EndpointSlice.
 func (m member) wantsSlices() bool { return m.Settings.Routing == api.RoutingEndpointSlice }
 
-func (m member) handing() bool { return slices.ContainsFunc(m.Slices, observation.Handing) }
+// transitional reports whether one of the member's own slices is transitional.
+func (m member) transitional() bool { return slices.ContainsFunc(m.Slices, observation.Transitional) }
 
+// epoch returns the highest epoch that the Service or its own slices are stamped with.
+func (m member) epoch() int32 {
+	highest := observation.Stamp(m)
+	for _, s := range m.Slices {
+		highest = max(highest, observation.Stamp(s))
+	}
+	return highest
+}
+
+// byLabel reports whether the Service selects the designation.
 func byLabel(m observation.Member) bool {
 	_, found := m.Spec.Selector[api.LabelDesignation]
 	return found
 }
 
-// listsHolder reports whether Kubernetes' controller lists the holder alone, if it can,
-// and the Service asks it to.
+// listsHolder reports whether the Service asks Kubernetes' controller for the holder, and
+// that controller lists the holder alone. If it will never list the holder, it suffices
+// that it lists no other pod.
 func listsHolder(a Assignment, m observation.Member, holder *observation.Pod) bool {
 	switch {
 	case listsAnother(m, a.HolderUID):
@@ -127,8 +142,9 @@ func listsHolder(a Assignment, m observation.Member, holder *observation.Pod) bo
 }
 
 // listsAnother reports whether Kubernetes' controller lists a pod other than the holder,
-// of a Service that has only one master. It is false of a Service that opts in, all of
-// whose pods are listed; and of what is left of a selector that was removed, which stays.
+// of a Service that has only one master. It is false of a Service that opts in, because
+// all its pods are listed. It is false of a Service without a selector: what Kubernetes'
+// controller has left of a former selector stays for ever.
 func listsAnother(m observation.Member, holder types.UID) bool {
 	if m.Settings.Selectorless || !byLabel(m) && !observation.MarkedService(m.Service) {
 		return false
@@ -136,6 +152,7 @@ func listsAnother(m observation.Member, holder types.UID) bool {
 	return anotherThan(holder, m.Listed)
 }
 
+// anotherThan reports whether a pod other than the holder is listed.
 func anotherThan(holder types.UID, listed map[types.UID]bool) bool {
 	for uid := range listed {
 		if uid != holder {
@@ -145,14 +162,15 @@ func anotherThan(holder types.UID, listed map[types.UID]bool) bool {
 	return false
 }
 
-// cannotList reports whether Kubernetes' controller will never list the holder: a label
-// that is another election's to write leads to that election's master.
+// cannotList reports whether Kubernetes' controller will never list the holder. Where the
+// Service selects the designation, and another election designates the holder, that
+// controller lists the other election's master.
 func cannotList(m observation.Member, holder *observation.Pod) bool {
 	return holder == nil || !endpoints.Listable(holder.Pod) || byLabel(m) && holder.Elsewhere
 }
 
-// replaced reports whether the member's own slices are no longer needed, because
-// Kubernetes' controller lists the holder like them, if it can.
+// replaced reports whether the member's own slices are no longer needed: Kubernetes'
+// controller lists the holder, ready if it is ready in them, or will never list it.
 func (m member) replaced(a Assignment, holder *observation.Pod) bool {
 	if cannotList(m.Member, holder) {
 		return true

@@ -10,10 +10,16 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
 // The objects that the tests of this package are written with: pods and
 // Services by name, whose UID is "uid-" and the name, in version 7.
+
+type (
+	services = []observation.Member
+	pods     = []observation.Pod
+)
 
 func meta(name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
@@ -22,8 +28,8 @@ func meta(name string) metav1.ObjectMeta {
 	}
 }
 
-func pod(name string, change ...func(*Pod)) Pod {
-	p := Pod{Pod: &corev1.Pod{ObjectMeta: meta(name)}}
+func pod(name string, change ...func(*observation.Pod)) observation.Pod {
+	p := observation.Pod{Pod: &corev1.Pod{ObjectMeta: meta(name)}}
 	p.Labels["app"] = "web"
 	for _, f := range change {
 		f(&p)
@@ -31,18 +37,26 @@ func pod(name string, change ...func(*Pod)) Pod {
 	return p
 }
 
-func labelled(key, value string) func(*Pod)  { return func(p *Pod) { p.Labels[key] = value } }
-func annotated(key, value string) func(*Pod) { return func(p *Pod) { p.Annotations[key] = value } }
+func labelled(key, value string) func(*observation.Pod) {
+	return func(p *observation.Pod) { p.Labels[key] = value }
+}
+func annotated(key, value string) func(*observation.Pod) {
+	return func(p *observation.Pod) { p.Annotations[key] = value }
+}
 
-func stamped(epoch string) func(*Pod)          { return annotated(api.AnnotationLeaseTransitions, epoch) }
-func elsewhere(p *Pod)                         { p.Elsewhere = true }
-func unselected(p *Pod)                        { p.Unselected = true }
-func identified(p *Pod)                        { p.Labels[api.LabelPodUID] = string(p.UID) }
-func designated(designation string) func(*Pod) { return labelled(api.LabelDesignation, designation) }
+func stamped(epoch string) func(*observation.Pod) {
+	return annotated(api.AnnotationLeaseTransitions, epoch)
+}
+func elsewhere(p *observation.Pod)  { p.Elsewhere = true }
+func unselected(p *observation.Pod) { p.Unselected = true }
+func identified(p *observation.Pod) { p.Labels[api.LabelPodUID] = string(p.UID) }
+func designated(designation string) func(*observation.Pod) {
+	return labelled(api.LabelDesignation, designation)
+}
 
-// active is how Next leaves the holder of an epoch.
-func active(epoch string) func(*Pod) {
-	return func(p *Pod) {
+// active is how a Plan leaves the holder of an epoch.
+func active(epoch string) func(*observation.Pod) {
+	return func(p *observation.Pod) {
 		identified(p)
 		designated(api.DesignationActive)(p)
 		stamped(epoch)(p)
@@ -50,18 +64,18 @@ func active(epoch string) func(*Pod) {
 	}
 }
 
-// standby is how Next leaves a pod that became a standby in an epoch.
-func standby(epoch string) func(*Pod) {
-	return func(p *Pod) {
+// standby is how a Plan leaves a pod that became a standby in an epoch.
+func standby(epoch string) func(*observation.Pod) {
+	return func(p *observation.Pod) {
 		identified(p)
 		designated(api.DesignationStandby)(p)
 		stamped(epoch)(p)
 	}
 }
 
-// member is a Service of the given routing; selected is the value of the
+// service is a Service of the given routing; selected is the value of the
 // controller's key in its selector and epoch its stamp, none if empty.
-func member(routing api.Routing, selected, epoch string) Member {
+func service(routing api.Routing, selected, epoch string, change ...func(*observation.Member)) observation.Member {
 	s := &corev1.Service{ObjectMeta: meta("web"), Spec: corev1.ServiceSpec{ClusterIP: "10.1.0.1", Selector: map[string]string{"app": "web"}}}
 	if routing == api.RoutingLabel {
 		s.Spec.Selector[api.LabelDesignation] = api.DesignationActive
@@ -72,58 +86,71 @@ func member(routing api.Routing, selected, epoch string) Member {
 	if epoch != "" {
 		s.Annotations[api.AnnotationLeaseTransitions] = epoch
 	}
-	return Member{Service: s, Settings: api.Settings{Routing: routing}}
+	m := observation.Member{Service: s, Settings: api.Settings{Routing: routing}}
+	for _, f := range change {
+		f(&m)
+	}
+	return m
 }
 
 // running gives a pod what makes Kubernetes list it, as ready.
-func running(p *Pod) {
+func running(p *observation.Pod) {
 	p.Status.PodIPs = []corev1.PodIP{{IP: "10.0.0." + strconv.Itoa(int(p.Name[0]-'a'+1))}}
 	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 }
 
 // selecting adds to the Service's selector.
-func (m Member) selecting(key, value string) Member {
-	m.Spec.Selector[key] = value
-	return m
+func selecting(key, value string) func(*observation.Member) {
+	return func(m *observation.Member) { m.Spec.Selector[key] = value }
 }
 
-// detached is how Next leaves a Service with slices of its own.
-func (m Member) detached() Member {
-	return m.selecting(api.LabelRouting, string(api.RoutingEndpointSlice))
+// detached is how a Plan leaves a Service with slices of its own.
+func detached(m *observation.Member) {
+	m.Spec.Selector[api.LabelRouting] = string(api.RoutingEndpointSlice)
 }
 
-// with gives the member slices of its own.
-func (m Member) with(own ...*discoveryv1.EndpointSlice) Member {
-	m.Slices = own
-	return m
+// selectorless takes the Service's selector away.
+func selectorless(m *observation.Member) {
+	m.Spec.Selector, m.Settings.Selectorless = nil, true
 }
 
-// listing is what Kubernetes' controller lists of the member's pods, all ready.
-func (m Member) listing(pods ...types.UID) Member {
-	m.Listed = map[types.UID]bool{}
-	for _, uid := range pods {
-		m.Listed[uid] = true
+// wanting is the Service after its user has chosen another routing.
+func wanting(routing api.Routing) func(*observation.Member) {
+	return func(m *observation.Member) { m.Settings.Routing = routing }
+}
+
+// with gives the Service slices of its own.
+func with(own ...*discoveryv1.EndpointSlice) func(*observation.Member) {
+	return func(m *observation.Member) { m.Slices = own }
+}
+
+// listing is what Kubernetes' controller lists of the Service's pods, all ready.
+func listing(pods ...types.UID) func(*observation.Member) {
+	return func(m *observation.Member) {
+		m.Listed = map[types.UID]bool{}
+		for _, uid := range pods {
+			m.Listed[uid] = true
+		}
 	}
-	return m
 }
 
-// ownSlice is how Next leaves the slice of a Service in an epoch of the holder; with
-// the routing that it goes over to, if it does.
+// ownSlice is how a Plan leaves the slice of a Service in an epoch of the holder; with
+// the routing that it migrates to, if it does.
 func ownSlice(holder, epoch string, to ...api.Routing) *discoveryv1.EndpointSlice {
 	stamp, err := strconv.ParseInt(epoch, 10, 32)
 	if err != nil {
 		panic(err)
 	}
-	m := member(api.RoutingEndpointSlice, "", "")
+	m := service(api.RoutingEndpointSlice, "", "")
 	if len(to) > 0 {
-		m.Settings.Routing = to[0]
+		wanting(to[0])(&m)
 	}
-	var listed *Pod
+	var listed *observation.Pod
 	if holder != "" {
 		p := pod(holder, running)
 		listed = &p
 	}
-	s := ownSlices(Assignment{HolderUID: types.UID("uid-" + holder), Epoch: int32(stamp)}, m, listed, len(to) > 0)[0]
+	s := ownSlices(Assignment{HolderUID: types.UID("uid-" + holder), Epoch: int32(stamp)}, member{Member: m}, listed, "", len(to) > 0)[0]
 	s.UID, s.ResourceVersion = "uid-slice", "7"
 	return s
 }
@@ -141,6 +168,5 @@ func servicePatch(selector, annotations keys) Change {
 	return Change{Kind: KindService, Namespace: "default", Name: "web", UID: "uid-web", ResourceVersion: "7", Selector: selector, Annotations: annotations}
 }
 
-// A patch that changes none of a kind of keys is the same with and without
-// the empty map.
+// A patch that changes no keys of a kind is the same with and without the empty map.
 var emptyIsNil = cmpopts.EquateEmpty()

@@ -12,14 +12,15 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
-// Leftovers are what there is in a namespace, for what is left in it of elections that
-// are no more.
+// Leftovers are the objects of a namespace. Release looks in them for what elections have
+// left behind that no Service asks for now.
 type Leftovers struct {
 	Services []*corev1.Service
-	// Pods must not have been read later than Services, so that a mark on one of them was
-	// made for a Service that is among them.
+	// Pods must not have been read later than Services: then a mark on a pod was made for a
+	// Service that is among them.
 	Pods []*corev1.Pod
-	// Slices are the controller's own EndpointSlices, and Kubernetes' own of their Services.
+	// Slices are the controller's own EndpointSlices, and those of Kubernetes' controller of
+	// the same Services.
 	Slices []*discoveryv1.EndpointSlice
 }
 
@@ -28,10 +29,11 @@ func (l Leftovers) Annotated() []*corev1.Service {
 	return slices.DeleteFunc(slices.Clone(l.Services), func(s *corev1.Service) bool { return !api.Annotated(s) })
 }
 
-// Release returns what must be taken away, in order: from Services that are no longer
-// annotated, then from pods that no annotated Service selects, and then the EndpointSlices
-// of the former. It reports whether some slices have to wait, because Kubernetes'
-// controller does not yet list a pod of their Service.
+// Release returns what must be taken away, in steps, each of which must succeed before the
+// next: marks from Services that are no longer annotated, marks from pods that no
+// annotated Service selects, and then the controller's own EndpointSlices of Services that
+// are no longer annotated or no longer there. It reports whether some slices must wait,
+// because Kubernetes' controller does not yet list a pod of their Service.
 func Release(l Leftovers) (steps [][]Change, waits bool) {
 	var services, pods, own []Change
 	annotated := l.Annotated()
@@ -54,12 +56,12 @@ func Release(l Leftovers) (steps [][]Change, waits bool) {
 			own = append(own, DeleteSlice(s))
 		}
 	}
-	// As long as a Service selects the master's UID, the master keeps it.
+	// While a Service selects the master's identity label, the master keeps it.
 	return [][]Change{services, pods, own}, waits
 }
 
-// needs reports whether nothing but the controller's own slices would serve a Service
-// that has opted out, because Kubernetes' controller has yet to follow.
+// needs reports whether a Service that has opted out needs the controller's own slices:
+// it will have pods to serve it, but Kubernetes' controller does not list one yet.
 func (l Leftovers) needs(service *corev1.Service) bool {
 	own := maps.Clone(service.Spec.Selector)
 	for key := range ReleaseService(service).Selector {
@@ -83,8 +85,9 @@ func (l Leftovers) needs(service *corev1.Service) bool {
 	return true
 }
 
-// ReleaseService takes away what the controller wrote to a Service. A key that
-// a user put into the selector beforehand, of a Service never written to, stays.
+// ReleaseService takes away what the controller wrote to a Service. From a Service that
+// the controller has never written to it takes nothing: the key in its selector is a
+// user's.
 func ReleaseService(service *corev1.Service) Change {
 	c := changeOf(KindService, service)
 	if observation.MarkedService(service) {
@@ -95,7 +98,8 @@ func ReleaseService(service *corev1.Service) Change {
 	return c
 }
 
-// ReleasePod takes away what the controller wrote to a pod.
+// ReleasePod takes away what the controller wrote to a pod. A designation without a stamp
+// stays: the predecessor wrote it, or a user.
 func ReleasePod(pod *corev1.Pod) Change {
 	c := changeOf(KindPod, pod)
 	unset(c.Labels, pod.Labels, api.LabelPodUID)

@@ -4,48 +4,52 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
 func TestReleaseService(t *testing.T) {
 	tests := map[string]struct {
-		member Member
+		member observation.Member
 		marked bool
 		want   Change
 	}{
 		"a Service that the controller has written to loses both keys": {
-			member: member(api.RoutingSelector, "uid-a", "4"), marked: true,
+			member: service(api.RoutingSelector, "uid-a", "4"), marked: true,
 			want: servicePatch(keys{api.LabelPodUID: nil}, keys{api.AnnotationLeaseTransitions: nil}),
 		},
 		"a Service that was detached is published": {
-			member: member(api.RoutingEndpointSlice, "", "4").detached(), marked: true,
+			member: service(api.RoutingEndpointSlice, "", "4", detached), marked: true,
 			want: servicePatch(keys{api.LabelRouting: nil}, keys{api.AnnotationLeaseTransitions: nil}),
 		},
-		"a user's selector of that key stays": {
-			member: member(api.RoutingEndpointSlice, "", "").detached(),
+		"a Service that the controller has not written to keeps a user's routing key": {
+			member: service(api.RoutingEndpointSlice, "", "", detached),
 			want:   servicePatch(nil, nil),
 		},
-		"also if the stamp cannot be read": {
-			member: member(api.RoutingSelector, "uid-a", "x"), marked: true,
+		"a Service whose stamp cannot be read loses both keys": {
+			member: service(api.RoutingSelector, "uid-a", "x"), marked: true,
 			want: servicePatch(keys{api.LabelPodUID: nil}, keys{api.AnnotationLeaseTransitions: nil}),
 		},
-		"also the stamp alone": {
-			member: member(api.RoutingSelector, "", "4"), marked: true,
+		"a Service that has only a stamp loses it": {
+			member: service(api.RoutingSelector, "", "4"), marked: true,
 			want: servicePatch(nil, keys{api.AnnotationLeaseTransitions: nil}),
 		},
-		"a user's selector of the same key stays": {
-			member: member(api.RoutingSelector, "uid-a", ""),
+		"a Service that the controller has not written to keeps a user's identity key": {
+			member: service(api.RoutingSelector, "uid-a", ""),
 			want:   servicePatch(nil, nil),
 		},
-		"a user's selector of the designation stays": {
-			member: member(api.RoutingLabel, "uid-a", "4"), marked: true,
+		"a Service keeps a user's designation key": {
+			member: service(api.RoutingLabel, "uid-a", "4"), marked: true,
 			want: servicePatch(keys{api.LabelPodUID: nil}, keys{api.AnnotationLeaseTransitions: nil}),
 		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := MarkedService(test.member.Service); got != test.marked {
+			if got := observation.MarkedService(test.member.Service); got != test.marked {
 				t.Errorf("marked: %v, want %v", got, test.marked)
 			}
 			if diff := cmp.Diff(test.want, ReleaseService(test.member.Service), emptyIsNil); diff != "" {
@@ -57,7 +61,7 @@ func TestReleaseService(t *testing.T) {
 
 func TestReleasePod(t *testing.T) {
 	tests := map[string]struct {
-		pod    Pod
+		pod    observation.Pod
 		marked bool
 		want   Change
 	}{
@@ -85,19 +89,173 @@ func TestReleasePod(t *testing.T) {
 			pod:  pod("a", designated("active"), annotated(api.AnnotationDeletionCost, api.MasterDeletionCost)),
 			want: podPatch("a", nil, nil),
 		},
-		"a pod that nobody has written to": {
+		"a pod without marks has nothing to lose": {
 			pod:  pod("a"),
 			want: podPatch("a", nil, nil),
 		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := MarkedPod(test.pod.Pod); got != test.marked {
+			if got := observation.MarkedPod(test.pod.Pod); got != test.marked {
 				t.Errorf("marked: %v, want %v", got, test.marked)
 			}
 			if diff := cmp.Diff(test.want, ReleasePod(test.pod.Pod), emptyIsNil); diff != "" {
 				t.Errorf("patch (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestRelease(t *testing.T) {
+	const selector, slice = api.RoutingSelector, api.RoutingEndpointSlice
+	optedIn := func(m observation.Member) *corev1.Service {
+		m.Annotations[api.AnnotationServiceMode] = api.ModeActiveStandby
+		return m.Service
+	}
+	optedOut := func(m observation.Member) *corev1.Service { return m.Service }
+	changed := func(m observation.Member, change func(*corev1.Service)) *corev1.Service {
+		change(m.Service)
+		return m.Service
+	}
+	all := func(pods ...observation.Pod) (all []*corev1.Pod) {
+		for _, p := range pods {
+			all = append(all, p.Pod)
+		}
+		return all
+	}
+	managed := func(by string, s *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
+		s.Name, s.Labels[discoveryv1.LabelManagedBy] = "web-abcde", by
+		return s
+	}
+	builtIn := func(s *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice { return managed(observation.BuiltIn, s) }
+	ofDB := func(s *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
+		s.Name, s.Labels[discoveryv1.LabelServiceName] = "db-master-ipv4", "db"
+		return s
+	}
+	app := func(app string) func(*observation.Pod) { return labelled("app", app) }
+	terminating := func(p *observation.Pod) { p.DeletionTimestamp = &metav1.Time{} }
+	own := ownSlice("a", "4")
+	released := servicePatch(keys{api.LabelRouting: nil}, keys{api.AnnotationLeaseTransitions: nil})
+	pods := all(pod("a", running), pod("b", running))
+	detachedService := func() *corev1.Service { return optedOut(service(slice, "", "4", detached)) }
+
+	tests := map[string]struct {
+		left  Leftovers
+		steps [][]Change
+		waits bool
+	}{
+		"nothing is taken away where nothing is left": {
+			left:  Leftovers{[]*corev1.Service{optedOut(service(selector, "", ""))}, pods, []*discoveryv1.EndpointSlice{builtIn(ownSlice("a", "4"))}},
+			steps: [][]Change{nil, nil, nil},
+		},
+		"Services are released first, then pods, and slices last": {
+			left: Leftovers{
+				[]*corev1.Service{detachedService()}, all(pod("a", running, stamped("4"), designated("active")), pod("b", running, identified)),
+				[]*discoveryv1.EndpointSlice{own, builtIn(ownSlice("a", "4"))},
+			},
+			steps: [][]Change{
+				{released},
+				{podPatch("a", keys{api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil}), podPatch("b", keys{api.LabelPodUID: nil}, nil)},
+				{sliceRemoval(ownSlice("a", "4"))},
+			},
+		},
+		"what belongs to a Service that is annotated stays": {
+			left: Leftovers{
+				[]*corev1.Service{optedIn(service(slice, "", "4", detached))}, all(pod("a", running, active("4")), pod("b", running, standby("4"))),
+				[]*discoveryv1.EndpointSlice{own},
+			},
+			steps: [][]Change{nil, nil, nil},
+		},
+		"what belongs to a Service that is annotated and refused stays": {
+			left: Leftovers{
+				[]*corev1.Service{changed(service(slice, "", "4", detached), func(s *corev1.Service) { s.Annotations[api.AnnotationServiceMode] = "typo" })},
+				all(pod("a", running, active("4"))), []*discoveryv1.EndpointSlice{own},
+			},
+			steps: [][]Change{nil, nil, nil},
+		},
+		"a pod that no annotated Service selects loses its marks": {
+			left:  Leftovers{[]*corev1.Service{optedIn(service(selector, "uid-a", "4"))}, all(pod("a", running, active("4")), pod("b", identified, app("db"))), nil},
+			steps: [][]Change{nil, {podPatch("b", keys{api.LabelPodUID: nil}, nil)}, nil},
+		},
+		"slices of a Service that is gone go at once": {
+			left:  Leftovers{nil, pods, []*discoveryv1.EndpointSlice{own}},
+			steps: [][]Change{nil, nil, {sliceRemoval(ownSlice("a", "4"))}},
+		},
+		"slices wait while Kubernetes lists no pod": {
+			left:  Leftovers{[]*corev1.Service{detachedService()}, pods, []*discoveryv1.EndpointSlice{own}},
+			steps: [][]Change{{released}, nil, nil}, waits: true,
+		},
+		"slices wait while Kubernetes lists no ready pod": {
+			left:  Leftovers{[]*corev1.Service{detachedService()}, pods, []*discoveryv1.EndpointSlice{own, builtIn(unready(ownSlice("a", "4")))}},
+			steps: [][]Change{{released}, nil, nil}, waits: true,
+		},
+		"slices wait while Kubernetes lists only another Service's pods": {
+			left:  Leftovers{[]*corev1.Service{detachedService()}, pods, []*discoveryv1.EndpointSlice{own, builtIn(ofDB(ownSlice("b", "4")))}},
+			steps: [][]Change{{released}, nil, nil}, waits: true,
+		},
+		"slices that wait hold up no others": {
+			left:  Leftovers{[]*corev1.Service{detachedService()}, pods, []*discoveryv1.EndpointSlice{own, ofDB(ownSlice("b", "4"))}},
+			steps: [][]Change{{released}, nil, {sliceRemoval(ofDB(ownSlice("b", "4")))}}, waits: true,
+		},
+		"slices go once Kubernetes lists a ready pod": {
+			left:  Leftovers{[]*corev1.Service{detachedService()}, pods, []*discoveryv1.EndpointSlice{own, builtIn(ownSlice("b", "4"))}},
+			steps: [][]Change{{released}, nil, {sliceRemoval(ownSlice("a", "4"))}},
+		},
+		"slices do not wait for pods that are not ready": {
+			left:  Leftovers{[]*corev1.Service{detachedService()}, all(pod("a", running, notReady)), []*discoveryv1.EndpointSlice{own}},
+			steps: [][]Change{{released}, nil, {sliceRemoval(ownSlice("a", "4"))}},
+		},
+		"slices do not wait for pods that are terminating": {
+			left:  Leftovers{[]*corev1.Service{detachedService()}, all(pod("a", running, terminating)), []*discoveryv1.EndpointSlice{own}},
+			steps: [][]Change{{released}, nil, {sliceRemoval(ownSlice("a", "4"))}},
+		},
+		"slices do not wait for pods that the Service does not select": {
+			left:  Leftovers{[]*corev1.Service{detachedService()}, all(pod("a", running, app("db"))), []*discoveryv1.EndpointSlice{own}},
+			steps: [][]Change{{released}, nil, {sliceRemoval(ownSlice("a", "4"))}},
+		},
+		"slices of a Service without a selector do not wait": {
+			left:  Leftovers{[]*corev1.Service{optedOut(service(slice, "", "", selectorless))}, pods, []*discoveryv1.EndpointSlice{own}},
+			steps: [][]Change{nil, nil, {sliceRemoval(ownSlice("a", "4"))}},
+		},
+		"slices of a Service whose selector is the controller's alone do not wait": {
+			left: Leftovers{
+				[]*corev1.Service{changed(service(slice, "", "4", detached), func(s *corev1.Service) { delete(s.Spec.Selector, "app") })}, pods, []*discoveryv1.EndpointSlice{own},
+			},
+			steps: [][]Change{{released}, nil, {sliceRemoval(ownSlice("a", "4"))}},
+		},
+		"slices of a Service that became an ExternalName do not wait": {
+			left: Leftovers{
+				[]*corev1.Service{changed(service(slice, "", "4", detached), func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName })},
+				pods, []*discoveryv1.EndpointSlice{own},
+			},
+			steps: [][]Change{{released}, nil, {sliceRemoval(ownSlice("a", "4"))}},
+		},
+		"slices of other managers stay": {
+			left:  Leftovers{nil, nil, []*discoveryv1.EndpointSlice{builtIn(ownSlice("a", "4")), managed("example.com", ownSlice("b", "4"))}},
+			steps: [][]Change{nil, nil, nil},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			steps, waits := Release(test.left)
+			if diff := cmp.Diff(test.steps, steps, emptyIsNil); diff != "" {
+				t.Errorf("steps (-want +got):\n%s", diff)
+			}
+			if waits != test.waits {
+				t.Errorf("waits: %v, want %v", waits, test.waits)
+			}
+		})
+	}
+}
+
+func TestAnnotated(t *testing.T) {
+	in, out := service(api.RoutingSelector, "", "").Service, service(api.RoutingSelector, "", "").Service
+	in.Annotations[api.AnnotationServiceMode] = "typo"
+	all := []*corev1.Service{out, in}
+	if diff := cmp.Diff([]*corev1.Service{in}, Leftovers{Services: all}.Annotated()); diff != "" {
+		t.Errorf("annotated Services (-want +got):\n%s", diff)
+	}
+	if all[0] != out || all[1] != in {
+		t.Errorf("the leftovers were changed")
 	}
 }

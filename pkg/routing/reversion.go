@@ -11,21 +11,22 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
-// Reversion is that another writer has undone the routing of this very epoch.
+// Reversion tells that another writer has undone the routing of the present epoch.
 type Reversion struct {
 	// Key is the key of the Service's selector that was overwritten.
 	Key string
-	// Manager is the field manager that wrote the selector last; "unknown" if the object
-	// does not say so.
+	// Manager is the field manager, other than the controller, that wrote the selector
+	// last; "unknown" if the Service does not name one.
 	Manager string
 }
 
-// reversion finds out whether somebody has undone the routing of this epoch.
+// reversion finds out whether another writer has undone the routing of the epoch. It
+// finds nothing in a Service that was last written for another epoch.
 func reversion(a Assignment, m observation.Member) (r Reversion, found bool) {
 	_, selecting := m.Spec.Selector[api.LabelPodUID]
 	_, detached := m.Spec.Selector[api.LabelRouting]
-	// The key of the other routing, or what it has written, shows that the user has
-	// chosen this one only now.
+	// The key of the other routing, or slices that it has left, show that the user has only
+	// now chosen this routing.
 	key, reverted := "", false
 	switch {
 	case observation.Stamp(m) != a.Epoch || m.Settings.Selectorless:
@@ -40,6 +41,7 @@ func reversion(a Assignment, m observation.Member) (r Reversion, found bool) {
 	return Reversion{key, selectorManager(m.Service)}, true
 }
 
+// selectorManager returns the field manager that wrote the Service's selector last.
 func selectorManager(service *corev1.Service) string {
 	writers := slices.Clone(service.ManagedFields)
 	writers = slices.DeleteFunc(writers, func(e metav1.ManagedFieldsEntry) bool {

@@ -12,28 +12,29 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
 // scene is everything that the future of a Service depends on, while its routing is
 // changed, its holder switched, and its pods a and b are Ready.
 type scene struct {
-	// member is what the API server has of it, pods too.
-	member     Member
-	pods       []Pod
+	// member and pods are what the API server has.
+	member     observation.Member
+	pods       pods
 	assignment Assignment
 
-	// past is what the Service was before, where a replica may not have heard of more.
-	past []Member
+	// past are earlier versions of the Service, in which a replica that lags may still believe.
+	past services
 
-	// selectors are the Service's: the one that Kubernetes' controller works with,
+	// selectors are those of the Service: the one that Kubernetes' controller works with,
 	// and then those that it has yet to hear of, in order.
 	selectors []map[string]string
-	// published are the pods that it lists.
+	// published are the pods that Kubernetes' controller lists.
 	published []types.UID
 
-	// look is what a sync that goes on works with, nil if there is none. It is
-	// outdated once somebody else has written to the Service.
-	look     *Member
+	// plan is that of the sync that is running, nil if none is. It is outdated once another
+	// writer has changed the Service.
+	plan     *Plan
 	outdated bool
 
 	// flips are the routings that the user has yet to choose, and switches the
@@ -67,26 +68,27 @@ func (s *scene) String() string {
 		line += fmt.Sprintf("; %v %v", p.Labels, p.Annotations)
 	}
 	line += fmt.Sprintf("; %v; %v -> %v; %v %v %v", s.assignment, s.selectors, s.published, s.flips, s.switches, s.switched)
-	if s.look != nil {
-		line += fmt.Sprintf("; %v %s %v %v", s.outdated, describe(*s.look), s.look.Listed, s.look.by)
+	if s.plan != nil {
+		look := s.plan.members[0]
+		line += fmt.Sprintf("; %v %s %v %v", s.outdated, describe(look.Member), look.Listed, look.inForce)
 	}
 	return line
 }
 
-func describe(m Member) string {
+func describe(m observation.Member) string {
 	line := fmt.Sprint(m.Settings.Routing, m.Spec.Selector, m.Annotations)
-	for _, own := range m.Slices {
-		line += fmt.Sprint(" ", endpointOf(own), own.Annotations)
+	for i, own := range m.Slices {
+		line += fmt.Sprint(" ", slices.Collect(maps.Keys(observation.Listed(m.Slices[i:i+1]))), own.Annotations)
 	}
 	return line
 }
 
-// behindMost is how many changes of its selector Kubernetes' controller can be
-// behind a Service: with more of them it could list the holder of an epoch before
-// the last, and that cannot be told from its having followed.
+// behindMost is by how many changes of a Service's selector Kubernetes' controller can be
+// late. If it is later, it can list the holder of an epoch before the last, which looks as
+// if it had followed.
 const behindMost = 2
 
-// outdatedMost is how many changes of the Service a replica can be behind.
+// outdatedMost is by how many changes of the Service a replica can be late.
 const outdatedMost = 2
 
 // successors are what can happen next.
@@ -108,7 +110,7 @@ func (s *scene) successors() (all []*scene) {
 	if len(s.flips) > 0 {
 		all = append(all, s.flip())
 	}
-	if s.look == nil {
+	if s.plan == nil {
 		if len(s.switches) > 0 {
 			c := s.clone("elected is " + string(s.switches[0]))
 			c.assignment, c.switches, c.switched = Assignment{s.switches[0], s.assignment.Epoch + 1}, s.switches[1:], true
@@ -117,44 +119,43 @@ func (s *scene) successors() (all []*scene) {
 		return append(all, s.start()...)
 	}
 	c := s.clone("crash")
-	c.look = nil
+	c.plan = nil
 	all = append(all, c)
-	_, changes := Next(s.assignment, []Member{*s.look}, s.pods)
+	_, changes := s.plan.Next()
 	for _, change := range changes {
 		all = append(all, s.apply(change))
 	}
 	return all
 }
 
-// start begins a sync, if it does anything: of a replica that knows everything, or
-// of one that has not heard of the Service's last changes, and does not see so.
+// start begins a sync, if there is something to write: of a replica that knows everything,
+// or of one that has not heard of the Service's last changes.
 func (s *scene) start() (all []*scene) {
 	for i, m := range append(slices.Clone(s.past), s.member) {
 		m.Slices = s.member.Slices
 		outdated := i < len(s.past)
-		if GoingOver(m) {
+		if m.Migrating() {
 			if outdated {
-				continue // That is decided on what the API server has.
+				continue // A migration is decided on what the API server has.
 			}
-			m = m.listing(s.published...)
+			listing(s.published...)(&m)
 		}
-		begun := []Member{m}
-		Begin(s.assignment, begun, s.pods)
-		if phase, _ := Next(s.assignment, begun, s.pods); phase == PhaseDone {
+		plan := NewPlan(s.assignment, services{m}, s.pods)
+		if phase, _ := plan.Next(); phase == PhaseDone {
 			continue
 		}
 		c := s.clone("sync")
 		if outdated {
 			c.path[len(c.path)-1] += ", outdated by " + fmt.Sprint(len(s.past)-i)
 		}
-		c.look, c.outdated = &begun[0], outdated
+		c.plan, c.outdated = plan, outdated
 		all = append(all, c)
 	}
 	return all
 }
 
 // remember keeps what the Service was before a change.
-func (s *scene) remember(before Member) {
+func (s *scene) remember(before observation.Member) {
 	before.Slices = nil
 	s.past = append(slices.Clone(s.past), before)
 	s.past = s.past[max(0, len(s.past)-outdatedMost):]
@@ -183,38 +184,52 @@ func (s *scene) wroteService() *scene {
 	return s
 }
 
-// apply makes a change of the sync, which ends with a conflict if that is outdated.
+// apply writes a change of the plan. The sync ends with a conflict if the plan is outdated.
 func (s *scene) apply(change Change) *scene {
 	c := s.clone(fmt.Sprintf("the controller writes %s %s", change.Kind, change.Name))
-	look := *s.look
-	look.Service = s.look.DeepCopy()
-	c.look = &look
+	c.plan = copied(s.plan)
 	switch change.Kind {
 	case KindService:
 		if s.outdated {
-			c.look = nil
+			c.plan = nil
 			return c
 		}
 		c.remember(s.member)
-		for _, service := range []Member{c.member, look} {
-			merge(service.Annotations, change.Annotations)
-			merge(service.Spec.Selector, change.Selector)
-		}
+		merge(c.member.Annotations, change.Annotations)
+		merge(c.member.Spec.Selector, change.Selector)
+		c.plan.Applied(change, c.member.Service)
 		return c.wroteService()
 	case KindPod:
-		i := slices.IndexFunc(c.pods, func(p Pod) bool { return p.UID == change.UID })
+		i := slices.IndexFunc(c.pods, func(p observation.Pod) bool { return p.UID == change.UID })
 		merge(c.pods[i].Labels, change.Labels)
 		merge(c.pods[i].Annotations, change.Annotations)
+		c.plan.Applied(change, c.pods[i].Pod)
 	case KindEndpointSlice:
-		own := replaced(look.Slices, change)
-		c.path[len(c.path)-1] += fmt.Sprint(": ", describe(Member{Service: c.member.Service, Slices: own}))
-		look.Slices, c.member.Slices = own, own
+		c.member.Slices = changed(c.member.Slices, change)
+		c.path[len(c.path)-1] += fmt.Sprint(": ", describe(c.member))
+		applySlice(c.plan, change)
 	}
 	return c
 }
 
-// replaced are the slices after the change of one.
-func replaced(own []*discoveryv1.EndpointSlice, change Change) []*discoveryv1.EndpointSlice {
+// copied returns a plan that goes on apart from the other.
+func copied(p *Plan) *Plan {
+	c := *p
+	c.members, c.pods, c.reverted = slices.Clone(p.members), slices.Clone(p.pods), maps.Clone(p.reverted)
+	return &c
+}
+
+// applySlice tells the plan what the API server answers.
+func applySlice(p *Plan, change Change) {
+	if change.Slice == nil {
+		p.Applied(change, nil)
+	} else {
+		p.Applied(change, change.Slice)
+	}
+}
+
+// changed are the slices after the change of one.
+func changed(own []*discoveryv1.EndpointSlice, change Change) []*discoveryv1.EndpointSlice {
 	own = slices.DeleteFunc(slices.Clone(own), func(s *discoveryv1.EndpointSlice) bool { return s.Name == change.Name })
 	if change.Slice != nil {
 		own = append(own, change.Slice)
@@ -245,15 +260,15 @@ func (s *scene) selected() (selected []types.UID) {
 // served are the pods that get traffic.
 func (s *scene) served() []types.UID {
 	all := slices.Clone(s.published)
-	for uid := range Listed(s.member.Slices) {
+	for uid := range observation.Listed(s.member.Slices) {
 		all = append(all, uid)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-// open says whether Kubernetes' controller works with a selector of all pods, or
-// will, as its user has removed what stood for one.
+// open reports whether Kubernetes' controller works with a selector of all pods, or will,
+// because the user has removed the key that stood for one pod.
 func (s *scene) open() bool {
 	return slices.ContainsFunc(s.selectors, func(selector map[string]string) bool {
 		return !slices.ContainsFunc([]string{api.LabelPodUID, api.LabelDesignation, api.LabelRouting}, func(key string) bool {

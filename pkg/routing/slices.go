@@ -14,8 +14,8 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
-// With routing by EndpointSlice the controller writes the Service's slices itself,
-// one for each address family with the master as its only endpoint.
+// With routing by EndpointSlice the controller writes the Service's slices itself: one
+// for each address family, with the master as its only endpoint.
 
 // sliceStep is what must be done with a member's own slices.
 type sliceStep int
@@ -23,12 +23,13 @@ type sliceStep int
 const (
 	// publishSlices makes them list the holder, and creates those that are missing.
 	publishSlices sliceStep = iota
-	// keepSlices makes those that are there list the holder.
+	// keepSlices makes those that exist list the holder, and creates none.
 	keepSlices
-	// reserveSlices makes them list nobody, before all else.
+	// reserveSlices makes them list no pod, before all else, and creates those that are
+	// missing.
 	reserveSlices
-	// withdrawSlices deletes them before all else: they list another pod than the holder,
-	// whom Kubernetes' controller may be about to list.
+	// withdrawSlices deletes them before all else: they list a pod other than the holder,
+	// and Kubernetes' controller may be about to list the holder.
 	withdrawSlices
 	// retireSlices deletes them once traffic follows without them.
 	retireSlices
@@ -36,7 +37,8 @@ const (
 	awaitKubernetes
 )
 
-// sliceStepOf decides what must be done with the member's own slices.
+// sliceStepOf classifies the member by what must be done with its own slices; the holder
+// is nil if it is not a candidate.
 func sliceStepOf(a Assignment, m member, holder *observation.Pod) sliceStep {
 	own := observation.Listed(m.Slices)
 	_, listed := own[a.HolderUID]
@@ -49,8 +51,11 @@ func sliceStepOf(a Assignment, m member, holder *observation.Pod) sliceStep {
 		}
 		return reserveSlices
 	case joining:
-		if another {
+		switch {
+		case another:
 			return withdrawSlices
+		case !listed && listsAnother(m.Member, a.HolderUID):
+			return awaitKubernetes
 		}
 		return publishSlices
 	case detaching, byController:
@@ -61,7 +66,7 @@ func sliceStepOf(a Assignment, m member, holder *observation.Pod) sliceStep {
 	case leaving:
 		kubernetesFollowed := m.inForce != api.RoutingEndpointSlice
 		switch {
-		case another && kubernetesFollowed && m.handing():
+		case another && kubernetesFollowed && m.transitional():
 			return withdrawSlices
 		case !exact && listsAnother(m.Member, a.HolderUID):
 			return awaitKubernetes
@@ -98,9 +103,9 @@ func sliceChanges(a Assignment, m member, holder *observation.Pod, zone string, 
 	case keepSlices:
 		m.publish(ownSlices(a, m, holder, zone, true), false, add)
 	case publishSlices:
-		// Kubernetes' controller may have something to list beside them.
-		handing := !observation.Detached(m.Service) || len(m.Listed) > 0 && !m.Settings.Selectorless
-		m.publish(ownSlices(a, m, holder, zone, handing), true, add)
+		// Kubernetes' controller may list a pod beside them.
+		transitional := !observation.Detached(m.Service) || len(m.Listed) > 0 && !m.Settings.Selectorless
+		m.publish(ownSlices(a, m, holder, zone, transitional), true, add)
 	}
 	return false
 }
@@ -114,8 +119,8 @@ func (m member) remove(phase Phase, add func(Phase, Change)) {
 // DeleteSlice returns the change that deletes one of the controller's own slices.
 func DeleteSlice(s *discoveryv1.EndpointSlice) Change { return changeOf(KindEndpointSlice, s) }
 
-// publish makes the member's own slices those that are wanted, of which it creates
-// what is not there only if it may.
+// publish makes the member's own slices those that are wanted. It creates missing ones
+// only with create.
 func (m member) publish(wanted []*discoveryv1.EndpointSlice, create bool, add func(Phase, Change)) {
 	named := func(all []*discoveryv1.EndpointSlice, name string) *discoveryv1.EndpointSlice {
 		if i := slices.IndexFunc(all, func(s *discoveryv1.EndpointSlice) bool { return s.Name == name }); i >= 0 {
@@ -139,8 +144,9 @@ func (m member) publish(wanted []*discoveryv1.EndpointSlice, create bool, add fu
 	}
 }
 
-// update makes a slice the one that is wanted. That it is no longer handing over can
-// be said later than all else.
+// update returns the change that makes a slice the wanted one, and its phase. What others
+// have added to the slice's annotations stays. If the slice differs only in that it no
+// longer is transitional, the change can come last.
 func update(have, want *discoveryv1.EndpointSlice) (Phase, Change) {
 	now := have.DeepCopy()
 	now.Labels, now.OwnerReferences = want.Labels, want.OwnerReferences
@@ -150,7 +156,7 @@ func update(have, want *discoveryv1.EndpointSlice) (Phase, Change) {
 	}
 	maps.Copy(now.Annotations, want.Annotations)
 	phase := PhaseRoute
-	if observation.Handing(have) && !observation.Handing(want) {
+	if observation.Transitional(have) && !observation.Transitional(want) {
 		if apiequality.Semantic.DeepEqual(have, now) {
 			phase = PhaseTidy
 		}
@@ -168,11 +174,11 @@ func sliceChange(s *discoveryv1.EndpointSlice) Change {
 	return c
 }
 
-// ownSlices are those of the member while the pod is its master, without an
-// endpoint while there is none: they say in which epoch also of a Service that
-// nothing is written to. The pod owns them, so that its endpoint goes with it while
-// no controller runs.
-func ownSlices(a Assignment, m member, holder *observation.Pod, zone string, handing bool) []*discoveryv1.EndpointSlice {
+// ownSlices returns the slices that the member must have while the pod is its master; nil
+// stands for no master, and then they have no endpoint. They exist all the same: their
+// stamp tells the epoch of a Service that is never patched. The pod owns its slices, so
+// that the garbage collector removes its endpoint with it even if no controller runs.
+func ownSlices(a Assignment, m member, holder *observation.Pod, zone string, transitional bool) []*discoveryv1.EndpointSlice {
 	owner := metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: m.Name, UID: m.UID}
 	var pod *corev1.Pod
 	if holder != nil {
@@ -187,7 +193,7 @@ func ownSlices(a Assignment, m member, holder *observation.Pod, zone string, han
 		s.Name = observation.SliceName(m.Name, s.AddressType)
 		s.Labels[discoveryv1.LabelManagedBy] = api.SliceManagedBy
 		s.Annotations = map[string]string{api.AnnotationLeaseTransitions: formatEpoch(a.Epoch)}
-		if handing {
+		if transitional {
 			s.Annotations[api.AnnotationRouting] = string(m.Settings.Routing)
 		}
 		s.OwnerReferences = []metav1.OwnerReference{owner}
@@ -196,8 +202,8 @@ func ownSlices(a Assignment, m member, holder *observation.Pod, zone string, han
 }
 
 // zoneOf returns the zone that the member's own slices have for the holder on its node;
-// empty if they have none. It is kept: replicas that remember different zones of a node
-// would otherwise rewrite the slice in turns.
+// empty if they have none. That zone is kept. Replicas that remember different zones of a
+// node would otherwise rewrite the slice in turns.
 func (m member) zoneOf(holder *observation.Pod) string {
 	for _, s := range m.Slices {
 		for _, e := range s.Endpoints {

@@ -7,20 +7,21 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
-// A switch is driven here to its end from every state that three pods and a
-// Service can be left in by users, by the predecessor and by a controller that
-// crashed: with each pod's marks and the Service's target any of those below.
-// After every single change it must hold that no second pod gets traffic.
-// Kubernetes' EndpointSlice controller follows at once; TestHandover has it lag.
+// A switch is driven to its end from every state in which users, the predecessor and a
+// controller that crashed can leave three pods and a Service: with each pod's marks and
+// the Service's target any of those below. After every single change, no second pod gets
+// traffic. Kubernetes' EndpointSlice controller follows at once; TestMigration has it lag.
 
-var leftMarks = map[string]func(*Pod){
-	"no marks":                   func(*Pod) {},
+var leftMarks = map[string]func(*observation.Pod){
+	"no marks":                   func(*observation.Pod) {},
 	"the predecessor's active":   designated(api.DesignationActive),
 	"an identity":                identified,
 	"a standby":                  standby("4"),
@@ -29,8 +30,8 @@ var leftMarks = map[string]func(*Pod){
 	"another pod's identity":     labelled(api.LabelPodUID, "uid-b"),
 }
 
-// leftSelected are the values of our key in the selector; empty for none, as
-// it is when a Service opts in.
+// leftSelected are the values of the controller's key in the selector; empty for no key,
+// as when a Service opts in.
 var leftSelected = map[api.Routing][]string{
 	api.RoutingSelector: {"", api.NoPod, "uid-a", "uid-b", "uid-c"},
 	api.RoutingLabel:    {""},
@@ -49,8 +50,8 @@ func TestSwitch(t *testing.T) {
 							a, b, c := marks[i%len(marks)], marks[i/len(marks)%len(marks)], marks[i/len(marks)/len(marks)]
 							d := drive{
 								t: t, name: a + ", " + b + ", " + c, backwards: backwards,
-								assignment: Assignment{holder, 5}, members: []Member{member(routing, selected, "")},
-								pods: []Pod{pod("a", running, leftMarks[a]), pod("b", running, leftMarks[b]), pod("c", running, leftMarks[c])},
+								assignment: Assignment{holder, 5}, members: services{service(routing, selected, "")},
+								pods: pods{pod("a", running, leftMarks[a]), pod("b", running, leftMarks[b]), pod("c", running, leftMarks[c])},
 							}
 							d.run()
 						}
@@ -61,13 +62,13 @@ func TestSwitch(t *testing.T) {
 	}
 }
 
-// drive applies what Next says.
+// drive applies what a Plan asks for.
 type drive struct {
 	t          *testing.T
 	name       string
 	assignment Assignment
-	members    []Member
-	pods       []Pod
+	members    services
+	pods       pods
 	backwards  bool
 }
 
@@ -78,8 +79,8 @@ func (d *drive) run() {
 			break
 		}
 	}
-	if got := Trace(d.members, d.pods); d.assignment.HolderUID != "" && got != d.assignment {
-		d.t.Fatalf("%s: trace %v, want %v", d.name, got, d.assignment)
+	if got := traced(d.members[0], d.pods); d.assignment.HolderUID != "" && got != d.assignment {
+		d.t.Fatalf("%s: the objects tell of %v, want %v", d.name, got, d.assignment)
 	}
 	want := []types.UID{d.assignment.HolderUID}
 	if d.assignment.HolderUID == "" {
@@ -90,20 +91,20 @@ func (d *drive) run() {
 	}
 }
 
-// sync does what can be done at once, and says whether that was not all.
+// sync does what can be done at once, and reports whether that was not all.
 func (d *drive) sync() (more bool) {
 	d.t.Helper()
 	before := d.served()
 	d.members[0].Listed = nil
-	if GoingOver(d.members[0]) {
-		d.members[0] = d.members[0].listing(d.selected()...)
+	if d.members[0].Migrating() {
+		listing(d.selected()...)(&d.members[0])
 	}
-	Begin(d.assignment, d.members, d.pods)
+	plan := NewPlan(d.assignment, d.members, d.pods)
 	last := PhaseCorrect - 1
 	for {
-		phase, changes := Next(d.assignment, d.members, d.pods)
+		phase, changes := plan.Next()
 		if phase == PhaseDone {
-			return GoingOver(d.members[0])
+			return plan.Migrating()
 		}
 		if phase <= last {
 			d.t.Fatalf("%s: phase %d comes after phase %d", d.name, phase, last)
@@ -113,8 +114,8 @@ func (d *drive) sync() (more bool) {
 			slices.Reverse(changes)
 		}
 		for _, c := range changes {
-			d.apply(c)
-			// More than one is possible only where it was so before.
+			d.apply(plan, c)
+			// More than one pod gets traffic only where that was so before.
 			if after := d.served(); len(after) > max(1, len(before)) {
 				d.t.Fatalf("%s: in phase %d %v get traffic", d.name, phase, after)
 			} else {
@@ -136,21 +137,41 @@ func (d *drive) selected() (selected []types.UID) {
 
 // served are the pods that get traffic.
 func (d *drive) served() []types.UID {
-	served := append(d.selected(), slices.Collect(maps.Keys(Listed(d.members[0].Slices)))...)
+	served := append(d.selected(), slices.Collect(maps.Keys(observation.Listed(d.members[0].Slices)))...)
 	slices.Sort(served)
 	return slices.Compact(served)
 }
 
-func (d *drive) apply(p Change) {
-	switch p.Kind {
+// apply makes a change of the plan, and tells the plan its result.
+func (d *drive) apply(plan *Plan, c Change) {
+	switch c.Kind {
 	case KindService:
-		merge(d.members[0].Annotations, p.Annotations)
-		merge(d.members[0].Spec.Selector, p.Selector)
+		now := d.members[0].DeepCopy()
+		merge(now.Annotations, c.Annotations)
+		merge(now.Spec.Selector, c.Selector)
+		d.members[0].Service = now
+		plan.Applied(c, now)
 	case KindPod:
-		i := slices.IndexFunc(d.pods, func(pod Pod) bool { return pod.UID == p.UID })
-		merge(d.pods[i].Labels, p.Labels)
-		merge(d.pods[i].Annotations, p.Annotations)
+		i := slices.IndexFunc(d.pods, func(pod observation.Pod) bool { return pod.UID == c.UID })
+		now := d.pods[i].DeepCopy()
+		merge(now.Labels, c.Labels)
+		merge(now.Annotations, c.Annotations)
+		d.pods[i].Pod = now
+		plan.Applied(c, now)
 	case KindEndpointSlice:
-		d.members[0].Slices = replaced(d.members[0].Slices, p)
+		d.members[0].Slices = changed(d.members[0].Slices, c)
+		applySlice(plan, c)
 	}
+}
+
+// traced is what an observation reads back from the objects.
+func traced(m observation.Member, pods pods) Assignment {
+	service := m.DeepCopy()
+	service.Annotations[api.AnnotationServiceMode] = api.ModeActiveStandby
+	in := observation.Inputs{Key: observation.LeaseKey(service), Services: []*corev1.Service{service}, Slices: m.Slices}
+	for _, p := range pods {
+		in.Pods = append(in.Pods, p.Pod)
+	}
+	trace := observation.Look(in).View().Trace
+	return Assignment{trace.HolderUID, trace.Epoch}
 }

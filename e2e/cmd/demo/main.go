@@ -1,77 +1,23 @@
-// Demo shows the controller at work on a local control plane: it installs
-// manifests/, runs two replicas, applies the examples, and then makes the
-// master fail in several ways. With DEMO_KEEP=1 everything stays up at the end.
+// Demo shows the controller at work on a local control plane; see package demo.
+// With DEMO_KEEP=1 everything stays up at the end. `make demo` calls it.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
-	"time"
 
-	"k8s.io/client-go/kubernetes"
-
-	"qoqo.dev/active-standby-controller/e2e/local"
-	"qoqo.dev/active-standby-controller/e2e/replicas"
+	"qoqo.dev/active-standby-controller/e2e/demo"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx)
+	err := demo.Run(ctx, os.Getenv("DEMO_KEEP") != "")
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
-
-func run(ctx context.Context) (err error) {
-	title("A control plane on this machine")
-	say("etcd, the API server, the controllers and the scheduler are real; the nodes are played, so no packet flows.")
-	plane, err := local.Start(ctx, local.Options{})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, plane.Stop()) }()
-	d := &demo{plane: plane}
-	if d.client, err = kubernetes.NewForConfig(plane.Admin.Config); err != nil {
-		return err
-	}
-
-	title("Two replicas of the controller, as manifests/ installs it")
-	if d.installation, err = replicas.Install(ctx, plane); err != nil {
-		return err
-	}
-	for _, name := range []string{"replica-1", "replica-2"} {
-		replica, err := d.installation.Start(ctx, name, "")
-		if err != nil {
-			return err
-		}
-		defer replica.Stop()
-		say("%s runs as a process, under the ServiceAccount and the RBAC rules of manifests/.", name)
-	}
-
-	if err := d.scenes(ctx); err != nil {
-		return err
-	}
-	if os.Getenv("DEMO_KEEP") == "" {
-		say("\nEverything is taken down again. DEMO_KEEP=1 make demo keeps it up to look around.")
-		return nil
-	}
-	title("It stays up until Ctrl-C")
-	say("In another terminal:\n\n  export KUBECONFIG=%s\n  alias kubectl=%s\n  kubectl get lease,endpointslices,pods --show-labels", plane.Admin.Kubeconfig, plane.Kubectl)
-	say("  kubectl patch lease web --type merge -p '{\"spec\":{\"holderIdentity\":\"...\"}}'\n  tail -f %s", filepath.Join(plane.Dir, "replica-1.log"))
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-plane.Stopped():
-		return errors.New("the control plane has ended")
-	}
-}
-
-// patience is how long the demo waits for what should take less than a second.
-const patience = time.Minute

@@ -1,9 +1,9 @@
 // Failover measures on a cluster of kind what clients lose when a master fails
-// or moves, and writes docs/failover/ and the table in the README from it:
+// or moves, and writes docs/failover/ and the tables in docs/guarantees.md and the README from it:
 //
 //	failover measure [-runs 10] [-scenarios a,b] [-routings c,d]   measures, then writes
-//	failover write                                                 writes again what results.json says
-//	failover check                                                 fails if what is written says something else
+//	failover write                                                 writes the documents from results.json
+//	failover check                                                 fails if write would change a document
 //
 // `make e2e-failover`, `make update` and `make verify` call it.
 package main
@@ -21,10 +21,10 @@ import (
 	"syscall"
 	"time"
 
+	"qoqo.dev/active-standby-controller/e2e/cluster/kind"
 	"qoqo.dev/active-standby-controller/e2e/failover"
 	"qoqo.dev/active-standby-controller/e2e/failover/report"
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
-	"qoqo.dev/active-standby-controller/e2e/kind"
 )
 
 func main() {
@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string) error {
 	for _, s := range failover.Scenarios {
 		about[s.Name] = report.Scenario{Title: s.Title, Why: failover.Why[s.Name]}
 	}
-	root, err := filepath.Abs("..") // of the e2e module, in which this runs
+	root, err := filepath.Abs("..") // the parent of the e2e module, in which this runs
 	if err != nil {
 		return err
 	}
@@ -66,14 +66,14 @@ func run(ctx context.Context, args []string) error {
 
 func parse(args []string) (o failover.Options, err error) {
 	flags := flag.NewFlagSet("measure", flag.ContinueOnError)
-	flags.IntVar(&o.Runs, "runs", 10, "of each scenario and routing")
-	scenarios := flags.String("scenarios", "", "which to measure, separated by commas; all by default")
-	routings := flags.String("routings", "", "which to measure, separated by commas; all by default")
+	flags.IntVar(&o.Runs, "runs", 10, "how often to measure each scenario with each routing")
+	scenarios := flags.String("scenarios", "", "scenarios to measure, separated by commas; all by default")
+	routings := flags.String("routings", "", "routings to measure, separated by commas; all by default")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	if o.Runs < 1 {
-		return o, fmt.Errorf("-runs is %d, it has to be 1 or more", o.Runs)
+		return o, fmt.Errorf("-runs is %d, must be 1 or more", o.Runs)
 	}
 	if o.Scenarios, err = pick("scenario", *scenarios, failover.Scenarios, scenarioName); err != nil {
 		return o, err
@@ -84,8 +84,8 @@ func parse(args []string) (o failover.Options, err error) {
 	return o, o.Validate()
 }
 
-// pick returns those of all whose names are given, in that order and each once;
-// all if none are.
+// pick returns those of all whose names are given, in the given order and each once.
+// If none are given, it returns all.
 func pick[T any](what, given string, all []T, name func(T) string) (picked []T, err error) {
 	if given == "" {
 		return all, nil
@@ -111,12 +111,12 @@ func names[T any](all []T, name func(T) string) (names []string) {
 
 func scenarioName(s failover.Scenario) string { return s.Name }
 
-// measure writes results.json after each scenario. What it returns as broken are
+// measure measures, and writes results.json after each scenario. As broken it returns
 // the promises of the design that a result breaks.
 func measure(ctx context.Context, o failover.Options, path string) (broken, err error) {
 	controller, target, artifacts := os.Getenv("E2E_IMAGE"), os.Getenv("E2E_TARGET"), os.Getenv("E2E_ARTIFACTS")
 	if controller == "" || target == "" || artifacts == "" {
-		return nil, errors.New("run this with `make e2e-failover`, which builds the images that it needs")
+		return nil, errors.New("run `make e2e-failover`, which builds the images that this needs")
 	}
 	cluster, err := kind.Start(ctx, kind.Options{
 		Image: os.Getenv("KIND_NODE_IMAGE"), Kubeconfig: os.Getenv("KUBECONFIG"), Dir: artifacts, Progress: os.Stdout,

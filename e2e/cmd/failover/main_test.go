@@ -21,9 +21,9 @@ func TestParse(t *testing.T) {
 		args []string
 		want parsed
 	}{
-		"all by default":      {nil, all},
-		"as make asks for it": {[]string{"-runs", "10", "-scenarios", "", "-routings", ""}, all},
-		"some, in that order and once": {
+		"everything is measured by default":                  {nil, all},
+		"empty arguments, as make passes, mean the defaults": {[]string{"-runs", "10", "-scenarios", "", "-routings", ""}, all},
+		"what is asked for is measured in that order and once": {
 			[]string{"-runs", "1", "-scenarios", "switchover,not-ready,switchover", "-routings", "endpointslice+probe,plain,endpointslice+probe"},
 			parsed{1, []string{"switchover", "not-ready"}, []string{"endpointslice+probe", "plain"}},
 		},
@@ -45,18 +45,18 @@ func TestParseRefuses(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no run":              {[]string{"-runs", "0"}, "-runs is 0, it has to be 1 or more"},
-		"an unknown scenario": {[]string{"-scenarios", "killed,shot"}, `there is no scenario "shot"; there are not-ready, killed, hung, `},
-		"an unknown routing": {
+		"no runs are refused":            {[]string{"-runs", "0"}, "-runs is 0, must be 1 or more"},
+		"an unknown scenario is refused": {[]string{"-scenarios", "killed,shot"}, `there is no scenario "shot"; there are not-ready, killed, hung, `},
+		"an unknown routing is refused": {
 			[]string{"-routings", "plain,slices"},
 			`there is no routing "slices"; there are plain, selector, label, endpointslice, selector+probe, endpointslice+probe`,
 		},
-		"a name of an object": {[]string{"-routings", "selector-probe"}, `there is no routing "selector-probe"; `},
-		"nothing to measure":  {[]string{"-scenarios", "switchover", "-routings", "plain"}, "there is nothing to measure: "},
+		"the name of an object is refused as a routing":  {[]string{"-routings", "selector-probe"}, `there is no routing "selector-probe"; `},
+		"a planned move of the plain Service is refused": {[]string{"-scenarios", "switchover", "-routings", "plain"}, "there is nothing to measure: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := parse(test.args); err == nil || !strings.HasPrefix(err.Error(), test.want) {
-				t.Errorf("error %v, want\n%s", err, test.want)
+				t.Errorf("error %v, want one that begins with\n%s", err, test.want)
 			}
 		})
 	}

@@ -1,5 +1,5 @@
-// Command local runs a local control plane to try things on. Run it inside the
-// e2e module: go run ./cmd/local up.
+// Local runs a local control plane to try things on. Run it inside the e2e module:
+// go run ./cmd/local up.
 package main
 
 import (
@@ -12,11 +12,11 @@ import (
 	"os/signal"
 	"syscall"
 
-	"qoqo.dev/active-standby-controller/e2e/local"
+	"qoqo.dev/active-standby-controller/e2e/cluster/local"
 )
 
 const usage = `local runs a Kubernetes control plane on this machine, without containers.
-Its pods become Ready without running anything.
+Its pods become Ready, but run nothing.
 
 Usage:
 
@@ -79,10 +79,10 @@ func up(ctx context.Context, name string, options local.Options) error {
 		return err
 	}
 	if wasUp {
-		fmt.Fprintf(os.Stderr, "%q is up already\n", name)
+		fmt.Fprintf(os.Stderr, "%q is already up\n", name)
 	}
 	show(plane)
-	fmt.Fprintf(os.Stderr, "stop it with:  go run ./cmd/local down --name %s\n", name)
+	fmt.Fprintf(os.Stderr, "to stop it:    go run ./cmd/local down --name %s\n", name)
 	return nil
 }
 
@@ -100,7 +100,7 @@ func foreground(ctx context.Context, options local.Options) error {
 		return err
 	}
 	show(plane)
-	fmt.Fprintln(os.Stderr, "stop it with:  Ctrl-C")
+	fmt.Fprintln(os.Stderr, "to stop it:    Ctrl-C")
 	select {
 	case <-ctx.Done():
 	case <-plane.Stopped():
@@ -108,8 +108,8 @@ func foreground(ctx context.Context, options local.Options) error {
 	return plane.Stop()
 }
 
-// show prints the shell command that selects the control plane to standard output,
-// alone, so that a shell can eval it.
+// show prints the shell command that selects the control plane. Nothing else goes to
+// standard output, so that a shell can eval it.
 func show(plane *local.Plane) {
 	fmt.Printf("export KUBECONFIG='%s'\n", plane.Admin.Kubeconfig)
 	fmt.Fprintf(os.Stderr, "kubectl is at: %s\n", plane.Kubectl)

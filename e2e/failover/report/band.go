@@ -16,10 +16,10 @@ import (
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
 )
 
-// The colours can be told apart by the colour-blind.
+// The colours can be told apart by colour-blind people.
 var (
 	gridColour = color.RGBA{R: 0xdd, G: 0xdd, B: 0xdd, A: 0xff}
-	// Of a band's head, and of the time after its measurement.
+	// headColour is for a band's head, and for the time after its measurement.
 	headColour   = color.RGBA{R: 0xf0, G: 0xf2, B: 0xf4, A: 0xff}
 	outageColour = color.RGBA{R: 0xfb, G: 0xdc, B: 0xd2, A: 0xff}
 	podColours   = map[string]color.Color{
@@ -32,12 +32,13 @@ var (
 
 const (
 	lost = "lost" // the lane of lost requests
-	// In rows.
+	// Heights in rows: of a band's head, and between two bands.
 	headRows, gap = 1.3, 0.5
 )
 
-// band is the part of a picture that shows one variant: a head that says what
-// the colours mean and how long it took, a lane with the steps, and one for each pod.
+// band is the part of a picture that shows one variant. It has a head, which says what
+// the colours mean and how long it took, a lane with the steps, and a lane for each
+// pod.
 type band struct {
 	result results.Result
 	top    float64 // in rows from the bottom of the picture
@@ -45,7 +46,7 @@ type band struct {
 
 func (b *band) rows() float64 { return headRows + float64(1+len(b.result.Median.Lanes)) + gap }
 
-// lane is the middle of the band's lane, the steps' being the first.
+// lane returns the middle of a lane of the band. Lane 0 is that of the steps.
 func (b *band) lane(i int) float64 { return b.top - headRows - float64(i) - 0.5 }
 
 func (b *band) labels() []plot.Tick {
@@ -99,7 +100,7 @@ func (b *band) Plot(c draw.Canvas, p *plot.Plot) {
 	b.head(c, y(b.top), y(top))
 }
 
-// end is when the measurement ended, as far as it is known: at the last request.
+// end returns when the last request was sent, which is when the measurement ended.
 func (b *band) end() (ms float64) {
 	for _, lane := range b.result.Median.Lanes {
 		for _, s := range lane.Spans {
@@ -126,7 +127,7 @@ func (b *band) head(c draw.Canvas, top, bottom vg.Length) {
 	}
 }
 
-// headWidth is how much room the head needs.
+// headWidth returns the width that the head needs.
 func (b *band) headWidth() (width vg.Length) {
 	for _, k := range b.keys() {
 		width += k.width()
@@ -134,7 +135,7 @@ func (b *band) headWidth() (width vg.Length) {
 	return width
 }
 
-// keys are what the head says: the band's name, and what the colours mean.
+// keys returns what the head says: the band's name, and what the colours mean.
 func (b *band) keys() []key {
 	name, outage := strings.ReplaceAll(named(b.result.Variant), "`", ""), "no answer for "
 	if b.result.Variant.Routing == results.Plain {
@@ -150,13 +151,14 @@ func (b *band) keys() []key {
 	return all
 }
 
-// key is a box of a colour and what it means, or a name.
+// key is a coloured box with what it means, or a name without a box.
 type key struct {
 	fill  color.Color
 	words string
 }
 
-// Before a name, before a box, of the box, and between it and its words.
+// Widths in points: of the gap before a name, of the gap before a box, of the box, and
+// of the gap between the box and its words.
 const nameGap, keyGap, keyBox, wordGap = 4, 12, 7, 3
 
 func (k key) style() text.Style {
@@ -178,7 +180,7 @@ func rectangle(left, right, bottom, top vg.Length) []vg.Point {
 	return []vg.Point{{X: left, Y: bottom}, {X: right, Y: bottom}, {X: right, Y: top}, {X: left, Y: top}}
 }
 
-// namedStep is a step that was seen; its colour is that of the time until then.
+// namedStep is a step that was seen. Its colour fills the time from the step before.
 type namedStep struct {
 	name string
 	at   float64
@@ -196,8 +198,8 @@ func stepsOf(r results.Result) (all []namedStep) {
 	add("decided", s.Decided, color.RGBA{R: 0xe6, G: 0x9f, B: 0x00, A: 0xff})
 	add("published", s.Published, color.RGBA{R: 0xcc, G: 0x79, B: 0xa7, A: 0xff})
 	add("answered", s.Answered, color.RGBA{R: 0x66, G: 0x33, B: 0x88, A: 0xff})
-	// In their order in time: a dead node's master is replaced before Kubernetes
-	// says that it is not Ready.
+	// Sorted by time, because the steps can come in another order: the master on a dead
+	// node is replaced before Kubernetes notices that it is not Ready.
 	slices.SortStableFunc(all, func(a, b namedStep) int { return cmp.Compare(a.at, b.at) })
 	return all
 }

@@ -9,10 +9,10 @@ import (
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
 )
 
-// nothing is in a cell that has nothing to say.
+// nothing is in a cell without a value.
 const nothing = "–"
 
-// duration is one of milliseconds as people say it, such as 85 ms or 1.21 s.
+// duration formats milliseconds for people, such as 85 ms or 1.21 s.
 func duration(ms float64) string {
 	if math.Abs(math.Round(ms)) < 1000 {
 		return fmt.Sprintf("%.0f ms", ms)
@@ -20,10 +20,10 @@ func duration(ms float64) string {
 	return fmt.Sprintf("%.2f s", ms/1000)
 }
 
-// setting is a duration that was chosen, not measured, such as 15ms or 1s.
+// setting formats a duration that was configured, not measured, such as 15ms or 1s.
 func setting(ms float64) string { return time.Duration(ms * float64(time.Millisecond)).String() }
 
-// perRun is the mean of a count, with a decimal if it is small.
+// perRun formats the mean of a count, with a decimal if it is below 10.
 func perRun(total, runs int) string {
 	mean := float64(total) / float64(runs)
 	if mean >= 10 {
@@ -32,7 +32,7 @@ func perRun(total, runs int) string {
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", mean), ".0")
 }
 
-// step is a time since the cause in whole milliseconds.
+// step formats a time since the cause, in whole milliseconds.
 func step(ms *float64) string {
 	if ms == nil {
 		return nothing
@@ -40,7 +40,7 @@ func step(ms *float64) string {
 	return fmt.Sprintf("%.0f", *ms)
 }
 
-// kept says for how long a kept-alive connection went on to the old master.
+// kept says how long a kept-alive connection stayed with the old master.
 func kept(r results.Result) string {
 	switch {
 	case r.KeptMS == nil:
@@ -53,12 +53,12 @@ func kept(r results.Result) string {
 	return duration(r.KeptMS.P50)
 }
 
-// named is how a variant is called in a row.
+// named returns what a variant is called in a row.
 func named(v results.Variant) string {
 	return strings.Join(names(v), " ")
 }
 
-// names are the parts of a variant's name, which a narrow column has in lines.
+// names returns the parts of that name. A narrow column has them in lines of their own.
 func names(v results.Variant) []string {
 	switch {
 	case v.Routing == results.Plain:

@@ -35,10 +35,10 @@ func TestKept(t *testing.T) {
 		result results.Result
 		want   string
 	}{
-		"it was never with the old master": {result: results.Result{Runs: 3}, want: "–"},
-		"it always ended":                  {result: results.Result{Runs: 3, KeptMS: stayed}, want: "1.21 s"},
-		"it sometimes stayed":              {result: results.Result{Runs: 3, KeptMS: stayed, KeptToTheEnd: 1}, want: "1.21 s (1 of 3 to the end)"},
-		"it always stayed":                 {result: results.Result{Runs: 3, KeptMS: stayed, KeptToTheEnd: 3}, want: "to the end"},
+		"a connection that was not with the old master has no time": {result: results.Result{Runs: 3}, want: "–"},
+		"a connection that always ended has a time":                 {result: results.Result{Runs: 3, KeptMS: stayed}, want: "1.21 s"},
+		"a connection that sometimes stayed has a time and a count": {result: results.Result{Runs: 3, KeptMS: stayed, KeptToTheEnd: 1}, want: "1.21 s (1 of 3 to the end)"},
+		"a connection that always stayed has no time":               {result: results.Result{Runs: 3, KeptMS: stayed, KeptToTheEnd: 3}, want: "to the end"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -72,7 +72,7 @@ func TestWhen(t *testing.T) {
 	}
 }
 
-// The head's last words would be cut off.
+// If the head were wider than the picture, its last words would be cut off.
 func TestHeadFits(t *testing.T) {
 	long := ptr.To(50_000.0)
 	for _, v := range results.Variants {
@@ -83,7 +83,7 @@ func TestHeadFits(t *testing.T) {
 		b := band{result: r}
 		available := width - 2*around - style(small, xfont.WeightNormal).Width(b.labels()[1].Label)
 		if got := b.headWidth(); got > available {
-			t.Errorf("the head of %s is %.0f points wide, and there are %.0f", v, got, available)
+			t.Errorf("the head of %s is %.0f points wide, but has only %.0f", v, got, available)
 		}
 	}
 }
@@ -97,12 +97,12 @@ func TestWindow(t *testing.T) {
 		run      results.Run
 		from, to float64
 	}{
-		"until a second after the outage": {run: results.Run{Outage: outage}, from: -0.6, to: 3},
-		"or after the last step":          {run: results.Run{Outage: outage, Steps: results.Steps{Answered: ptr.To(2500.0)}}, from: -0.6, to: 3.5},
-		"or after another pod answers":    {run: results.Run{Outage: outage, Lanes: lane("new", results.Span{From: 3000, To: 9000})}, from: -0.6, to: 4},
-		"or after the last loss":          {run: results.Run{Outage: outage, Lanes: lane("lost", results.Span{From: 3000, To: 4000})}, from: -0.6, to: 5},
-		"but the outage fills a third":    {run: results.Run{Outage: outage, Lanes: lane("old", results.Span{From: 60000, To: 70000})}, from: -0.6, to: 7},
-		"or a second without one":         {run: results.Run{Lanes: lane("old", results.Span{From: 60000, To: 70000})}, from: -0.5, to: 4},
+		"the window ends a second after the outage":            {run: results.Run{Outage: outage}, from: -0.6, to: 3},
+		"the window ends a second after the last step":         {run: results.Run{Outage: outage, Steps: results.Steps{Answered: ptr.To(2500.0)}}, from: -0.6, to: 3.5},
+		"the window ends a second after another pod answers":   {run: results.Run{Outage: outage, Lanes: lane("new", results.Span{From: 3000, To: 9000})}, from: -0.6, to: 4},
+		"the window ends a second after the last loss":         {run: results.Run{Outage: outage, Lanes: lane("lost", results.Span{From: 3000, To: 4000})}, from: -0.6, to: 5},
+		"the outage fills a third of the time since the cause": {run: results.Run{Outage: outage, Lanes: lane("old", results.Span{From: 60000, To: 70000})}, from: -0.6, to: 7},
+		"a second stands for an outage if there is none":       {run: results.Run{Lanes: lane("old", results.Span{From: 60000, To: 70000})}, from: -0.5, to: 4},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

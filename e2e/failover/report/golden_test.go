@@ -2,11 +2,22 @@ package report
 
 import "strings"
 
-// raw is a text with backquotes, which are written as ^, and spaces at which no
-// line breaks, which are written as ~.
+// raw turns each ^ into a backquote, and each ~ into a space at which no line breaks.
 func raw(text string) string { return strings.NewReplacer("^", "`", "~", "\u00a0").Replace(text) }
 
-var wantSummary = raw(`# Project
+var wantReadme = raw(`# Project
+
+<!-- generated: failover-brief, by make update -->
+
+|  | plain Service | ^selector^ |
+| --- | --- | --- |
+| The master's process is killed | 180~ms<br>(1.00~s)<br>4.3~lost | 1.21~s<br>(1.46~s)<br>82~lost |
+| Planned switchover | – | 16~ms<br>(31~ms)<br>0~lost |
+
+<!-- end -->
+`)
+
+var wantSummary = raw(`# Guarantees
 
 Prose.
 

@@ -16,11 +16,11 @@ import (
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
 )
 
-// Sizes in points, of which GitHub shows 675 in the width of its page.
+// Sizes in points. A page of GitHub is 675 points wide.
 const (
 	width     = 660
 	rowHeight = 14
-	around    = 6             // of white
+	around    = 6             // white margin
 	margins   = 55 + 2*around // for the title and the axis too
 	small     = 9
 	large     = 11
@@ -68,14 +68,14 @@ func picture(s scenario) ([]byte, error) {
 func svg(p *plot.Plot, height vg.Length) ([]byte, error) {
 	file := vgsvg.New(width, height)
 	canvas := draw.New(file)
-	// Also where the page behind it is dark.
+	// White, even on a dark page.
 	canvas.FillPolygon(color.White, rectangle(0, width, 0, height))
 	p.Draw(draw.Crop(canvas, around, -around, around, -around))
 	var out bytes.Buffer
 	if _, err := file.WriteTo(&out); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Title.Text, err)
 	}
-	// Few machines have this font; Arial is as wide.
+	// Few machines have this font. Arial has the same widths.
 	return bytes.ReplaceAll(out.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;")), nil
 }
 
@@ -85,9 +85,10 @@ func style(size vg.Length, weight xfont.Weight) text.Style {
 	return s
 }
 
-// window is from when to when a picture shows what happened, in seconds: from
-// before the cause until after the outages, steps and losses, and after the last
-// change of who answers, unless that is so late that the outage would look small.
+// window returns the time that a picture shows, in seconds. It begins before the cause
+// and the outages, and ends after the outages, steps and losses. It also ends after
+// the last change of the pod that answers, unless that is so late that the outage
+// would look small.
 func window(all []results.Result) (from, to float64) {
 	begin, outage, change := 0.0, 0.0, 0.0
 	for _, r := range all {
@@ -110,7 +111,7 @@ func window(all []results.Result) (from, to float64) {
 	return (begin - 500) / 1000, (max(outage, min(change, 3*max(outage, 1000))) + 1000) / 1000
 }
 
-// ticks are at round numbers, and at most 15.
+// ticks returns ticks at round numbers, 15 at most.
 func ticks(from, to float64) (all []plot.Tick) {
 	distance := 0.1
 	for _, d := range []float64{0.2, 0.5, 1, 2, 5, 10, 20, 50} {

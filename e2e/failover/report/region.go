@@ -11,11 +11,11 @@ const (
 	end       = "<!-- end -->"
 )
 
-// region is a part of a document that is not written by hand. It stands between
-// a comment with its name and one that says that it ends.
+// region is a generated part of a document. It stands between a comment with its name
+// and an end comment.
 type region struct{ name, text string }
 
-// replaceIn puts the region in the place of what is between its comments.
+// replaceIn replaces what is between the region's comments with its text.
 func (r region) replaceIn(document []byte) ([]byte, error) {
 	begin := generated + r.name + byWhom
 	before, rest, found := bytes.Cut(document, []byte(begin))
@@ -23,7 +23,7 @@ func (r region) replaceIn(document []byte) ([]byte, error) {
 		return nil, fmt.Errorf("there is no line %q", begin[:len(begin)-1])
 	}
 	old, after, found := bytes.Cut(rest, []byte(end))
-	// An end after the begin of another one is not this one's.
+	// An end comment after the begin of another region belongs to that region.
 	if !found || bytes.Contains(old, []byte(generated)) {
 		return nil, fmt.Errorf("there is no line %q after %q", end, begin[:len(begin)-1])
 	}

@@ -1,6 +1,7 @@
 // Package report turns what was measured of failovers into documents: the tables
-// and the pictures in docs/failover/, and the table in the README. They are a pure
-// function of docs/failover/results.json; prose is written by hand around them.
+// and the pictures in docs/failover/, the table in docs/guarantees.md, and a part of
+// it in the README. They are a pure function of docs/failover/results.json; prose is
+// written by hand around them.
 package report
 
 import (
@@ -20,18 +21,19 @@ const (
 	folder  = "docs/failover"
 	source  = folder + "/results.json"
 	detail  = folder + "/README.md"
-	summary = "README.md"
+	summary = "docs/guarantees.md"
+	readme  = "README.md"
 )
 
-// Scenario is what people are told of a scenario.
+// Scenario is what the documents say about a scenario.
 type Scenario struct {
 	Title string
-	// Why says why the figures are what they are, in Markdown.
+	// Why explains the figures, in Markdown.
 	Why string
 }
 
-// Write writes the documents of the project in the directory root. It is told
-// about each scenario, by the name that it has in results.json.
+// Write writes the documents of the project in the directory root. The keys of about
+// are the names of the scenarios in results.json.
 func Write(root string, about map[string]Scenario) error {
 	documents, err := render(root, about)
 	if err != nil {
@@ -108,6 +110,7 @@ func render(root string, about map[string]Scenario) ([]document, error) {
 		path    string
 		regions []region
 	}{
+		{path: readme, regions: []region{{name: "failover-brief", text: summaryTable(brief(scenarios))}}},
 		{path: summary, regions: []region{{name: "failover-summary", text: summaryTable(scenarios)}}},
 		{path: detail, regions: []region{
 			{name: "measured-on", text: measuredOn(file.Header)},
@@ -136,7 +139,7 @@ func render(root string, about map[string]Scenario) ([]document, error) {
 	return documents, nil
 }
 
-// stale are the pictures of scenarios that are not measured any more.
+// stale returns the pictures of scenarios that are no longer measured.
 func stale(root string, documents []document) (paths []string, err error) {
 	pictures, err := fs.Glob(os.DirFS(root), folder+"/*.svg")
 	if err != nil {

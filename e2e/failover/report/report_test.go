@@ -23,7 +23,7 @@ var (
 	selectorProbe = results.Variant{Routing: results.Selector, Probe: true}
 )
 
-// measuredFile has the variants in another order than the documents.
+// measuredFile has the variants in a different order from the documents.
 var measuredFile = results.File{
 	Header: results.Header{
 		Kubernetes: "v1.37.2", Nodes: 4, CPUs: 2,
@@ -69,7 +69,8 @@ var measuredFile = results.File{
 }
 
 const (
-	blankSummary = "# Project\n\nProse.\n\n<!-- generated: failover-summary, by make update -->\nold\n<!-- end -->\n\nMore.\n"
+	blankReadme  = "# Project\n\n<!-- generated: failover-brief, by make update -->\n<!-- end -->\n"
+	blankSummary = "# Guarantees\n\nProse.\n\n<!-- generated: failover-summary, by make update -->\nold\n<!-- end -->\n\nMore.\n"
 	blankDetail  = `A
 <!-- generated: measured-on, by make update -->
 <!-- end -->
@@ -83,7 +84,7 @@ D
 `
 )
 
-// project is a directory with what Write needs.
+// project returns a directory with what Write needs.
 func project(t *testing.T) (root string) {
 	t.Helper()
 	root = t.TempDir()
@@ -93,6 +94,7 @@ func project(t *testing.T) (root string) {
 	if err := measuredFile.Write(filepath.Join(root, source)); err != nil {
 		t.Fatal(err)
 	}
+	put(t, root, readme, blankReadme)
 	put(t, root, summary, blankSummary)
 	put(t, root, detail, blankDetail)
 	return root
@@ -118,6 +120,9 @@ func TestWrite(t *testing.T) {
 	root := project(t)
 	if err := Write(root, about); err != nil {
 		t.Fatal(err)
+	}
+	if diff := cmp.Diff(wantReadme, read(t, root, readme)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", readme, diff)
 	}
 	if diff := cmp.Diff(wantSummary, read(t, root, summary)); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", summary, diff)
@@ -150,11 +155,21 @@ func TestColumns(t *testing.T) {
 	}
 }
 
+func TestBrief(t *testing.T) {
+	var got []string
+	for _, s := range brief([]scenario{{slug: "killed"}, {slug: "drained"}, {slug: "switchover"}}) {
+		got = append(got, s.slug)
+	}
+	if diff := cmp.Diff([]string{"killed", "switchover"}, got); diff != "" {
+		t.Error("the README shows other scenarios (-want +got)", diff)
+	}
+}
+
 func TestMeasuredWithoutProbes(t *testing.T) {
 	h := measuredFile.Header
 	h.Probe = results.Probe{}
 	if text := measuredOn(h); strings.Contains(text, "own probe") {
-		t.Errorf("it says how nobody was probed:\n%s", text)
+		t.Errorf("the table has a row for the probe:\n%s", text)
 	}
 }
 
@@ -164,19 +179,19 @@ func TestRefused(t *testing.T) {
 		about      map[string]Scenario
 		want       string
 	}{
-		"a region's begin is missing": {
+		"a region has no begin": {
 			path: detail, text: strings.Replace(blankDetail, "generated: steps", "generated: stops", 1), about: about,
 			want: `docs/failover/README.md: there is no line "<!-- generated: steps, by make update -->"`,
 		},
-		"a region's end is missing, and the next one's is not taken for it": {
+		"a region has no end, and the next region's does not count": {
 			path: detail, text: strings.Replace(blankDetail, "<!-- end -->\nB\n", "B\n", 1), about: about,
 			want: `docs/failover/README.md: there is no line "<!-- end -->" after "<!-- generated: measured-on, by make update -->"`,
 		},
-		"a scenario is not known": {
+		"a scenario is unknown": {
 			path: detail, text: blankDetail, about: map[string]Scenario{"killed": {Title: "Killed"}},
-			want: `docs/failover/results.json: nothing is known about the scenario "switchover"`,
+			want: `docs/failover/results.json: unknown scenario "switchover"`,
 		},
-		"nothing was measured": {
+		"the results are empty": {
 			path: source, text: "{}", about: about,
 			want: "docs/failover/results.json has no results; `make e2e-failover` measures them",
 		},
@@ -190,7 +205,7 @@ func TestRefused(t *testing.T) {
 				t.Errorf("error %v, want\n%s", err, test.want)
 			}
 			if diff := cmp.Diff(blankSummary, read(t, root, summary)); diff != "" {
-				t.Errorf("something was written (-want +got):\n%s", diff)
+				t.Errorf("Write has changed a document despite the error (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -202,14 +217,14 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := Check(root, about); err != nil {
-		t.Errorf("what was just written is not right: %v", err)
+		t.Errorf("Check refuses what Write has just written: %v", err)
 	}
 	put(t, root, summary, strings.Replace(read(t, root, summary), "1.21\u00a0s", "1.20\u00a0s", 1))
 	put(t, root, folder+"/older.svg", "")
 	if err := os.Remove(filepath.Join(root, folder, "killed.svg")); err != nil {
 		t.Fatal(err)
 	}
-	want := "README.md is not what docs/failover/results.json says\n" +
+	want := "docs/guarantees.md is not what docs/failover/results.json says\n" +
 		"docs/failover/killed.svg is missing\n" +
 		"docs/failover/older.svg is of a scenario that is not in docs/failover/results.json\n" +
 		"run `make update`"
@@ -220,6 +235,6 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := Check(root, about); err != nil {
-		t.Errorf("Write does not write what Check wants: %v", err)
+		t.Errorf("Check refuses what Write has repaired: %v", err)
 	}
 }

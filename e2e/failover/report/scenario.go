@@ -7,14 +7,14 @@ import (
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
 )
 
-// scenario is what was measured in one, in the order of the variants.
+// scenario is what was measured in one scenario, in the order of the variants.
 type scenario struct {
 	Scenario
 	slug    string
 	results []results.Result
 }
 
-// result is that of a variant, or nil.
+// result returns the result of a variant, or nil.
 func (s scenario) result(v results.Variant) *results.Result {
 	i := slices.IndexFunc(s.results, func(r results.Result) bool { return r.Variant == v })
 	if i < 0 {
@@ -30,7 +30,7 @@ func group(all []results.Result, about map[string]Scenario) (scenarios []scenari
 		if i < 0 {
 			described, known := about[r.Scenario]
 			if !known {
-				return nil, fmt.Errorf("%s: nothing is known about the scenario %q", source, r.Scenario)
+				return nil, fmt.Errorf("%s: unknown scenario %q", source, r.Scenario)
 			}
 			i = len(scenarios)
 			scenarios = append(scenarios, scenario{Scenario: described, slug: r.Scenario})
@@ -43,8 +43,8 @@ func group(all []results.Result, about map[string]Scenario) (scenarios []scenari
 	return scenarios, nil
 }
 
-// variants are all that were measured: the baseline, those that are known, and
-// then others in the order in which they first appear.
+// variants returns all variants that were measured, in the order of Variants. Unknown
+// ones come last, in the order in which they first appear.
 func variants(scenarios []scenario) (seen []results.Variant) {
 	for _, s := range scenarios {
 		for _, r := range s.results {
@@ -55,4 +55,29 @@ func variants(scenarios []scenario) (seen []results.Variant) {
 	}
 	slices.SortStableFunc(seen, results.Variant.Compare)
 	return seen
+}
+
+// What the README shows, which is a page that is read in passing.
+var (
+	briefScenarios = []string{"not-ready", "killed", "deleted", "switchover", "node-off"}
+	briefVariants  = []results.Variant{
+		{Routing: results.Plain},
+		{Routing: results.Selector},
+		{Routing: results.EndpointSlice},
+		{Routing: results.EndpointSlice, Probe: true},
+	}
+)
+
+// brief returns the part of what was measured that the README shows.
+func brief(all []scenario) (some []scenario) {
+	for _, s := range all {
+		if !slices.Contains(briefScenarios, s.slug) {
+			continue
+		}
+		s.results = slices.DeleteFunc(slices.Clone(s.results), func(r results.Result) bool {
+			return !slices.Contains(briefVariants, r.Variant)
+		})
+		some = append(some, s)
+	}
+	return some
 }

@@ -11,7 +11,8 @@ import (
 // row is a line of a table.
 func row(cells ...string) string { return "| " + strings.Join(cells, " | ") + " |\n" }
 
-// head is the first two lines of a table, which has its numbers on the right.
+// head is the first two lines of a table. Its first columns hold texts, and the others
+// hold numbers, which are aligned to the right.
 func head(texts int, cells ...string) string {
 	var rules []string
 	for i := range cells {
@@ -37,8 +38,8 @@ func measuredOn(h results.Header) string {
 	return text + row("client", fmt.Sprintf("a new connection every %s; lost if not answered within %s", setting(h.Client.IntervalMS), setting(h.Client.TimeoutMS)))
 }
 
-// summaryTable says at a glance what a client loses. Its columns are narrow, so
-// that all of them find room on a page.
+// summaryTable shows at a glance what a client loses. Its columns are narrow, so that
+// all of them fit on a page.
 func summaryTable(scenarios []scenario) string {
 	order := variants(scenarios)
 	cells := []string{""}
@@ -56,7 +57,7 @@ func summaryTable(scenarios []scenario) string {
 	return text
 }
 
-// glance has no place where a line would break but its own.
+// glance is a cell of the summary. Its lines break only where it says so.
 func glance(r *results.Result) string {
 	if r == nil {
 		return nothing
@@ -81,7 +82,7 @@ func resultTables(scenarios []scenario) string {
 	return strings.Join(parts, "\n")
 }
 
-// when says when what was measured, of which version of the controller.
+// when says when each variant was measured, and with which version of the controller.
 func when(all []results.Result) string {
 	var times []string
 	of := map[string][]string{}
@@ -100,8 +101,8 @@ func when(all []results.Result) string {
 	return "Measured " + strings.Join(times, "; ") + "."
 }
 
-// measured are the cells of a result. The plain Service has no master, so there
-// is nothing to say of its overlap and its transitions.
+// measured returns the cells of a result. The plain Service has no master, and thus no
+// overlap and no transitions.
 func measured(r results.Result) []string {
 	after, overlap, transitions := nothing, nothing, nothing
 	if r.AfterDetectionMS != nil {
@@ -120,8 +121,8 @@ func measured(r results.Result) []string {
 	}
 }
 
-// stepsTable says where the time goes. What is the same as in the row above is
-// not said again.
+// stepsTable shows where the time goes. A cell that would repeat the one above it is
+// empty.
 func stepsTable(scenarios []scenario) string {
 	text := head(3, "scenario", "routing", "run", "noticed", "decided", "published", "answered")
 	for _, s := range scenarios {

@@ -7,26 +7,27 @@ import (
 	"slices"
 	"time"
 
-	"qoqo.dev/active-standby-controller/e2e/target/record"
+	"qoqo.dev/active-standby-controller/e2e/traffic/record"
 )
 
 // Observation is what was seen of one workload in one run.
 type Observation struct {
 	Variant Variant
-	// Cause is when the master failed or was told to move, Old its pod's name.
+	// Cause is when the master failed or was told to move, and Old is its pod's name.
 	Cause time.Time
 	Old   string
-	// Until is up to when what was sent counts: by now it is known what became of it.
+	// Until is when the last request that counts was sent. The outcome of later ones
+	// may be unknown.
 	Until time.Time
-	// New and Kept are what the clients saw over new connections and over a
-	// kept-alive one, in the order of sending.
+	// New and Kept are the requests over new connections and over a kept-alive one,
+	// in the order of sending.
 	New, Kept []record.Request
-	// When the news had come how far, as in Steps; zero if it was not seen.
+	// When the steps of the failover were done, as in Steps; zero if that was not seen.
 	Noticed, Decided, Published time.Time
 	Transitions                 int
 }
 
-// Outcome is what one run amounts to.
+// Outcome is the analysis of one run.
 type Outcome struct {
 	Variant Variant
 	Run
@@ -39,8 +40,8 @@ type Outcome struct {
 	Transitions  int
 }
 
-// Analyse fails if there is nothing to measure against: no good answer before
-// the cause, or none at the end.
+// Analyse analyses a run. It returns an error if the outage has no beginning or no end:
+// there is no good answer before the first lost request, or none after the last.
 func Analyse(o Observation) (Outcome, error) {
 	within := func(requests []record.Request) []record.Request {
 		return slices.DeleteFunc(slices.Clone(requests), func(r record.Request) bool {
@@ -49,12 +50,12 @@ func Analyse(o Observation) (Outcome, error) {
 	}
 	o.New, o.Kept = within(o.New), within(o.Kept)
 	good := slices.DeleteFunc(slices.Clone(o.New), func(r record.Request) bool { return r.Error != "" })
-	// In the order in which the client got to know.
+	// In the order in which the client received them.
 	slices.SortStableFunc(good, func(a, b record.Request) int { return a.Done.Compare(b.Done) })
 	lost := record.Lost(o.New)
 	from, to := outage(good, lost, o.Cause)
 	if from.IsZero() || to.IsZero() {
-		return Outcome{}, fmt.Errorf("nobody answered before the first lost request, or after the last one")
+		return Outcome{}, fmt.Errorf("there is no good answer before the first lost request, or none after the last")
 	}
 	out := Outcome{
 		Variant:     o.Variant,
@@ -85,9 +86,10 @@ func Analyse(o Observation) (Outcome, error) {
 	return out, nil
 }
 
-// outage is the time from the last good answer before the first lost request to
-// the first one after the last; or, if none was lost, the longest time between
-// two answers that ended after the cause. A time is zero if there is no such answer.
+// outage returns the time of the last good answer before the first lost request, and
+// that of the first good answer after the last lost request. If none was lost, it
+// returns the two answers with the longest time between them that ended after the
+// cause. A time is zero if there is no such answer.
 func outage(good, lost []record.Request, cause time.Time) (from, to time.Time) {
 	if len(lost) == 0 {
 		for i := 1; i < len(good); i++ {
@@ -110,8 +112,8 @@ func outage(good, lost []record.Request, cause time.Time) (from, to time.Time) {
 	return from, to
 }
 
-// overlap is for how long a pod answered to requests that were sent after an
-// answer of its successor had arrived.
+// overlap returns the longest time, in milliseconds, for which a pod answered requests
+// that were sent after an answer of its successor had arrived.
 func overlap(v Variant, good []record.Request) float64 {
 	if v.Routing == Plain {
 		return 0 // all of its pods serve
@@ -131,8 +133,8 @@ func overlap(v Variant, good []record.Request) float64 {
 	return longest
 }
 
-// kept says for how long after the cause the kept-alive connection was answered
-// by the old master, be it badly, and whether it still was at the end.
+// kept returns for how many milliseconds after the cause the old master answered the
+// kept-alive connection, even with an error, and whether it still did at the end.
 func kept(o Observation) (ms *float64, toTheEnd bool) {
 	var first, last record.Request
 	var until time.Time
@@ -156,13 +158,13 @@ func kept(o Observation) (ms *float64, toTheEnd bool) {
 }
 
 const (
-	// mergeGood and mergeLost are how far apart two answers of a pod, and two lost
-	// requests, may be in a Span: a plain Service has each of its pods answer every
-	// third request only.
+	// mergeGood is how far apart two answers of a pod may be in one Span. Each of the
+	// three pods of the plain Service answers only every third request. mergeLost is
+	// the same for lost requests.
 	mergeGood, mergeLost = 300 * time.Millisecond, 50 * time.Millisecond
 )
 
-// Lead is for how long before the cause requests count.
+// Lead is the time before the cause in which requests count.
 const Lead = time.Second
 
 func lanes(o Observation, good, lost []record.Request) []Lane {
@@ -201,7 +203,7 @@ func spans(cause time.Time, requests []record.Request, merge time.Duration) []Sp
 	return all
 }
 
-// Summarise sums up a variant's runs of a scenario.
+// Summarise sums up the runs of a variant in a scenario. There must be one or more.
 func Summarise(scenario string, v Variant, outcomes []Outcome) Result {
 	r := Result{Scenario: scenario, Variant: v, Runs: len(outcomes)}
 	var outage, after, stayed []float64
@@ -231,7 +233,8 @@ func Summarise(scenario string, v Variant, outcomes []Outcome) Result {
 	return r
 }
 
-// quantiles are values that were measured (nearest rank), nothing in between.
+// quantiles returns values that were measured (nearest rank), none between two of them.
+// Without values it returns nil.
 func quantiles(values []float64) *Quantiles {
 	if len(values) == 0 {
 		return nil
@@ -242,5 +245,6 @@ func quantiles(values []float64) *Quantiles {
 
 func rank(n int, q float64) int { return max(0, int(math.Ceil(q*float64(n)))-1) }
 
-// milliseconds are whole ones: the clients look every 15 ms.
+// milliseconds rounds to whole milliseconds. More would mean nothing, because clients
+// send a request only every 15 ms.
 func milliseconds(d time.Duration) float64 { return math.Round(float64(d) / float64(time.Millisecond)) }

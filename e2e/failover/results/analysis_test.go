@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"qoqo.dev/active-standby-controller/e2e/target/record"
+	"qoqo.dev/active-standby-controller/e2e/traffic/record"
 )
 
 var cause = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -16,20 +16,20 @@ func at(ms float64) time.Time {
 	return cause.Add(time.Duration(ms * float64(time.Millisecond)))
 }
 
-// stretch is requests that are sent every 10 ms from one time to before another,
-// and answered or lost 4 ms later; a pod of "" is nobody.
+// stretch returns requests that are sent every 10 ms from one time until before
+// another. Each is answered by the pod 4 ms later or, if pod is empty, lost.
 func stretch(from, to float64, pod string) (requests []record.Request) {
 	for ms := from; ms < to; ms += 10 {
 		r := record.Request{Sent: at(ms), Done: at(ms + 4), Answer: record.Answer{Pod: pod}}
 		if pod == "" {
-			r.Error = "nobody answers"
+			r.Error = "no answer"
 		}
 		requests = append(requests, r)
 	}
 	return requests
 }
 
-// badly is answers that say that the pod cannot serve.
+// badly turns the requests into ones whose answer is that the pod cannot serve.
 func badly(requests []record.Request) []record.Request {
 	for i := range requests {
 		requests[i].Error = "status 503"
@@ -44,7 +44,7 @@ func TestAnalyse(t *testing.T) {
 		observation Observation
 		want        Outcome
 	}{
-		"a master that fails: the gap between its last answer and its successor's first": {
+		"the outage is from the last answer of a master that fails to its successor's first": {
 			Observation{
 				Variant: Variant{Routing: Selector}, Cause: cause, Old: "web-0", Transitions: 1,
 				New:     slices.Concat(stretch(-100, 0, "web-0"), stretch(0, 500, ""), stretch(500, 1000, "web-1")),
@@ -62,7 +62,7 @@ func TestAnalyse(t *testing.T) {
 				},
 			},
 		},
-		"a kept-alive connection that stays, and a third master": {
+		"a kept-alive connection may stay with the old master to the end, past a third master": {
 			Observation{
 				Variant: Variant{Routing: Label}, Cause: cause, Old: "web-0", Transitions: 2,
 				New:  slices.Concat(stretch(-10, 50, "web-0"), stretch(50, 100, "web-1"), stretch(100, 150, "web-2")),
@@ -78,7 +78,7 @@ func TestAnalyse(t *testing.T) {
 				},
 			},
 		},
-		"two masters: the old one answers what was sent after the new one's first answer": {
+		"an old master that answers what was sent after the new master's first answer overlaps": {
 			Observation{
 				Variant: Variant{Routing: Label}, Cause: cause, Old: "web-0",
 				New: slices.Concat(stretch(-10, 100, "web-0"), stretch(50, 150, "web-1"), stretch(150, 160, "web-0"), stretch(160, 200, "web-1")),
@@ -91,7 +91,7 @@ func TestAnalyse(t *testing.T) {
 				},
 			},
 		},
-		"what was sent before the new master's first answer is no overlap": {
+		"an old master that answers what was sent before the new master's first answer does not overlap": {
 			Observation{
 				Variant: Variant{Routing: Selector}, Cause: cause, Old: "web-0",
 				New: []record.Request{
@@ -108,7 +108,7 @@ func TestAnalyse(t *testing.T) {
 				},
 			},
 		},
-		"a plain Service: while some of the requests are lost, though others are not": {
+		"the outage of a plain Service lasts while any requests are lost": {
 			Observation{
 				Variant: Variant{Routing: Plain}, Cause: cause, Old: "web-0",
 				New: slices.Concat(stretch(-10, 0, "web-1"), stretch(0, 10, "web-0"), stretch(10, 20, ""), stretch(20, 30, "web-1"),
@@ -125,7 +125,7 @@ func TestAnalyse(t *testing.T) {
 				},
 			},
 		},
-		"where nothing is lost, the longest time between two answers": {
+		"the outage is the longest time between two answers if nothing is lost": {
 			Observation{Variant: Variant{Routing: Plain}, Cause: cause, Old: "web-0", New: slices.Concat(stretch(-100, -50, "web-1"), stretch(-10, 20, "web-1"), stretch(40, 50, "web-1"))},
 			Outcome{
 				Variant: Variant{Routing: Plain}, Sent: 9,
@@ -135,7 +135,7 @@ func TestAnalyse(t *testing.T) {
 				},
 			},
 		},
-		"what was sent long before, or too late to know what became of it, does not count": {
+		"requests long before the cause, or after the end, do not count": {
 			Observation{
 				Variant: Variant{Routing: Plain}, Cause: cause, Old: "web-0", Until: at(20),
 				New: slices.Concat(stretch(-2000, -1990, ""), stretch(-10, 30, "web-1"), stretch(30, 40, "")),
@@ -148,7 +148,7 @@ func TestAnalyse(t *testing.T) {
 				},
 			},
 		},
-		"losses with good answers between them are one outage": {
+		"losses with good answers between them are one outage of a master": {
 			Observation{
 				Variant: Variant{Routing: Label}, Cause: cause, Old: "web-0",
 				New: slices.Concat(stretch(-10, 10, "web-0"), stretch(10, 20, ""), stretch(20, 30, "web-1"), stretch(30, 40, ""), stretch(40, 50, "web-1")),
@@ -161,7 +161,7 @@ func TestAnalyse(t *testing.T) {
 				},
 			},
 		},
-		"a kept-alive connection counts also while the old master answers badly": {
+		"a kept-alive connection stays while the old master answers with errors": {
 			Observation{
 				Variant: Variant{Routing: Label}, Cause: cause, Old: "web-0", New: stretch(-10, 20, "web-0"),
 				Kept: slices.Concat(stretch(-10, 0, "web-0"), badly(stretch(0, 10, "web-0")), stretch(10, 20, "web-1")),
@@ -171,7 +171,7 @@ func TestAnalyse(t *testing.T) {
 				Run: Run{OutageMS: 10, Outage: &Span{From: -6, To: 4}, Lanes: []Lane{{"old", []Span{{-10, 10, 3}}}, {"lost", nil}}},
 			},
 		},
-		"one that is not answered any more has not stayed": {
+		"a kept-alive connection that is no longer answered has not stayed": {
 			Observation{
 				Variant: Variant{Routing: Label}, Cause: cause, Old: "web-0", New: stretch(-10, 20, "web-0"),
 				Kept: slices.Concat(stretch(-10, 0, "web-0"), stretch(0, 20, "")),
@@ -199,10 +199,10 @@ func TestAnalyse(t *testing.T) {
 
 func TestAnalyseNeedsAnswers(t *testing.T) {
 	for name, requests := range map[string][]record.Request{
-		"nobody ever answered":             stretch(-10, 10, ""),
-		"nobody answered before the first": slices.Concat(stretch(0, 10, ""), stretch(10, 20, "web-1")),
-		"nobody answered after the last":   slices.Concat(stretch(-20, -10, "web-0"), stretch(0, 10, "")),
-		"nobody answered twice":            stretch(-10, 0, "web-0"),
+		"no request is answered":                               stretch(-10, 10, ""),
+		"no request is answered before the first lost request": slices.Concat(stretch(0, 10, ""), stretch(10, 20, "web-1")),
+		"no request is answered after the last lost request":   slices.Concat(stretch(-20, -10, "web-0"), stretch(0, 10, "")),
+		"no second answer follows the cause":                   stretch(-10, 0, "web-0"),
 	} {
 		if got, err := Analyse(Observation{Variant: Variant{Routing: Selector}, Cause: cause, Until: at(1000), Old: "web-0", New: requests}); err == nil {
 			t.Errorf("%s: got %+v, want an error", name, got)

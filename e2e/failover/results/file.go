@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-// Read reads results.json; a file that does not exist is an empty one.
+// Read reads results.json. If it does not exist, Read returns an empty File.
 func Read(path string) (f File, err error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -33,10 +33,10 @@ func (f File) Write(path string) error {
 	return os.WriteFile(path, append(text, '\n'), 0o600)
 }
 
-// Replace puts what was measured in the place of the same scenarios' results of
-// the same variants. Scenarios come in the given order, and their variants in
-// that of Variants. Others are dropped, and so are results that were measured on
-// something else than the header says now.
+// Replace replaces the results of the same scenarios and variants with what was
+// measured. It sorts scenarios in the given order, and their variants in that of
+// Variants. It drops results of other scenarios and variants, and results that were
+// measured under another header.
 func (f *File) Replace(header Header, order []string, measured []Result) {
 	kept := slices.DeleteFunc(f.Results, func(old Result) bool {
 		return !same(f.Header, header, old.Variant) || !slices.Contains(Variants, old.Variant) ||
@@ -50,8 +50,8 @@ func (f *File) Replace(header Header, order []string, measured []Result) {
 	}
 }
 
-// same says whether what was measured of the variant on a is what would be
-// measured on b. The settings of the probe matter only to who is probed.
+// same reports whether a and b are the same to this variant. The settings of the probe
+// matter only to a variant with probes.
 func same(a, b Header, v Variant) bool {
 	if !v.Probe {
 		a.Probe, b.Probe = Probe{}, Probe{}

@@ -29,7 +29,7 @@ func TestReplace(t *testing.T) {
 		measured []Result
 		want     []Result
 	}{
-		"what was measured takes the place of the same, and the others stay": {
+		"results of the same scenario and variant are replaced, and others stay": {
 			Header{Kubernetes: "v1", Probe: Probe{Failures: 2}},
 			[]Result{{Scenario: "b", Variant: selectorProbe, Runs: 9}, {Scenario: "a", Variant: plain, Runs: 9}},
 			[]Result{
@@ -39,7 +39,7 @@ func TestReplace(t *testing.T) {
 				{Scenario: "c", Variant: selectorProbe, Runs: 1},
 			},
 		},
-		"the variants of a scenario come in their order": {
+		"the variants of a scenario are sorted": {
 			Header{Kubernetes: "v1", Probe: Probe{Failures: 2}},
 			[]Result{{Scenario: "b", Variant: slicesProbe, Runs: 9}, {Scenario: "b", Variant: selectors, Runs: 9}},
 			[]Result{
@@ -50,12 +50,12 @@ func TestReplace(t *testing.T) {
 				{Scenario: "c", Variant: selectorProbe, Runs: 1},
 			},
 		},
-		"results of another cluster go": {
+		"results of another cluster are dropped": {
 			Header{Kubernetes: "v2", Probe: Probe{Failures: 2}},
 			[]Result{{Scenario: "a", Variant: plain, Runs: 9}},
 			[]Result{{Scenario: "a", Variant: plain, Runs: 9}},
 		},
-		"results with other probes go, those without stay": {
+		"results with other probes are dropped, and those without probes stay": {
 			Header{Kubernetes: "v1", Probe: Probe{Failures: 3}},
 			[]Result{{Scenario: "c", Variant: slicesProbe, Runs: 9}},
 			[]Result{{Scenario: "b", Variant: plain, Runs: 1}, {Scenario: "c", Variant: slicesProbe, Runs: 9}},

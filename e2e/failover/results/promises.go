@@ -5,9 +5,10 @@ import (
 	"fmt"
 )
 
-// Broken says which of the promises a measurement breaks: where one write moves
-// the traffic, no two masters answer, as clients on one node see it, and a planned
-// switchover loses no request. Times are no promise.
+// Broken returns an error for each promise that a measurement breaks, and nil if it
+// breaks none. There are two promises, where one write moves the traffic: clients on
+// one node never see two masters answer, and a planned switchover loses no request.
+// Durations are not promised.
 func Broken(measured []Result) (broken error) {
 	for _, r := range measured {
 		if !r.Variant.atomic() {
@@ -23,6 +24,6 @@ func Broken(measured []Result) (broken error) {
 	return broken
 }
 
-// atomic says whether one write carries a whole switch. A plain Service has no
+// atomic reports whether one write carries a whole switch. A plain Service has no
 // master, and routing label needs two writes.
 func (v Variant) atomic() bool { return v.Routing != Plain && v.Routing != Label }

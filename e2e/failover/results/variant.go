@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// Variant is what is measured beside others in each scenario: a Service whose
-// traffic is routed in one way, with or without the controller's own probes.
+// Variant is one of the Services that are compared in each scenario. Its traffic is
+// routed in one way, with or without the controller's own probes.
 type Variant struct {
 	Routing string // Plain, or one of the controller's
 	Probe   bool
 }
 
-// The routings: Plain is the baseline, a Service that is not annotated, all of
-// whose pods serve. The others are the controller's.
+// The routings. Plain is the baseline: a Service without the annotation, all of whose
+// pods serve. The others are the controller's.
 const (
 	Plain         = "plain"
 	Selector      = "selector"
@@ -31,10 +31,10 @@ var Variants = []Variant{
 	{Routing: EndpointSlice, Probe: true},
 }
 
-// probed follows the routing in the name of a variant with probes.
+// probed is the suffix of the name of a variant with probes.
 const probed = "+probe"
 
-// String is the variant's name in results.json and on the command line.
+// String returns the variant's name in results.json and on the command line.
 func (v Variant) String() string {
 	if v.Probe {
 		return v.Routing + probed
@@ -42,20 +42,19 @@ func (v Variant) String() string {
 	return v.Routing
 }
 
-// Object is the name of the variant's objects in the cluster, a DNS label.
+// Object returns the name of the variant's objects in the cluster, a DNS label.
 func (v Variant) Object() string { return strings.ReplaceAll(v.String(), "+", "-") }
 
-// MarshalText makes JSON of its name.
+// MarshalText returns the name, so that JSON has it.
 func (v Variant) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
-// UnmarshalText reads the name of any variant, also of one that is not measured
-// any more.
+// UnmarshalText reads the name of any variant, even of one that is no longer measured.
 func (v *Variant) UnmarshalText(name []byte) error {
 	v.Routing, v.Probe = strings.CutSuffix(string(name), probed)
 	return nil
 }
 
-// Compare orders variants as Variants does, and others after these.
+// Compare orders variants as Variants does. All others come after these.
 func (v Variant) Compare(other Variant) int {
 	place := func(v Variant) int {
 		if i := slices.Index(Variants, v); i >= 0 {

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
+	cliflag "k8s.io/component-base/cli/flag"
+	logsapi "k8s.io/component-base/logs/api/v1"
+	kmetrics "k8s.io/component-base/metrics"
+	"k8s.io/component-base/metrics/legacyregistry"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/controller"
+	"qoqo.dev/active-standby-controller/pkg/election"
+)
+
+var update = flag.Bool("update", false, "write the generated parts of docs/reference.md")
+
+const (
+	root      = "../.."
+	reference = root + "/docs/reference.md"
+)
+
+// The parts of docs/reference.md between a comment that begins with "generated:" and
+// one that says "end" are made from the tables in the code.
+func TestReference(t *testing.T) {
+	document, err := os.ReadFile(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := map[string]string{
+		"service-annotations": annotationTable(api.ObjectService),
+		"pod-annotations":     annotationTable(api.ObjectPod),
+		"written":             writtenTable(),
+		"events":              eventTable(),
+		"metrics":             metricTable(t),
+		"flags":               flagText(t),
+	}
+	part := regexp.MustCompile(`(?s)(<!-- generated: ([a-z-]+), by make update -->\n)(.*?)(<!-- end -->)`)
+	want := part.ReplaceAllFunc(document, func(old []byte) []byte {
+		found := part.FindSubmatch(old)
+		name := string(found[2])
+		text, known := parts[name]
+		if !known {
+			t.Errorf("docs/reference.md has the part %q twice, or it is not known", name)
+		}
+		delete(parts, name)
+		return slices.Concat(found[1], []byte("\n"+text+"\n"), found[4])
+	})
+	for name := range parts {
+		t.Errorf("docs/reference.md has no part %q", name)
+	}
+	if t.Failed() {
+		return
+	}
+	if *update {
+		if err := os.WriteFile(reference, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(string(document), "\n")); diff != "" {
+		t.Errorf("docs/reference.md is not what the code says; run make update (-code +document):\n%s", diff)
+	}
+}
+
+func annotationTable(object string) string {
+	var rows [][]string
+	for _, a := range api.Annotations() {
+		if a.Object == object {
+			rows = append(rows, []string{code(a.Key), code(a.Default), literals(a.Allowed), literals(a.Sentence) + more(a.See)})
+		}
+	}
+	return table([]string{"annotation", "default", "allowed", "meaning"}, rows)
+}
+
+func writtenTable() string {
+	var rows [][]string
+	for _, k := range api.Written() {
+		rows = append(rows, []string{k.Object + ", " + k.Where, code(k.Key), literals(k.Value)})
+	}
+	return table([]string{"where", "key", "value"}, rows)
+}
+
+func eventTable() string {
+	var rows [][]string
+	for _, e := range allEvents() {
+		reason := code(e.Reason)
+		if e.InLease {
+			reason += " *Lease*"
+		}
+		rows = append(rows, []string{reason, e.Type, literals(e.Meaning), literals(e.Advice) + more(e.See)})
+	}
+	return table([]string{"reason", "type", "meaning", "what to do"}, rows)
+}
+
+func allEvents() []api.Event { return append(election.Events(), api.Events()...) }
+
+func metricTable(t *testing.T) string {
+	var rows [][]string
+	for _, f := range gatherMetrics(t).own {
+		rows = append(rows, []string{code(f.name), f.kind, code(f.label), f.help})
+	}
+	return table([]string{"metric", "type", "label", "meaning"}, rows)
+}
+
+func flagText(t *testing.T) string {
+	t.Cleanup(func() {
+		if err := logsapi.ResetForTest(nil); err != nil {
+			t.Error(err)
+		}
+	})
+	var text bytes.Buffer
+	const columns = 110
+	cliflag.PrintSections(&text, newOptions().flags(), columns)
+	trailing := regexp.MustCompile(`(?m) +$`)
+	return "```text\n" + strings.Trim(trailing.ReplaceAllString(text.String(), ""), "\n") + "\n```\n"
+}
+
+// metric is what the reference says of a metric.
+type metric struct{ name, kind, label, help string }
+
+type metrics struct {
+	own []metric
+	// names are those of all metrics, with those of client-go and of the queue.
+	names []string
+}
+
+// gatherMetrics returns the metrics of a controller that has sent one request.
+func gatherMetrics(t *testing.T) (found metrics) {
+	t.Helper()
+	server := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	client, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Discovery().ServerVersion(); err == nil {
+		t.Fatal("an answer, want 404")
+	}
+	c, err := controller.New(client, events.NewFakeRecorder(0), nil, newOptions().nodeHeartbeatTimeout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry := kmetrics.NewKubeRegistry()
+	registry.MustRegister(c.Metrics()...)
+	for _, m := range c.Metrics() {
+		// Without a series, a vector is not gathered. Each has one label.
+		switch m := m.(type) {
+		case *kmetrics.CounterVec:
+			m.WithLabelValues("")
+		case *kmetrics.HistogramVec:
+			m.WithLabelValues("")
+		}
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stability := regexp.MustCompile(`^\[[A-Z]+\] `)
+	for _, f := range families {
+		m := metric{name: f.GetName(), kind: strings.ToLower(f.GetType().String()), help: stability.ReplaceAllString(f.GetHelp(), "")}
+		for _, label := range f.GetMetric()[0].GetLabel() {
+			m.label = label.GetName()
+		}
+		found.own = append(found.own, m)
+		found.names = append(found.names, m.name)
+	}
+	if len(found.own) != len(c.Metrics()) {
+		t.Errorf("%d metrics are gathered of %d that are registered", len(found.own), len(c.Metrics()))
+	}
+	libraries, err := legacyregistry.DefaultGatherer.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range libraries {
+		found.names = append(found.names, f.GetName())
+	}
+	return found
+}
+
+func table(head []string, rows [][]string) string {
+	var b strings.Builder
+	for _, row := range slices.Concat([][]string{head, slices.Repeat([]string{"---"}, len(head))}, rows) {
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
+	}
+	return strings.ReplaceAll(b.String(), "|  |", "| |")
+}
+
+// code returns the text as code, or nothing if there is none.
+func code(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "`" + text + "`"
+}
+
+var literal = regexp.MustCompile(`"([^"]+)"`)
+
+// literals turns what stands in double quotes into code.
+func literals(text string) string { return literal.ReplaceAllString(text, "`$1`") }
+
+func more(see string) string {
+	if see == "" {
+		return ""
+	}
+	return " [More](" + see + ")."
+}
+
+// A document may name only keys, metrics and events that exist.
+func TestDocumentsNameWhatExists(t *testing.T) {
+	var keys, reasons []string
+	for _, a := range api.Annotations() {
+		keys = append(keys, a.Key)
+	}
+	for _, k := range api.Written() {
+		keys = append(keys, k.Key)
+	}
+	for _, e := range allEvents() {
+		reasons = append(reasons, e.Reason)
+	}
+	checks := []struct {
+		what  string
+		named *regexp.Regexp
+		known []string
+	}{
+		{"key", regexp.MustCompile(`\b(qoqo\.dev/[a-z-]*[a-z])\b`), append(keys, api.Domain+"/"+api.ManagedBy)},
+		{"metric", regexp.MustCompile(`\b((?:active_standby|workqueue|rest_client)_[a-z_]+)`), gatherMetrics(t).names},
+		{"event", regexp.MustCompile("[Ee]vents? `([A-Z][A-Za-z]+)`"), reasons},
+	}
+	for _, path := range documents(t) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, check := range checks {
+			for _, found := range check.named.FindAllSubmatch(text, -1) {
+				if name := string(found[1]); !slices.Contains(check.known, name) {
+					t.Errorf("%s names the %s %s, which does not exist", path, check.what, name)
+				}
+			}
+		}
+	}
+}
+
+// documents returns the paths of what users read and apply.
+func documents(t *testing.T) (paths []string) {
+	t.Helper()
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "examples/*", "examples/*/*", "manifests/*"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range found {
+			// The CHANGELOG names what existed once.
+			if ext := filepath.Ext(path); (ext == ".md" || ext == ".yaml") && filepath.Base(path) != "CHANGELOG.md" {
+				paths = append(paths, path)
+			}
+		}
+	}
+	return paths
+}

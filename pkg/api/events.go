@@ -1,0 +1,114 @@
+package api
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Event is what the reference says of a reason. Literal values in its texts stand in
+// double quotes.
+type Event struct {
+	Reason string
+	// Type is the type of the events with this reason. It is empty if there are none:
+	// the reason then stands only in the Lease, the log and the plugin's output.
+	Type string
+	// InLease reports whether AnnotationReason may hold the reason.
+	InLease bool
+	// Meaning says what has happened.
+	Meaning string
+	// Advice says what to do about it; empty for nothing.
+	Advice string
+	// See is where docs/ says more, relative to that folder; empty for nowhere.
+	See string
+}
+
+// Events returns the table of the events whose reasons are in this package. Package
+// election has those of its own.
+func Events() []Event { return slices.Clone(events) }
+
+// Reasons of Problems.
+const (
+	ReasonUnknownServiceMode   = "UnknownServiceMode"
+	ReasonUnsupportedService   = "UnsupportedService"
+	ReasonForeignSelectorKey   = "ForeignSelectorKey"
+	ReasonInvalidAnnotation    = "InvalidAnnotation"
+	ReasonUnknownAnnotation    = "UnknownAnnotation"
+	ReasonOverlappingElection  = "OverlappingElection"
+	ReasonForeignEndpointSlice = "ForeignEndpointSlice"
+	ReasonProbeUnanswered      = "ProbeUnanswered"
+	ReasonDifferingSettings    = "DifferingSettings"
+	ReasonNoCommonCandidate    = "NoCommonCandidate"
+)
+
+// Reasons of events of what the controller does beside the election.
+const (
+	ReasonSelectorReverted = "SelectorReverted"
+	ReasonHolderDemoted    = "HolderDemoted"
+)
+
+var events = []Event{
+	{
+		Reason: ReasonHolderDemoted, Type: corev1.EventTypeNormal,
+		Meaning: fmt.Sprintf("The former master's pod is deleted (\"%s: %s\").", AnnotationOnDemote, OnDemoteDelete),
+	},
+	{
+		Reason: ReasonSelectorReverted, Type: corev1.EventTypeWarning,
+		Meaning: "Another client had overwritten the controller's key in the selector, and the controller put it back. The message names the field manager.",
+		Advice:  "Let the tool ignore the key, or choose a routing that it cannot disturb.",
+		See:     "routing.md#tools-that-apply-manifests",
+	},
+	{
+		Reason: ReasonForeignEndpointSlice, Type: corev1.EventTypeWarning,
+		Meaning: "The Service has an EndpointSlice that neither the controller nor Kubernetes has made from the selector. What it lists gets traffic beside the master.",
+		Advice:  "Delete that EndpointSlice, unless it is meant.",
+		See:     "routing.md#endpointslice",
+	},
+	{
+		Reason: ReasonProbeUnanswered, Type: corev1.EventTypeWarning,
+		Meaning: "The master is Ready, but has not answered the controller's probe since it became master. Until it does, the probe has no effect.",
+		Advice:  `Look at the probe's port, and at NetworkPolicies between "kube-system" and the pods.`,
+		See:     "probes.md",
+	},
+	{
+		Reason: ReasonOverlappingElection, Type: corev1.EventTypeWarning,
+		Meaning: "The Service of another election selects the same pods. The election of the oldest Service writes the pods' designation.",
+		Advice:  fmt.Sprintf("If both Services should have one master, set %q.", AnnotationLeaseName),
+	},
+	{
+		Reason: ReasonDifferingSettings, Type: corev1.EventTypeWarning,
+		Meaning: "The Service shares a Lease and asks for other settings than the Service whose settings apply.",
+		Advice:  "Set them on the Service that the message names.",
+	},
+	{
+		Reason: ReasonNoCommonCandidate, Type: corev1.EventTypeWarning,
+		Meaning: "No pod is selected by all the Services that share the Lease, so no pod can become master.",
+		Advice:  "Let the Services select the same pods, or give one a Lease of its own.",
+	},
+	{
+		Reason: ReasonUnknownServiceMode, Type: corev1.EventTypeWarning,
+		Meaning: fmt.Sprintf("The value of %q is not %q. The Service is left as it is.", AnnotationServiceMode, ModeActiveStandby),
+		Advice:  "Correct the value, or remove the annotation.",
+	},
+	{
+		Reason: ReasonUnsupportedService, Type: corev1.EventTypeWarning,
+		Meaning: fmt.Sprintf("The Service is of type ExternalName, or has neither a selector of its own nor %q. It is left as it is.", AnnotationSelector),
+		Advice:  "Give it a selector, or remove the annotation.",
+	},
+	{
+		Reason: ReasonForeignSelectorKey, Type: corev1.EventTypeWarning,
+		Meaning: fmt.Sprintf("The selector has a key of %q with a meaning that is not known. The Service is left as it is.", Domain),
+		Advice:  "Remove the key.",
+	},
+	{
+		Reason: ReasonInvalidAnnotation, Type: corev1.EventTypeWarning,
+		Meaning: "An annotation of the Service, or of one of its pods, is not valid or needs another one. Its default applies.",
+		Advice:  "Correct it. The message says what is allowed.",
+	},
+	{
+		Reason: ReasonUnknownAnnotation, Type: corev1.EventTypeWarning,
+		Meaning: fmt.Sprintf("An annotation of %q is not known. It has no effect.", Domain),
+		Advice:  "Correct or remove it. The message says which annotation was probably meant, or which exist.",
+	},
+}

@@ -1,0 +1,239 @@
+package api
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// parser reads a Service into Settings.
+type parser struct {
+	Settings
+	service  *corev1.Service
+	problems []Problem
+	// at is the annotation that is read.
+	at *Annotation
+}
+
+func (p *parser) read(a *Annotation, value string) {
+	if a.read == nil {
+		return
+	}
+	p.at = a
+	if _, found := p.service.Annotations[a.needs]; a.needs != "" && !found && value != a.Default {
+		p.problem(value, "has no effect without the annotation %s", a.needs)
+		return
+	}
+	a.read(p, value)
+}
+
+// invalid reports that the value is not one of those that the table allows.
+func (p *parser) invalid(value, wrong string) {
+	p.problems = append(p.problems, p.at.invalid("", value, wrong))
+}
+
+// problem reports a valid value that other parts of the Service contradict.
+func (p *parser) problem(value, format string, args ...any) {
+	p.problems = append(p.problems, Problem{ReasonInvalidAnnotation, fmt.Sprintf("annotation %s: %q ", p.at.Key, value) + fmt.Sprintf(format, args...)})
+}
+
+const notValid = "is not valid"
+
+// routing follows the annotation where the selector leaves a choice. The routing
+// by EndpointSlice is possible with any selector.
+func (p *parser) routing(value string) {
+	switch asked := Routing(value); {
+	case asked == p.Routing:
+	case asked == RoutingEndpointSlice:
+		p.Routing = asked
+	case asked == RoutingSelector && p.Selectorless:
+		p.problem(value, "needs a selector, and the Service has none; %q is used", p.Routing)
+	case asked == RoutingSelector:
+		p.problem(value, "contradicts the selector, which holds %s: %s; %q is used; remove one of them", LabelDesignation, DesignationActive, p.Routing)
+	default:
+		p.problem(value, "is not valid; allowed: %s (for routing by label, put %s: %s into the selector); %q is used", p.at.Allowed, LabelDesignation, DesignationActive, p.Routing)
+	}
+}
+
+// candidates only checks the annotation: selector has read it.
+func (p *parser) candidates(value string) {
+	if !p.Selectorless {
+		p.problem(value, "is for a Service without a selector of its own; this Service has %s, which is used; remove one of them", p.Candidates)
+	}
+}
+
+func (p *parser) leaseName(value string) {
+	if errs := validation.IsDNS1123Subdomain(value); len(errs) > 0 {
+		p.invalid(value, "is not the name of a Lease: "+errs[0])
+		return
+	}
+	p.LeaseName = value
+}
+
+func (p *parser) prefer(value string) {
+	selector, err := labels.Parse(value)
+	if err != nil {
+		p.invalid(value, "is not a label selector: "+err.Error())
+		return
+	}
+	// A preference for all pods is none.
+	if !selector.Empty() {
+		p.Prefer = selector
+	}
+}
+
+func (p *parser) failback(value string) {
+	if value == FailbackNever {
+		return
+	}
+	if d, ok := p.duration(value, 0, math.MaxInt64); ok {
+		p.Failback = &d
+	}
+}
+
+func (p *parser) failoverDelay(value string) {
+	if d, ok := p.duration(value, 0, math.MaxInt64); ok {
+		p.FailoverDelay = d
+	}
+}
+
+func (p *parser) paused(value string) {
+	paused, err := strconv.ParseBool(value)
+	if err != nil {
+		p.invalid(value, notValid)
+	}
+	p.Paused = paused
+}
+
+func (p *parser) handover(value string) {
+	p.AfterTermination = p.either(value, HandoverImmediate, HandoverAfterTermination)
+}
+
+func (p *parser) onDemote(value string) {
+	p.DeleteDemoted = p.either(value, OnDemoteNone, OnDemoteDelete)
+}
+
+func (p *parser) leaseDuration(value string) {
+	d, ok := p.duration(value, MinLeaseDuration, MaxLeaseDuration)
+	if ok && d%time.Second != 0 {
+		p.invalid(value, notValid)
+		return
+	}
+	p.LeaseDuration = d
+}
+
+func (p *parser) probe(value string) {
+	probe, err := parseProbe(value)
+	if err != nil {
+		p.invalid(value, "is not a probe: "+err.Error())
+		return
+	}
+	p.Probe.Scheme, p.Probe.Port, p.Probe.Path = probe.Scheme, probe.Port, probe.Path
+}
+
+func (p *parser) probeInterval(value string) {
+	if d, ok := p.duration(value, MinProbeTime, MaxProbeTime); ok {
+		p.Probe.Interval = d
+	}
+}
+
+func (p *parser) probeTimeout(value string) {
+	if d, ok := p.duration(value, MinProbeTime, MaxProbeTime); ok {
+		p.Probe.Timeout = d
+	}
+}
+
+func (p *parser) probeFailures(value string) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < MinProbeFailures || n > MaxProbeFailures {
+		p.invalid(value, notValid)
+		return
+	}
+	p.Probe.Failures = n
+}
+
+// either reports whether the value is the second of two. The first is the default.
+func (p *parser) either(value, first, second string) bool {
+	if value != first && value != second {
+		p.invalid(value, notValid)
+	}
+	return value == second
+}
+
+// duration returns 0 and false if the value is not a duration between the limits.
+func (p *parser) duration(value string, shortest, longest time.Duration) (d time.Duration, ok bool) {
+	d, err := time.ParseDuration(value)
+	if err != nil || d < shortest || d > longest {
+		p.invalid(value, notValid)
+		return 0, false
+	}
+	return d, true
+}
+
+// combine settles what depends on several annotations.
+func (p *parser) combine() {
+	if p.Probe.Scheme == "" {
+		p.Probe = Probe{}
+	}
+	if p.Failback != nil && p.AfterTermination && !p.DeleteDemoted {
+		p.problems = append(p.problems, Problem{ReasonInvalidAnnotation, fmt.Sprintf(
+			"annotation %s: %q needs the annotation %s: %s, because the master must stop before it moves (%s: %s); %q is used",
+			AnnotationFailback, p.service.Annotations[AnnotationFailback], AnnotationOnDemote, OnDemoteDelete, AnnotationHandover, HandoverAfterTermination, FailbackNever)})
+		p.Failback = nil
+	}
+}
+
+// unknown reports the Service's annotations of Domain that are in no table.
+func (p *parser) unknown() {
+	var keys []string
+	for key := range p.service.Annotations {
+		if ours(key) && key != AnnotationLeaseTransitions && !known(key, ObjectService) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		p.problems = append(p.problems, Problem{ReasonUnknownAnnotation, fmt.Sprintf("annotation %s is not known; %s", key, instead(key))})
+	}
+}
+
+// Candidate reports whether the pod may become master, as far as its annotations say.
+// A value that is not valid keeps no pod out. The problem is nil if there is none.
+func Candidate(pod *corev1.Pod) (may bool, problem *Problem) {
+	value, found := pod.Annotations[AnnotationCandidate]
+	if !found {
+		return true, misspelt(pod)
+	}
+	may, err := strconv.ParseBool(value)
+	if err != nil {
+		problem := candidate.invalid(" of the pod "+pod.Name, value, notValid)
+		return true, &problem
+	}
+	return may, nil
+}
+
+// misspelt returns the problem of a pod with an annotation that was probably meant to
+// be a known one, or nil. It ignores other unknown annotations: tools may copy those of
+// a Service to its pods.
+func misspelt(pod *corev1.Pod) *Problem {
+	// Called for each pod at each look: the usual pod costs no more than this loop.
+	var found, meant string
+	for key := range pod.Annotations {
+		if !ours(key) || key == AnnotationLeaseTransitions || found != "" && found < key {
+			continue
+		}
+		if near, ok := nearest(key, ObjectPod); ok {
+			found, meant = key, near
+		}
+	}
+	if found == "" {
+		return nil
+	}
+	return &Problem{ReasonUnknownAnnotation, fmt.Sprintf("annotation %s of the pod %s is not known; did you mean %s?", found, pod.Name, meant)}
+}

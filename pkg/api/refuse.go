@@ -1,0 +1,64 @@
+package api
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// refused returns why the Service cannot be served, or nil. It reads the mode, and
+// the selector with what that implies: the candidates and the routing.
+func (p *parser) refused() *Problem {
+	if mode := p.service.Annotations[AnnotationServiceMode]; mode != ModeActiveStandby {
+		return refusal(ReasonUnknownServiceMode, "annotation %s: %q is not valid; allowed: %q; the Service is left as it is", AnnotationServiceMode, mode, ModeActiveStandby)
+	}
+	if p.service.Spec.Type == corev1.ServiceTypeExternalName {
+		return refusal(ReasonUnsupportedService, "a Service of type ExternalName has no pods; allowed: ClusterIP, NodePort and LoadBalancer; the Service is left as it is")
+	}
+	return p.selector()
+}
+
+func refusal(reason, format string, args ...any) *Problem {
+	return &Problem{reason, fmt.Sprintf(format, args...)}
+}
+
+func (p *parser) selector() (refused *Problem) {
+	own := maps.Clone(p.service.Spec.Selector)
+	delete(own, LabelPodUID)
+	for _, choice := range []struct{ key, allowed string }{
+		{LabelRouting, string(RoutingEndpointSlice)},
+		{LabelDesignation, DesignationActive},
+	} {
+		if value, found := own[choice.key]; found && value != choice.allowed {
+			return refusal(ReasonForeignSelectorKey, "selector %s: %q is not valid; allowed: %q; remove the key, or the annotation %s; the Service is left as it is", choice.key, value, choice.allowed, AnnotationServiceMode)
+		}
+	}
+	// LabelRouting chooses nothing: the controller may have left it.
+	delete(own, LabelRouting)
+	if _, found := own[LabelDesignation]; found {
+		p.Routing = RoutingLabel
+		delete(own, LabelDesignation)
+	}
+	for _, key := range slices.Sorted(maps.Keys(own)) {
+		if ours(key) {
+			return refusal(ReasonForeignSelectorKey, "selector %s: %q is not known; allowed keys of %s: %s, %s and %s; the Service is left as it is", key, own[key], Domain, LabelPodUID, LabelDesignation, LabelRouting)
+		}
+	}
+	if len(own) > 0 {
+		p.Candidates = labels.SelectorFromSet(own)
+		return nil
+	}
+	selector, err := annotatedSelector(p.service)
+	if err != nil {
+		return refusal(ReasonUnsupportedService, "the Service has no selector of its own, and annotation %s: %q is not a label selector, such as \"app=%s\": %v; the Service is left as it is",
+			AnnotationSelector, p.service.Annotations[AnnotationSelector], p.service.Name, err)
+	}
+	if _, selectable := selector.Requirements(); !selectable {
+		return refusal(ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become master; give it a selector, such as {app: %s}, or the annotation %s: app=%s; the Service is left as it is", p.service.Name, AnnotationSelector, p.service.Name)
+	}
+	p.Candidates, p.Selectorless, p.Routing = selector, true, RoutingEndpointSlice
+	return nil
+}

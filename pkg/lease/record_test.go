@@ -1,0 +1,189 @@
+package lease
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
+)
+
+// At start the Lease was acquired and renewed last; now it is looked at.
+var (
+	start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	now   = start.Add(time.Hour)
+)
+
+func micro(t time.Time) *metav1.MicroTime { return ptr.To(metav1.NewMicroTime(t)) }
+
+// owner refers to a Service.
+func owner(name string) metav1.OwnerReference {
+	return metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: name, UID: types.UID("uid-" + name)}
+}
+
+// someone is an owner that another tool has added.
+var someone = metav1.OwnerReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "uid-deployment"}
+
+// terms are those of the Services web and db: a duration of 15 s, and on-demote: delete.
+func terms(change ...func(*Terms)) Terms {
+	t := Terms{
+		Key: types.NamespacedName{Namespace: "default", Name: "web"}, Owners: []metav1.OwnerReference{owner("web"), owner("db")},
+		Duration: 15 * time.Second, DeleteDemoted: true,
+	}
+	for _, f := range change {
+		f(&t)
+	}
+	return t
+}
+
+func lasting(d time.Duration) func(*Terms) { return func(t *Terms) { t.Duration = d } }
+
+func notDeleting(t *Terms) { t.DeleteDemoted = false }
+
+// written is a Lease as the controller has written it for the terms: web-0 is the master
+// in epoch 4, web-2 was asked for, and web-3 must be deleted.
+func written(change ...func(*coordinationv1.Lease)) *coordinationv1.Lease {
+	l := &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "default", Name: "web", ResourceVersion: "7",
+			Labels: map[string]string{api.LabelManagedBy: api.ManagedBy},
+			Annotations: map[string]string{
+				api.AnnotationHolderUID: "uid-web-0", api.AnnotationNextHolder: "web-2", api.AnnotationReason: "HolderGone", api.AnnotationDemotedUID: "uid-web-3",
+			},
+			OwnerReferences: []metav1.OwnerReference{owner("web"), owner("db")},
+		},
+		Spec: coordinationv1.LeaseSpec{
+			HolderIdentity: ptr.To("web-0"), LeaseTransitions: ptr.To[int32](4), LeaseDurationSeconds: ptr.To[int32](15),
+			AcquireTime: micro(start), RenewTime: micro(start),
+		},
+	}
+	for _, f := range change {
+		f(l)
+	}
+	return l
+}
+
+func annotated(key, value string) func(*coordinationv1.Lease) {
+	return func(l *coordinationv1.Lease) { annotate(l, key, value) }
+}
+
+func ownedBy(owners ...metav1.OwnerReference) func(*coordinationv1.Lease) {
+	return func(l *coordinationv1.Lease) { l.OwnerReferences = owners }
+}
+
+func TestDecode(t *testing.T) {
+	full := election.Lease{Exists: true, Holder: "web-0", HolderUID: "uid-web-0", Epoch: 4, Next: "web-2", Acquired: start, Duration: 15 * time.Second}
+	with := func(change func(*election.Lease)) election.Lease {
+		l := full
+		change(&l)
+		return l
+	}
+	tests := map[string]struct {
+		lease *coordinationv1.Lease
+		want  election.Lease
+	}{
+		"there is no Lease":                {nil, election.Lease{}},
+		"a Lease says everything":          {written(), full},
+		"a Lease says nothing":             {written(func(l *coordinationv1.Lease) { l.Annotations, l.Spec = nil, coordinationv1.LeaseSpec{} }), election.Lease{Exists: true}},
+		"the holder was edited":            {written(func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = ptr.To("web-1") }), with(func(l *election.Lease) { l.Holder = "web-1" })},
+		"a Lease without label":            {written(func(l *coordinationv1.Lease) { l.Labels = nil }), with(func(l *election.Lease) { l.Foreign = true })},
+		"a Lease of another manager":       {written(func(l *coordinationv1.Lease) { l.Labels[api.LabelManagedBy] = "helm" }), with(func(l *election.Lease) { l.Foreign = true })},
+		"the highest epoch":                {written(func(l *coordinationv1.Lease) { l.Spec.LeaseTransitions = ptr.To(api.MaxEpoch) }), with(func(l *election.Lease) { l.Epoch = 1 << 30 })},
+		"an epoch that no cluster gets to": {written(func(l *coordinationv1.Lease) { l.Spec.LeaseTransitions = ptr.To(api.MaxEpoch + 1) }), with(func(l *election.Lease) { l.Epoch = 0 })},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, Decode(test.lease)); diff != "" {
+				t.Errorf("record (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRenewed(t *testing.T) {
+	tests := map[string]struct {
+		lease *coordinationv1.Lease
+		want  time.Time
+	}{
+		"there is no Lease":               {nil, time.Time{}},
+		"the Lease was never renewed":     {written(func(l *coordinationv1.Lease) { l.Spec.RenewTime = nil }), time.Time{}},
+		"the Lease was renewed at a time": {written(func(l *coordinationv1.Lease) { l.Spec.RenewTime = micro(now) }), now},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := Renewed(test.lease); !got.Equal(test.want) {
+				t.Errorf("renewed at %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestDemoted(t *testing.T) {
+	if got := Demoted(written()); got != "uid-web-3" {
+		t.Errorf("%q must be deleted, want uid-web-3", got)
+	}
+	if got := Demoted(written(func(l *coordinationv1.Lease) { l.Annotations = nil })); got != "" {
+		t.Errorf("%q must be deleted, want no pod", got)
+	}
+}
+
+func TestOutdated(t *testing.T) {
+	tests := map[string]struct {
+		lease *coordinationv1.Lease
+		terms Terms
+		want  bool
+	}{
+		"there is no Lease":                           {nil, terms(), false},
+		"the Lease is as the Services ask":            {written(), terms(), false},
+		"the owners are in another order":             {written(ownedBy(owner("db"), owner("web"))), terms(), false},
+		"another tool has added an owner":             {written(ownedBy(owner("web"), someone, owner("db"))), terms(), false},
+		"an owner is missing":                         {written(ownedBy(owner("web"))), terms(), true},
+		"an owner no longer takes part":               {written(ownedBy(owner("web"), owner("db"), owner("old"))), terms(), true},
+		"the duration is another":                     {written(), terms(lasting(16 * time.Second)), true},
+		"no duration is asked for any longer":         {written(), terms(lasting(0)), true},
+		"no duration is asked for, and there is none": {written(func(l *coordinationv1.Lease) { l.Spec.LeaseDurationSeconds = nil }), terms(lasting(0)), false},
+		"a deletion that is no longer asked for":      {written(), terms(notDeleting), false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := Outdated(test.lease, test.terms); got != test.want {
+				t.Errorf("outdated: %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestRenewedOnly(t *testing.T) {
+	tests := map[string]struct {
+		now  *coordinationv1.Lease
+		want bool
+	}{
+		"nothing has changed":              {written(), true},
+		"the Lease was renewed":            {written(func(l *coordinationv1.Lease) { l.Spec.RenewTime, l.ResourceVersion = micro(now), "8" }), true},
+		"the time of renewal was removed":  {written(func(l *coordinationv1.Lease) { l.Spec.RenewTime = nil }), true},
+		"the holder was edited":            {written(func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = ptr.To("web-1") }), false},
+		"the epoch was edited":             {written(func(l *coordinationv1.Lease) { l.Spec.LeaseTransitions = ptr.To[int32](5) }), false},
+		"the duration has changed":         {written(func(l *coordinationv1.Lease) { l.Spec.LeaseDurationSeconds = nil }), false},
+		"an annotation has changed":        {written(annotated(api.AnnotationDemotedUID, "")), false},
+		"a label has changed":              {written(func(l *coordinationv1.Lease) { l.Labels = nil }), false},
+		"an owner has changed":             {written(ownedBy(owner("web"))), false},
+		"the Lease was renewed, and moved": {written(func(l *coordinationv1.Lease) { l.Spec.RenewTime, l.Spec.AcquireTime = micro(now), micro(now) }), false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			before := written()
+			if got := RenewedOnly(before, test.now); got != test.want {
+				t.Errorf("only renewed: %v, want %v", got, test.want)
+			}
+			if before.Spec.RenewTime == nil {
+				t.Error("the Lease, of an informer's cache, was changed")
+			}
+		})
+	}
+}

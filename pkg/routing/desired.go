@@ -1,0 +1,127 @@
+package routing
+
+import (
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/observation"
+)
+
+// What a Service and a pod must carry. What their EndpointSlices must be is in slices.go.
+
+// serviceChange returns what the member's Service must say, and the phase to write it in.
+func serviceChange(a Assignment, m member) (Phase, Change) {
+	switch {
+	case m.Settings.Selectorless, m.inForce == api.RoutingLabel && m.inForce != m.Settings.Routing:
+		return PhaseDone, Change{}
+	case m.inForce == api.RoutingLabel:
+		// The Service is patched only to take away a key that another routing has left in
+		// its selector. That comes late: until then only pods with that key get traffic.
+		c := ReleaseService(m.Service)
+		unset(c.Selector, m.Spec.Selector, api.LabelRouting)
+		return PhasePublish, c
+	}
+	c := changeOf(KindService, m)
+	set(c.Annotations, m.Annotations, api.AnnotationLeaseTransitions, formatEpoch(a.Epoch))
+	if m.inForce == api.RoutingEndpointSlice {
+		if m.inForce == m.Settings.Routing {
+			set(c.Selector, m.Spec.Selector, api.LabelRouting, string(api.RoutingEndpointSlice))
+			unset(c.Selector, m.Spec.Selector, api.LabelPodUID)
+		}
+		if len(c.Selector) == 0 {
+			return PhaseTidy, c
+		}
+		return PhaseDetach, c
+	}
+	set(c.Selector, m.Spec.Selector, api.LabelPodUID, selected(a))
+	unset(c.Selector, m.Spec.Selector, api.LabelRouting)
+	if observation.Detached(m.Service) {
+		return PhasePublish, c
+	}
+	return PhaseRoute, c
+}
+
+// selected returns the identity label that routing by selector selects.
+func selected(a Assignment) string {
+	if a.HolderUID == "" {
+		return api.NoPod
+	}
+	return string(a.HolderUID)
+}
+
+// podChanges adds what the pod must carry. With identify it carries its identity label.
+func podChanges(a Assignment, pod observation.Pod, identify bool, add func(Phase, Change)) {
+	// The stamp of a pod that another election designates is that election's.
+	if !pod.Elsewhere && observation.Stamp(pod) > a.Epoch {
+		return
+	}
+	active := pod.Labels[api.LabelDesignation] == api.DesignationActive
+	if pod.Unselected {
+		if !pod.Elsewhere && active {
+			add(PhaseDemote, ReleasePod(pod.Pod))
+		} else if !pod.Elsewhere {
+			add(PhaseTidy, ReleasePod(pod.Pod))
+		}
+		return
+	}
+	holder := pod.UID == a.HolderUID
+	identity := changeOf(KindPod, pod)
+	set(identity.Labels, pod.Labels, api.LabelPodUID, string(pod.UID))
+	switch {
+	case identify && wronglyIdentified(pod):
+		add(PhaseCorrect, identity)
+	case identify && holder:
+		add(PhaseIdentify, identity)
+	}
+	switch {
+	case holder:
+		add(PhasePromote, podMarks(a, pod, identify))
+	case active && !pod.Elsewhere:
+		add(PhaseDemote, podMarks(a, pod, identify))
+	default:
+		add(PhaseTidy, podMarks(a, pod, identify))
+	}
+}
+
+// wronglyIdentified reports whether the pod carries another pod's identity label.
+func wronglyIdentified(pod observation.Pod) bool {
+	value, found := pod.Labels[api.LabelPodUID]
+	return found && value != string(pod.UID)
+}
+
+// podMarks returns the marks that the pod lacks. A standby's stamp is not renewed, so
+// that a transition writes to two pods and not to all.
+func podMarks(a Assignment, pod observation.Pod, identify bool) Change {
+	c := changeOf(KindPod, pod)
+	if identify {
+		set(c.Labels, pod.Labels, api.LabelPodUID, string(pod.UID))
+	}
+	if pod.Elsewhere {
+		return c
+	}
+	if pod.UID == a.HolderUID {
+		set(c.Labels, pod.Labels, api.LabelDesignation, api.DesignationActive)
+		set(c.Annotations, pod.Annotations, api.AnnotationLeaseTransitions, formatEpoch(a.Epoch))
+		if _, found := pod.Annotations[api.AnnotationDeletionCost]; !found {
+			set(c.Annotations, pod.Annotations, api.AnnotationDeletionCost, api.MasterDeletionCost)
+		}
+		return c
+	}
+	set(c.Labels, pod.Labels, api.LabelDesignation, api.DesignationStandby)
+	if _, stamped := pod.Annotations[api.AnnotationLeaseTransitions]; !stamped || len(c.Labels) > 0 {
+		set(c.Annotations, pod.Annotations, api.AnnotationLeaseTransitions, formatEpoch(a.Epoch))
+	}
+	unsetDeletionCost(c, pod.Pod)
+	return c
+}
+
+// unsetDeletionCost removes a deletion cost that the controller has set; a user's stays.
+func unsetDeletionCost(c Change, pod *corev1.Pod) {
+	if pod.Annotations[api.AnnotationDeletionCost] == api.MasterDeletionCost {
+		unset(c.Annotations, pod.Annotations, api.AnnotationDeletionCost)
+	}
+}
+
+func formatEpoch(epoch int32) string { return strconv.FormatInt(int64(epoch), 10) }
