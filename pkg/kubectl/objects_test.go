@@ -7,12 +7,14 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
 // The objects that the tests begin with. Those of a bubble begin in the year 2000.
@@ -105,6 +107,15 @@ func terminating(p *corev1.Pod) {
 
 func aNode(name string, cordoned bool) *corev1.Node {
 	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.NodeSpec{Unschedulable: cordoned}}
+}
+
+// aRefusal is the event of an edit that the controller has refused.
+func aRefusal(service, pod string) *eventsv1.Event {
+	return &eventsv1.Event{
+		ObjectMeta: metaOf("refusal"), Type: corev1.EventTypeWarning, Reason: string(election.EditRefused), Note: pod + " was refused before",
+		Regarding: corev1.ObjectReference{Kind: "Service", Namespace: "default", Name: service, UID: types.UID("uid-" + service)},
+		Related:   &corev1.ObjectReference{Kind: "Pod", Namespace: "default", Name: pod},
+	}
 }
 
 // web is an election as it should be: web-0 is master, and two pods stand by.

@@ -113,6 +113,18 @@ error: the controller has refused: web-1 cannot become master: it is on a node t
 error: the controller has refused web-1; to see why: kubectl events --for service/web
 `, Code: 1},
 		},
+		"refused without an event, after an earlier refusal": {
+			web(), aMuteController, func(c *cluster) {
+				silentNode1(c)
+				if err := c.Server.Add(aRefusal("web", "web-1")); err != nil {
+					c.Fatal(err)
+				}
+			},
+			"switchover web --to web-1",
+			result{Err: `
+error: the controller has refused web-1; to see why: kubectl events --for service/web
+`, Code: 1},
+		},
 		"refused for a reason in events that may not be read": {
 			web(),
 			aController,
@@ -199,7 +211,17 @@ error: the Lease web keeps changing; try again
 error: patching the Lease: leases.coordination.k8s.io is forbidden: User "jane" cannot patch resource "leases"
 `, Code: 1},
 		},
-		"master, but not routed to": {web(), aController, func(c *cluster) { c.Server.OnRequest(failPatchesOfServices) }, "switchover web --timeout=5s", result{Err: `
+		"master, but without an EndpointSlice": {
+			routedBy(api.RoutingEndpointSlice), aController, func(c *cluster) {
+				c.Server.OnRequest(failing("create", "endpointslices"))
+				c.DeleteSlice("web-master-ipv4")
+			},
+			"switchover web --timeout=5s",
+			result{Err: `
+error: timed out after 5s: web-2 is master in epoch 4, but service web does not route to it yet; see the controller's log
+`, Code: 1},
+		},
+		"master, but not routed to": {web(), aController, func(c *cluster) { c.Server.OnRequest(failing("patch", "services")) }, "switchover web --timeout=5s", result{Err: `
 error: timed out after 5s: web-2 is master in epoch 4, but service web does not route to it yet; see the controller's log
 `, Code: 1}},
 	}
@@ -220,12 +242,14 @@ error: timed out after 5s: web-2 is master in epoch 4, but service web does not 
 // silentNode1 is what the controller alone knows.
 func silentNode1(c *cluster) { c.silence("node-1", "node-0", "node-2") }
 
-// failPatchesOfServices fails the controller's requests that make traffic follow.
-func failPatchesOfServices(action clienttesting.Action) error {
-	if action.Matches("patch", "services") {
-		return apierrors.NewInternalError(errors.New("it is broken"))
+// failing fails such requests of the controller.
+func failing(verb, resource string) func(clienttesting.Action) error {
+	return func(action clienttesting.Action) error {
+		if action.Matches(verb, resource) {
+			return apierrors.NewInternalError(errors.New("it is broken"))
+		}
+		return nil
 	}
-	return nil
 }
 
 // meanwhile changes something, and the Lease with it, before each of the first patches
