@@ -23,7 +23,7 @@ const (
 	forgedDemotion          fault = "a forged demotion"
 )
 
-// mended are the faults that actors do not spare the controller any more.
+// mended are the faults that actors no longer spare the controller.
 type mended map[fault]bool
 
 // knownFaults is what the simulation spares the controller, so that it finds what is not

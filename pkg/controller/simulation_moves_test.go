@@ -53,8 +53,8 @@ func (r *replica) selects(uid types.UID) bool {
 	return pod != nil && !slices.ContainsFunc(r.seen.Services, func(s *corev1.Service) bool { return !api.Selects(s, pod.Labels) })
 }
 
-// checkNeeded is for a decision that a replica acts on: what it says of pods and nodes is
-// what the API server says, and not what a cache says that is behind.
+// checkNeeded is for a decision that a replica acts on: it must rest
+// on the pods and nodes of the API server, not on those of a cache that is behind.
 func (w *world) checkNeeded(by *replica, former, holder types.UID) {
 	d := by.decision
 	switch {

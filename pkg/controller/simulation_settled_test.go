@@ -134,8 +134,8 @@ func (w *world) checkRouted(m observation.Member, want map[types.UID]bool) {
 	}
 }
 
-// designates names the election that says whether a pod is active: that of the oldest
-// Service which is served and selects the pod.
+// designates names the election that decides if a pod is active: that of the oldest served
+// Service that selects the pod.
 func (w *world) designates(p *corev1.Pod) (election string) {
 	var oldest *corev1.Service
 	for _, s := range w.services.list() {
