@@ -369,7 +369,7 @@ func (w *world) forge(a, b int) bool {
 		case what < 3:
 			l.Spec.HolderIdentity = &pod.Name
 			l.Annotations[api.AnnotationHolderUID] = string(pod.UID)
-			forged = !w.mended[forgedHolder]
+			forged, w.held[pod.UID] = !w.mended[forgedHolder], true
 		default:
 			l.Spec.LeaseTransitions = ptr.To(epoch + int32(b%7))
 		}

@@ -183,7 +183,7 @@ func (w *world) settle() bool {
 		r.recover()
 	}
 	const rest, atMost = 2*slowLook + time.Minute, 300
-	for round, last := 0, w.now; w.now.Before(last.Add(rest)); round++ {
+	for round, last := 0, w.now; w.now.Before(last.Add(rest)) && !(len(w.denied) > 0 && round == atMost); round++ {
 		writes := w.writes
 		if w.quiet() || w.writes > writes {
 			last = w.now
@@ -192,9 +192,7 @@ func (w *world) settle() bool {
 		case w.failure != "":
 			return true
 		case round == atMost:
-			if len(w.denied) == 0 {
-				w.fail("it never comes to rest")
-			}
+			w.fail("it never comes to rest")
 			return true
 		}
 		w.now = w.nextDue()

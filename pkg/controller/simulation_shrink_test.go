@@ -11,6 +11,11 @@ import (
 // that has come to the same world.
 type step struct{ verb, a, b int }
 
+// verbNamed returns the place of a verb.
+func verbNamed(name string) int {
+	return slices.IndexFunc(verbs, func(v verb) bool { return v.name == name })
+}
+
 func (s step) String() string { return fmt.Sprintf("{%q, %d, %d}", verbs[s.verb].name, s.a, s.b) }
 
 // run is a world and the steps that led to it.
@@ -57,7 +62,7 @@ func play(p profile, m mended, seed uint64, steps int) *run {
 		total += weights[i]
 	}
 	for n := 1; n <= steps && r.failure == ""; n++ {
-		s := step{slices.IndexFunc(verbs, func(v verb) bool { return v.name == "settle" }), 0, 0}
+		s := step{verbNamed("settle"), 0, 0}
 		if n%untilRest != 0 && n != steps {
 			s = step{0, random.IntN(1 << 10), random.IntN(1 << 10)}
 			for at := random.IntN(total); at >= weights[s.verb]; s.verb++ {
