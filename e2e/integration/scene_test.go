@@ -35,11 +35,19 @@ type scene struct {
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
+	s := newNamespace(t)
+	s.guard = guard.New(t, client, s.namespace)
+	return s
+}
+
+// newNamespace is a scene that is not under guard yet.
+func newNamespace(t *testing.T) *scene {
+	t.Helper()
 	namespace, err := client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scene{T: t, namespace: namespace.Name, guard: guard.New(t, client, namespace.Name)}
+	s := &scene{T: t, namespace: namespace.Name}
 	s.eventually("the namespace's ServiceAccount exists", func() error {
 		_, err := client.CoreV1().ServiceAccounts(s.namespace).Get(t.Context(), "default", metav1.GetOptions{})
 		return err

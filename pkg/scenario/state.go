@@ -1,8 +1,3 @@
-// Package scenario is test support: scenarios are told as text, in transcripts that say what
-// is done to a cluster and what it looks like afterwards. They are played in a simulated
-// cluster and in a real one.
-//
-// It may import api, and is imported by tests alone.
 package scenario
 
 import (
@@ -60,11 +55,13 @@ func State(ctx context.Context, client kubernetes.Interface, namespace string, n
 	if err != nil {
 		return nil, err
 	}
+	first := len(lines)
 	for _, s := range published.Items {
 		if s.Labels[discoveryv1.LabelManagedBy] != BuiltIn || len(s.Endpoints) > 0 {
 			lines = append(lines, "EndpointSlice "+d.slice(&s))
 		}
 	}
+	slices.Sort(lines[first:])
 	pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err
@@ -196,12 +193,12 @@ func (d describer) name(uid types.UID) string {
 }
 
 // Ready returns the names of the pods that any of the slices lists as ready, joined with "+".
-func Ready(all iter.Seq[*discoveryv1.EndpointSlice], nameOf func(types.UID) string) string {
+func Ready(all iter.Seq[*discoveryv1.EndpointSlice]) string {
 	var names []string
 	for s := range all {
 		for _, e := range s.Endpoints {
 			if ptr.Deref(e.Conditions.Ready, true) && e.TargetRef != nil {
-				names = append(names, nameOf(e.TargetRef.UID))
+				names = append(names, e.TargetRef.Name)
 			}
 		}
 	}
