@@ -57,6 +57,14 @@ test: ## Unit tests, with the race detector if there is a C compiler, which it n
 	$(if $(RACE),,@echo "No C compiler: testing without the race detector.")
 	$(GO) test $(RACE) ./...
 
+# How many steps make simulate takes, and the seed of its first run.
+STEPS ?= 1000000
+SEED  ?= 0
+
+.PHONY: simulate
+simulate: ## Let replicas of the controller run into everything that can happen, and check what must hold. STEPS, SEED.
+	$(GO) test ./pkg/controller -run '^TestSimulation$$' -count=1 -timeout 0 -v -steps $(STEPS) -seed $(SEED)
+
 .PHONY: test-integration
 test-integration: ## Tests on a real API server, which is built the first time.
 	cd e2e && $(GO) run ./cmd/local build && $(GO) test -tags integration -v -count=1 -timeout 20m ./...

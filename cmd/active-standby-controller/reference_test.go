@@ -130,7 +130,7 @@ func flagText(t *testing.T) string {
 	return "```text\n" + strings.Trim(trailing.ReplaceAllString(text.String(), ""), "\n") + "\n```\n"
 }
 
-// metric is what the reference says of a metric.
+// metric is the entry of a metric in the reference.
 type metric struct{ name, kind, label, help string }
 
 type metrics struct {

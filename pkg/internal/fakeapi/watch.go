@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -87,8 +88,11 @@ func matches(o runtime.Object, options metav1.ListOptions) bool {
 		panic(err)
 	}
 	has := fields.Set{"metadata.name": Access(o).GetName()}
-	if node, ok := o.(*corev1.Node); ok {
-		has["spec.unschedulable"] = strconv.FormatBool(node.Spec.Unschedulable)
+	switch o := o.(type) {
+	case *corev1.Node:
+		has["spec.unschedulable"] = strconv.FormatBool(o.Spec.Unschedulable)
+	case *eventsv1.Event:
+		has["regarding.kind"], has["regarding.name"] = o.Regarding.Kind, o.Regarding.Name
 	}
 	return labelled.Matches(labels.Set(Access(o).GetLabels())) && selected.Matches(has)
 }

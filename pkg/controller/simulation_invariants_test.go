@@ -1,0 +1,154 @@
+package controller
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/lease"
+	"qoqo.dev/active-standby-controller/pkg/observation"
+)
+
+// record is what the Lease of an election has said, for as long as Services ask for it.
+type record struct {
+	epoch int32
+	// holderOf is who has held the Lease in which epoch.
+	holderOf map[int32]types.UID
+	// last is who has held it last.
+	last types.UID
+	// unasked: there was a moment, since a replica has written the Lease, in which no
+	// Service asked for it.
+	unasked bool
+}
+
+// written looks, after anything was written, for what must never be.
+func (w *world) written() {
+	for name, r := range w.records {
+		if !w.asked(name) {
+			if r.unasked = true; w.leases.all[name] == nil {
+				delete(w.records, name)
+			}
+		}
+	}
+	w.checkListed()
+}
+
+// asked reports whether a Service asks for that Lease.
+func (w *world) asked(name string) bool {
+	for _, s := range w.services.all {
+		if api.Annotated(s) && api.LeaseName(s) == name {
+			return true
+		}
+	}
+	return false
+}
+
+// leaseWritten checks what a replica makes of a Lease, nil if there was none, and reports
+// whether that is a renewal and nothing else.
+func (w *world) leaseWritten(by *replica, before, now *coordinationv1.Lease) (renewed bool) {
+	if before != nil && before.Labels[api.LabelManagedBy] != api.ManagedBy {
+		w.fail("replica %d overwrites the foreign Lease %s", by.number, now.Name)
+	}
+	r := w.records[now.Name]
+	if r == nil {
+		r = &record{holderOf: map[int32]types.UID{}}
+		w.records[now.Name] = r
+	}
+	epoch, holder := ptr.Deref(now.Spec.LeaseTransitions, 0), lease.Decode(now).HolderUID
+	former := r.last
+	switch had := r.holderOf[epoch]; {
+	case epoch < r.epoch:
+		w.fail("the epoch of Lease %s falls from %d to %d", now.Name, r.epoch, epoch)
+	case had != "" && holder != "" && had != holder:
+		w.fail("the epoch %d of Lease %s has two holders, %s and then %q", epoch, now.Name, had, holder)
+	}
+	if former != "" && holder != "" && former != holder {
+		w.checkFollowed(by, before, now.Name, former, holder)
+	}
+	if by.seen != nil {
+		w.checkNeeded(by, former, holder)
+	}
+	if r.epoch, r.unasked = epoch, !w.asked(now.Name); holder != "" {
+		r.holderOf[epoch], r.last = holder, holder
+		w.held[holder] = true
+	}
+	return before != nil && lease.RenewedOnly(before, now)
+}
+
+// checkFollowed is for a pod that is no longer the holder.
+func (w *world) checkFollowed(by *replica, before *coordinationv1.Lease, name string, former, holder types.UID) {
+	pod := w.pods.uid(former)
+	if pod == nil || observation.Finished(pod) || by.seen == nil {
+		return
+	}
+	if i := slices.IndexFunc(by.seen.Services, waits); i >= 0 {
+		w.fail("%s follows %s, which may run, though Service %s says %s: %s", holder, former, by.seen.Services[i].Name, short(api.AnnotationHandover), api.HandoverAfterTermination)
+	}
+	seen := slices.IndexFunc(by.seen.Pods, func(p observation.Pod) bool { return p.UID == former })
+	if before == nil || before.Spec.RenewTime == nil || before.Spec.LeaseDurationSeconds == nil || seen < 0 || observation.Ready(by.seen.Pods[seen].Pod) {
+		return
+	}
+	if expires := before.Spec.RenewTime.Add(time.Duration(*before.Spec.LeaseDurationSeconds) * time.Second); w.now.Before(expires) {
+		w.fail("%s follows %s, which is not Ready and may believe in Lease %s for another %s", holder, former, name, expires.Sub(w.now))
+	}
+}
+
+// leaseForged takes what a user wrote into a Lease as what counts from now on.
+func (w *world) leaseForged(l *coordinationv1.Lease) {
+	epoch := ptr.Deref(l.Spec.LeaseTransitions, 0)
+	holder := lease.Decode(l).HolderUID
+	w.held[holder] = true
+	w.records[l.Name] = &record{epoch: epoch, holderOf: map[int32]types.UID{epoch: holder}, last: holder}
+}
+
+// leaseEnded begins anew where a Lease has gone with the last Service that asked for it.
+func (w *world) leaseEnded(name string) { delete(w.records, name) }
+
+// checkReleased is for a Lease that a replica deletes.
+func (w *world) checkReleased(name string) {
+	if r := w.records[name]; r != nil && !r.unasked {
+		w.fail("Lease %s is deleted, which a Service asks for all the time", name)
+	}
+}
+
+// checkDeletion is for a pod that a replica deletes: it was a holder, and is one only if
+// another is to follow it.
+func (w *world) checkDeletion(by *replica, pod *corev1.Pod) {
+	if !w.held[pod.UID] {
+		w.fail("replica %d deletes %s, which never held a Lease", by.number, pod.UID)
+	}
+	for _, l := range w.leases.all {
+		if lease.Decode(l).HolderUID == pod.UID && !slices.ContainsFunc(by.seen.Services, waits) {
+			w.fail("replica %d deletes %s, which holds Lease %s", by.number, pod.UID, l.Name)
+		}
+	}
+}
+
+// checkListed looks for two pods that get a Service's traffic.
+func (w *world) checkListed() {
+	for name, s := range w.services.all {
+		if !api.Annotated(s) || s.Spec.Type == corev1.ServiceTypeExternalName {
+			continue
+		}
+		for _, family := range []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6} {
+			if ready := w.ready(name, family); len(ready) > 1 && !w.platform.opened[kubernetesSlice(name, family)] && !w.opening(name) {
+				w.fail("the traffic of Service %s goes to %s (%s)", name, strings.Join(ready, " and "), family)
+			}
+		}
+	}
+}
+
+// opening reports whether Kubernetes has yet to publish a version of the Service that a user
+// has opened; or one without a selector, by which what was listed before stays.
+func (w *world) opening(name string) bool {
+	versions := w.platform.services[name]
+	return slices.ContainsFunc(versions, func(s *corev1.Service) bool { return s != nil && len(s.Spec.Selector) == 0 }) ||
+		!w.mended[overwrittenAndMigrating] && (w.platform.passed[name] || slices.ContainsFunc(versions, func(s *corev1.Service) bool { return s != nil && isOpen(s) }))
+}

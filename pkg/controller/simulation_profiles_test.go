@@ -1,0 +1,118 @@
+package controller
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+// profile is what a run is about.
+type profile struct {
+	name string
+	// services are those that there are to begin with, and that users create again.
+	services []*corev1.Service
+	// weights are those of verbs that matter more here, or less.
+	weights     map[string]int
+	annotations map[string][]string
+	routings    []api.Routing
+	// deaf: no event of a pod, Lease, EndpointSlice or node wakes an election.
+	deaf bool
+}
+
+// begin makes what there is before the first step.
+func (p profile) begin(w *world) {
+	w.profile = p
+	for _, name := range nodeNames {
+		put(w, w.nodes, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelTopologyZone: "east"}}})
+	}
+	for _, s := range p.services {
+		put(w, w.services, s.DeepCopy())
+	}
+	for i, name := range podNames {
+		put(w, w.pods, newSimulatedPod(w, name, nodeNames[i%2], tiers[i%2], i > 0))
+	}
+}
+
+func asks(wanted api.Routing) func(*corev1.Service) {
+	return func(s *corev1.Service) { ask(s, wanted) }
+}
+
+func dual(s *corev1.Service) {
+	s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol}
+}
+
+var (
+	afterTermination = map[string]string{api.AnnotationHandover: api.HandoverAfterTermination}
+	stops            = map[string]string{api.AnnotationHandover: api.HandoverAfterTermination, api.AnnotationOnDemote: api.OnDemoteDelete}
+	demotes          = map[string]string{api.AnnotationOnDemote: api.OnDemoteDelete}
+	fenced           = map[string]string{api.AnnotationLeaseDuration: "15s"}
+	shares           = map[string]string{api.AnnotationLeaseName: "a"}
+	preferring       = map[string][]string{
+		api.AnnotationPaused: {"", "true", "x"}, api.AnnotationPrefer: {"", "tier=fast"}, api.AnnotationFailback: {"", "5m", "0s"},
+		api.AnnotationFailoverDelay: {"", "20s"},
+	}
+)
+
+// unreadable is a value that has no meaning.
+const unreadable = "x"
+
+var profiles = []profile{
+	{name: "by selector", services: []*corev1.Service{manifest("a", nil, dual)}},
+	{name: "by label", services: []*corev1.Service{manifest("a", nil, asks(api.RoutingLabel))}},
+	{name: "by EndpointSlice", services: []*corev1.Service{manifest("a", nil, dual, asks(api.RoutingEndpointSlice))}},
+	{
+		name: "two routings", services: []*corev1.Service{manifest("a", nil)}, routings: []api.Routing{api.RoutingEndpointSlice, api.RoutingSelector},
+		weights: map[string]int{"route": 5, "hold": 8},
+	},
+	{
+		name: "all routings", services: []*corev1.Service{manifest("a", nil, dual)}, routings: []api.Routing{api.RoutingEndpointSlice, api.RoutingSelector, api.RoutingLabel},
+		weights: map[string]int{"route": 5, "hold": 8},
+	},
+	{name: "after termination", services: []*corev1.Service{manifest("a", afterTermination)}, weights: map[string]int{"believe": 2}},
+	{name: "after termination, and deleted", services: []*corev1.Service{manifest("a", stops)}},
+	{name: "demoted pods are deleted", services: []*corev1.Service{manifest("a", demotes)}, weights: map[string]int{"believe": 2}},
+	{name: "a Lease that is renewed", services: []*corev1.Service{manifest("a", fenced)}, weights: map[string]int{"believe": 4, "time": 15}},
+	{
+		name: "settings that change", services: []*corev1.Service{manifest("a", nil)}, annotations: preferring,
+		weights: map[string]int{"annotate": 4, "cordon": 3, "time": 10},
+	},
+	{name: "opting out and in", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"mode": 4}},
+	{
+		name: "opting out and in, by EndpointSlice", services: []*corev1.Service{manifest("a", nil, asks(api.RoutingEndpointSlice))},
+		weights: map[string]int{"mode": 4},
+	},
+	{name: "a Service that is replaced", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"replace": 3, "remove or create": 2}},
+	{
+		name: "Services that share a Lease", services: []*corev1.Service{manifest("a", nil), manifest("b", shares, asks(api.RoutingEndpointSlice))},
+		weights: map[string]int{"mode": 1, "replace": 1, "narrow": 2},
+	},
+	{
+		name: "Services that share a Lease, after termination", services: []*corev1.Service{manifest("a", afterTermination), manifest("b", shares)},
+		annotations: map[string][]string{api.AnnotationHandover: {api.HandoverAfterTermination, unreadable}},
+		weights:     map[string]int{"mode": 1, "annotate": 2, "hold": 8, "lose": 0},
+	},
+	{
+		name:     "a Service that narrows, beside two that share a Lease",
+		services: []*corev1.Service{manifest("a", nil), manifest("b", shares), manifest("c", nil)}, weights: map[string]int{"narrow": 5, "label": 4},
+	},
+	{
+		name: "two routings, and Kubernetes is late", services: []*corev1.Service{manifest("a", nil)}, routings: []api.Routing{api.RoutingEndpointSlice, api.RoutingSelector},
+		weights: map[string]int{"route": 10, "hold": 20, "publish": 4, "ready": 4},
+	},
+	{name: "Services that overlap", services: []*corev1.Service{manifest("a", nil), manifest("b", nil)}, weights: map[string]int{"mode": 1, "replace": 1, "retype": 1}},
+	{name: "a Service that is retyped", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"retype": 3, "mode": 1}},
+	{name: "a Service that loses its selector", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"unselect": 3, "mode": 1, "overwrite": 0}},
+	{name: "Leases that are forged", services: []*corev1.Service{manifest("a", demotes)}, weights: map[string]int{"forge": 3, "lose": 0}},
+	{name: "Leases of others", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"disown": 3}},
+	{
+		name: "Services that join and leave", services: []*corev1.Service{manifest("a", nil), manifest("b", nil), manifest("c", nil, asks(api.RoutingEndpointSlice))},
+		weights: map[string]int{"share": 3, "mode": 1, "narrow": 0},
+	},
+	{
+		name: "after termination, with typing errors", services: []*corev1.Service{manifest("a", afterTermination)},
+		weights: map[string]int{"mode": 2, "replace": 1},
+	},
+	{name: "only time wakes elections", services: []*corev1.Service{manifest("a", nil)}, deaf: true, weights: map[string]int{"time": 12}},
+	{name: "only time wakes elections, after termination", services: []*corev1.Service{manifest("a", stops, asks(api.RoutingEndpointSlice))}, deaf: true, weights: map[string]int{"time": 12}},
+}

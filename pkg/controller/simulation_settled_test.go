@@ -1,0 +1,284 @@
+package controller
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/lease"
+	"qoqo.dev/active-standby-controller/pkg/observation"
+)
+
+// slicesOf are the EndpointSlices of a Service that are the controller's own, or Kubernetes'.
+func (w *world) slicesOf(name string, own bool) (of []*discoveryv1.EndpointSlice) {
+	for _, s := range w.slices.list() {
+		if observation.ServiceOf(s).Name == name && observation.Own(s) == own {
+			of = append(of, s)
+		}
+	}
+	return of
+}
+
+// ready are the pods that a Service's slices of a family list as ready.
+func (w *world) ready(name string, family discoveryv1.AddressType) (ready []string) {
+	of := slices.DeleteFunc(append(w.slicesOf(name, true), w.slicesOf(name, false)...), func(s *discoveryv1.EndpointSlice) bool { return s.AddressType != family })
+	for uid, is := range observation.Listed(of) {
+		if is {
+			ready = append(ready, string(uid))
+		}
+	}
+	slices.Sort(ready)
+	return ready
+}
+
+// checkSettled is for what must be once everything is heard of, and nothing is due.
+func (w *world) checkSettled() {
+	groups := map[string][]observation.Member{}
+	for _, s := range w.services.list() {
+		if settings, _, ok := api.Parse(s); api.Annotated(s) && ok {
+			groups[api.LeaseName(s)] = append(groups[api.LeaseName(s)], observation.Member{Service: s, Settings: settings})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(groups)) {
+		w.checkElection(name, groups[name])
+	}
+	w.checkLeftovers()
+}
+
+// checkElection checks the holder, and that traffic goes to it.
+func (w *world) checkElection(name string, members []observation.Member) {
+	l := w.leases.all[name]
+	switch {
+	case l == nil:
+		w.fail("there is no Lease %s", name)
+		return
+	case l.Labels[api.LabelManagedBy] != api.ManagedBy:
+		return
+	}
+	holder := w.pods.uid(lease.Decode(l).HolderUID)
+	if r := w.records[name]; r != nil && holder != nil && r.epoch == ptr.Deref(l.Spec.LeaseTransitions, 0) && r.last != holder.UID {
+		w.fail("the epoch %d of Lease %s has two holders, %s and then %s", r.epoch, name, r.last, holder.UID)
+	}
+	isCandidate := func(p *corev1.Pod) bool {
+		return p != nil && !slices.ContainsFunc(members, func(m observation.Member) bool { return !m.Settings.Candidates.Matches(labels.Set(p.Labels)) })
+	}
+	eligible := func(p *corev1.Pod) bool {
+		may, _ := api.Candidate(p)
+		return may && isCandidate(p) && observation.Ready(p) && observation.Active(p)
+	}
+	paused := slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.Paused })
+	awaited := holder != nil && !observation.Finished(holder) && slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.AfterTermination })
+	if i := slices.IndexFunc(w.pods.list(), eligible); i >= 0 && !paused && !awaited && (holder == nil || !eligible(holder)) {
+		w.fail("%s is eligible, but Lease %s has %s", w.pods.list()[i].UID, name, cmp.Or(string(lease.Decode(l).HolderUID), "nobody"))
+	}
+	for _, m := range members {
+		want := map[types.UID]bool{}
+		if isCandidate(holder) || holder != nil && w.mended[othersJoin] && m.Settings.Candidates.Matches(labels.Set(holder.Labels)) {
+			want[holder.UID] = observation.Ready(holder) && holder.DeletionTimestamp == nil
+		}
+		w.checkRouted(m, want)
+	}
+	for _, p := range w.pods.list() {
+		if isCandidate(p) && w.designates(p) == name && (p == holder) != (p.Labels[api.LabelDesignation] == api.DesignationActive) {
+			w.fail("%s is designated %q, though Lease %s has %s", p.UID, p.Labels[api.LabelDesignation], name, lease.Decode(l).HolderUID)
+		}
+	}
+}
+
+// checkDenied is for what must be although a policy keeps the controller from writing to
+// some pods and Services.
+func (w *world) checkDenied() {
+	for _, s := range w.services.list() {
+		if !served(s) || w.denied["Service "+s.Name] {
+			continue
+		}
+		if ready := w.ready(s.Name, discoveryv1.AddressTypeIPv4); len(ready) > 1 {
+			w.fail("Service %s stays open to %s", s.Name, strings.Join(ready, " and "))
+		}
+	}
+}
+
+// checkRouted is for a Service whose slices must list what is wanted, and nothing else.
+func (w *world) checkRouted(m observation.Member, want map[types.UID]bool) {
+	for uid := range want {
+		if observation.Finished(w.pods.uid(uid)) {
+			delete(want, uid)
+		}
+	}
+	kubernetes, own := observation.Listed(w.slicesOf(m.Name, false)), observation.Listed(w.slicesOf(m.Name, true))
+	switch {
+	case m.Settings.Selectorless && !maps.Equal(own, want):
+		w.fail("the controller's slices of Service %s list %v, want %v", m.Name, own, want)
+	case m.Settings.Selectorless:
+		// What Kubernetes has listed before the selector was taken away stays.
+	case m.Settings.Routing == api.RoutingEndpointSlice && (len(kubernetes) > 0 || !maps.Equal(own, want)):
+		w.fail("the controller's slices of Service %s list %v and Kubernetes' list %v, want %v", m.Name, own, kubernetes, want)
+	case m.Settings.Routing != api.RoutingEndpointSlice && len(w.slicesOf(m.Name, true)) > 0:
+		w.fail("the controller's slices of Service %s are left", m.Name)
+	case m.Settings.Routing == api.RoutingSelector && !maps.Equal(kubernetes, want):
+		w.fail("Kubernetes' slices of Service %s list %v, want %v", m.Name, kubernetes, want)
+	}
+	for uid := range want {
+		if m.Settings.Routing == api.RoutingLabel && w.designates(w.pods.uid(uid)) == m.Settings.LeaseName && !maps.Equal(kubernetes, want) {
+			w.fail("Kubernetes' slices of Service %s list %v, want %v", m.Name, kubernetes, want)
+		}
+	}
+}
+
+// designates names the election that decides if a pod is active: that of the oldest served
+// Service that selects the pod.
+func (w *world) designates(p *corev1.Pod) (election string) {
+	var oldest *corev1.Service
+	for _, s := range w.services.list() {
+		if _, _, ok := api.Parse(s); ok && api.Annotated(s) && api.Selects(s, p.Labels) && (oldest == nil || s.CreationTimestamp.Time.Before(oldest.CreationTimestamp.Time)) {
+			oldest, election = s, api.LeaseName(s)
+		}
+	}
+	return election
+}
+
+// checkLeftovers looks for what is left where no Service asks for it.
+func (w *world) checkLeftovers() {
+	for _, l := range w.leases.list() {
+		if l.Labels[api.LabelManagedBy] == api.ManagedBy && !w.asked(l.Name) {
+			w.fail("Lease %s is left", l.Name)
+		}
+	}
+	annotated := slices.DeleteFunc(w.services.list(), func(s *corev1.Service) bool { return !api.Annotated(s) })
+	for _, s := range w.services.list() {
+		if !api.Annotated(s) && (observation.MarkedService(s) || s.Spec.Selector[api.LabelPodUID] != "" || s.Spec.Selector[api.LabelRouting] != "") {
+			w.fail("the marks on Service %s are left", s.Name)
+		}
+	}
+	for _, p := range w.pods.list() {
+		if observation.MarkedPod(p) && observation.OldestSelecting(annotated, p) == nil {
+			w.fail("the marks on pod %s are left", p.UID)
+		}
+	}
+	for _, s := range w.slices.list() {
+		if of := w.services.all[observation.ServiceOf(s).Name]; observation.Own(s) && (of == nil || !api.Annotated(of)) {
+			w.fail("EndpointSlice %s is left", s.Name)
+		}
+	}
+}
+
+// settle lets everything be heard of and time pass until nothing more is written. Then a
+// replica that is started anew must find nothing to do.
+func (w *world) settle() bool {
+	if !w.mended[policyStays] {
+		clear(w.denied)
+	}
+	w.tell("everything is heard of, and nothing happens for a while")
+	for _, r := range w.replicas {
+		r.finish()
+		r.recover()
+	}
+	const rest, atMost = 2*slowLook + time.Minute, 300
+	for round, last := 0, w.now; w.now.Before(last.Add(rest)) && !(len(w.denied) > 0 && round == atMost); round++ {
+		writes := w.writes
+		if w.quiet() || w.writes > writes {
+			last = w.now
+		}
+		switch {
+		case w.failure != "":
+			return true
+		case round == atMost:
+			w.fail("it never comes to rest")
+			return true
+		}
+		w.now = w.nextDue()
+	}
+	if len(w.denied) > 0 {
+		w.checkDenied()
+		return true
+	}
+	for _, r := range w.replicas {
+		if r.wrong != nil || len(r.queue.keys) > 0 {
+			w.fail("replica %d never finishes: %v", r.number, r.wrong)
+		}
+	}
+	if w.failure == "" {
+		w.checkSettled()
+	}
+	if w.failure == "" {
+		w.checkFresh()
+	}
+	return true
+}
+
+// quiet is a round in which everybody does what is due; it reports whether Kubernetes has
+// changed anything.
+func (w *world) quiet() (any bool) {
+	for _, p := range w.pods.list() {
+		if p.DeletionTimestamp != nil {
+			w.tell("%s has stopped", p.UID)
+			remove(w, w.pods, p.Name)
+			any = true
+		}
+	}
+	for n := range len(w.leases.all) + len(w.slices.all) {
+		any = w.collectGarbage(n) || any
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.platform.services)) {
+		for w.platform.hearOfService(name) {
+		}
+	}
+	for _, name := range w.podNames() {
+		w.platformHearsOfPod(name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.platform.services)) {
+		any = w.publish(name) || any
+	}
+	for _, r := range w.replicas {
+		r.hearAll()
+		for _, k := range r.due() {
+			r.lookOnce(k)
+		}
+	}
+	return any
+}
+
+// podNames are the names of all pods that somebody knows of.
+func (w *world) podNames() []string {
+	names := slices.AppendSeq(slices.Collect(maps.Keys(w.pods.all)), maps.Keys(w.platform.pods))
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// nextDue is when an election is due next, or in a while.
+func (w *world) nextDue() time.Time {
+	const step = 30 * time.Second
+	next := w.now.Add(time.Millisecond)
+	for _, r := range w.replicas {
+		if len(r.queue.keys) > 0 || r.hasUnheard() {
+			return next
+		}
+	}
+	return w.now.Add(step)
+}
+
+// checkFresh starts a replica, which must write nothing.
+func (w *world) checkFresh() {
+	before := w.writes
+	r := newReplica(w, 9)
+	w.tell("replica 9 is started")
+	for _, k := range r.keys() {
+		r.lookOnce(k)
+		if r.wrong != nil {
+			w.fail("a replica that is started anew does not finish: %v", r.wrong)
+		}
+	}
+	if w.writes > before {
+		w.fail("a replica that is started anew finds something to write")
+	}
+	r.die()
+}

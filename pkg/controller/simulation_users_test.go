@@ -1,0 +1,267 @@
+package controller
+
+import (
+	"maps"
+	"slices"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/lease"
+	"qoqo.dev/active-standby-controller/pkg/observation"
+)
+
+// manifest is what a user has written of a Service.
+func manifest(name string, annotations map[string]string, edits ...func(*corev1.Service)) *corev1.Service {
+	s := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{api.AnnotationServiceMode: api.ModeActiveStandby}},
+		Spec: corev1.ServiceSpec{
+			Type: corev1.ServiceTypeClusterIP, ClusterIP: "10.1.0.1", IPFamilies: []corev1.IPFamily{corev1.IPv4Protocol},
+			Selector: map[string]string{"app": "web"}, Ports: []corev1.ServicePort{{Port: 80}},
+		},
+	}
+	maps.Copy(s.Annotations, annotations)
+	for _, edit := range edits {
+		edit(s)
+	}
+	return s
+}
+
+// service returns nil if there is none.
+func (w *world) service(n int) *corev1.Service {
+	if all := w.services.list(); len(all) > 0 {
+		return all[n%len(all)]
+	}
+	return nil
+}
+
+func (w *world) changeService(n int, says string, edit func(*corev1.Service)) bool {
+	s := w.service(n)
+	if s == nil {
+		return false
+	}
+	_, stamped := s.Annotations[api.AnnotationLeaseTransitions]
+	edited := s.DeepCopy()
+	if edited.Annotations == nil {
+		edited.Annotations = map[string]string{}
+	}
+	if edited.Spec.Selector == nil {
+		edited.Spec.Selector = map[string]string{}
+	}
+	edit(edited)
+	if maps.Equal(edited.Annotations, s.Annotations) && maps.Equal(edited.Spec.Selector, s.Spec.Selector) && edited.Spec.Type == s.Spec.Type {
+		return false
+	}
+	if _, still := edited.Annotations[api.AnnotationLeaseTransitions]; stamped && (!still || !served(edited)) && w.spareTraces() {
+		return false
+	}
+	put(w, w.services, edited)
+	w.tell("a user %s: Service %s has now the selector %s and the annotations %s", says, s.Name, show(edited.Spec.Selector), show(edited.Annotations))
+	return true
+}
+
+// annotate sets one of the annotations that the profile is about, or takes it away.
+func (w *world) annotate(a, b int) bool {
+	keys := slices.Sorted(maps.Keys(w.profile.annotations))
+	if len(keys) == 0 {
+		return false
+	}
+	key := keys[b%len(keys)]
+	values := w.profile.annotations[key]
+	value := values[b/len(keys)%len(values)]
+	return w.changeService(a, "annotates", func(s *corev1.Service) {
+		if key == api.AnnotationHandover && value == unreadable && !w.mended[unreadableSetting] {
+			return
+		}
+		if s.Annotations[key] = value; value == "" {
+			delete(s.Annotations, key)
+		}
+	})
+}
+
+// mode opts a Service out and in.
+func (w *world) mode(a, b int) bool {
+	return w.changeService(a, "opts out or in", func(s *corev1.Service) {
+		switch _, in := s.Annotations[api.AnnotationServiceMode]; {
+		case !in:
+			s.Annotations[api.AnnotationServiceMode] = api.ModeActiveStandby
+		case b%4 == 0 && w.mended[optingOutWithTheStamp]:
+			s.Annotations = nil
+		case b%4 == 1 && (!waits(s) || w.mended[refusedSetting]):
+			s.Annotations[api.AnnotationServiceMode] = "actve-standby"
+		default:
+			delete(s.Annotations, api.AnnotationServiceMode)
+		}
+	})
+}
+
+// route lets a Service ask for another of the profile's routings.
+func (w *world) route(a, b int) bool {
+	if len(w.profile.routings) == 0 {
+		return false
+	}
+	wanted := w.profile.routings[b%len(w.profile.routings)]
+	return w.changeService(a, "changes the routing", func(s *corev1.Service) { ask(s, wanted) })
+}
+
+// ask makes the Service ask for a routing.
+func ask(s *corev1.Service, wanted api.Routing) {
+	delete(s.Annotations, api.AnnotationRouting)
+	delete(s.Spec.Selector, api.LabelDesignation)
+	switch wanted {
+	case api.RoutingEndpointSlice:
+		s.Annotations[api.AnnotationRouting] = string(wanted)
+	case api.RoutingLabel:
+		s.Spec.Selector[api.LabelDesignation] = api.DesignationActive
+	}
+}
+
+// narrow lets a Service select fewer pods, or more.
+func (w *world) narrow(a, b int) bool {
+	if s := w.service(a); s == nil || !w.mended[narrowerMember] && w.sharesBesideOthers(s) {
+		return false
+	}
+	return w.changeService(a, "narrows or widens the selector", func(s *corev1.Service) {
+		if _, found := s.Spec.Selector["tier"]; found && (s.Spec.Selector["app"] != "" || w.mended[ourKeysAlone]) {
+			delete(s.Spec.Selector, "tier")
+		} else {
+			s.Spec.Selector["tier"] = tiers[b%2]
+		}
+	})
+}
+
+// sharesBesideOthers reports whether the Service's election has other members, and there is
+// another election.
+func (w *world) sharesBesideOthers(s *corev1.Service) bool {
+	shared, others := 0, false
+	for _, other := range w.services.all {
+		if api.LeaseName(other) == api.LeaseName(s) {
+			shared++
+		} else {
+			others = true
+		}
+	}
+	return shared > 1 && others
+}
+
+// overwrite is what a tool does that applies its own selector, with or without the stamp.
+func (w *world) overwrite(a, b int) bool {
+	return w.changeService(a, "overwrites the selector", func(s *corev1.Service) {
+		delete(s.Spec.Selector, api.LabelPodUID)
+		delete(s.Spec.Selector, api.LabelRouting)
+		if b%3 == 0 {
+			delete(s.Annotations, api.AnnotationLeaseTransitions)
+		}
+	})
+}
+
+// unselect takes the selector away and says in an annotation whom to elect from, or takes that back.
+func (w *world) unselect(a, _ int) bool {
+	return w.changeService(a, "takes away the selector or restores it", func(s *corev1.Service) {
+		if s.Annotations[api.AnnotationSelector] != "" {
+			s.Spec.Selector = map[string]string{"app": "web"}
+			delete(s.Annotations, api.AnnotationSelector)
+		} else {
+			s.Spec.Selector = nil
+			s.Annotations[api.AnnotationSelector] = "app=web"
+		}
+	})
+}
+
+func (w *world) retype(a, _ int) bool {
+	return w.changeService(a, "changes the type", func(s *corev1.Service) {
+		if s.Spec.Type == corev1.ServiceTypeExternalName {
+			s.Spec.Type = corev1.ServiceTypeClusterIP
+		} else {
+			s.Spec.Type = corev1.ServiceTypeExternalName
+		}
+	})
+}
+
+// removeService deletes a Service, or creates one that is not there.
+func (w *world) removeService(a, b int) bool {
+	i := slices.IndexFunc(w.profile.services, func(s *corev1.Service) bool { return w.services.all[s.Name] == nil })
+	if w.spareTraces() {
+		return false
+	}
+	if s := w.service(a); s != nil && (i < 0 || b%2 == 0) {
+		w.tell("a user deletes Service %s", s.Name)
+		remove(w, w.services, s.Name)
+		return true
+	}
+	if i < 0 {
+		return false
+	}
+	w.tell("a user creates Service %s", w.profile.services[i].Name)
+	put(w, w.services, w.profile.services[i].DeepCopy())
+	return true
+}
+
+// replaceService deletes a Service and creates it again, from its manifest.
+func (w *world) replaceService(a, _ int) bool {
+	s := w.service(a)
+	if s == nil || w.spareTraces() {
+		return false
+	}
+	i := slices.IndexFunc(w.profile.services, func(m *corev1.Service) bool { return m.Name == s.Name })
+	w.tell("a user replaces Service %s", s.Name)
+	remove(w, w.services, s.Name)
+	put(w, w.services, w.profile.services[i].DeepCopy())
+	return true
+}
+
+// share lets a Service take part in another's election, or in its own.
+func (w *world) share(a, b int) bool {
+	name := []string{"", "a", "b", "shared"}[b%4]
+	if w.spareTraces() {
+		return false
+	}
+	if s := w.service(a); s != nil && s.Spec.Selector["tier"] != "" && !w.mended[narrowerMember] {
+		return false
+	}
+	return w.changeService(a, "shares a Lease or does not", func(s *corev1.Service) {
+		if s.Annotations[api.AnnotationLeaseName] = name; name == "" {
+			delete(s.Annotations, api.AnnotationLeaseName)
+		}
+	})
+}
+
+// spareTraces reports whether the stamps of Services must stay, because no Lease records
+// their epoch.
+func (w *world) spareTraces() bool {
+	for name := range w.records {
+		if w.leases.all[name] == nil && !w.mended[lastTrace] {
+			return true
+		}
+	}
+	return false
+}
+
+// served reports whether the Service takes part in an election.
+func served(s *corev1.Service) bool {
+	_, _, ok := api.Parse(s)
+	return ok && api.Annotated(s)
+}
+
+// traced reports whether a Service says what the Lease says, too.
+func (w *world) traced(l *coordinationv1.Lease) bool {
+	for _, s := range w.services.all {
+		if served(s) && api.LeaseName(s) == l.Name && s.Spec.Selector[api.LabelDesignation] == "" && observation.Stamp(s) == ptr.Deref(l.Spec.LeaseTransitions, 0) && !waits(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// copied reports whether a pod carries the designation of the Lease's holder.
+func (w *world) copied(l *coordinationv1.Lease) bool {
+	for _, p := range w.pods.all {
+		if p.Labels[api.LabelDesignation] == api.DesignationActive && p.UID != lease.Decode(l).HolderUID {
+			return true
+		}
+	}
+	return false
+}
