@@ -46,11 +46,14 @@ func (r *replica) allTheWhile(since map[types.UID]int, uid types.UID) bool {
 	return holds && at <= r.began
 }
 
-// selects reports whether all Services of the election that the look has decided on select
-// the pod as it is now.
-func (r *replica) selects(uid types.UID) bool {
+// selectedAllTheWhile reports whether all Services of the election have selected the pod
+// since before the look began.
+func (r *replica) selectedAllTheWhile(uid types.UID) bool {
 	pod := r.world.pods.uid(uid)
-	return pod != nil && !slices.ContainsFunc(r.seen.Services, func(s *corev1.Service) bool { return !api.Selects(s, pod.Labels) })
+	return pod != nil && version(pod) <= r.began && !slices.ContainsFunc(r.seen.Services, func(s *corev1.Service) bool {
+		live := r.world.services.all[s.Name]
+		return live == nil || live.UID != s.UID || version(live) > r.began || !api.Selects(live, pod.Labels)
+	})
 }
 
 // checkNeeded is for a decision that a replica acts on: it must rest
@@ -62,7 +65,8 @@ func (w *world) checkNeeded(by *replica, former, holder types.UID) {
 	case d.Reason == election.NodeUnschedulable && !w.mended[cordonedAndBehind]:
 	case d.Action == election.Switchover && by.allTheWhile(w.unable, holder):
 		w.fail("replica %d moves the master to %s, which could not be master all the while", by.number, holder)
-	case d.Action == election.Failover && slices.Contains([]election.Reason{election.HolderNotReady, election.HolderExcluded, election.HolderGone}, d.Reason) && by.allTheWhile(w.able, former) && by.selects(former):
+	case d.Action == election.Failover && slices.Contains([]election.Reason{election.HolderNotReady, election.HolderExcluded, election.HolderGone, election.HolderUnselected}, d.Reason) &&
+		by.allTheWhile(w.able, former) && by.selectedAllTheWhile(former):
 		w.fail("replica %d moves the master from %s, which could be master all the while: %s", by.number, former, d.Reason)
 	}
 	if d.Reason == election.NodeUnschedulable && former != holder {
@@ -73,6 +77,49 @@ func (w *world) checkNeeded(by *replica, former, holder types.UID) {
 	if d.Refused != nil && slices.Contains([]election.Reason{election.HolderNotReady, election.HolderExcluded, election.HolderTerminating}, d.Refused.Why) {
 		if pod := w.pods.all[d.Refused.Holder]; pod != nil && by.allTheWhile(w.able, pod.UID) {
 			w.fail("replica %d refuses %s, which could be master all the while: %s", by.number, pod.UID, d.Refused.Why)
+		}
+	}
+}
+
+// checkPromoted is for what a replica makes of a pod: one that becomes active does so only
+// after the others that the replica has seen to be active.
+func (w *world) checkPromoted(by *replica, pod *corev1.Pod) {
+	if by.seen == nil || pod.Labels[api.LabelDesignation] != api.DesignationActive || w.pods.all[pod.Name].Labels[api.LabelDesignation] == api.DesignationActive {
+		return
+	}
+	for _, other := range by.seen.Pods {
+		live := w.pods.all[other.Name]
+		if other.UID != pod.UID && other.Labels[api.LabelDesignation] == api.DesignationActive && !other.Elsewhere &&
+			observation.Stamp(other) <= observation.Stamp(pod) && live != nil && live.ResourceVersion == other.ResourceVersion {
+			w.fail("replica %d makes %s active while %s is", by.number, pod.UID, other.UID)
+		}
+	}
+}
+
+// checkDetached is for a Service of which a replica lets Kubernetes publish nothing: then
+// there are slices of the controller's, unless somebody has just deleted them.
+func (w *world) checkDetached(by *replica, s *corev1.Service) {
+	_, before := w.services.all[s.Name].Spec.Selector[api.LabelRouting]
+	if _, now := s.Spec.Selector[api.LabelRouting]; now && !before && len(w.slicesOf(s.Name, true)) == 0 && w.unlisted <= by.began {
+		w.fail("replica %d lets Kubernetes publish nothing of Service %s before there is another slice", by.number, s.Name)
+	}
+}
+
+// checkPointed is for a Service that a replica points at a pod: that pod carries its
+// identity label by then, and no other pod that the replica has seen does.
+func (w *world) checkPointed(by *replica, s *corev1.Service) {
+	uid := s.Spec.Selector[api.LabelPodUID]
+	if uid == "" || uid == api.NoPod || uid == w.services.all[s.Name].Spec.Selector[api.LabelPodUID] || by.seen == nil {
+		return
+	}
+	for _, seen := range by.seen.Pods {
+		live := w.pods.all[seen.Name]
+		switch {
+		case live == nil || live.UID != seen.UID || seen.Unselected:
+		case string(live.UID) == uid && live.Labels[api.LabelPodUID] != uid && live.ResourceVersion == seen.ResourceVersion:
+			w.fail("replica %d points Service %s at %s before that carries its identity label", by.number, s.Name, uid)
+		case string(live.UID) != uid && live.Labels[api.LabelPodUID] == uid && live.ResourceVersion == seen.ResourceVersion:
+			w.fail("replica %d points Service %s at %s while %s carries its identity label", by.number, s.Name, uid, live.UID)
 		}
 	}
 }

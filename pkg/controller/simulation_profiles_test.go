@@ -77,6 +77,7 @@ var profiles = []profile{
 		name: "settings that change", services: []*corev1.Service{manifest("a", nil)}, annotations: preferring,
 		weights: map[string]int{"annotate": 4, "cordon": 3, "time": 10},
 	},
+	{name: "nodes that are cordoned", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"cordon": 12}},
 	{name: "opting out and in", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"mode": 4}},
 	{
 		name: "opting out and in, by EndpointSlice", services: []*corev1.Service{manifest("a", nil, asks(api.RoutingEndpointSlice))},

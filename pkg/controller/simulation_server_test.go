@@ -20,6 +20,8 @@ import (
 	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
 	discoveryclient "k8s.io/client-go/kubernetes/typed/discovery/v1"
 	"k8s.io/utils/ptr"
+
+	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
 // server is the API server as one replica reaches it: of each kind the verbs that the
@@ -301,6 +303,16 @@ func (k kindAPI[T]) store(live, now T) T {
 	}
 	w := k.r.world
 	before, _ := any(live).(*coordinationv1.Lease)
+	if live != none && observation.Stamp(now) >= 0 && observation.Stamp(now) < observation.Stamp(live) {
+		w.fail("replica %d writes epoch %d on %s %s, which is of epoch %d", k.r.number, observation.Stamp(now), k.of.kind, now.GetName(), observation.Stamp(live))
+	}
+	switch o := any(now).(type) {
+	case *corev1.Pod:
+		w.checkPromoted(k.r, o)
+	case *corev1.Service:
+		w.checkPointed(k.r, o)
+		w.checkDetached(k.r, o)
+	}
 	if l, is := any(now).(*coordinationv1.Lease); !is {
 		w.writes++
 	} else if !w.leaseWritten(k.r, before, l) {

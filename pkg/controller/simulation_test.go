@@ -13,7 +13,7 @@ import (
 //
 // A failure names the seed, and tells the shortest history that it has found to lead to it.
 var (
-	simulatedSteps = flag.Int("steps", 60_000, "how many steps the simulation takes, over all profiles")
+	simulatedSteps = flag.Int("steps", 20_000, "how many steps the simulation takes, over all profiles")
 	simulatedSeed  = flag.Uint64("seed", 0, "the seed of the simulation's first run")
 	notSpared      = flag.String("not-spared", "", "the name of a known fault, or all, that the simulation may run into")
 )

@@ -77,6 +77,8 @@ type world struct {
 	able map[types.UID]int
 	// unable are the others.
 	unable map[types.UID]int
+	// unlisted is the version at which a slice was last deleted.
+	unlisted int
 	// held are the pods that ever held a Lease.
 	held map[types.UID]bool
 	// writes counts those of replicas, without renewals.
@@ -153,7 +155,9 @@ func remove[T simulated](w *world, t table[T], name string) {
 		return
 	}
 	w.next()
-	delete(t.all, name)
+	if delete(t.all, name); t.kind == w.slices.kind {
+		w.unlisted = w.version
+	}
 	w.platform.removed(o, name)
 	w.rate(o, false)
 	w.written()
