@@ -261,30 +261,3 @@ func (s *scene) events(service string) (found []eventsv1.Event) {
 	}
 	return found
 }
-
-// awaitNothingLeft waits until nothing of the controller's is in the namespace.
-func (s *scene) awaitNothingLeft() {
-	s.Helper()
-	s.eventually("nothing is left behind", func() error {
-		leases := assert.Must(client.CoordinationV1().Leases(s.namespace).List(s.Context(), metav1.ListOptions{LabelSelector: api.LabelManagedBy + "=" + api.ManagedBy}))(s)
-		if len(leases.Items) > 0 {
-			return fmt.Errorf("the Lease %s is", leases.Items[0].Name)
-		}
-		for _, service := range assert.Must(client.CoreV1().Services(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
-			if uid, found := service.Spec.Selector[api.LabelPodUID]; found {
-				return fmt.Errorf("the Service %s selects %s", service.Name, uid)
-			}
-			if stamp, found := service.Annotations[api.AnnotationLeaseTransitions]; found {
-				return fmt.Errorf("the Service %s is stamped %s", service.Name, stamp)
-			}
-		}
-		for _, pod := range assert.Must(client.CoreV1().Pods(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
-			for _, key := range []string{api.LabelPodUID, api.LabelDesignation, api.AnnotationLeaseTransitions, api.AnnotationDeletionCost} {
-				if pod.Labels[key]+pod.Annotations[key] != "" {
-					return fmt.Errorf("the pod %s has %s", pod.Name, key)
-				}
-			}
-		}
-		return nil
-	})
-}

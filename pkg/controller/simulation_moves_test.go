@@ -20,7 +20,7 @@ func waits(s *corev1.Service) bool {
 // rate takes down since when a pod could be master, or a node is not cordoned; or no longer.
 func (w *world) rate(o any, exists bool) {
 	var uid types.UID
-	able := false
+	var able bool
 	switch o := o.(type) {
 	case *corev1.Pod:
 		may, _ := api.Candidate(o)

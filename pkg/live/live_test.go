@@ -1,6 +1,7 @@
 package live
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -144,15 +145,15 @@ func TestLeftovers(t *testing.T) {
 // annotated in between is listed too.
 func TestServicesAreListedAfterWhatIsMadeForThem(t *testing.T) {
 	tests := map[string]struct {
-		read func(t *testing.T, r Reader) error
+		read func(ctx context.Context, r Reader) error
 		want []string
 	}{
 		"an election": {
-			func(t *testing.T, r Reader) error { _, err := r.Election(t.Context(), shop); return err },
+			func(ctx context.Context, r Reader) error { _, err := r.Election(ctx, shop); return err },
 			[]string{"pods", "services", "endpointslices"},
 		},
 		"leftovers": {
-			func(t *testing.T, r Reader) error { _, err := r.Leftovers(t.Context(), "shop"); return err },
+			func(ctx context.Context, r Reader) error { _, err := r.Leftovers(ctx, "shop"); return err },
 			// At last those of others, of the Services that have some of the controller's.
 			[]string{"endpointslices", "pods", "services", "endpointslices"},
 		},
@@ -160,7 +161,7 @@ func TestServicesAreListedAfterWhatIsMadeForThem(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			client, r := inCluster()
-			if err := test.read(t, r); err != nil {
+			if err := test.read(t.Context(), r); err != nil {
 				t.Fatal(err)
 			}
 			var listed []string
@@ -177,32 +178,32 @@ func TestServicesAreListedAfterWhatIsMadeForThem(t *testing.T) {
 func TestListsOfNamespaces(t *testing.T) {
 	_, r := inCluster()
 	tests := map[string]struct {
-		list func(t *testing.T) ([]string, error)
+		list func(ctx context.Context) ([]string, error)
 		want []string
 	}{
-		"the pods of a namespace": {func(t *testing.T) ([]string, error) { all, err := r.Pods(t.Context(), "other"); return names(all), err }, []string{"other/web-0"}},
+		"the pods of a namespace": {func(ctx context.Context) ([]string, error) { all, err := r.Pods(ctx, "other"); return names(all), err }, []string{"other/web-0"}},
 		"all pods": {
-			func(t *testing.T) ([]string, error) { all, err := r.Pods(t.Context(), ""); return names(all), err },
+			func(ctx context.Context) ([]string, error) { all, err := r.Pods(ctx, ""); return names(all), err },
 			[]string{"other/web-0", "shop/job", "shop/web-0"},
 		},
 		"the annotated Services of a namespace": {
-			func(t *testing.T) ([]string, error) {
-				all, err := r.Annotated(t.Context(), "shop")
+			func(ctx context.Context) ([]string, error) {
+				all, err := r.Annotated(ctx, "shop")
 				return names(all), err
 			},
 			[]string{"shop/db", "shop/web", "shop/web-headless"},
 		},
 		"all annotated Services": {
-			func(t *testing.T) ([]string, error) { all, err := r.Annotated(t.Context(), ""); return names(all), err },
+			func(ctx context.Context) ([]string, error) { all, err := r.Annotated(ctx, ""); return names(all), err },
 			[]string{"other/web", "shop/db", "shop/web", "shop/web-headless"},
 		},
 		"the controller's Leases": {
-			func(t *testing.T) ([]string, error) { all, err := r.Leases(t.Context(), ""); return names(all), err },
+			func(ctx context.Context) ([]string, error) { all, err := r.Leases(ctx, ""); return names(all), err },
 			[]string{"other/web", "shop/db", "shop/web"},
 		},
 		"EndpointSlices by their labels": {
-			func(t *testing.T) ([]string, error) {
-				all, err := r.Slices(t.Context(), "shop", observation.NotBuiltIn)
+			func(ctx context.Context) ([]string, error) {
+				all, err := r.Slices(ctx, "shop", observation.NotBuiltIn)
 				return names(all), err
 			},
 			[]string{"shop/db-own", "shop/orphan-own", "shop/released-own", "shop/web-foreign", "shop/web-own"},
@@ -210,7 +211,7 @@ func TestListsOfNamespaces(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := test.list(t)
+			got, err := test.list(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -251,11 +252,11 @@ func TestWhatDoesNotExist(t *testing.T) {
 
 // An error says what was read, and is still the API server's.
 func TestErrors(t *testing.T) {
-	election := func(t *testing.T, r Reader) error { _, err := r.Election(t.Context(), shop); return err }
-	leftovers := func(t *testing.T, r Reader) error { _, err := r.Leftovers(t.Context(), "shop"); return err }
+	election := func(ctx context.Context, r Reader) error { _, err := r.Election(ctx, shop); return err }
+	leftovers := func(ctx context.Context, r Reader) error { _, err := r.Leftovers(ctx, "shop"); return err }
 	tests := map[string]struct {
 		verb, resource string
-		read           func(t *testing.T, r Reader) error
+		read           func(ctx context.Context, r Reader) error
 		want           string
 	}{
 		"an election whose Lease cannot be read":      {"get", "leases", election, "reading the Lease"},
@@ -265,21 +266,21 @@ func TestErrors(t *testing.T) {
 		"leftovers without pods":                      {"list", "pods", leftovers, "listing the pods"},
 		"leftovers without Services":                  {"list", "services", leftovers, "listing the Services"},
 		"leftovers without slices":                    {"list", "endpointslices", leftovers, "listing the EndpointSlices"},
-		"a Service that cannot be read":               {"get", "services", func(t *testing.T, r Reader) error { _, err := r.Service(t.Context(), "shop", "web"); return err }, "reading the Service"},
-		"a pod that cannot be read":                   {"get", "pods", func(t *testing.T, r Reader) error { _, err := r.Pod(t.Context(), "shop", "web-0"); return err }, "reading the pod web-0"},
-		"a node that cannot be read": {"get", "nodes", func(t *testing.T, r Reader) error {
-			_, err := r.Unschedulable(t.Context(), sets.New("node-0"))
+		"a Service that cannot be read":               {"get", "services", func(ctx context.Context, r Reader) error { _, err := r.Service(ctx, "shop", "web"); return err }, "reading the Service"},
+		"a pod that cannot be read":                   {"get", "pods", func(ctx context.Context, r Reader) error { _, err := r.Pod(ctx, "shop", "web-0"); return err }, "reading the pod web-0"},
+		"a node that cannot be read": {"get", "nodes", func(ctx context.Context, r Reader) error {
+			_, err := r.Unschedulable(ctx, sets.New("node-0"))
 			return err
 		}, "reading the node node-0"},
-		"Leases that cannot be listed":   {"list", "leases", func(t *testing.T, r Reader) error { _, err := r.Leases(t.Context(), "shop"); return err }, "listing the Leases"},
-		"Services that cannot be listed": {"list", "services", func(t *testing.T, r Reader) error { _, err := r.Annotated(t.Context(), "shop"); return err }, "listing the Services"},
+		"Leases that cannot be listed":   {"list", "leases", func(ctx context.Context, r Reader) error { _, err := r.Leases(ctx, "shop"); return err }, "listing the Leases"},
+		"Services that cannot be listed": {"list", "services", func(ctx context.Context, r Reader) error { _, err := r.Annotated(ctx, "shop"); return err }, "listing the Services"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			client, r := inCluster()
 			refusal := apierrors.NewForbidden(corev1.Resource(test.resource), "", errors.New("a test forbids it"))
 			client.PrependReactor(test.verb, test.resource, func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, refusal })
-			err := test.read(t, r)
+			err := test.read(t.Context(), r)
 			if !apierrors.IsForbidden(err) {
 				t.Fatalf("the error is %v, which is not the API server's", err)
 			}

@@ -37,7 +37,7 @@
 //	select SERVICE KEY=VALUE|KEY-...
 //	    edits the Service's selector
 //	cordon NODE, uncordon NODE
-//	    NODE is node-1, node-2 or node-3
+//	    of node-1, node-2 or node-3
 //	delete KIND NAME
 //	stop, start
 //	    ends and starts the controller, which runs at the beginning
