@@ -110,6 +110,7 @@ func eventTable() string {
 func allEvents() []api.Event { return append(election.Events(), api.Events()...) }
 
 func metricTable(t *testing.T) string {
+	t.Helper()
 	var rows [][]string
 	for _, f := range gatherMetrics(t).own {
 		rows = append(rows, []string{code(f.name), f.kind, code(f.label), f.help})
@@ -118,6 +119,7 @@ func metricTable(t *testing.T) string {
 }
 
 func flagText(t *testing.T) string {
+	t.Helper()
 	t.Cleanup(func() {
 		if err := logsapi.ResetForTest(nil); err != nil {
 			t.Error(err)
@@ -130,7 +132,7 @@ func flagText(t *testing.T) string {
 	return "```text\n" + strings.Trim(trailing.ReplaceAllString(text.String(), ""), "\n") + "\n```\n"
 }
 
-// metric is what the reference says of a metric.
+// metric is the entry of a metric in the reference.
 type metric struct{ name, kind, label, help string }
 
 type metrics struct {

@@ -235,7 +235,7 @@ func (u *pluginUser) eventuallyPrints(line string, please func(out string) error
 	})
 }
 
-// fails fails the test unless the command exits with code 1 and this message.
+// fails makes the test fail unless the command exits with code 1 and this message.
 func (u *pluginUser) fails(want string, args ...string) {
 	u.Helper()
 	out, err := u.run(args...)

@@ -8,11 +8,9 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/e2e/check/assert"
 	"qoqo.dev/active-standby-controller/pkg/api"
-	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
 func TestDemotedPodDeleted(t *testing.T) {
@@ -37,7 +35,7 @@ func TestDemotedPodDeleted(t *testing.T) {
 				s.awaitMaster("web", master.Name, 1)
 
 				move(s, master.Name, s.otherThan(master))
-				s.awaitNote("web", "HolderDemoted", master.Name+" is deleted, as ")
+				s.awaitNote("web", "HolderDemoted", "deleting "+master.Name+": ")
 				s.awaitPods(3, master)
 				now := s.lease("web")
 				s.awaitMaster("web", *now.Spec.HolderIdentity, 2)
@@ -69,40 +67,4 @@ func (s *scene) otherThan(pod *corev1.Pod) string {
 func (s *scene) pods() []corev1.Pod {
 	s.Helper()
 	return assert.Must(client.CoreV1().Pods(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items
-}
-
-func TestPodThatLeftIsNotDeleted(t *testing.T) {
-	t.Parallel()
-	s := settled(t)
-	s.annotate("web", api.AnnotationOnDemote, ptr.To(api.OnDemoteDelete))
-	s.awaitQuiet()
-	s.patchPod("web-0", `{"metadata":{"labels":{"app":"taken-aside"}}}`)
-	s.reason(s.awaitMaster("web", "web-1", 2), election.HolderUnselected)
-	s.nobodyIsDeleted()
-}
-
-func TestDemotedPodStaysUnasked(t *testing.T) {
-	t.Parallel()
-	s := settled(t)
-	s.editHolder("web", "web-1")
-	s.awaitMaster("web", "web-1", 2)
-	s.setReady("web-1", false)
-	s.awaitMaster("web", "web-0", 3)
-	s.nobodyIsDeleted()
-	// To ask for it afterwards is of the next move.
-	s.annotate("web", api.AnnotationOnDemote, ptr.To(api.OnDemoteDelete))
-	s.nobodyIsDeleted()
-}
-
-func (s *scene) nobodyIsDeleted() {
-	s.Helper()
-	s.awaitQuiet()
-	if deleted := s.deletions(); len(deleted) > 0 {
-		s.Errorf("%v are deleted", deleted)
-	}
-	for _, name := range []string{"web-0", "web-1"} {
-		if pod := s.getPod(name); pod.DeletionTimestamp != nil {
-			s.Errorf("%s is terminating", name)
-		}
-	}
 }

@@ -71,7 +71,7 @@ func (s *scene) became(epoch int32, from, to *coordinationv1.Lease) *coordinatio
 
 // electedAfterItsEnd checks that the pod was gone when the Lease, in the version that
 // began the epoch of to, got its next holder. Versions of different kinds can be
-// compared, as one etcd numbers them all.
+// compared, because one etcd numbers them all.
 func (s *scene) electedAfterItsEnd(pod *corev1.Pod, from, to *coordinationv1.Lease) {
 	s.Helper()
 	elected := s.became(*to.Spec.LeaseTransitions, from, to)

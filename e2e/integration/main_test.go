@@ -8,6 +8,7 @@ package integration
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -28,6 +29,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
 	code, err := runAll(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -36,7 +38,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// parallel is how many tests run at the same time. They wait, most of the time.
+const parallel = "6"
+
 func runAll(m *testing.M) (code int, err error) {
+	if err := flag.Set("test.parallel", parallel); err != nil {
+		return 1, err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if plane, err = local.Start(ctx, local.Options{}); err != nil {

@@ -124,7 +124,7 @@ func TestProbe(t *testing.T) {
 	if note := s.awaitEvent("web", string(election.HolderUnresponsive)); !strings.Contains(note, "web-0 has stopped answering the controller's probe") {
 		t.Errorf("the event is %q", note)
 	}
-	// Now nobody answers any more, which says nothing of this one.
+	// If no pod answers, the silence of the master says nothing about it.
 	s.awaitQuiet()
 	before := s.lease("web")
 	assert.Must(0, second.Close())(s)
@@ -135,8 +135,8 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// A probe that nobody ever answers is reported, and readiness alone decides.
-func TestProbeThatNobodyAnswers(t *testing.T) {
+// A probe that no pod ever answers is reported, and readiness alone decides.
+func TestProbeThatNoPodAnswers(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.readyPods("web-0")

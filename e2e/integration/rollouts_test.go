@@ -29,7 +29,7 @@ func TestRollouts(t *testing.T) {
 	tests := map[string]struct {
 		create  func(*scene)
 		restart func(*scene)
-		// master is who it is before, if not just anybody.
+		// master is the one before the rollout, empty for any pod.
 		master string
 		// moves is how many there are at least and at most.
 		moves [2]int32
@@ -37,20 +37,20 @@ func TestRollouts(t *testing.T) {
 		"a Deployment that surges": {
 			create: func(s *scene) { s.deployment(3, surging) }, restart: (*scene).restartDeployment, moves: [2]int32{1, 1},
 		},
-		// All its pods are deleted, one by one. Who is elected when the master is may be
-		// the next, and be followed by another that is not yet deleted.
+		// All its pods are deleted, one by one. The pod that follows the master may be deleted
+		// next, and be followed by a pod that is deleted after it.
 		"a Deployment that is recreated": {
 			create: func(s *scene) { s.deployment(3, recreating) }, restart: (*scene).restartDeployment, moves: [2]int32{1, 3},
 		},
 		"a StatefulSet whose lowest is master": {
 			create: func(s *scene) { s.statefulSet(3) }, restart: (*scene).restartStatefulSet, master: "web-0", moves: [2]int32{1, 1},
 		},
-		// The highest is new by then, and the lowest has still to be replaced.
+		// By then the highest pod is new, and the lowest has yet to be replaced.
 		"a StatefulSet whose middle one is master": {
 			create: func(s *scene) { s.statefulSet(3) }, restart: (*scene).restartStatefulSet, master: "web-1", moves: [2]int32{1, 1},
 		},
-		// It is the first that is replaced, while all others have still to be; unless it is
-		// back before anybody has noticed, as kwok's pods may be.
+		// It is replaced first, and is followed by a pod that has yet to be replaced. It may be
+		// back before the controller has noticed, because kwok's pods are fast.
 		"a StatefulSet whose highest is master": {
 			create: func(s *scene) { s.statefulSet(3) }, restart: (*scene).restartStatefulSet, master: "web-2", moves: [2]int32{1, 2},
 		},
@@ -147,7 +147,7 @@ func (s *scene) awaitPods(count int, gone ...*corev1.Pod) {
 	})
 }
 
-// past says whether it is that late.
+// past returns an error before the time.
 func past(at time.Time) error {
 	if left := time.Until(at); left > 0 {
 		return fmt.Errorf("it is in %s", left)

@@ -4,7 +4,6 @@ package integration
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -91,25 +90,6 @@ func (s *scene) servesUnpatched(service *corev1.Service) {
 	}
 }
 
-func TestFromSelectorToLabelRouting(t *testing.T) {
-	s := newScene(t)
-	s.readyPods("web-0", "web-1")
-	s.service("web")
-	master := *s.awaitLease("web").Spec.HolderIdentity
-	s.awaitMaster("web", master, 1)
-
-	s.patchService("web", `{"spec":{"selector":{"qoqo.dev/pod-designation":"active"}}}`)
-	s.eventually("the Service keeps nothing of the other routing", func() error {
-		service := s.getService("web")
-		if _, found := service.Spec.Selector[api.LabelPodUID]; found || service.Annotations[api.AnnotationLeaseTransitions] != "" {
-			return fmt.Errorf("its selector is %v", service.Spec.Selector)
-		}
-		return s.follows("web", master, 1)
-	})
-	s.patchService("web", `{"spec":{"selector":{"qoqo.dev/pod-designation":null, "qoqo.dev/pod-uid": "none"}}}`)
-	s.awaitMaster("web", master, 1)
-}
-
 func TestSelectorReverted(t *testing.T) {
 	s := newScene(t)
 	s.readyPods("web-0", "web-1")
@@ -117,7 +97,7 @@ func TestSelectorReverted(t *testing.T) {
 	master := *s.awaitLease("web").Spec.HolderIdentity
 	s.awaitMaster("web", master, 1)
 
-	// Somebody applies the manifest again, by force. For a moment the Service is theirs.
+	// A tool applies the manifest again, by force. For a moment the Service is open.
 	s.guard.Opened("web")
 	manifest := assert.Must(json.Marshal(map[string]any{
 		"apiVersion": "v1", "kind": "Service",
@@ -148,63 +128,4 @@ func TestCopiedIdentityRefused(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "is not the UID of this pod") {
 		t.Errorf("a pod with the master's identity label: %v", err)
 	}
-}
-
-func TestSharedLease(t *testing.T) {
-	s := newScene(t)
-	s.readyPods("web-0")
-	headless := func(service *corev1.Service) {
-		service.Annotations[api.AnnotationLeaseName] = "web"
-		service.Spec.ClusterIP = corev1.ClusterIPNone
-	}
-	s.service("web")
-	s.service("web-nodes", headless)
-	s.awaitMaster("web", "web-0", 1)
-	s.readyPods("web-1")
-	s.setReady("web-0", false)
-	s.awaitMaster("web", "web-1", 2)
-	s.eventually("the other Service follows", func() error { return s.follows("web-nodes", "web-1", 2) })
-	if owners := s.lease("web").OwnerReferences; len(owners) != 2 {
-		t.Errorf("the Lease's owners are %v", owners)
-	}
-
-	// The Service whose name the Lease has may go as well as the other.
-	s.guard.Opened("web")
-	s.annotate("web", api.AnnotationServiceMode, nil)
-	s.eventually("the Service that opted out is its own again", func() error {
-		if service := s.getService("web"); len(service.Spec.Selector) != 1 {
-			return fmt.Errorf("its selector is %v", service.Spec.Selector)
-		}
-		if owners := s.lease("web").OwnerReferences; len(owners) != 1 {
-			return fmt.Errorf("the Lease's owners are %v", owners)
-		}
-		return s.follows("web-nodes", "web-1", 2)
-	})
-	s.editHolderBack("web-nodes", "web-0")
-}
-
-func TestOverlappingElections(t *testing.T) {
-	s := newScene(t)
-	s.readyPods("web-0")
-	s.service("web")
-	s.awaitMaster("web", "web-0", 1)
-	s.service("web-too")
-	if note := s.awaitEvent("web-too", api.ReasonOverlappingElection); !strings.Contains(note, "qoqo.dev/lease-name: web") {
-		t.Errorf("the event does not say what to do: %q", note)
-	}
-	s.eventually("it is served nevertheless", func() error { return s.endpoints("web-too", "web-0") })
-	s.guard.MayGo("web-too")
-	s.annotate("web-too", api.AnnotationLeaseName, ptr.To("web"))
-	s.eventually("they share the Lease", func() error {
-		_, err := client.CoordinationV1().Leases(s.namespace).Get(s.Context(), "web-too", metav1.GetOptions{})
-		if err == nil {
-			return fmt.Errorf("the Lease web-too is still there")
-		}
-		return s.follows("web-too", "web-0", 1)
-	})
-}
-
-func (s *scene) patchService(name, body string) {
-	s.Helper()
-	assert.Must(client.CoreV1().Services(s.namespace).Patch(s.Context(), name, types.MergePatchType, []byte(body), metav1.PatchOptions{}))(s)
 }

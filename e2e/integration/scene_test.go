@@ -35,11 +35,19 @@ type scene struct {
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
+	s := newNamespace(t)
+	s.guard = guard.New(t, client, s.namespace)
+	return s
+}
+
+// newNamespace is a scene that is not under guard yet.
+func newNamespace(t *testing.T) *scene {
+	t.Helper()
 	namespace, err := client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scene{T: t, namespace: namespace.Name, guard: guard.New(t, client, namespace.Name)}
+	s := &scene{T: t, namespace: namespace.Name}
 	s.eventually("the namespace's ServiceAccount exists", func() error {
 		_, err := client.CoreV1().ServiceAccounts(s.namespace).Get(t.Context(), "default", metav1.GetOptions{})
 		return err
@@ -252,31 +260,4 @@ func (s *scene) events(service string) (found []eventsv1.Event) {
 		}
 	}
 	return found
-}
-
-// awaitNothingLeft waits until nothing of the controller's is in the namespace.
-func (s *scene) awaitNothingLeft() {
-	s.Helper()
-	s.eventually("nothing is left behind", func() error {
-		leases := assert.Must(client.CoordinationV1().Leases(s.namespace).List(s.Context(), metav1.ListOptions{LabelSelector: api.LabelManagedBy + "=" + api.ManagedBy}))(s)
-		if len(leases.Items) > 0 {
-			return fmt.Errorf("the Lease %s is", leases.Items[0].Name)
-		}
-		for _, service := range assert.Must(client.CoreV1().Services(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
-			if uid, found := service.Spec.Selector[api.LabelPodUID]; found {
-				return fmt.Errorf("the Service %s selects %s", service.Name, uid)
-			}
-			if stamp, found := service.Annotations[api.AnnotationLeaseTransitions]; found {
-				return fmt.Errorf("the Service %s is stamped %s", service.Name, stamp)
-			}
-		}
-		for _, pod := range assert.Must(client.CoreV1().Pods(s.namespace).List(s.Context(), metav1.ListOptions{}))(s).Items {
-			for _, key := range []string{api.LabelPodUID, api.LabelDesignation, api.AnnotationLeaseTransitions, api.AnnotationDeletionCost} {
-				if pod.Labels[key]+pod.Annotations[key] != "" {
-					return fmt.Errorf("the pod %s has %s", pod.Name, key)
-				}
-			}
-		}
-		return nil
-	})
 }

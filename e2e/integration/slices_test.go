@@ -5,10 +5,8 @@ package integration
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -17,7 +15,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/e2e/check/assert"
@@ -127,68 +124,6 @@ func (s *scene) slices(service, manager string) []discoveryv1.EndpointSlice {
 	return assert.Must(client.DiscoveryV1().EndpointSlices(s.namespace).List(s.Context(), metav1.ListOptions{LabelSelector: selector}))(s).Items
 }
 
-// detached waits until Kubernetes publishes nothing of the Service, and the
-// controller does.
-func (s *scene) detached(service string) {
-	s.Helper()
-	s.eventually("the slices are the controller's", func() error {
-		for _, slice := range s.slices(service, builtIn) {
-			if len(slice.Endpoints) > 0 {
-				return fmt.Errorf("%s still lists %v", slice.Name, slice.Endpoints)
-			}
-		}
-		if len(s.slices(service, api.SliceManagedBy)) == 0 {
-			return fmt.Errorf("it has none")
-		}
-		return nil
-	})
-}
-
-// Each routing is gone over to from each other while the guard looks on, and nothing
-// of the former is left.
-func TestTurningOverRoutings(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	s.readyPods("web-0", "web-1")
-	s.service("web")
-	master := *s.awaitLease("web").Spec.HolderIdentity
-	s.awaitMaster("web", master, 1)
-	// What the guard does not look at: that somebody is listed all the time.
-	stop := s.neverEmpty("web")
-
-	byEndpointSlice := ptr.To(string(api.RoutingEndpointSlice))
-	s.annotate("web", api.AnnotationRouting, byEndpointSlice)
-	s.detached("web")
-	s.annotate("web", api.AnnotationRouting, nil)
-	s.reattached("web")
-	s.patchService("web", `{"spec":{"selector":{"qoqo.dev/pod-designation":"active"}}}`)
-	s.awaitMaster("web", master, 1)
-	s.annotate("web", api.AnnotationRouting, byEndpointSlice)
-	s.detached("web")
-	s.awaitMaster("web", master, 1)
-	s.annotate("web", api.AnnotationRouting, nil)
-	s.reattached("web")
-	if service := s.getService("web"); len(service.Spec.Selector) != 2 {
-		t.Errorf("the selector is %v", service.Spec.Selector)
-	}
-	s.annotate("web", api.AnnotationRouting, byEndpointSlice)
-	s.detached("web")
-	// The label's routing would have nobody without the controller.
-	s.patchService("web", `{"spec":{"selector":{"qoqo.dev/pod-designation":null}}}`)
-	s.guard.Opened("web")
-	s.guard.MayGo("web")
-	s.annotate("web", api.AnnotationServiceMode, nil)
-	s.reattached("web")
-	stop()
-	s.eventually("nothing is left", func() error {
-		service := s.getService("web")
-		if _, found := service.Spec.Selector[api.LabelRouting]; found || service.Annotations[api.AnnotationLeaseTransitions] != "" {
-			return fmt.Errorf("of the Service: %v %v", service.Annotations, service.Spec.Selector)
-		}
-		return nil
-	})
-}
-
 // reattached waits until the controller's own slices are gone.
 func (s *scene) reattached(service string) {
 	s.Helper()
@@ -214,55 +149,10 @@ func TestSelectorless(t *testing.T) {
 	s.reattached("web")
 }
 
-// The endpoint goes with its pod while no controller runs.
-func TestSlicesGoWithTheMaster(t *testing.T) {
-	s := newScene(t)
-	s.readyPods("web-0", "web-1")
-	s.service("web", closedByEndpointSlice)
-	master := *s.awaitLease("web").Spec.HolderIdentity
-	s.awaitMaster("web", master, 1)
-	without(t, func() {
-		s.deletePod(master)
-		s.eventually("nobody is listed", func() error { return s.endpoints("web") })
-	})
-	other := map[string]string{"web-0": "web-1", "web-1": "web-0"}[master]
-	s.awaitMaster("web", other, 2)
-
-	// And what is left of a Service that is deleted meanwhile is cleaned up.
-	s.guard.MayGo("web")
-	without(t, func() {
-		assert.Must(0, client.CoreV1().Services(s.namespace).Delete(s.Context(), "web", metav1.DeleteOptions{}))(s)
-	})
-	s.reattached("web")
-}
-
 // closedByEndpointSlice routes a Service by EndpointSlice from its first moment.
 func closedByEndpointSlice(service *corev1.Service) {
 	service.Annotations[api.AnnotationRouting] = string(api.RoutingEndpointSlice)
 	service.Spec.Selector = map[string]string{"app": "web", api.LabelRouting: string(api.RoutingEndpointSlice)}
-}
-
-// Somebody else's slice is left alone and reported.
-func TestForeignSlice(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	s.readyPods("web-0")
-	s.service("web", closedByEndpointSlice)
-	s.awaitMaster("web", "web-0", 1)
-	foreign := &discoveryv1.EndpointSlice{
-		ObjectMeta:  metav1.ObjectMeta{Name: "mine", Labels: map[string]string{discoveryv1.LabelServiceName: "web", discoveryv1.LabelManagedBy: "somebody"}},
-		AddressType: discoveryv1.AddressTypeIPv4,
-		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}}},
-	}
-	// It is what the guard is there to find.
-	s.guard.Opened("web")
-	made := assert.Must(client.DiscoveryV1().EndpointSlices(s.namespace).Create(s.Context(), foreign, metav1.CreateOptions{}))(s)
-	s.awaitEvent("web", api.ReasonForeignEndpointSlice)
-	s.awaitQuiet()
-	now := assert.Must(client.DiscoveryV1().EndpointSlices(s.namespace).Get(s.Context(), "mine", metav1.GetOptions{}))(s)
-	if now.ResourceVersion != made.ResourceVersion {
-		t.Errorf("it was written to: %v", now)
-	}
 }
 
 func TestRoutingKeyOnAPodRefused(t *testing.T) {
@@ -276,30 +166,4 @@ func TestRoutingKeyOnAPodRefused(t *testing.T) {
 		}
 		return nil
 	})
-}
-
-// neverEmpty fails the test if no pod is listed as ready, until stop is called.
-func (s *scene) neverEmpty(service string) (stop func()) {
-	s.Helper()
-	watching := assert.Must(client.DiscoveryV1().EndpointSlices(s.namespace).Watch(s.Context(), metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service}))(s)
-	listed := map[string]bool{}
-	var done sync.WaitGroup
-	done.Go(func() {
-		began := false
-		for event := range watching.ResultChan() {
-			slice, ok := event.Object.(*discoveryv1.EndpointSlice)
-			if !ok {
-				continue
-			}
-			listed[slice.Name] = event.Type != watch.Deleted && slices.ContainsFunc(slice.Endpoints, func(e discoveryv1.Endpoint) bool { return ptr.Deref(e.Conditions.Ready, false) })
-			somebody := slices.Contains(slices.Collect(maps.Values(listed)), true)
-			if began = began || somebody; began && !somebody {
-				s.Errorf("nobody is listed after %s of %s", event.Type, slice.Name)
-			}
-		}
-	})
-	return func() {
-		watching.Stop()
-		done.Wait()
-	}
 }

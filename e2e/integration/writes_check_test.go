@@ -19,7 +19,7 @@ import (
 	"qoqo.dev/active-standby-controller/e2e/cluster/install"
 )
 
-// responsive is how fast an API server answers that keeps up with the heartbeats. A
+// responsive is how fast an API server answers that keeps up with the renewals. A
 // renewal is due 5 s after the former, or up to 1.25 s later if that was the other
 // replica's, and comes too late after 10 s. Where even a trivial request takes longer
 // than this, that is the machine's.
@@ -27,7 +27,7 @@ const responsive = time.Second / 2
 
 // machine measures, until the function that it returns is called, how long the API
 // server takes at most to answer.
-func (b *beats) machine() (slowest func() time.Duration) {
+func (b *renewals) machine() (slowest func() time.Duration) {
 	ctx, cancel := context.WithCancel(b.Context())
 	result := make(chan time.Duration)
 	go func() {
@@ -53,7 +53,7 @@ func (b *beats) machine() (slowest func() time.Duration) {
 }
 
 // judge fails the test, unless the machine is too slow to tell.
-func (b *beats) judge(format string, args ...any) {
+func (b *renewals) judge(format string, args ...any) {
 	b.Helper()
 	if problem := fmt.Sprintf(format, args...); b.slowest < responsive {
 		b.Error(problem)
@@ -63,7 +63,7 @@ func (b *beats) judge(format string, args ...any) {
 }
 
 // rate compares how many renewals there were with how many there are to be.
-func (b *beats) rate() {
+func (b *renewals) rate() {
 	b.Helper()
 	count := 0
 	for _, times := range b.renewed {
@@ -73,8 +73,8 @@ func (b *beats) rate() {
 			}
 		}
 	}
-	got, want := float64(count)/beatingObserved.Seconds(), float64(len(b.renewed))/beatingInterval.Seconds()
-	b.Logf("%d Leases were renewed %d times in %s, %.1f times in a second; by their duration it is %.1f", len(b.renewed), count, beatingObserved, got, want)
+	got, want := float64(count)/renewedObserved.Seconds(), float64(len(b.renewed))/renewedInterval.Seconds()
+	b.Logf("%d Leases were renewed %d times in %s, %.1f times in a second; by their duration it is %.1f", len(b.renewed), count, renewedObserved, got, want)
 	if got < 0.9*want || got > 1.1*want {
 		b.judge("%.1f renewals in a second, want %.1f", got, want)
 	}
@@ -87,17 +87,17 @@ func (b *beats) rate() {
 // alike, there are 10, with one of 3, so that half of them is. A machine that is busy
 // for a second shifts those of one interval among six, which is why the seconds
 // themselves are only logged.
-func (b *beats) evenness() {
+func (b *renewals) evenness() {
 	b.Helper()
-	seconds := int(beatingInterval / time.Second)
-	all, inAll, in := make([]int, int(beatingObserved/time.Second)), make([]int, seconds), map[string][]int{}
+	seconds := int(renewedInterval / time.Second)
+	all, inAll, in := make([]int, int(renewedObserved/time.Second)), make([]int, seconds), map[string][]int{}
 	for name, times := range b.renewed {
 		if in[name.Namespace] == nil {
 			in[name.Namespace] = make([]int, seconds)
 		}
 		for _, at := range times {
 			if b.counted(at) {
-				second := int(at.Sub(at.Truncate(beatingInterval)) / time.Second)
+				second := int(at.Sub(at.Truncate(renewedInterval)) / time.Second)
 				inAll[second]++
 				in[name.Namespace][second]++
 				all[int(at.Sub(b.began)/time.Second)]++
@@ -124,14 +124,14 @@ func sum(counts []int) (total int) {
 
 // gaps checks that no application which believes in its Lease for two thirds of its
 // duration would have lost that belief.
-func (b *beats) gaps() {
+func (b *renewals) gaps() {
 	b.Helper()
 	longest, late := time.Duration(0), 0
 	for _, times := range b.renewed {
 		// The last one may just not have ended.
-		for i, at := range append(times[1:len(times):len(times)], b.began.Add(beatingObserved)) {
+		for i, at := range append(times[1:len(times):len(times)], b.began.Add(renewedObserved)) {
 			gap := at.Sub(times[i])
-			if gap >= beatingDuration*2/3 {
+			if gap >= renewedDuration*2/3 {
 				late++
 			}
 			longest = max(longest, gap)
@@ -139,7 +139,7 @@ func (b *beats) gaps() {
 	}
 	b.Logf("the longest time from one renewal to the next was %s; the API server took up to %s to answer", longest.Round(time.Millisecond), b.slowest.Round(time.Millisecond))
 	if late > 0 {
-		b.judge("%d renewals came %s or more after the former", late, beatingDuration*2/3)
+		b.judge("%d renewals came %s or more after the former", late, renewedDuration*2/3)
 	}
 }
 
@@ -147,7 +147,7 @@ func (b *beats) gaps() {
 // the other by up to a quarter of an interval, another time for each Lease. If none
 // did, there would be a conflict for each renewal. How few there are depends on how
 // fast the one hears of the other's.
-func (b *beats) conflicts() {
+func (b *renewals) conflicts() {
 	b.Helper()
 	codes := map[int]int{}
 	for _, r := range assert.Must(requests(b.began))(b) {

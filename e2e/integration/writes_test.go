@@ -24,21 +24,21 @@ import (
 )
 
 const (
-	beatingNamespaces = 20
-	beatingServices   = 50 // of each namespace
-	beatingDuration   = 15 * time.Second
+	renewedNamespaces = 20
+	renewedServices   = 50 // of each namespace
+	renewedDuration   = 15 * time.Second
 	// A Lease is renewed three times in its duration.
-	beatingInterval = beatingDuration / 3
+	renewedInterval = renewedDuration / 3
 	// A whole number of intervals, so that all Leases are renewed as often.
-	beatingObserved = 6 * beatingInterval
+	renewedObserved = 6 * renewedInterval
 )
 
-// The heartbeats of a thousand elections: how many, when, and at what cost.
-func TestManyHeartbeats(t *testing.T) {
+// The renewals of the Leases of a thousand elections: how many, when, and at what cost.
+func TestManyRenewals(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes a minute and a half")
 	}
-	b := &beats{T: t}
+	b := &renewals{T: t}
 	began := time.Now()
 	b.create()
 	created := time.Now()
@@ -48,7 +48,7 @@ func TestManyHeartbeats(t *testing.T) {
 	before := cpu(t)
 	b.began = time.Now()
 	slowest := b.machine()
-	b.watch(version, b.began.Add(beatingObserved))
+	b.watch(version, b.began.Add(renewedObserved))
 	b.slowest = slowest()
 	took, after := time.Since(b.began), cpu(t)
 	for i := range running {
@@ -61,8 +61,8 @@ func TestManyHeartbeats(t *testing.T) {
 	b.conflicts()
 }
 
-// beats are the renewals of many Leases.
-type beats struct {
+// renewals are the renewals of many Leases.
+type renewals struct {
 	*testing.T
 	namespaces []string
 	// began is when they began to be counted.
@@ -78,24 +78,24 @@ type beats struct {
 // EndpointSlice controller, make some twenty requests in a second: they would need
 // minutes. So the pods are never scheduled, the test itself says that they are Ready,
 // and the Services have no selectors.
-func (b *beats) create() {
+func (b *renewals) create() {
 	b.Helper()
-	for range beatingNamespaces {
-		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "beating-"}}
+	for range renewedNamespaces {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "renewed-"}}
 		namespace = assert.Must(client.CoreV1().Namespaces().Create(b.Context(), namespace, metav1.CreateOptions{}))(b)
 		b.namespaces = append(b.namespaces, namespace.Name)
 	}
 	b.Cleanup(b.calm)
-	b.everywhere(func(namespace, name string) error { return createBeating(b.Context(), namespace, name) })
+	b.everywhere(func(namespace, name string) error { return createRenewed(b.Context(), namespace, name) })
 }
 
 // everywhere does something for each Service, in all namespaces at once.
-func (b *beats) everywhere(do func(namespace, name string) error) {
+func (b *renewals) everywhere(do func(namespace, name string) error) {
 	b.Helper()
 	var doing sync.WaitGroup
 	for _, namespace := range b.namespaces {
 		doing.Go(func() {
-			for i := range beatingServices {
+			for i := range renewedServices {
 				if err := do(namespace, fmt.Sprintf("web-%02d", i)); err != nil {
 					b.Error(err)
 					return
@@ -106,7 +106,7 @@ func (b *beats) everywhere(do func(namespace, name string) error) {
 	doing.Wait()
 }
 
-func createBeating(ctx context.Context, namespace, name string) error {
+func createRenewed(ctx context.Context, namespace, name string) error {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"app": name}}, Spec: podSpec()}
 	pod.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "example.com/never"}}
 	for {
@@ -127,7 +127,7 @@ func createBeating(ctx context.Context, namespace, name string) error {
 		ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{
 			api.AnnotationServiceMode:   api.ModeActiveStandby,
 			api.AnnotationSelector:      "app=" + name,
-			api.AnnotationLeaseDuration: beatingDuration.String(),
+			api.AnnotationLeaseDuration: renewedDuration.String(),
 		}},
 		Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone, IPFamilyPolicy: ptr.To(corev1.IPFamilyPolicySingleStack)},
 	}
@@ -135,9 +135,9 @@ func createBeating(ctx context.Context, namespace, name string) error {
 	return err
 }
 
-// calm takes the heartbeats away and waits until there are none, as other tests see
+// calm takes the setting away and waits until no Lease is renewed, because other tests see
 // the controller at rest.
-func (b *beats) calm() {
+func (b *renewals) calm() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*patience)
 	defer cancel()
 	body := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:null}}}`, api.AnnotationLeaseDuration)
@@ -155,7 +155,7 @@ func (b *beats) calm() {
 }
 
 // leases are the Leases of the controller, in all namespaces.
-func (b *beats) leases(ctx context.Context) (*coordinationv1.LeaseList, error) {
+func (b *renewals) leases(ctx context.Context) (*coordinationv1.LeaseList, error) {
 	list, err := client.CoordinationV1().Leases("").List(ctx, metav1.ListOptions{LabelSelector: api.LabelManagedBy + "=" + api.ManagedBy})
 	if err == nil {
 		list.Items = slices.DeleteFunc(list.Items, func(l coordinationv1.Lease) bool { return !slices.Contains(b.namespaces, l.Namespace) })
@@ -166,7 +166,7 @@ func (b *beats) leases(ctx context.Context) (*coordinationv1.LeaseList, error) {
 // awaitRenewed waits until all Leases have been renewed an interval after the last was
 // made, when the controller has nothing else left to do; and returns the version from
 // which on they are to be watched.
-func (b *beats) awaitRenewed() (version string) {
+func (b *renewals) awaitRenewed() (version string) {
 	b.Helper()
 	assert.Eventually(b, 5*patience, "all Leases have been renewed", func() error {
 		list, err := b.leases(b.Context())
@@ -182,11 +182,11 @@ func (b *beats) awaitRenewed() (version string) {
 			}
 		}
 		for name, at := range renewed {
-			if at[0].Before(last.Add(beatingInterval)) {
+			if at[0].Before(last.Add(renewedInterval)) {
 				delete(renewed, name)
 			}
 		}
-		if want := beatingNamespaces * beatingServices; len(renewed) < want {
+		if want := renewedNamespaces * renewedServices; len(renewed) < want {
 			return fmt.Errorf("%d of %d", len(renewed), want)
 		}
 		b.renewed, version = renewed, list.ResourceVersion
@@ -202,14 +202,14 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// counted says whether a renewal is among those that are counted.
-func (b *beats) counted(at time.Time) bool {
-	return !at.Before(b.began) && at.Before(b.began.Add(beatingObserved))
+// counted reports whether a renewal is among those that are counted.
+func (b *renewals) counted(at time.Time) bool {
+	return !at.Before(b.began) && at.Before(b.began.Add(renewedObserved))
 }
 
 // watch writes down when Leases are renewed, up to a time, of which it hears somewhat
 // later.
-func (b *beats) watch(version string, until time.Time) {
+func (b *renewals) watch(version string, until time.Time) {
 	b.Helper()
 	options := metav1.ListOptions{LabelSelector: api.LabelManagedBy + "=" + api.ManagedBy, ResourceVersion: version}
 	watching := assert.Must(client.CoordinationV1().Leases("").Watch(b.Context(), options))(b)

@@ -7,7 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Event is what the reference says of a reason. Literal values in its texts stand in
+// Event is the entry of a reason in the reference. Literal values in its texts stand in
 // double quotes.
 type Event struct {
 	Reason string

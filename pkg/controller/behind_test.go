@@ -8,30 +8,32 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
 // Caches hear of different kinds of objects at different times.
 
 func TestEditIsNotRefusedForWhatTheCacheHasNotHeardOf(t *testing.T) {
 	tests := map[string]func(*cluster){
-		"that the pod is Ready": func(c *cluster) { c.editPod("web-1", setReady) },
-		"that there is the pod": func(c *cluster) { c.deletePod("web-1"); c.create(newPod("web-1")) },
+		"that the pod is Ready": func(c *cluster) { c.EditPod("web-1", fakeapi.SetReady) },
+		"that there is the pod": func(c *cluster) { c.DeletePod("web-1"); c.Create(fakeapi.NewPod("web-1")) },
 	}
 	for name, happens := range tests {
 		t.Run(name, func(t *testing.T) {
 			inCluster(t, func(c *cluster) {
-				c.create(newService("web"), newPod("web-0"), newPod("web-1", setNotReady))
+				c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1", fakeapi.SetNotReady))
 				s := c.prepare()
 				s.behind["pods"] = 3 * time.Second
 				c.run(s)
-				c.wait(time.Minute)
-				s.events.take()
+				c.Wait(time.Minute)
+				s.events.Take()
 				happens(c)
-				c.switchTo("web", "web-1")
-				c.wait(time.Minute)
-				c.expect(
+				c.SwitchTo("web", "web-1")
+				c.Wait(time.Minute)
+				c.Expect(
 					"Lease web: web-1 @2 HolderEdited, of web",
 					"Service web: app=web -> web-1 @2",
 					"Pod web-0: identified standby @2",
@@ -48,14 +50,14 @@ func TestFailoverTakesTheRequestsThatItNeeds(t *testing.T) {
 	for _, resource := range []string{"nothing", "leases", "services", "pods"} {
 		t.Run("with "+resource+" behind", func(t *testing.T) {
 			inCluster(t, func(c *cluster) {
-				c.create(newService("web"), newPod("web-0"), newPod("web-1"))
+				c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 				s := c.prepare()
 				s.behind[resource] = 3 * time.Second
 				c.run(s)
-				c.wait(time.Minute)
+				c.Wait(time.Minute)
 				s.client.ClearActions()
-				c.editPod("web-0", setNotReady)
-				c.wait(time.Minute)
+				c.EditPod("web-0", fakeapi.SetNotReady)
+				c.Wait(time.Minute)
 				want := []string{"get pods web-0", "update leases web", "patch services web", "patch pods web-0", "patch pods web-1"}
 				if diff := cmp.Diff(want, s.requests()); diff != "" {
 					t.Errorf("requests (-want +got):\n%s", diff)
@@ -72,10 +74,10 @@ func TestLeaseIsHeardOfBeforeItsService(t *testing.T) {
 		late := c.prepare()
 		late.behind["services"] = 3 * time.Second
 		c.run(late)
-		c.settle()
-		c.create(newService("web"), newPod("web-0"))
-		c.wait(time.Minute)
-		c.expect(
+		c.Settle()
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"))
+		c.Wait(time.Minute)
+		c.Expect(
 			"Lease web: web-0 @1 FirstEligible, of web",
 			"Service web: app=web -> web-0 @1",
 			"Pod web-0: identified active @1 spared",
@@ -94,28 +96,28 @@ func TestReplicaThatIsBehindUndoesNothing(t *testing.T) {
 		late := c.prepare()
 		late.behind["leases"] = 3 * time.Second
 		c.run(late)
-		c.wait(time.Minute)
+		c.Wait(time.Minute)
 		var routed []string
-		c.server.admit = func(o runtime.Object) {
+		c.Server.Admit(func(o runtime.Object) {
 			if service, ok := o.(*corev1.Service); ok {
 				routed = append(routed, service.Spec.Selector[api.LabelPodUID])
 			}
-		}
-		c.switchTo("web", "web-1")
+		})
+		c.SwitchTo("web", "web-1")
 		time.Sleep(time.Second)
 		// Something that makes it look.
-		c.editPod("web-0", withLabel("other", "label"))
-		c.wait(time.Minute)
-		c.expect(
+		c.EditPod("web-0", fakeapi.WithLabel("other", "label"))
+		c.Wait(time.Minute)
+		c.Expect(
 			"Lease web: web-1 @2 HolderEdited, of web",
 			"Service web: app=web -> web-1 @2",
 			"Pod web-0: identified standby @2",
 			"Pod web-1: identified active @2 spared",
 		)
-		if len(routed) != 1 || c.nameOf(routed[0]) != "web-1" {
+		if len(routed) != 1 || c.Server.NameOf(types.UID(routed[0])) != "web-1" {
 			t.Errorf("the Service was routed to %q, want web-1 alone", routed)
 		}
-		if events := append(first.events.take(), late.events.take()...); len(events) != 1 {
+		if events := append(first.events.Take(), late.events.Take()...); len(events) != 1 {
 			t.Errorf("events %q, want one", events)
 		}
 	})

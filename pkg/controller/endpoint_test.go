@@ -10,22 +10,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
+
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
-// What the controller's own slices say of the master. Caches keep no more of a pod
+// What the controller writes into its own slices. Caches keep no more of a pod
 // than is read, so that it is tested here and not in package endpoints alone.
-
-func (c *cluster) slice(name string) *discoveryv1.EndpointSlice {
-	c.Helper()
-	s, err := c.users.DiscoveryV1().EndpointSlices(testNamespace).Get(c.Context(), name, metav1.GetOptions{})
-	if err != nil {
-		c.Fatal(err)
-	}
-	return s
-}
 
 func TestEndpointOfTheMaster(t *testing.T) {
 	withPort := func(p *corev1.Pod) {
@@ -39,7 +31,7 @@ func TestEndpointOfTheMaster(t *testing.T) {
 			Conditions: discoveryv1.EndpointConditions{
 				Ready: ptr.To(true), Serving: ptr.To(true), Terminating: ptr.To(false),
 			},
-			TargetRef: &corev1.ObjectReference{Kind: "Pod", Namespace: testNamespace, Name: "web-0"},
+			TargetRef: &corev1.ObjectReference{Kind: "Pod", Namespace: fakeapi.Namespace, Name: "web-0"},
 			NodeName:  ptr.To("node"), Zone: ptr.To("zone-a"),
 		}
 		for _, f := range change {
@@ -88,17 +80,17 @@ func TestEndpointOfTheMaster(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			inCluster(t, func(c *cluster) {
-				service, pod := newService("web", bySlice), newPod("web-0")
+				service, pod := fakeapi.NewService("web", fakeapi.BySlice), fakeapi.NewPod("web-0")
 				if test.service != nil {
 					test.service(service)
 				}
 				if test.pod != nil {
 					test.pod(pod)
 				}
-				c.create(newNode("node", "zone-a"), service, pod)
+				c.Create(fakeapi.NewNode("node", "zone-a"), service, pod)
 				s := c.start()
-				c.settle()
-				got := c.slice(test.slice)
+				c.Settle()
+				got := c.Slice(test.slice)
 				for i := range got.Endpoints {
 					got.Endpoints[i].TargetRef.UID = ""
 				}
@@ -110,8 +102,8 @@ func TestEndpointOfTheMaster(t *testing.T) {
 				}
 				// Neither what is cached nor what was just read makes a difference.
 				s.client.ClearActions()
-				c.editPod("web-0", func(p *corev1.Pod) { p.Annotations["changed"] = "" })
-				c.settle()
+				c.EditPod("web-0", func(p *corev1.Pod) { p.Annotations["changed"] = "" })
+				c.Settle()
 				if writes := s.writes(); len(writes) > 0 {
 					t.Errorf("writes: %q", writes)
 				}
@@ -122,16 +114,16 @@ func TestEndpointOfTheMaster(t *testing.T) {
 
 func TestZonesAreRemembered(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newNode("node", "zone-a"))
+		c.Create(fakeapi.NewNode("node", "zone-a"))
 		s := servingBySlices(c)
-		c.switchTo("web", "web-1")
-		c.settle()
+		c.SwitchTo("web", "web-1")
+		c.Settle()
 		if slices.Contains(s.requests(), "get nodes node") {
 			t.Error("the zone was asked for again")
 		}
-		c.wait(zoneFor)
-		c.switchTo("web", "web-0")
-		c.settle()
+		c.Wait(zoneFor)
+		c.SwitchTo("web", "web-0")
+		c.Settle()
 		if !slices.Contains(s.requests(), "get nodes node") {
 			t.Error("the zone is remembered for ever")
 		}
@@ -142,16 +134,16 @@ func TestFailoverDoesNotWaitForAZone(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		failed := c.failing("get", "nodes", apierrors.NewInternalError(errors.New("no quorum")))
 		servingBySlices(c)
-		c.editPod("web-0", setNotReady)
-		c.settle()
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Settle()
 		if failed.Load() == 0 {
 			t.Error("no zone was asked for, so that nothing is tested")
 		}
-		c.expect(failedOverBySlices...)
-		c.create(newNode("node", "zone-a"))
+		c.Expect(failedOverBySlices...)
+		c.Create(fakeapi.NewNode("node", "zone-a"))
 		c.failingNoMore()
-		c.wait(retryMax + time.Second)
-		if zone := c.slice("web-master-ipv4").Endpoints[0].Zone; zone == nil || *zone != "zone-a" {
+		c.Wait(retryMax + time.Second)
+		if zone := c.Slice("web-master-ipv4").Endpoints[0].Zone; zone == nil || *zone != "zone-a" {
 			t.Errorf("zone %v, want the one that can be asked for now", zone)
 		}
 	})
@@ -162,11 +154,11 @@ func TestSliceOfAnAddressFamilyThatTheServiceLosesIsDeleted(t *testing.T) {
 		servingBySlices(c, func(s *corev1.Service) {
 			s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol}
 		})
-		if s := c.slice("web-master-ipv6"); len(s.Endpoints) > 0 {
+		if s := c.Slice("web-master-ipv6"); len(s.Endpoints) > 0 {
 			t.Errorf("endpoints %v of pods without such an address", s.Endpoints)
 		}
-		c.editService("web", func(s *corev1.Service) { s.Spec.IPFamilies = s.Spec.IPFamilies[:1] })
-		c.settle()
-		c.expect(bySlices...)
+		c.EditService("web", func(s *corev1.Service) { s.Spec.IPFamilies = s.Spec.IPFamilies[:1] })
+		c.Settle()
+		c.Expect(bySlices...)
 	})
 }

@@ -15,13 +15,13 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
-// failing answers every request of the verb and resource with err, and counts
-// them.
+// failing answers every such request with err, and counts them.
 func (c *cluster) failing(verb, resource string, err error) *atomic.Int32 {
 	failed := &atomic.Int32{}
-	c.server.onRequest(func(action clienttesting.Action) error {
+	c.Server.OnRequest(func(action clienttesting.Action) error {
 		if !action.Matches(verb, resource) {
 			return nil
 		}
@@ -31,15 +31,7 @@ func (c *cluster) failing(verb, resource string, err error) *atomic.Int32 {
 	return failed
 }
 
-func (c *cluster) failingNoMore() { c.server.onRequest(nil) }
-
-// failedOver is what serving is after web-0 was not Ready.
-var failedOver = []string{
-	"Lease web: web-1 @2 HolderNotReady, of web",
-	"Service web: app=web -> web-1 @2",
-	"Pod web-0: identified standby @2",
-	"Pod web-1: identified active @2 spared",
-}
+func (c *cluster) failingNoMore() { c.Server.OnRequest(nil) }
 
 func TestConflictIsRetriedAtOnce(t *testing.T) {
 	tests := map[string]struct{ verb, resource string }{
@@ -53,7 +45,7 @@ func TestConflictIsRetriedAtOnce(t *testing.T) {
 				s := serving(c)
 				conflict := apierrors.NewConflict(schema.GroupResource{Resource: test.resource}, "any", errors.New("changed"))
 				failed := c.failing(test.verb, test.resource, conflict)
-				c.editPod("web-0", setNotReady)
+				c.EditPod("web-0", fakeapi.SetNotReady)
 				for range 1000 {
 					if failed.Load() > 0 {
 						break
@@ -61,9 +53,9 @@ func TestConflictIsRetriedAtOnce(t *testing.T) {
 					time.Sleep(time.Millisecond)
 				}
 				c.failingNoMore()
-				c.wait(300 * time.Millisecond)
-				c.expect(failedOver...)
-				if events := s.events.take(); len(events) != 1 {
+				c.Wait(300 * time.Millisecond)
+				c.Expect(failedOver...)
+				if events := s.events.Take(); len(events) != 1 {
 					t.Errorf("events %q, want one", events)
 				}
 			})
@@ -83,15 +75,15 @@ func TestErrorsAreRetriedForEver(t *testing.T) {
 			inCluster(t, func(c *cluster) {
 				serving(c)
 				failed := c.failing(test.verb, test.resource, apierrors.NewInternalError(errors.New("no quorum")))
-				c.editPod("web-0", setNotReady)
-				c.wait(time.Hour)
+				c.EditPod("web-0", fakeapi.SetNotReady)
+				c.Wait(time.Hour)
 				// One attempt is up to two requests, and the first ones come quickly.
 				if got, want := failed.Load(), int32(time.Hour/retryMax); got < want*9/10 || got > want*22/10 {
 					t.Errorf("%d failed requests in an hour, want about %d or twice that", got, want)
 				}
 				c.failingNoMore()
-				c.wait(retryMax + time.Second)
-				c.expect(failedOver...)
+				c.Wait(retryMax + time.Second)
+				c.Expect(failedOver...)
 			})
 		})
 	}
@@ -109,14 +101,14 @@ func TestErrorsOfLookingCloserAreRetried(t *testing.T) {
 			inCluster(t, func(c *cluster) {
 				serving(c)
 				failed := c.failing(test.verb, test.resource, apierrors.NewInternalError(errors.New("no quorum")))
-				c.deleteLease("web")
-				c.wait(time.Minute)
+				c.DeleteLease("web")
+				c.Wait(time.Minute)
 				if failed.Load() == 0 {
 					t.Error("it did not look closer, so that nothing is tested")
 				}
 				c.failingNoMore()
-				c.wait(retryMax + time.Second)
-				c.expect(
+				c.Wait(retryMax + time.Second)
+				c.Expect(
 					"Lease web: web-0 @1 LeaseLost, of web",
 					"Service web: app=web -> web-0 @1",
 					"Pod web-0: identified active @1 spared",
@@ -140,19 +132,19 @@ func TestErrorsOfReleasingAreRetried(t *testing.T) {
 			inCluster(t, func(c *cluster) {
 				serving(c)
 				failed := c.failing(test.verb, test.resource, apierrors.NewInternalError(errors.New("no quorum")))
-				c.editService("web", optOut)
-				c.wait(time.Minute)
+				c.EditService("web", fakeapi.OptOut)
+				c.Wait(time.Minute)
 				if failed.Load() == 0 {
 					t.Error("it was not tried, so that nothing is tested")
 				}
 				// The Lease goes last, so that a restart finds what is left.
-				if _, err := c.users.CoordinationV1().Leases(testNamespace).Get(t.Context(), "web", metav1.GetOptions{}); err != nil {
+				if _, err := c.Users.CoordinationV1().Leases(fakeapi.Namespace).Get(t.Context(), "web", metav1.GetOptions{}); err != nil {
 					t.Error(err)
 				}
 				c.failingNoMore()
 				// Two keys clean the namespace, and the one that gets a conflict waits once more.
-				c.wait(2*retryMax + time.Second)
-				c.expect("Service web: app=web", "Pod web-0:", "Pod web-1:")
+				c.Wait(2*retryMax + time.Second)
+				c.Expect("Service web: app=web", "Pod web-0:", "Pod web-1:")
 			})
 		})
 	}
@@ -161,15 +153,15 @@ func TestErrorsOfReleasingAreRetried(t *testing.T) {
 // A webhook, or another controller, that takes away what is written.
 func TestWritesThatDoNotStickAreRetriedSlowly(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.server.admit = func(o runtime.Object) {
+		c.Server.Admit(func(o runtime.Object) {
 			if pod, ok := o.(*corev1.Pod); ok {
 				delete(pod.Labels, api.LabelDesignation)
 			}
-		}
-		c.create(newService("web"), newPod("web-0"))
+		})
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"))
 		s := c.start()
-		c.wait(time.Hour)
-		c.expect(
+		c.Wait(time.Hour)
+		c.Expect(
 			"Lease web: web-0 @1 FirstEligible, of web",
 			"Service web: app=web -> web-0 @1",
 			"Pod web-0: identified @1 spared",
@@ -183,34 +175,34 @@ func TestWritesThatDoNotStickAreRetriedSlowly(t *testing.T) {
 func TestLeftoversAreLookedForUntilThatSucceeds(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		serving(c).stop()
-		c.deleteService("web")
-		c.deleteLease("web")
+		c.DeleteService("web")
+		c.DeleteLease("web")
 		c.failing("list", "pods", apierrors.NewInternalError(errors.New("no quorum")))
 		c.start()
-		c.wait(10 * time.Minute)
+		c.Wait(10 * time.Minute)
 		c.failingNoMore()
-		c.wait(2 * time.Minute)
-		c.expect("Pod web-0:", "Pod web-1:")
+		c.Wait(2 * time.Minute)
+		c.Expect("Pod web-0:", "Pod web-1:")
 	})
 }
 
 func TestPodThatIsGoneWhenItIsWrittenTo(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("web"), newPod("web-0"), newPod("web-1"))
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		s := c.prepare()
 		s.behind["pods"] = 3 * time.Second
 		c.run(s)
-		c.wait(time.Minute)
+		c.Wait(time.Minute)
 		s.client.ClearActions()
-		c.server.onRequest(func(action clienttesting.Action) error {
+		c.Server.OnRequest(func(action clienttesting.Action) error {
 			if action.Matches("update", "leases") {
-				c.deletePod("web-0")
+				c.DeletePod("web-0")
 			}
 			return nil
 		})
-		c.editPod("web-0", setNotReady)
-		c.wait(time.Minute)
-		c.expect(
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Wait(time.Minute)
+		c.Expect(
 			"Lease web: web-1 @2 HolderNotReady, of web",
 			"Service web: app=web -> web-1 @2",
 			"Pod web-1: identified active @2 spared",
@@ -226,19 +218,19 @@ func TestPodThatIsGoneWhenItIsWrittenTo(t *testing.T) {
 func TestCachesThatCannotBeReadAreWaitedFor(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		c.failing("list", "leases", apierrors.NewForbidden(schema.GroupResource{Resource: "leases"}, "", errors.New("no RBAC")))
-		c.create(newService("web"), newPod("web-0"))
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"))
 		s := c.start()
-		c.wait(time.Minute)
+		c.Wait(time.Minute)
 		if s.Ready() == nil || len(s.writes()) > 0 {
 			t.Errorf("ready: %v, with writes %q, without having read the Leases", s.Ready(), s.writes())
 		}
 		c.failingNoMore()
 		// The informers try again within a minute.
-		c.wait(2 * time.Minute)
+		c.Wait(2 * time.Minute)
 		if err := s.Ready(); err != nil {
 			t.Error(err)
 		}
-		c.expect(
+		c.Expect(
 			"Lease web: web-0 @1 FirstEligible, of web",
 			"Service web: app=web -> web-0 @1",
 			"Pod web-0: identified active @1 spared",

@@ -7,63 +7,39 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	clienttesting "k8s.io/client-go/testing"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
-// What goes wrong when elections share pods, lag behind, or are cut off.
+// What happens when caches lag behind, and when requests fail.
 
-// The only Ready pod leaves the Service: it stays the holder, as nobody else is
-// eligible, but nothing is written on it, however often the election is looked at.
-func TestHolderThatLeftIsNotMarked(t *testing.T) {
-	inCluster(t, func(c *cluster) {
-		c.create(newService("web"), newPod("web-0"), newPod("web-1", setNotReady))
-		s := c.start()
-		c.settle()
-		c.editPod("web-0", func(p *corev1.Pod) { p.Labels["app"] = "debug" })
-		c.settle()
-		s.client.ClearActions()
-		c.editPod("web-1", func(p *corev1.Pod) { p.Annotations["changed"] = "" })
-		c.settle()
-		c.expect(
-			"Lease web: web-0 @1 FirstEligible, of web",
-			"Service web: app=web -> web-0 @1",
-			"Pod web-0:",
-			"Pod web-1: identified standby @1",
-		)
-		if diff := cmp.Diff([]string{}, s.writes()); diff != "" {
-			t.Errorf("writes (-want +got):\n%s", diff)
-		}
-	})
-}
-
-// Of two Services that share an election one no longer selects the master; the
-// replica dies before it has demoted it.
+// One of two Services that share an election no longer selects the master. The replica dies
+// before it has demoted it.
 func TestMasterThatOneServiceNoLongerSelects(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("db", withSelector("tier", "x")), newService("db-nodes", withAnnotation(api.AnnotationLeaseName, "db")),
-			newPod("web-0", withLabel("tier", "x")), newPod("web-1", withLabel("tier", "x")))
+		c.Create(fakeapi.NewService("db", fakeapi.WithSelector("tier", "x")), fakeapi.NewService("db-nodes", fakeapi.WithAnnotation(api.AnnotationLeaseName, "db")),
+			fakeapi.NewPod("web-0", fakeapi.WithLabel("tier", "x")), fakeapi.NewPod("web-1", fakeapi.WithLabel("tier", "x")))
 		s := c.start()
-		c.settle()
+		c.Settle()
 		dead := false
-		c.server.onRequest(func(a clienttesting.Action) error {
+		c.Server.OnRequest(func(a clienttesting.Action) error {
 			dead = dead || a.Matches("update", "leases")
 			if dead && a.GetVerb() == "patch" {
 				return apierrors.NewInternalError(errors.New("dead"))
 			}
 			return nil
 		})
-		c.editPod("web-0", func(p *corev1.Pod) { delete(p.Labels, "tier") })
-		c.wait(100 * time.Millisecond)
+		c.EditPod("web-0", func(p *corev1.Pod) { delete(p.Labels, "tier") })
+		c.Wait(100 * time.Millisecond)
 		s.stop()
-		c.server.onRequest(nil)
+		c.Server.OnRequest(nil)
 		c.start()
-		c.settle()
-		c.expect(
+		c.Settle()
+		c.Expect(
 			"Lease db: web-1 @2 HolderUnselected, of db and db-nodes",
 			"Service db: app=web,tier=x -> web-1 @2",
 			"Service db-nodes: app=web -> web-1 @2",
@@ -73,70 +49,48 @@ func TestMasterThatOneServiceNoLongerSelects(t *testing.T) {
 	})
 }
 
-// An older Service opts out: the younger one's election designates the pods.
-func TestOverlapEnds(t *testing.T) {
-	inCluster(t, func(c *cluster) {
-		c.create(newService("older"), newPod("web-0"), newPod("web-1"))
-		c.start()
-		c.wait(time.Minute)
-		c.create(newService("younger"))
-		c.settle()
-		c.switchTo("younger", "web-1")
-		c.settle()
-		c.editService("older", optOut)
-		c.settle()
-		c.expect(
-			"Lease younger: web-1 @2 HolderEdited, of younger",
-			"Service older: app=web",
-			"Service younger: app=web -> web-1 @2",
-			"Pod web-0: identified standby @2",
-			"Pod web-1: identified active @2 spared",
-		)
-	})
-}
-
 // As long as a Service that opted out cannot be written to, the pod that it
 // selects keeps its identity label.
 func TestPodsAreReleasedAfterTheirService(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("db-nodes", withAnnotation(api.AnnotationLeaseName, "db")), newPod("web-0"))
+		c.Create(fakeapi.NewService("db-nodes", fakeapi.WithAnnotation(api.AnnotationLeaseName, "db")), fakeapi.NewPod("web-0"))
 		c.start()
-		c.settle()
-		c.server.onRequest(func(a clienttesting.Action) error {
+		c.Settle()
+		c.Server.OnRequest(func(a clienttesting.Action) error {
 			if a.Matches("patch", "services") {
 				return apierrors.NewInternalError(errors.New("the webhook is down"))
 			}
 			return nil
 		})
-		c.editService("db-nodes", optOut)
-		c.settle()
-		c.expect(
+		c.EditService("db-nodes", fakeapi.OptOut)
+		c.Settle()
+		c.Expect(
 			"Lease db: web-0 @1 FirstEligible, of db-nodes",
 			"Service db-nodes: app=web -> web-0 @1",
 			"Pod web-0: identified active @1 spared",
 		)
-		c.server.onRequest(nil)
-		c.settle()
-		c.expect("Service db-nodes: app=web", "Pod web-0:")
+		c.Server.OnRequest(nil)
+		c.Settle()
+		c.Expect("Service db-nodes: app=web", "Pod web-0:")
 	})
 }
 
-// Namespaces whose pods cannot be listed hold up neither a shutdown nor others.
+// A namespace whose pods cannot be listed holds up neither a shutdown nor other namespaces.
 func TestNamespaceWithoutPods(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		for i := range 4 * workers {
-			c.create(newService("web-"+string(rune('a'+i%26))+string(rune('a'+i/26)), in[*corev1.Service]("bad")))
+			c.Create(fakeapi.NewService("web-"+string(rune('a'+i%26))+string(rune('a'+i/26)), fakeapi.In[*corev1.Service]("bad")))
 		}
-		c.server.onRequest(func(a clienttesting.Action) error {
+		c.Server.OnRequest(func(a clienttesting.Action) error {
 			if a.Matches("list", "pods") && a.GetNamespace() == "bad" {
 				return apierrors.NewInternalError(errors.New("not now"))
 			}
 			return nil
 		})
-		c.create(newService("web"), newPod("web-0"))
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"))
 		s := c.start()
-		c.wait(6 * time.Second)
-		if got := c.state(); !slices.Contains(got, "Lease web: web-0 @1 FirstEligible, of web") {
+		c.Wait(6 * time.Second)
+		if got := c.State(); !slices.Contains(got, "Lease web: web-0 @1 FirstEligible, of web") {
 			t.Errorf("the other namespace is not served: %v", got)
 		}
 		began := time.Now()
@@ -147,17 +101,54 @@ func TestNamespaceWithoutPods(t *testing.T) {
 	})
 }
 
-// An epoch after which there could be no other is not believed.
-func TestEpochThatCannotBe(t *testing.T) {
+func TestFailoverIsConfirmedByTheAPIServer(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		serving(c)
-		c.editPod("web-1", func(p *corev1.Pod) { p.Annotations[api.AnnotationLeaseTransitions] = "2147483647" })
-		c.editLease("web", func(l *coordinationv1.Lease) { *l.Spec.LeaseTransitions = 2147483647 })
-		c.settle()
-		c.editPod("web-0", setNotReady)
-		c.settle()
-		if got := c.state(); !slices.Contains(got, "Lease web: web-1 @2 HolderNotReady, of web") {
-			t.Errorf("there was no failover: %v", got)
+		s := serving(c)
+		s.client.ClearActions()
+		// By the time at which the controller's question arrives it is Ready.
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		time.Sleep(fakeapi.Latency / 2)
+		c.EditPod("web-0", fakeapi.SetReady)
+		c.Settle()
+		if writes := s.writes(); len(writes) > 0 {
+			t.Errorf("writes: %q", writes)
 		}
+		c.expectEvents(s)
+	})
+}
+
+// A cache that has not heard that a node is in use again moves no master off it.
+func TestStaleCordonIsConfirmed(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.Create(fakeapi.Cordoned("one"), fakeapi.Schedulable("two"), fakeapi.NewService("web"), fakeapi.NewPod("web-0", fakeapi.OnNode("one")), fakeapi.NewPod("web-1", fakeapi.OnNode("two")))
+		s := c.prepare()
+		s.behind["nodes"] = time.Minute
+		c.run(s)
+		c.Wait(2 * time.Minute)
+		s.events.Take()
+		c.Uncordon("one")
+		c.SwitchTo("web", "web-0")
+		c.Wait(30 * time.Second)
+		c.expectEvents(s, "Normal HolderEdited Switchover on web about web-0: master moved from web-1 to web-0 in epoch 2: the Lease's holder was edited")
+		s.client.ClearActions()
+		c.EditPod("web-1", fakeapi.WithLabel("look", "again"))
+		c.Wait(10 * time.Second)
+		if diff := cmp.Diff([]string{"get nodes one"}, s.requests()); diff != "" {
+			t.Errorf("requests (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// One replica has heard of the opt-out. The other has not, and sees the slice go.
+func TestReplicaThatIsBehindAnOptOut(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		servingBySlices(c)
+		late := c.prepare()
+		late.behind["services"] = 3 * time.Second
+		c.run(late)
+		c.Wait(time.Minute)
+		c.EditService("web", fakeapi.OptOut)
+		c.Wait(time.Minute)
+		c.Expect("Service web: app=web", "EndpointSlice web by Kubernetes: web-0 web-1", "Pod web-0:", "Pod web-1:")
 	})
 }

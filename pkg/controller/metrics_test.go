@@ -8,10 +8,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	kmetrics "k8s.io/component-base/metrics"
+
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
 // startMeasured is start, and gives the text of the controller's metrics. They
-// are registered before, as a metric that is not registered counts nothing.
+// are registered before, because a metric that is not registered counts nothing.
 func (c *cluster) startMeasured() (s *started, text func() string) {
 	c.Helper()
 	registry := kmetrics.NewKubeRegistry()
@@ -29,19 +31,19 @@ func (c *cluster) startMeasured() (s *started, text func() string) {
 
 func TestMetrics(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("web"), newPod("web-0"), newPod("web-1"), newService("db", withSelector("app", "db")))
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"), fakeapi.NewService("db", fakeapi.WithSelector("app", "db")))
 		_, text := c.startMeasured()
-		c.settle()
-		c.editPod("web-0", setNotReady)
-		c.settle()
-		c.switchTo("web", "web-1")
-		c.editPod("web-0", setReady)
-		c.settle()
-		c.switchTo("web", "web-0")
-		c.settle()
+		c.Settle()
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Settle()
+		c.SwitchTo("web", "web-1")
+		c.EditPod("web-0", fakeapi.SetReady)
+		c.Settle()
+		c.SwitchTo("web", "web-0")
+		c.Settle()
 		// A restore is no transition.
-		c.deleteLease("web")
-		c.settle()
+		c.DeleteLease("web")
+		c.Settle()
 
 		want := `# HELP active_standby_elections [ALPHA] Elections that this replica looks after; every replica looks after all of them.
 # TYPE active_standby_elections gauge
@@ -72,9 +74,9 @@ active_standby_transitions_total{reason="HolderNotReady"} 1
 
 func TestMetricsOfAnElectionThatEnds(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("web"), newPod("web-0", setNotReady))
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0", fakeapi.SetNotReady))
 		_, text := c.startMeasured()
-		c.settle()
+		c.Settle()
 		expect := func(lines ...string) {
 			t.Helper()
 			for _, line := range lines {
@@ -84,14 +86,14 @@ func TestMetricsOfAnElectionThatEnds(t *testing.T) {
 			}
 		}
 		expect("active_standby_elections 1", "active_standby_elections_without_master 1")
-		c.editPod("web-0", setReady)
-		c.settle()
+		c.EditPod("web-0", fakeapi.SetReady)
+		c.Settle()
 		expect("active_standby_elections 1", "active_standby_elections_without_master 0")
-		c.editPod("web-0", setNotReady)
-		c.settle()
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Settle()
 		expect("active_standby_elections 1", "active_standby_elections_without_master 1")
-		c.editService("web", optOut)
-		c.settle()
+		c.EditService("web", fakeapi.OptOut)
+		c.Settle()
 		expect("active_standby_elections 0", "active_standby_elections_without_master 0")
 	})
 }
@@ -99,12 +101,12 @@ func TestMetricsOfAnElectionThatEnds(t *testing.T) {
 // The transitions of several replicas add up to those that there were.
 func TestMetricsOfTwoReplicas(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("web"), newPod("web-0"), newPod("web-1"))
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		_, first := c.startMeasured()
 		_, second := c.startMeasured()
-		c.settle()
-		c.editPod("web-0", setNotReady)
-		c.settle()
+		c.Settle()
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Settle()
 		const line = "active_standby_transitions_total{reason=\"HolderNotReady\"} 1\n"
 		if n := strings.Count(first()+second(), line); n != 1 {
 			t.Errorf("%d replicas count the transition, want 1", n)

@@ -11,6 +11,7 @@ import (
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/probe"
 )
@@ -20,12 +21,12 @@ import (
 
 // probedService asks for a probe; another Service of the election is younger.
 func probedElection(pods ...*corev1.Pod) observation.Inputs {
-	older, younger := newService("web"), newService("web-too")
+	older, younger := fakeapi.NewService("web"), fakeapi.NewService("web-too")
 	older.Annotations[api.AnnotationProbe] = "http://:8080/healthz"
 	younger.Annotations[api.AnnotationLeaseName] = "web"
 	younger.CreationTimestamp = metav1.NewTime(older.CreationTimestamp.Add(time.Hour))
 	older.UID, younger.UID = "older", "younger"
-	return observation.Inputs{Key: key{Namespace: testNamespace, Name: "web"}, Services: []*corev1.Service{younger, older}, Pods: pods, Now: time.Now()}
+	return observation.Inputs{Key: key{Namespace: fakeapi.Namespace, Name: "web"}, Services: []*corev1.Service{younger, older}, Pods: pods, Now: time.Now()}
 }
 
 func addressed(ip string) func(*corev1.Pod) {
@@ -35,8 +36,8 @@ func addressed(ip string) func(*corev1.Pod) {
 func TestTargetsOfProbes(t *testing.T) {
 	ended := func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }
 	in := probedElection(
-		newPod("web-0", addressed("10.0.0.1")), newPod("web-1", addressed("10.0.0.2"), setNotReady), newPod("web-2", addressed("")),
-		newPod("web-3", addressed("10.0.0.4"), setTerminating), newPod("web-4", addressed("10.0.0.5"), ended),
+		fakeapi.NewPod("web-0", addressed("10.0.0.1")), fakeapi.NewPod("web-1", addressed("10.0.0.2"), fakeapi.SetNotReady), fakeapi.NewPod("web-2", addressed("")),
+		fakeapi.NewPod("web-3", addressed("10.0.0.4"), fakeapi.SetTerminating), fakeapi.NewPod("web-4", addressed("10.0.0.5"), ended),
 	)
 	asked := api.Probe{Scheme: api.ProbeHTTP, Port: 8080, Path: "/healthz", Interval: 250 * time.Millisecond, Timeout: 250 * time.Millisecond, Failures: 2}
 	want := []probe.Target{
@@ -56,7 +57,7 @@ func TestTargetsOfProbes(t *testing.T) {
 }
 
 func TestAnswersInTheElection(t *testing.T) {
-	in := probedElection(newPod("web-0", addressed("10.0.0.1")), newPod("web-1", addressed("10.0.0.2")), newPod("web-2", addressed("10.0.0.3")), newPod("web-3", addressed("10.0.0.4")))
+	in := probedElection(fakeapi.NewPod("web-0", addressed("10.0.0.1")), fakeapi.NewPod("web-1", addressed("10.0.0.2")), fakeapi.NewPod("web-2", addressed("10.0.0.3")), fakeapi.NewPod("web-3", addressed("10.0.0.4")))
 	in.Probes = map[types.UID]probe.State{"uid-web-0": probe.Suspected, "uid-web-1": probe.Answering, "uid-web-2": probe.NeverAnswered}
 	o := observation.Look(in)
 	type answers struct{ Answers, Unresponsive bool }
@@ -74,21 +75,21 @@ func TestAnswersInTheElection(t *testing.T) {
 }
 
 func TestUnansweredProbeIsReported(t *testing.T) {
-	message := "web-0 is Ready, but has not answered the probe http://:8080/healthz since it became master; until it does, its readiness alone decides. Does a NetworkPolicy keep the controller out, or is the port another?"
+	message := "web-0 is Ready, but has not answered the probe http://:8080/healthz since it became master; until it does, only its readiness counts. Check NetworkPolicies and the port (qoqo.dev/probe)"
 	tests := map[string]struct {
 		state  probe.State
 		change func(*corev1.Pod)
 		want   []api.Problem
 	}{
-		"of a master that is Ready":         {state: probe.NeverAnswered, change: setReady, want: []api.Problem{{Reason: "ProbeUnanswered", Message: message}}},
-		"not of one that is not Ready":      {state: probe.NeverAnswered, change: setNotReady},
-		"not of one of which is not known":  {state: probe.Unknown, change: setReady},
-		"not of one that answers":           {state: probe.Answering, change: setReady},
-		"not of one that did answer before": {state: probe.Suspected, change: setReady},
+		"of a master that is Ready":         {state: probe.NeverAnswered, change: fakeapi.SetReady, want: []api.Problem{{Reason: "ProbeUnanswered", Message: message}}},
+		"not of one that is not Ready":      {state: probe.NeverAnswered, change: fakeapi.SetNotReady},
+		"not of one of which is not known":  {state: probe.Unknown, change: fakeapi.SetReady},
+		"not of one that answers":           {state: probe.Answering, change: fakeapi.SetReady},
+		"not of one that did answer before": {state: probe.Suspected, change: fakeapi.SetReady},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			o := probedElection(newPod("web-0", addressed("10.0.0.1"), test.change), newPod("web-1", addressed("10.0.0.2")))
+			o := probedElection(fakeapi.NewPod("web-0", addressed("10.0.0.1"), test.change), fakeapi.NewPod("web-1", addressed("10.0.0.2")))
 			var got []api.Problem
 			if p, found := unanswered(observation.Look(o), "uid-web-0", test.state); found {
 				got = append(got, p)

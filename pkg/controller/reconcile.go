@@ -59,7 +59,7 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 
 // decide observes and decides, with more evidence each time, until the decision may be acted on.
 func (r road) decide(ctx context.Context, k key) (o *observation.Observation, d election.Decision, err error) {
-	for need, have := election.Cached, election.Cached; ; {
+	for need := election.Cached; ; {
 		in, err := r.gather(ctx, k, need)
 		if err != nil {
 			return nil, d, err
@@ -67,8 +67,8 @@ func (r road) decide(ctx context.Context, k key) (o *observation.Observation, d 
 		if o = observation.Look(in); len(o.Members) == 0 {
 			return o, d, nil
 		}
-		d, have = election.Decide(o.View()), in.Evidence
-		if need = election.Confirm(o.View(), d, have); need <= have {
+		d = election.Decide(o.View())
+		if need = election.Confirm(o.View(), d, in.Evidence); need <= in.Evidence {
 			return o, d, nil
 		}
 	}

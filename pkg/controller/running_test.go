@@ -8,6 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	clienttesting "k8s.io/client-go/testing"
+
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
 func TestNothingIsWrittenAtRest(t *testing.T) {
@@ -21,10 +23,10 @@ func TestNothingIsWrittenAtRest(t *testing.T) {
 func (c *cluster) rest(first *started) {
 	c.Helper()
 	second := c.start()
-	c.settle()
+	c.Settle()
 	first.client.ClearActions()
 	second.client.ClearActions()
-	c.wait(time.Hour)
+	c.Wait(time.Hour)
 	for _, s := range []*started{first, second} {
 		if actions := s.client.Actions(); len(actions) > 0 {
 			c.Errorf("requests at rest: %v", actions)
@@ -32,26 +34,14 @@ func (c *cluster) rest(first *started) {
 	}
 }
 
-func TestRestartWritesNothing(t *testing.T) {
-	inCluster(t, func(c *cluster) {
-		serving(c).stop()
-		s := c.start()
-		c.settle()
-		if writes := s.writes(); len(writes) > 0 {
-			t.Errorf("writes: %q", writes)
-		}
-		c.expectEvents(s)
-	})
-}
-
 func TestNamespacesRestrict(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		for _, namespace := range []string{"one", "two", "three"} {
-			c.create(newService("web", in[*corev1.Service](namespace)), newPod("web-0", in[*corev1.Pod](namespace)))
+			c.Create(fakeapi.NewService("web", fakeapi.In[*corev1.Service](namespace)), fakeapi.NewPod("web-0", fakeapi.In[*corev1.Pod](namespace)))
 		}
 		s := c.start("one", "three")
-		c.settle()
-		c.expect(
+		c.Settle()
+		c.Expect(
 			"Lease one/web: web-0 @1 FirstEligible, of web",
 			"Lease three/web: web-0 @1 FirstEligible, of web",
 			"Service one/web: app=web -> web-0 @1",
@@ -61,7 +51,7 @@ func TestNamespacesRestrict(t *testing.T) {
 			"Pod three/web-0: identified active @1 spared",
 			"Pod two/web-0:",
 		)
-		// A Role of the other namespace is not needed, nor a ClusterRole for
+		// Needed are neither a Role of the other namespace nor a ClusterRole for
 		// anything but nodes and their heartbeats.
 		for _, action := range s.client.Actions() {
 			if namespace := action.GetNamespace(); namespace != "one" && namespace != "three" && namespace != corev1.NamespaceNodeLease && action.GetResource().Resource != "nodes" {
@@ -73,38 +63,38 @@ func TestNamespacesRestrict(t *testing.T) {
 
 func TestLeftoversAreLookedForInTheNamespacesAlone(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("web", in[*corev1.Service]("one")), newPod("web-0", in[*corev1.Pod]("one")))
+		c.Create(fakeapi.NewService("web", fakeapi.In[*corev1.Service]("one")), fakeapi.NewPod("web-0", fakeapi.In[*corev1.Pod]("one")))
 		s := c.start()
-		c.settle()
+		c.Settle()
 		s.stop()
-		c.remove(c.users.CoreV1().Services("one"), "web")
+		c.Delete(c.Users.CoreV1().Services("one"), "web")
 		c.start("two")
-		c.settle()
-		c.expect("Lease one/web: web-0 @1 FirstEligible, of web [gone]", "Pod one/web-0: identified active @1 spared")
+		c.Settle()
+		c.Expect("Lease one/web: web-0 @1 FirstEligible, of web [gone]", "Pod one/web-0: identified active @1 spared")
 		c.start("one")
-		c.settle()
-		c.expect("Pod one/web-0:")
+		c.Settle()
+		c.Expect("Pod one/web-0:")
 	})
 }
 
 func TestPodsOfOtherNamespacesAreNotWatched(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		plain := newService("plain", in[*corev1.Service]("other"), optOut)
-		c.create(plain, newPod("plain-0", in[*corev1.Pod]("other")), newService("web"), newPod("web-0"))
+		plain := fakeapi.NewService("plain", fakeapi.In[*corev1.Service]("other"), fakeapi.OptOut)
+		c.Create(plain, fakeapi.NewPod("plain-0", fakeapi.In[*corev1.Pod]("other")), fakeapi.NewService("web"), fakeapi.NewPod("web-0"))
 		s := c.start()
-		c.settle()
+		c.Settle()
 		watched := map[string]int{}
 		for _, action := range s.client.Actions() {
 			if action.Matches("watch", "pods") {
 				watched[action.GetNamespace()]++
 			}
-			if list, ok := action.(clienttesting.ListActionImpl); ok && action.GetResource().Resource == "pods" && list.GetNamespace() != testNamespace {
+			if list, ok := action.(clienttesting.ListActionImpl); ok && action.GetResource().Resource == "pods" && list.GetNamespace() != fakeapi.Namespace {
 				if !strings.Contains(list.ListOptions.LabelSelector, "qoqo.dev/") {
 					t.Errorf("all pods of the namespace %q are listed", list.GetNamespace())
 				}
 			}
 		}
-		if diff := cmp.Diff(map[string]int{testNamespace: 1}, watched); diff != "" {
+		if diff := cmp.Diff(map[string]int{fakeapi.Namespace: 1}, watched); diff != "" {
 			t.Errorf("watches of pods by namespace (-want +got):\n%s", diff)
 		}
 	})
@@ -114,7 +104,7 @@ func TestPodsOfOtherNamespacesAreNotWatched(t *testing.T) {
 func TestWatchesOfWhatIsNeededAlone(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := c.start()
-		c.settle()
+		c.Settle()
 		got := map[string]string{}
 		for _, action := range s.client.Actions() {
 			if watch, ok := action.(clienttesting.WatchActionImpl); ok {
@@ -139,7 +129,7 @@ func TestReady(t *testing.T) {
 		if err := s.Ready(); err == nil {
 			t.Error("ready before the caches are synced")
 		}
-		c.settle()
+		c.Settle()
 		if err := s.Ready(); err != nil {
 			t.Errorf("not ready: %v", err)
 		}
@@ -151,11 +141,11 @@ func TestAlive(t *testing.T) {
 		s := serving(c)
 		k := key{Namespace: "default", Name: "stuck"}
 		s.setBusy(k, true)
-		c.wait(stuckAfter)
+		c.Wait(stuckAfter)
 		if err := s.Alive(); err != nil {
 			t.Errorf("not alive after %s: %v", stuckAfter, err)
 		}
-		c.wait(5 * time.Second)
+		c.Wait(5 * time.Second)
 		want := "the sync of default/stuck has taken 1m5s so far"
 		if err := s.Alive(); err == nil || err.Error() != want {
 			t.Errorf("alive: %v, want %q", err, want)
@@ -171,7 +161,7 @@ func TestAlive(t *testing.T) {
 func TestAliveAtRest(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := serving(c)
-		c.wait(time.Hour)
+		c.Wait(time.Hour)
 		if err := s.Alive(); err != nil {
 			t.Error(err)
 		}
@@ -181,27 +171,27 @@ func TestAliveAtRest(t *testing.T) {
 func TestShutdownFinishesASync(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		s := serving(c)
-		c.server.onRequest(func(action clienttesting.Action) error {
+		c.Server.OnRequest(func(action clienttesting.Action) error {
 			if action.Matches("update", "leases") {
 				s.cancel()
 			}
 			return nil
 		})
-		c.editPod("web-0", setNotReady)
+		c.EditPod("web-0", fakeapi.SetNotReady)
 		began := time.Now()
 		<-s.done
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("stopped after %s", took)
 		}
-		c.expect(failedOver...)
+		c.Expect(failedOver...)
 	})
 }
 
 func TestShutdownBeforeTheCachesAreSynced(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.create(newService("web"), newPod("web-0"))
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"))
 		s := c.start()
-		time.Sleep(latency / 2)
+		time.Sleep(fakeapi.Latency / 2)
 		s.stop()
 		if s.Ready() == nil {
 			t.Error("ready, and never synced")

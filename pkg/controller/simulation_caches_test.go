@@ -19,7 +19,7 @@ type simulatedQueue struct {
 }
 
 func (q *simulatedQueue) Add(k key) {
-	if !(q.deaf && k.Name != "") && !slices.Contains(q.keys, k) {
+	if (!q.deaf || k.Name == "") && !slices.Contains(q.keys, k) {
 		q.keys = append(q.keys, k)
 	}
 }

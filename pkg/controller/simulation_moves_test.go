@@ -20,7 +20,7 @@ func waits(s *corev1.Service) bool {
 // rate takes down since when a pod could be master, or a node is not cordoned; or no longer.
 func (w *world) rate(o any, exists bool) {
 	var uid types.UID
-	able := false
+	var able bool
 	switch o := o.(type) {
 	case *corev1.Pod:
 		may, _ := api.Candidate(o)
@@ -56,8 +56,8 @@ func (r *replica) selectedAllTheWhile(uid types.UID) bool {
 	})
 }
 
-// checkNeeded is for a decision that a replica acts on: what it says of pods and nodes is
-// what the API server says, and not what a cache says that is behind.
+// checkNeeded is for a decision that a replica acts on: it must rest
+// on the pods and nodes of the API server, not on those of a cache that is behind.
 func (w *world) checkNeeded(by *replica, former, holder types.UID) {
 	d := by.decision
 	switch {

@@ -162,7 +162,7 @@ func collect[T simulated](w *world, t table[T], name string) bool {
 	case all:
 		w.tell("the garbage collector deletes %s %s", t.kind, name)
 		remove(w, t, name)
-		if t.kind == w.leases.kind && !(w.asked(name) && w.mended[replaced]) {
+		if t.kind == w.leases.kind && (!w.asked(name) || !w.mended[replaced]) {
 			w.leaseEnded(name)
 		}
 		return true

@@ -128,14 +128,14 @@ func (r *replica) hearOf(c simulatedCache, name string) {
 	r.queue.deaf = false
 }
 
-func (r *replica) hearAll() (any bool) {
+func (r *replica) hearAll() (some bool) {
 	for _, c := range r.caches {
 		for _, name := range c.unheard() {
 			r.hearOf(c, name)
-			any = true
+			some = true
 		}
 	}
-	return any
+	return some
 }
 
 // keys are those of all elections that the replica has heard of.
@@ -226,11 +226,11 @@ func (r *replica) proceed(o outcome) bool {
 	return true
 }
 
-func (r *replica) finish() (any bool) {
+func (r *replica) finish() (some bool) {
 	for r.proceed(fine) {
-		any = true
+		some = true
 	}
-	return any
+	return some
 }
 
 // lookOnce looks at an election without a break, and tells of it only if something came of it.

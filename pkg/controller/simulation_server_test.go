@@ -46,9 +46,11 @@ type coreAPI struct {
 func (c coreAPI) Services(string) coreclient.ServiceInterface {
 	return servicesAPI{kindAPI: kindAPI[*corev1.Service]{c.r, c.r.world.services}}
 }
+
 func (c coreAPI) Pods(string) coreclient.PodInterface {
 	return podsAPI{kindAPI: kindAPI[*corev1.Pod]{c.r, c.r.world.pods}}
 }
+
 func (c coreAPI) Nodes() coreclient.NodeInterface {
 	return nodesAPI{kindAPI: kindAPI[*corev1.Node]{c.r, c.r.world.nodes}}
 }

@@ -134,8 +134,8 @@ func (w *world) checkRouted(m observation.Member, want map[types.UID]bool) {
 	}
 }
 
-// designates names the election that says whether a pod is active: that of the oldest
-// Service which is served and selects the pod.
+// designates names the election that decides if a pod is active: that of the oldest served
+// Service that selects the pod.
 func (w *world) designates(p *corev1.Pod) (election string) {
 	var oldest *corev1.Service
 	for _, s := range w.services.list() {
@@ -183,7 +183,7 @@ func (w *world) settle() bool {
 		r.recover()
 	}
 	const rest, atMost = 2*slowLook + time.Minute, 300
-	for round, last := 0, w.now; w.now.Before(last.Add(rest)) && !(len(w.denied) > 0 && round == atMost); round++ {
+	for round, last := 0, w.now; w.now.Before(last.Add(rest)) && (len(w.denied) == 0 || round != atMost); round++ {
 		writes := w.writes
 		if w.quiet() || w.writes > writes {
 			last = w.now
@@ -217,16 +217,16 @@ func (w *world) settle() bool {
 
 // quiet is a round in which everybody does what is due; it reports whether Kubernetes has
 // changed anything.
-func (w *world) quiet() (any bool) {
+func (w *world) quiet() (some bool) {
 	for _, p := range w.pods.list() {
 		if p.DeletionTimestamp != nil {
 			w.tell("%s has stopped", p.UID)
 			remove(w, w.pods, p.Name)
-			any = true
+			some = true
 		}
 	}
 	for n := range len(w.leases.all) + len(w.slices.all) {
-		any = w.collectGarbage(n) || any
+		some = w.collectGarbage(n) || some
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.platform.services)) {
 		for w.platform.hearOfService(name) {
@@ -236,7 +236,7 @@ func (w *world) quiet() (any bool) {
 		w.platformHearsOfPod(name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.platform.services)) {
-		any = w.publish(name) || any
+		some = w.publish(name) || some
 	}
 	for _, r := range w.replicas {
 		r.hearAll()
@@ -244,7 +244,7 @@ func (w *world) quiet() (any bool) {
 			r.lookOnce(k)
 		}
 	}
-	return any
+	return some
 }
 
 // podNames are the names of all pods that somebody knows of.

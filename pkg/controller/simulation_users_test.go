@@ -229,8 +229,8 @@ func (w *world) share(a, b int) bool {
 	})
 }
 
-// spareTraces reports whether what a Service says of an epoch must stay, because there is
-// no Lease that says it.
+// spareTraces reports whether the stamps of Services must stay, because no Lease records
+// their epoch.
 func (w *world) spareTraces() bool {
 	for name := range w.records {
 		if w.leases.all[name] == nil && !w.mended[lastTrace] {

@@ -1,51 +1,28 @@
 package controller
 
 import (
+	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
-// bySlices is what servingBySlices has.
-var bySlices = []string{
-	"Lease web: web-0 @1 FirstEligible, of web",
-	"Service web: app=web detached @1",
-	"EndpointSlice web-master-ipv4: web-0 @1, of web-0",
-	"Pod web-0: active @1 spared",
-	"Pod web-1: standby @1",
-}
-
-// servingBySlices is a cluster with Kubernetes' controllers whose web-0 is master in
-// epoch 1 and has a standby; the events of that are taken, the requests forgotten.
-func servingBySlices(c *cluster, change ...func(*corev1.Service)) *started {
-	c.Helper()
-	c.runKubernetes(builtInDelay)
-	c.create(newService("web", append([]func(*corev1.Service){bySlice}, change...)...), newPod("web-0"), newPod("web-1"))
-	s := c.start()
-	c.settle()
-	s.events.take()
-	s.client.ClearActions()
-	return s
-}
-
+// The Service's own slice lists the master before Kubernetes' one no longer lists any pod.
 func TestOptInToRoutingByEndpointSlice(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.runKubernetes(builtInDelay)
-		c.create(newService("web", bySlice), newPod("web-0"), newPod("web-1"))
-		c.settle()
-		traffic := c.traffic()
+		c.RunKubernetes(fakeapi.BuiltInDelay)
+		c.Create(fakeapi.NewService("web", fakeapi.BySlice), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
+		c.Settle()
 		s := c.start()
-		c.settle()
-		c.expect(bySlices...)
-		c.expectEvents(s, "Normal FirstEligible Elect on web about web-0: web-0 is the first master, in epoch 1")
-		if diff := cmp.Diff([]string{"web-0+web-1", "web-0"}, traffic()); diff != "" {
-			t.Errorf("traffic (-want +got):\n%s", diff)
-		}
+		c.Settle()
 		want := []string{
 			"create leases web", "create endpointslices web-master-ipv4", "patch services web",
 			"patch pods web-0", "patch pods web-1", "update endpointslices web-master-ipv4",
@@ -59,201 +36,67 @@ func TestOptInToRoutingByEndpointSlice(t *testing.T) {
 	})
 }
 
-func TestFirstMasterIsAwaitedWithoutAnEndpoint(t *testing.T) {
-	inCluster(t, func(c *cluster) {
-		c.runKubernetes(builtInDelay)
-		c.create(newService("web", bySlice), newPod("web-0", setNotReady))
-		c.start()
-		c.settle()
-		c.expect(
-			"Lease web: @0 AwaitingEligible, of web",
-			"Service web: app=web detached @0",
-			"EndpointSlice web-master-ipv4: @0, of web",
-			"Pod web-0: standby @0",
-		)
-		c.editPod("web-0", setReady)
-		c.settle()
-		c.expect(
-			"Lease web: web-0 @1 FirstEligible, of web",
-			"Service web: app=web detached @1",
-			"EndpointSlice web-master-ipv4: web-0 @1, of web-0",
-			"Pod web-0: active @1 spared",
-		)
-	})
-}
-
-// failedOverBySlices is what servingBySlices is after web-0 was not Ready.
-var failedOverBySlices = []string{
-	"Lease web: web-1 @2 HolderNotReady, of web",
-	"Service web: app=web detached @2",
-	"EndpointSlice web-master-ipv4: web-1 @2, of web-1",
-	"Pod web-0: standby @2",
-	"Pod web-1: active @2 spared",
-}
-
-func TestFailoverByEndpointSlice(t *testing.T) {
-	inCluster(t, func(c *cluster) {
-		c.create(newNode("node", "zone-a"))
-		s := servingBySlices(c)
-		traffic := c.traffic()
-		c.editPod("web-0", setNotReady)
-		c.settle()
-		c.expect(failedOverBySlices...)
-		c.expectEvents(s, "Normal HolderNotReady Failover on web about web-1: master moved from web-0 to web-1 in epoch 2: web-0 is not Ready")
-		if diff := cmp.Diff([]string{"web-0", "web-1"}, traffic()); diff != "" {
-			t.Errorf("traffic (-want +got):\n%s", diff)
-		}
-		// Nothing is asked for but whether the master failed, and what traffic depends
-		// on is written first.
-		want := []string{
-			"get pods web-0", "update leases web", "update endpointslices web-master-ipv4",
-			"patch pods web-0", "patch pods web-1", "patch services web",
-		}
-		if diff := cmp.Diff(want, s.requests()); diff != "" {
-			t.Errorf("requests (-want +got):\n%s", diff)
-		}
-	})
-}
-
-// The endpoint goes with the pod, and the garbage collector may be first.
-func TestFailoverByEndpointSliceOfAMasterThatIsGone(t *testing.T) {
-	inCluster(t, func(c *cluster) {
-		s := servingBySlices(c)
-		c.deletePod("web-0")
-		c.settle()
-		c.expect(
-			"Lease web: web-1 @2 HolderGone, of web",
-			"Service web: app=web detached @2",
-			"EndpointSlice web-master-ipv4: web-1 @2, of web-1",
-			"Pod web-1: active @2 spared",
-		)
-		if events := s.events.take(); len(events) != 1 {
-			t.Errorf("events %q, want one", events)
-		}
-	})
-}
-
-// Its last pod goes while no controller runs, and then its Lease: the epoch is
-// known nevertheless.
-func TestEpochOutlivesPodsAndLease(t *testing.T) {
-	inCluster(t, func(c *cluster) {
-		c.runKubernetes(builtInDelay)
-		c.create(newService("web", selectorless), newPod("web-0"))
-		s := c.start()
-		c.settle()
-		c.deletePod("web-0")
-		c.settle()
-		s.stop()
-		c.deleteLease("web")
-		c.create(newPod("web-1"))
-		c.start()
-		c.settle()
-		c.expect(
-			"Lease web: web-1 @2 FirstEligible, of web",
-			"Service web: <none>",
-			"EndpointSlice web-master-ipv4: web-1 @2, of web-1",
-			"Pod web-1: active @2 spared",
-		)
-	})
-}
-
-func TestSwitchoverByEndpointSlice(t *testing.T) {
-	inCluster(t, func(c *cluster) {
-		servingBySlices(c)
-		traffic := c.traffic()
-		c.switchTo("web", "web-1")
-		c.settle()
-		c.expect(
-			"Lease web: web-1 @2 HolderEdited, of web",
-			"Service web: app=web detached @2",
-			"EndpointSlice web-master-ipv4: web-1 @2, of web-1",
-			"Pod web-0: standby @2",
-			"Pod web-1: active @2 spared",
-		)
-		if diff := cmp.Diff([]string{"web-0", "web-1"}, traffic()); diff != "" {
-			t.Errorf("traffic (-want +got):\n%s", diff)
-		}
-	})
-}
-
-func TestConditionsOfTheEndpointFollowTheMaster(t *testing.T) {
-	inCluster(t, func(c *cluster) {
-		servingBySlices(c)
-		c.deletePod("web-1")
-		c.editPod("web-0", setNotReady)
-		c.settle()
-		c.expect(
-			"Lease web: web-0 @1 FirstEligible, of web",
-			"Service web: app=web detached @1",
-			"EndpointSlice web-master-ipv4: web-0 (not ready) @1, of web-0",
-			"Pod web-0: active @1 spared",
-		)
-		c.editPod("web-0", setReady)
-		c.settle()
-		c.expect(slices.Delete(slices.Clone(bySlices), 4, 5)...)
-	})
-}
-
-func TestOwnSliceThatIsDeletedOrEditedIsPutBack(t *testing.T) {
-	tests := map[string]func(*cluster){
-		"deleted": func(c *cluster) { c.deleteSlice("web-master-ipv4") },
-		"edited": func(c *cluster) {
-			c.editSlice("web-master-ipv4", func(s *discoveryv1.EndpointSlice) { s.Endpoints[0].TargetRef.UID = "uid-0" })
-		},
-		"no longer labelled as the Service's": func(c *cluster) {
-			c.editSlice("web-master-ipv4", func(s *discoveryv1.EndpointSlice) { delete(s.Labels, discoveryv1.LabelServiceName) })
-		},
-	}
-	for name, interfere := range tests {
-		t.Run(name, func(t *testing.T) {
-			inCluster(t, func(c *cluster) {
-				servingBySlices(c)
-				interfere(c)
-				c.settle()
-				c.expect(bySlices...)
-			})
-		})
-	}
-}
-
 func TestNothingIsAskedAtRestWithRoutingByEndpointSlice(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		c.rest(servingBySlices(c))
 	})
 }
 
-func TestTwoReplicasWithRoutingByEndpointSlice(t *testing.T) {
+// The controller does not wait for Kubernetes to list pods that it will not list: the label
+// that the Service selects was the controller's.
+func TestOptOutWithASelectorOfTheLabel(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		first := servingBySlices(c)
-		replicas := []*started{first, c.start()}
-		c.settle()
-		replicas[1].client.ClearActions()
-		traffic := c.traffic()
-		c.editPod("web-0", setNotReady)
-		c.settle()
-		c.expect(failedOverBySlices...)
-		if diff := cmp.Diff([]string{"web-0", "web-1"}, traffic()); diff != "" {
-			t.Errorf("traffic (-want +got):\n%s", diff)
-		}
-		var events []string
-		for _, s := range replicas {
-			if !slices.Contains(s.writes(), "update leases web") {
-				t.Errorf("a replica did not try, so that nothing is tested: %q", s.writes())
-			}
-			events = append(events, s.events.take()...)
-		}
-		if len(events) != 1 {
-			t.Errorf("events %q, want one", events)
-		}
+		stop := c.RunKubernetes(0)
+		c.Create(fakeapi.NewService("web", fakeapi.BySlice, fakeapi.WithSelector(api.LabelDesignation, api.DesignationActive)), fakeapi.NewPod("web-0"))
+		c.start()
+		c.Settle()
+		stop()
+		c.EditService("web", fakeapi.OptOut)
+		c.Settle()
+		c.Expect("Service web: app=web,qoqo.dev/pod-designation=active", "Pod web-0:")
 	})
 }
 
-func TestRoutingThatIsRevertedIsPutBack(t *testing.T) {
+func TestErrorsOfGivingSlicesBackAreRetried(t *testing.T) {
+	for _, verb := range []string{"list", "delete"} {
+		t.Run(verb, func(t *testing.T) {
+			inCluster(t, func(c *cluster) {
+				servingBySlices(c)
+				failed := c.failing(verb, "endpointslices", apierrors.NewInternalError(errors.New("no quorum")))
+				c.EditService("web", fakeapi.OptOut)
+				c.Wait(time.Minute)
+				if failed.Load() == 0 {
+					t.Error("it was not tried, so that nothing is tested")
+				}
+				c.failingNoMore()
+				c.Wait(retryMax + time.Second)
+				c.Expect("Service web: app=web", "EndpointSlice web by Kubernetes: web-0 web-1", "Pod web-0:", "Pod web-1:")
+			})
+		})
+	}
+}
+
+func TestSliceThatIsEditedIsPutRight(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		s := servingBySlices(c)
-		c.editService("web", func(s *corev1.Service) { delete(s.Spec.Selector, api.LabelRouting) })
-		c.settle()
-		c.expect(bySlices...)
-		c.expectEvents(s, `Warning SelectorReverted Route on web: the field manager "kubectl" had overwritten qoqo.dev/routing in the selector, which was put back; if that is a tool which applies manifests, let it ignore the key, or let it set qoqo.dev/routing: endpointslice itself`)
+		servingBySlices(c)
+		c.EditSlice("web-master-ipv4", func(s *discoveryv1.EndpointSlice) { s.Endpoints[0].TargetRef.UID = "uid-0" })
+		c.Settle()
+		c.Expect(bySlices...)
+	})
+}
+
+// The controller needs the name of a slice that is not its own.
+func TestForeignSliceIsWaitedForPatiently(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		foreign := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: fakeapi.Namespace, Name: "web-master-ipv4"}, AddressType: discoveryv1.AddressTypeIPv4}
+		c.Create(foreign, fakeapi.NewService("web", fakeapi.BySlice), fakeapi.NewPod("web-0"))
+		s := c.start()
+		c.Wait(time.Hour)
+		if events := s.events.Take(); len(events) != 2 {
+			t.Errorf("events %q, want a master and a warning", events)
+		}
+		if got, most := len(s.writes()), int(time.Hour/retryMax)*11/10; got == 0 || got > most {
+			t.Errorf("%d writes in an hour, want at most %d", got, most)
+		}
 	})
 }

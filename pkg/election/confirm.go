@@ -12,14 +12,14 @@ import (
 type Evidence int
 
 const (
-	// Cached: only what the watches have delivered so far. It may be out of date by any amount.
+	// Cached is only what the watches have delivered so far. It may be out of date by any amount.
 	Cached Evidence = iota
-	// PodRead: as Cached, but the holder's pod was read from the API server.
+	// PodRead is as Cached, but the holder's pod was read from the API server.
 	PodRead
-	// NodesRead: as Cached, but the nodes that seem to be unschedulable were read from the API
+	// NodesRead is as Cached, but the nodes that seem to be unschedulable were read from the API
 	// server.
 	NodesRead
-	// Live: the Lease, the Services, the pods, the EndpointSlices and the nodes that seem to be
+	// Live is that the Lease, the Services, the pods, the EndpointSlices and the nodes that seem to be
 	// unschedulable were read from the API server.
 	Live
 )

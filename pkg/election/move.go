@@ -81,7 +81,7 @@ func (s situation) preferredTo(incumbent *Candidate) []Candidate {
 	})
 }
 
-// holdIncumbent keeps the incumbent, and restores what the Lease must say of it.
+// holdIncumbent keeps the incumbent, and restores its record in the Lease.
 func (s situation) holdIncumbent(reason Reason) (Decision, bool) {
 	d, _ := s.decide(Hold, reason, s.incumbent)
 	d.Ineligible = s.incumbent.Ineligible()

@@ -24,8 +24,8 @@ type situation struct {
 }
 
 // believable returns the candidates with Unresponsive cleared if it proves nothing: if no pod
-// that could be master answers, it may be the controller that reaches no pod. Then only what
-// Kubernetes says of the pods counts.
+// that could be master answers, it may be the controller that reaches no pod. Then only their
+// state in Kubernetes counts.
 func believable(candidates []Candidate) []Candidate {
 	if slices.ContainsFunc(candidates, func(c Candidate) bool { return c.Answers && c.Ineligible() == "" }) {
 		return candidates

@@ -17,16 +17,16 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
-// How long is waited for the event of a refusal, which comes after the refusal.
+// The controller writes the event of a refusal after the refusal, so the plugin polls for it.
 const (
 	refusalWithin = 3 * time.Second
 	refusalEvery  = 100 * time.Millisecond
 )
 
-// errRefused: the controller has put the holder back.
+// errRefused: the controller has put the old holder back.
 var errRefused = errors.New("refused")
 
-// await waits until traffic goes to the pod.
+// await waits until traffic goes to the pod that was requested.
 func (o *switchoverCommand) await(ctx context.Context, f *follower, m *move, refusals map[types.UID]string) error {
 	waiting, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
@@ -59,18 +59,22 @@ func (o *switchoverCommand) await(ctx context.Context, f *follower, m *move, ref
 	}
 }
 
-// stage is how far the controller has come: what to say while it lasts, if anything,
-// and when it has lasted for too long.
-type stage struct{ says, timedOut string }
+// stage is how far the controller has come.
+type stage struct {
+	// says is printed when the stage begins; empty for nothing.
+	says string
+	// timedOut is the error if the stage lasts for too long.
+	timedOut string
+}
 
-// progress says in which epoch traffic goes to the pod, 0 if it does not yet.
+// progress returns the epoch in which traffic goes to the pod, 0 if it does not yet.
 func (o *switchoverCommand) progress(w *world, m *move, seesSlices bool) (epoch int32, at stage, err error) {
 	s := service(w.services, m.service.Namespace, m.service.Name)
 	if s == nil || s.UID != m.service.UID {
-		return 0, at, fmt.Errorf("service %s was deleted meanwhile, or is no longer annotated", o.service)
+		return 0, at, fmt.Errorf("service %s was deleted, or is no longer annotated", o.service)
 	}
 	unheard := stage{timedOut: fmt.Sprintf("the controller has not reacted; is it running, and does it look after the namespace %s? "+
-		"The edit of the Lease stays, and is followed later. To take it back: %s",
+		"The edit stays in the Lease, and the controller follows it when it can. To take it back: %s",
 		o.namespace, o.kubectl(`patch lease %s --type merge -p '{"spec":{"holderIdentity":%q}}'`, m.lease.Name, m.from))}
 	seen := w.look(s)
 	if seen.Lease == nil || older(seen.Lease.ResourceVersion, m.version) {
@@ -95,12 +99,12 @@ func (o *switchoverCommand) progress(w *world, m *move, seesSlices bool) (epoch 
 	return 0, at, errRefused
 }
 
-// handover is what is waited for before the pod can become master.
+// handover returns what the controller waits for before the pod can become master.
 func handover(o *observation.Observation, m *move) stage {
 	if d := election.Decide(o.View()); d.Reason == election.AwaitingExpiry {
 		return stage{
-			says:     fmt.Sprintf("waiting for the Lease of %s to expire, as it may not hear of a new master", m.from),
-			timedOut: fmt.Sprintf("the Lease of %s has not expired yet; %s becomes master once it has", m.from, m.pod),
+			says:     fmt.Sprintf("waiting for the Lease to expire, because %s may not notice a new master before that", m.from),
+			timedOut: fmt.Sprintf("the Lease has not expired yet; %s becomes master once it has", m.pod),
 		}
 	}
 	return stage{
@@ -109,14 +113,15 @@ func handover(o *observation.Observation, m *move) stage {
 	}
 }
 
-// older says whether a version of the Lease is from before another.
+// older reports whether a resource version of the Lease is older than another.
 func older(version, than string) bool {
 	order, err := resourceversion.CompareResourceVersion(version, than)
 	return err == nil && order < 0
 }
 
-// routed says whether the Service's traffic goes to the holder, as far as can be seen.
-// The controller writes the pod's label after what traffic follows.
+// routed reports whether the Service's traffic goes to the holder, as far as the plugin may
+// see. Where it may not read what traffic follows, the pod's label shows it, because the
+// controller writes that last.
 func routed(o *observation.Observation, m observation.Member, lease election.Lease, seesSlices bool) bool {
 	switch {
 	case m.Settings.Routing == api.RoutingSelector:
@@ -130,12 +135,13 @@ func routed(o *observation.Observation, m observation.Member, lease election.Lea
 		return len(m.Slices) > 0
 	}
 	return slices.ContainsFunc(o.Pods, func(p observation.Pod) bool {
-		// A designation that is another election's to write says nothing of this one.
+		// Another election designates a pod that is Elsewhere, so its label says nothing here.
 		return p.UID == lease.HolderUID && (p.Elsewhere || p.Labels[api.LabelDesignation] == api.DesignationActive)
 	})
 }
 
-// refusals are the events that say that the pod was refused, before it was asked for.
+// refusals returns the Service's events from before the request, by UID with their
+// resource versions. Every other event is new.
 func (o *switchoverCommand) refusals(ctx context.Context, m *move) (map[types.UID]string, error) {
 	events, _, err := o.events(ctx, m.service)
 	seen := map[types.UID]string{}
@@ -145,11 +151,11 @@ func (o *switchoverCommand) refusals(ctx context.Context, m *move) (map[types.UI
 	return seen, err
 }
 
-// why says why the controller has refused: its event does, and if that does not come,
-// what the controller would decide now.
+// why returns the controller's reason to refuse: from its event, or from what it would
+// decide now if there is no such event.
 func (o *switchoverCommand) why(ctx context.Context, m *move, before map[types.UID]string) error {
 	note := ""
-	// What fails leaves the note empty.
+	// An error leaves the note empty.
 	_ = wait.PollUntilContextTimeout(ctx, refusalEvery, refusalWithin, true, func(ctx context.Context) (bool, error) {
 		events, allowed, err := o.events(ctx, m.service)
 		for _, e := range events {
@@ -162,7 +168,7 @@ func (o *switchoverCommand) why(ctx context.Context, m *move, before map[types.U
 	if note != "" {
 		return fmt.Errorf("the controller has refused: %s", note)
 	}
-	w, err := read(ctx, o.client, o.namespace)
+	w, err := read(ctx, o.live(), o.namespace)
 	if err != nil {
 		return err
 	}

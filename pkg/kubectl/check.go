@@ -24,10 +24,10 @@ func (e *env) newCheck() *cobra.Command {
 		Long: `Explain which pods of a Service can become master and in which order, what is wrong with
 the Service, and what the controller would do next.
 
-It decides as the controller does, from the Service, its Lease and its pods. It does not
-know what the controller alone knows: the heartbeats of nodes, what the controller's probes
-are answered, and since when a master has been down.`,
-		Example: `  # Why does a pod of the Service web not become master?
+It decides as the controller does, from the Service, its Lease and its pods. Three things
+are known to the controller alone: the heartbeats of nodes, the answers to its probes, and
+for how long a master has been down.`,
+		Example: `  # See why a pod of the Service web does not become master
   kubectl active-standby check web`,
 		Args:              oneService,
 		ValidArgsFunction: e.completeServices(1),
@@ -36,9 +36,17 @@ are answered, and since when a master has been down.`,
 }
 
 func (e *env) check(ctx context.Context, name string) error {
-	c, w, s, err := e.readService(ctx, name)
+	c, err := e.connect()
 	if err != nil {
 		return err
+	}
+	w, err := read(ctx, c.live(), c.namespace)
+	if err != nil {
+		return err
+	}
+	s := service(w.services, c.namespace, name)
+	if s == nil {
+		return c.missing(ctx, name)
 	}
 	var notes []string
 	allowed, err := w.readSlices(ctx, c)
@@ -46,7 +54,7 @@ func (e *env) check(ctx context.Context, name string) error {
 		return err
 	}
 	if !allowed {
-		notes = append(notes, "EndpointSlices may not be read: whether some are not the controller's is unknown")
+		notes = append(notes, "EndpointSlices may not be read, so it is unknown whether the Service has some that are not the controller's")
 	}
 	o := w.look(s)
 	if settings, _, served := api.Parse(s); served {
@@ -55,18 +63,18 @@ func (e *env) check(ctx context.Context, name string) error {
 	writer := printers.GetNewTabWriter(e.Out)
 	fmt.Fprintf(writer, "Service:\t%s\n", s.Name)
 	printProblems(writer, o, s)
-	fmt.Fprintf(writer, "Next:\tnothing, as the Service is not served\n")
+	fmt.Fprintf(writer, "Next:\tnothing, because the Service is not served\n")
 	return writer.Flush()
 }
 
-// explain prints what there is to say of a Service that is served.
+// explain prints the election of a Service that is served.
 func (e *env) explain(ctx context.Context, c connection, s *corev1.Service, o *observation.Observation, settings api.Settings, notes []string) error {
 	o, allowed, err := c.withNodes(ctx, o)
 	if err != nil {
 		return err
 	}
 	if !allowed {
-		notes = append(notes, "nodes may not be read: whether one is cordoned is unknown")
+		notes = append(notes, "nodes may not be read, so it is unknown which are cordoned")
 	}
 	view := o.View()
 	d := election.Decide(view)
@@ -78,7 +86,7 @@ func (e *env) explain(ctx context.Context, c connection, s *corev1.Service, o *o
 	if view.Lease.Exists {
 		fmt.Fprintf(writer, "Next:\t%s\n", next(d))
 	} else {
-		fmt.Fprintf(writer, "Next:\t%s\n", noLease(o))
+		fmt.Fprintf(writer, "Next:\t%s\n", noLease(o.Key))
 	}
 	if err := writer.Flush(); err != nil {
 		return err
@@ -140,8 +148,8 @@ func printProblems(out io.Writer, o *observation.Observation, s *corev1.Service)
 	}
 }
 
-// next is what the controller would do; it does so at once, so that this is seen only
-// where it is not running, or knows better.
+// next returns what the controller would do. The controller acts at once, so an action is
+// shown only if the controller does not run, or if it knows more than the plugin.
 func next(d election.Decision) string {
 	var line string
 	switch d.Action {
@@ -154,10 +162,10 @@ func next(d election.Decision) string {
 	}
 	line += fmt.Sprintf(" (%s)", d.Reason)
 	if d.Next != "" && d.Action != election.Stop {
-		line += fmt.Sprintf("; %s was asked for", d.Next)
+		line += fmt.Sprintf("; a switchover to %s is in progress", d.Next)
 	}
 	if d.Again > 0 {
-		line += fmt.Sprintf("; another look in %s or sooner", d.Again.Round(time.Second))
+		line += fmt.Sprintf("; the controller looks again within %s", d.Again.Round(time.Second))
 	}
 	return line
 }

@@ -72,7 +72,7 @@ Service:    web-ro (routing selector)
 Lease:      web, shared with web
 Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
 Problems:   UnknownAnnotation: annotation qoqo.dev/perfer is not known; did you mean qoqo.dev/prefer?
-            DifferingSettings: the Lease web is shared with the Service web, whose settings count and differ in qoqo.dev/prefer; set them there
+            DifferingSettings: this Service shares the Lease web with the Service web, whose settings apply, but differ in qoqo.dev/prefer; set them there
 Next:       nothing: web-0 is master in epoch 3 (HolderEligible)
 
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
@@ -87,7 +87,7 @@ Note: the controller alone knows the nodes' heartbeats.
 Service:    web (routing selector)
 Lease:      web
 Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
-Problems:   ForeignEndpointSlice: the EndpointSlice by-hand of this Service is managed by nobody that it names, not by the controller; what it lists gets traffic beside the master. Delete it if it should not
+Problems:   ForeignEndpointSlice: the EndpointSlice by-hand of this Service is not the controller's (it names no manager); the endpoints that it lists get traffic beside the master. Delete it if they should not
 Next:       nothing: web-0 is master in epoch 3 (HolderEligible)
 
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
@@ -109,8 +109,8 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 2      web-2   node-2   unknown    standby   yes        after web-0, which has been Ready longer
 3      web-1   node-1   unknown    standby   yes        after web-2, which has been Ready longer
 
-Note: EndpointSlices may not be read: whether some are not the controller's is unknown.
-Note: nodes may not be read: whether one is cordoned is unknown.
+Note: EndpointSlices may not be read, so it is unknown whether the Service has some that are not the controller's.
+Note: nodes may not be read, so it is unknown which are cordoned.
 Note: the controller alone knows the nodes' heartbeats.
 `}},
 		"a master that is no longer selected": {
@@ -143,12 +143,12 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 
 Note: the controller alone knows the nodes' heartbeats.
 `}},
-		"a master that is waited for": {[]runtime.Object{aService("web", "web-0", 3, annotated(api.AnnotationFailoverDelay, "30s")), aLease("web", "web-0", 3), aPod("web-0", "active", notReady), aPod("web-1", "standby")}, nil, "check web", result{Out: `
+		"a master that is given time to recover": {[]runtime.Object{aService("web", "web-0", 3, annotated(api.AnnotationFailoverDelay, "30s")), aLease("web", "web-0", 3), aPod("web-0", "active", notReady), aPod("web-1", "standby")}, nil, "check web", result{Out: `
 Service:    web (routing selector)
 Lease:      web
 Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
 Problems:   <none>
-Next:       nothing: web-0 is not Ready, but is waited for (qoqo.dev/failover-delay) (AwaitingHolder); another look in 30s or sooner
+Next:       nothing: web-0 is not Ready; waiting for it to recover (qoqo.dev/failover-delay) (AwaitingHolder); the controller looks again within 30s
 
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-1   node-1   no         standby   yes        first in the order
@@ -156,7 +156,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 
 Note: the controller alone knows the nodes' heartbeats.
 `}},
-		"a master that is to stop": {
+		"a master that must stop first": {
 			[]runtime.Object{
 				aService("web", "web-0", 3, annotated(api.AnnotationHandover, "after-termination"), annotated(api.AnnotationOnDemote, "delete")),
 				aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Annotations[api.AnnotationNextHolder] = "web-1" }),
@@ -166,7 +166,7 @@ Service:    web (routing selector)
 Lease:      web
 Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
 Problems:   <none>
-Next:       Stop: web-0 is deleted, as it has to stop before another becomes master (qoqo.dev/handover): web-1 was asked for (HolderEdited)
+Next:       Stop: deleting web-0: it must stop before another pod can become master (qoqo.dev/handover); reason: a switchover to web-1 was requested (HolderEdited)
 
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-0   node-0   no         master    yes        first in the order
@@ -187,7 +187,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 
 Note: the controller alone knows the nodes' heartbeats.
 `}},
-		"somebody else's Lease": {[]runtime.Object{aService("web", "", 0), aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Labels = nil })}, nil, "check web", result{Out: `
+		"a foreign Lease": {[]runtime.Object{aService("web", "", 0), aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Labels = nil })}, nil, "check web", result{Out: `
 Service:    web (routing selector)
 Lease:      web
 Master:     <none>
@@ -198,12 +198,12 @@ The Service selects no pods.
 
 Note: the controller alone knows the nodes' heartbeats.
 `}},
-		"nobody was eligible yet": {[]runtime.Object{aService("web", "", 0), aLease("web", "", 0), aPod("web-0", "standby", unmarked, notReady)}, nil, "check web", result{Out: `
+		"no pod was eligible yet": {[]runtime.Object{aService("web", "", 0), aLease("web", "", 0), aPod("web-0", "standby", unmarked, notReady)}, nil, "check web", result{Out: `
 Service:    web (routing selector)
 Lease:      web
 Master:     <none>
 Problems:   <none>
-Next:       nothing: no pod has been eligible yet (AwaitingEligible)
+Next:       nothing: no pod is eligible yet, so there is no master (AwaitingEligible)
 
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 -      web-0   node-0   no         standby   no         it is not Ready
@@ -213,7 +213,7 @@ Note: the controller alone knows the nodes' heartbeats.
 		"a Service that is not served": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationServiceMode, "on"))}, nil, "check web", result{Out: `
 Service:    web
 Problems:   UnknownServiceMode: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby"; the Service is left as it is
-Next:       nothing, as the Service is not served
+Next:       nothing, because the Service is not served
 `}},
 		"a Service that is not annotated": {[]runtime.Object{aService("web", "", 0, unannotated)}, nil, "check web", result{Err: `
 error: service web is not annotated; kubectl annotate service web qoqo.dev/service-mode=active-standby

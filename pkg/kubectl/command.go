@@ -1,7 +1,7 @@
-// Package kubectl is the kubectl plugin `kubectl active-standby`. It works with
-// nothing but its user's own rights, and decides nothing: it shows what the controller
-// would decide by packages observation and election, and asks the controller by what
-// a user can write. What it prints follows kubectl's conventions.
+// Package kubectl is the kubectl plugin `kubectl active-standby`. It works with its user's
+// own rights, and decides nothing: with packages observation and election it shows what the
+// controller would decide, and it asks the controller by writing what a user can write. Its
+// output follows kubectl's conventions.
 package kubectl
 
 import (
@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// displayName is how the plugin is called, and fieldManager how its writes are signed.
+// displayName is how users call the plugin. fieldManager is what its writes are signed with.
 const (
 	displayName  = "kubectl active-standby"
 	fieldManager = "kubectl-active-standby"
@@ -26,10 +26,10 @@ const (
 // Run runs the command line, and returns the exit code.
 func Run(ctx context.Context, streams genericiooptions.IOStreams, args []string) int {
 	flags := genericclioptions.NewConfigFlags(true)
-	// Nothing is discovered, so that there is nothing to be cached.
+	// The plugin discovers no API, so there is nothing to cache.
 	flags.CacheDir = nil
 	flags.WrapConfigFn = func(config *rest.Config) *rest.Config {
-		// The API server's priority and fairness limits what there is to limit.
+		// The API server limits requests by itself, with priority and fairness.
 		config.QPS = -1
 		return config
 	}
@@ -69,7 +69,7 @@ type env struct {
 type connection struct {
 	client    kubernetes.Interface
 	namespace string
-	// explicit: a flag names the namespace, so that what users are told to type has to.
+	// explicit: a flag names the namespace, so commands for users to type must name it too.
 	explicit bool
 }
 
@@ -89,7 +89,7 @@ func connectBy(flags *genericclioptions.ConfigFlags) connector {
 	}
 }
 
-// kubectl is a command line for the user to type.
+// kubectl returns a command for the user to type.
 func (c connection) kubectl(format string, args ...any) string {
 	line := "kubectl "
 	if c.explicit {
@@ -106,15 +106,15 @@ func newCommand(e *env) *cobra.Command {
 		Long: `Look at the masters of Services that are annotated with
 qoqo.dev/service-mode: active-standby, and move them.
 
-It reads with your own rights, and asks the controller by what you could also write with
-kubectl: an edit of the Lease's holder, an annotation of the Service. The controller decides.`,
-		Example: `  # Who is master of what in this namespace
+It works with your own rights. What it writes you can also write with kubectl: the Lease's
+holder, and an annotation of the Service. The controller decides.`,
+		Example: `  # Show the masters in this namespace
   kubectl active-standby status
 
   # Make the best standby of the Service web its master
   kubectl active-standby switchover web
 
-  # Why does a pod of the Service web not become master?
+  # See why a pod of the Service web does not become master
   kubectl active-standby check web`,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors:     true,
@@ -128,7 +128,7 @@ kubectl: an edit of the Lease's holder, an annotation of the Service. The contro
 	return cmd
 }
 
-// usage says where the command line is explained that is wrong.
+// usage adds to an error in the command line where its usage is explained.
 func usage(cmd *cobra.Command, err error) error {
 	return fmt.Errorf("%w\nSee '%s --help' for usage and examples", err, cmd.CommandPath())
 }

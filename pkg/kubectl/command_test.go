@@ -12,7 +12,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
-// --help says of each command what it is for, and how it is used.
+// The help of each command has a summary, a description and an example.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	root := newCommand(&env{})
@@ -32,7 +32,7 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	}
-	// What they write is said too.
+	// The help of a command that writes names what it writes.
 	for _, cmd := range []string{"pause", "resume"} {
 		found, _, err := root.Find([]string{cmd})
 		if err != nil {
@@ -58,13 +58,13 @@ web
 `, Err: `
 Completion ended with directive: ShellCompDirectiveNoFileComp
 `}},
-		"those that are not there yet": {"__completeNoDesc pause web ", result{Out: `
+		"annotated Services that are not on the line yet": {"__completeNoDesc pause web ", result{Out: `
 db
 :4
 `, Err: `
 Completion ended with directive: ShellCompDirectiveNoFileComp
 `}},
-		"one Service, and no more": {"__completeNoDesc switchover web ", result{Out: `
+		"one Service at most": {"__completeNoDesc switchover web ", result{Out: `
 :4
 `, Err: `
 Completion ended with directive: ShellCompDirectiveNoFileComp
@@ -76,7 +76,7 @@ web-1
 `, Err: `
 Completion ended with directive: ShellCompDirectiveNoFileComp, ShellCompDirectiveKeepOrder
 `}},
-		"the standbys of a Service that is none": {"__completeNoDesc switchover plain --to ", result{Out: `
+		"the standbys of a Service that is not annotated": {"__completeNoDesc switchover plain --to ", result{Out: `
 :4
 `, Err: `
 Completion ended with directive: ShellCompDirectiveNoFileComp
@@ -105,7 +105,7 @@ Completion ended with directive: ShellCompDirectiveNoFileComp
 	}
 }
 
-// What needs no cluster works without one, and what does says that there is none.
+// Commands that need no cluster work without one. The others fail with what is missing.
 func TestRun(t *testing.T) {
 	tests := map[string]struct {
 		args []string
@@ -122,7 +122,7 @@ Did you mean this?
 	status
 
 `, Code: 1}},
-		"namespaces without it": {[]string{"__completeNoDesc", "status", "-n", ""}, result{Out: `
+		"namespaces without a cluster": {[]string{"__completeNoDesc", "status", "-n", ""}, result{Out: `
 :4
 `, Err: `
 Completion ended with directive: ShellCompDirectiveNoFileComp

@@ -10,9 +10,9 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
-// completeServices completes the names of annotated Services that are not on the
-// command line yet, of which there may be so many; any number if it is negative.
-// Nobody hears of what fails.
+// completeServices completes the names of annotated Services that are not on the command
+// line yet. The command takes so many names; any number if most is negative. Errors are
+// ignored, because a shell has no place to show them.
 func (e *env) completeServices(most int) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
 		if most >= 0 && len(args) >= most {
@@ -32,8 +32,8 @@ func (e *env) completeServices(most int) cobra.CompletionFunc {
 	}
 }
 
-// completeStandbys completes the names of the pods that the Service on the command
-// line could be switched over to.
+// completeStandbys completes the names of the pods that could become master of the Service
+// on the command line.
 func (e *env) completeStandbys(cmd *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
 	if len(args) != 1 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -42,7 +42,7 @@ func (e *env) completeStandbys(cmd *cobra.Command, args []string, _ string) (nam
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	w, err := read(cmd.Context(), c.client, c.namespace)
+	w, err := read(cmd.Context(), c.live(), c.namespace)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -60,7 +60,7 @@ func (e *env) completeStandbys(cmd *cobra.Command, args []string, _ string) (nam
 			names = append(names, v.Name)
 		}
 	}
-	// The best is first.
+	// The best standby is first.
 	return names, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 }
 
@@ -77,7 +77,7 @@ func completeNamespaces(connect connector) cobra.CompletionFunc {
 	}
 }
 
-// completeFlag completes the values of a flag that there has to be.
+// completeFlag completes the values of a flag, which must exist.
 func completeFlag(cmd *cobra.Command, flag string, complete cobra.CompletionFunc) {
 	if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
 		panic(fmt.Sprintf("--%s: %v", flag, err))

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 )
 
-// events are those of the Service, which need not be allowed.
+// events returns the events of the Service, and reports whether they may be listed.
 func (c connection) events(ctx context.Context, s *corev1.Service) (of []eventsv1.Event, allowed bool, err error) {
 	selector := fields.Set{"regarding.kind": "Service", "regarding.name": s.Name}.AsSelector().String()
 	list, err := c.client.EventsV1().Events(s.Namespace).List(ctx, metav1.ListOptions{FieldSelector: selector})
@@ -22,6 +22,6 @@ func (c connection) events(ctx context.Context, s *corev1.Service) (of []eventsv
 	case err != nil:
 		return nil, false, fmt.Errorf("listing the events: %w", err)
 	}
-	// A Service of that name may have been deleted, and its epochs with it.
+	// Events of an earlier Service of that name do not count.
 	return slices.DeleteFunc(list.Items, func(e eventsv1.Event) bool { return e.Regarding.Kind != "Service" || e.Regarding.UID != s.UID }), true, nil
 }

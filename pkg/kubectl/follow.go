@@ -18,27 +18,29 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/live"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
-// follower keeps what there is up to date, until its context ends.
+// follower keeps a copy of a namespace, or of all, up to date until its context ends.
 type follower struct {
 	client                         kubernetes.Interface
 	services, leases, pods, slices cache.SharedIndexInformer
-	changed                        chan struct{}
-	// failed holds the first error that trying again will not help against.
+	// changed says that something has changed since the last wait.
+	changed chan struct{}
+	// failed holds the first error that a retry cannot help.
 	failed chan error
 	// noSlices is closed if the EndpointSlices may not be watched.
 	noSlices chan struct{}
 }
 
-// follow returns once what there is has been read.
+// follow returns once everything has been read.
 func follow(ctx context.Context, client kubernetes.Interface, namespace string, withSlices bool) (*follower, error) {
 	f := &follower{client: client, changed: make(chan struct{}, 1), failed: make(chan error, 1), noSlices: make(chan struct{})}
 	f.services = coreinformers.NewServiceInformerWithOptions(client, namespace, internalinterfaces.InformerOptions{})
 	f.pods = coreinformers.NewPodInformerWithOptions(client, namespace, internalinterfaces.InformerOptions{})
-	f.leases = coordinationinformers.NewLeaseInformerWithOptions(client, namespace, selecting(ourLeases))
-	// A Lease that is somebody else's is not among these; world asks for it.
+	f.leases = coordinationinformers.NewLeaseInformerWithOptions(client, namespace, selecting(live.OwnLeases))
+	// Foreign Leases are not among these; world reads them.
 	followed := map[string]cache.SharedIndexInformer{"Services": f.services, "pods": f.pods, "Leases": f.leases}
 	if withSlices {
 		f.slices = discoveryinformers.NewEndpointSliceInformerWithOptions(client, namespace, selecting(observation.NotBuiltIn))
@@ -76,7 +78,7 @@ func (f *follower) run(ctx context.Context, what string, informer cache.SharedIn
 	var forbidden sync.Once
 	err := informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
 		if !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) {
-			// It is logged, and tried again.
+			// It is logged, and retried.
 			cache.DefaultWatchErrorHandler(ctx, r, err)
 			return
 		}
@@ -122,7 +124,7 @@ func (f *follower) wait(ctx context.Context) error {
 	}
 }
 
-// seesSlices says whether the world's EndpointSlices are of use.
+// seesSlices reports whether the world has the EndpointSlices.
 func (f *follower) seesSlices() bool {
 	select {
 	case <-f.noSlices:
@@ -132,6 +134,7 @@ func (f *follower) seesSlices() bool {
 	}
 }
 
+// world returns what there is now.
 func (f *follower) world(ctx context.Context) (*world, error) {
 	w := newWorld()
 	for _, s := range objects[*corev1.Service](f.services) {
@@ -140,13 +143,11 @@ func (f *follower) world(ctx context.Context) (*world, error) {
 		}
 	}
 	w.pods = objects[*corev1.Pod](f.pods)
-	for _, l := range objects[*coordinationv1.Lease](f.leases) {
-		w.addLease(l)
-	}
+	w.addLeases(objects[*coordinationv1.Lease](f.leases))
 	if f.seesSlices() {
 		w.slices = objects[*discoveryv1.EndpointSlice](f.slices)
 	}
-	return w, w.complete(ctx, f.client)
+	return w, w.complete(ctx, live.Reader{Client: f.client})
 }
 
 func objects[T any](informer cache.SharedIndexInformer) (all []T) {

@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/printers"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
@@ -38,29 +41,26 @@ remembers the last ten moves, however long ago they were.`,
 	return cmd
 }
 
-// transition is a change of master.
+// transition is a change of master. Of the last one the Lease may tell nothing but its
+// result; then From, Action and Message are empty.
 type transition struct {
 	Time    metav1.MicroTime `json:"time"`
-	Epoch   int32            `json:"epoch,omitempty"`
+	Epoch   int32            `json:"epoch"`
 	From    string           `json:"from,omitempty"`
 	To      string           `json:"to"`
-	Action  string           `json:"action,omitempty"`
-	Reason  string           `json:"reason"`
+	Action  election.Action  `json:"action,omitempty"`
+	Reason  string           `json:"reason,omitempty"`
 	Message string           `json:"message,omitempty"`
 }
 
 var historyColumns = []string{"When", "Epoch", "From", "To", "Action", "Reason", "(Message)"}
 
 func (t transition) cells() []any {
-	var epoch any = unknown
-	if t.Epoch > 0 {
-		epoch = t.Epoch
-	}
 	from := cmp.Or(t.From, unknown)
-	if t.Reason == string(election.FirstEligible) {
+	if t.Action == election.Elect || t.Action == election.Adopt {
 		from = none
 	}
-	return []any{since(t.Time.Time), epoch, from, t.To, cmp.Or(t.Action, unknown), t.Reason, cmp.Or(t.Message, none)}
+	return []any{since(t.Time.Time), t.Epoch, from, t.To, cmp.Or(string(t.Action), unknown), cmp.Or(t.Reason, unknown), cmp.Or(t.Message, none)}
 }
 
 func (e *env) history(ctx context.Context, name string, out *output) error {
@@ -68,28 +68,38 @@ func (e *env) history(ctx context.Context, name string, out *output) error {
 	if err != nil {
 		return err
 	}
-	_, w, s, err := e.readService(ctx, name)
+	c, err := e.connect()
 	if err != nil {
 		return err
 	}
-	moves := transitions(w.look(s))
-	switch {
-	case len(moves) == 0:
-		fmt.Fprintf(e.ErrOut, "No moves found for service %s.\n", name)
-	case moves[0].Epoch > 1:
-		fmt.Fprintf(e.ErrOut, "Note: earlier moves are no longer known. The Lease keeps the last %d.\n", lease.MovesKept)
+	s, err := c.annotated(ctx, name)
+	if err != nil {
+		return err
 	}
-	return printTransitions(printer, out, e, s, moves)
+	k := observation.LeaseKey(s)
+	l, err := c.live().Lease(ctx, k)
+	if err != nil {
+		return err
+	}
+	moves, note := transitions(k, l)
+	if note != "" {
+		fmt.Fprintf(e.ErrOut, "Note: %s\n", note)
+	}
+	if out.tabular() {
+		return printMoves(printer, e.Out, moves)
+	}
+	return printTransitions(printer, e.Out, s, moves)
 }
 
-func printTransitions(printer printers.ResourcePrinter, out *output, e *env, s *corev1.Service, moves []transition) error {
-	if out.tabular() {
-		var rows [][]any
-		for _, t := range moves {
-			rows = append(rows, t.cells())
-		}
-		return printer.PrintObj(table(historyColumns, rows...), e.Out)
+func printMoves(printer printers.ResourcePrinter, out io.Writer, moves []transition) error {
+	var rows [][]any
+	for _, t := range moves {
+		rows = append(rows, t.cells())
 	}
+	return printer.PrintObj(table(historyColumns, rows...), out)
+}
+
+func printTransitions(printer printers.ResourcePrinter, out io.Writer, s *corev1.Service, moves []transition) error {
 	objects := []*unstructured.Unstructured{}
 	for _, t := range moves {
 		o, err := object("Transition", s.Namespace, s.Name, "transition", &t)
@@ -98,21 +108,30 @@ func printTransitions(printer printers.ResourcePrinter, out *output, e *env, s *
 		}
 		objects = append(objects, o)
 	}
-	return printList(printer, e.Out, objects)
+	return printList(printer, out, objects)
 }
 
-// transitions are those that the Lease remembers, the oldest first.
-func transitions(o *observation.Observation) (moves []transition) {
-	held := o.View().Lease
-	if held.Foreign {
-		return nil
+// transitions returns the moves that the Lease tells of, the oldest first, and a note on
+// what it does not tell, empty if it tells all.
+func transitions(k types.NamespacedName, l *coordinationv1.Lease) (moves []transition, note string) {
+	held := lease.Decode(l)
+	switch {
+	case !held.Exists:
+		return nil, noLease(k)
+	case held.Foreign:
+		return nil, election.Decision{Action: election.Refuse}.Message() + "."
+	case held.HolderUID == "":
+		return nil, "there has not been a master yet."
 	}
-	for _, m := range lease.History(o.Lease) {
-		moves = append(moves, transition{Time: m.Time, Epoch: m.Epoch, From: m.From, To: m.To, Action: string(m.Action), Reason: string(m.Reason), Message: m.Decision().Message()})
+	for _, m := range lease.History(l) {
+		moves = append(moves, transition{m.Time, m.Epoch, m.From, m.To, m.Action, string(m.Reason), m.Decision().Message()})
 	}
-	if held.HolderUID != "" && (len(moves) == 0 || moves[len(moves)-1].Epoch < held.Epoch) {
-		// A version before this one has written the Lease, or somebody has removed the history.
-		moves = append(moves, transition{Time: metav1.NewMicroTime(held.Acquired), Epoch: held.Epoch, To: held.Holder, Reason: o.Lease.Annotations[api.AnnotationReason]})
+	if len(moves) == 0 || moves[len(moves)-1].Epoch < held.Epoch {
+		moves = append(moves, transition{Time: metav1.NewMicroTime(held.Acquired), Epoch: held.Epoch, To: held.Holder, Reason: l.Annotations[api.AnnotationReason]})
+		return moves, fmt.Sprintf("the Lease tells of epoch %d only who is master; an older version of the controller wrote it, or it was removed and restored.", held.Epoch)
 	}
-	return moves
+	if moves[0].Epoch > 1 {
+		note = fmt.Sprintf("moves before epoch %d are not known; the Lease remembers the last %d at most.", moves[0].Epoch, lease.MovesKept)
+	}
+	return moves, note
 }

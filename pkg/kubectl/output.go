@@ -16,7 +16,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
-// What kubectl prints where there is nothing, or where nobody knows.
+// What kubectl prints for a value that does not exist, and for one that is not known.
 const (
 	none    = "<none>"
 	unknown = "<unknown>"
@@ -24,14 +24,14 @@ const (
 
 const wide = "wide"
 
-// output says how a command prints.
+// output is how a command prints.
 type output struct {
 	format    string
 	noHeaders bool
 	flags     *genericclioptions.PrintFlags
 }
 
-// newOutput adds the flags of the output to the command; formats are those to mention.
+// newOutput adds the flags of the output to the command. Its help names the formats.
 func newOutput(cmd *cobra.Command, formats string) *output {
 	o := &output{flags: genericclioptions.NewPrintFlags("")}
 	o.flags.OutputFormat = &o.format
@@ -40,7 +40,7 @@ func newOutput(cmd *cobra.Command, formats string) *output {
 	return o
 }
 
-// tabular says whether rows of a table are asked for, and not objects.
+// tabular reports whether a table is printed, and not objects.
 func (o *output) tabular() bool { return o.format == "" || o.format == wide }
 
 func (o *output) printer() (printers.ResourcePrinter, error) {
@@ -54,7 +54,8 @@ func (o *output) printer() (printers.ResourcePrinter, error) {
 	return printer, err
 }
 
-// table is a table of the columns; one whose name is in parentheses is shown if wide.
+// table returns a table. A column whose name is in parentheses is shown in wide output
+// alone.
 func table(columns []string, rows ...[]any) *metav1.Table {
 	t := &metav1.Table{}
 	for _, name := range columns {
@@ -70,7 +71,7 @@ func table(columns []string, rows ...[]any) *metav1.Table {
 	return t
 }
 
-// object is something of this plugin's own, for it to be printed as objects are.
+// object returns an object of a kind of the plugin's own, which is printed as API objects are.
 func object(kind, namespace, name, field string, content any) (*unstructured.Unstructured, error) {
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(content)
 	if err != nil {
@@ -83,7 +84,7 @@ func object(kind, namespace, name, field string, content any) (*unstructured.Uns
 	}}, nil
 }
 
-// printList prints the objects as one.
+// printList prints the objects as one List.
 func printList(printer printers.ResourcePrinter, out io.Writer, objects []*unstructured.Unstructured) error {
 	list := &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": "v1", "kind": "List"}}
 	for _, o := range objects {
@@ -92,7 +93,7 @@ func printList(printer printers.ResourcePrinter, out io.Writer, objects []*unstr
 	return printer.PrintObj(list, out)
 }
 
-// since is a time as an age.
+// since returns how long ago the time was, in kubectl's form.
 func since(t time.Time) string {
 	if t.IsZero() {
 		return unknown

@@ -18,13 +18,12 @@ import (
 func (e *env) newPause() *cobra.Command {
 	return &cobra.Command{
 		Use:   "pause SERVICE...",
-		Short: "Let the master of a Service stay, whatever happens",
-		Long: `Let the master of a Service stay, whatever happens: there is no failover, and no
-switchover either, until "kubectl active-standby resume". Of Services that share a Lease,
-one that is paused is enough.
+		Short: "Keep the master of a Service, whatever happens",
+		Long: `Keep the master of a Service, whatever happens: there is no failover and no switchover until
+"kubectl active-standby resume". If Services share a Lease, pausing one of them is enough.
 
 It sets the annotation ` + api.AnnotationPaused + ` on the Service.`,
-		Example: `  # Keep the master of the Service web where it is
+		Example: `  # Keep the master of the Service web
   kubectl active-standby pause web`,
 		Args:              someServices,
 		ValidArgsFunction: e.completeServices(-1),
@@ -36,8 +35,8 @@ func (e *env) newResume() *cobra.Command {
 	return &cobra.Command{
 		Use:   "resume SERVICE...",
 		Short: "Let the master of a paused Service move again",
-		Long: `Let the master of a paused Service move again. If it is not eligible by now, another
-pod becomes master at once.
+		Long: `Let the master of a paused Service move again. If it is no longer eligible, another pod
+becomes master at once.
 
 It removes the annotation ` + api.AnnotationPaused + ` from the Service.`,
 		Example: `  # Let the master of the Service web move again
@@ -48,8 +47,8 @@ It removes the annotation ` + api.AnnotationPaused + ` from the Service.`,
 	}
 }
 
-// pause pauses or resumes the Services. That one already is so is an error, as it is
-// of `kubectl rollout pause`.
+// pause pauses or resumes the Services. To pause a paused Service is an error, as with
+// `kubectl rollout pause`; so is to resume one that is not paused.
 func (e *env) pause(ctx context.Context, names []string, paused bool) error {
 	c, err := e.connect()
 	if err != nil {
@@ -71,13 +70,13 @@ func (e *env) pause(ctx context.Context, names []string, paused bool) error {
 			continue
 		}
 		if others := pausing(services, api.LeaseName(s)); len(others) > 0 {
-			fmt.Fprintf(e.ErrOut, "Warning: the master of %s stays nevertheless, as %s shares the Lease %s and is paused\n", name, strings.Join(others, ", "), api.LeaseName(s))
+			fmt.Fprintf(e.ErrOut, "Warning: the master of %s still cannot move; other Services with the Lease %s are paused: %s\n", name, api.LeaseName(s), strings.Join(others, ", "))
 		}
 	}
 	return utilerrors.NewAggregate(errs)
 }
 
-// pauseOne pauses or resumes a Service, also in the list of them.
+// pauseOne pauses or resumes a Service, and updates it in the list.
 func (e *env) pauseOne(ctx context.Context, c connection, services []*corev1.Service, name string, paused bool) error {
 	s := service(services, c.namespace, name)
 	if s == nil {
@@ -110,7 +109,7 @@ func (e *env) pauseOne(ctx context.Context, c connection, services []*corev1.Ser
 	return nil
 }
 
-// pausing names those of the Services that pause the election of the Lease.
+// pausing returns the names of the Services that pause the election of the Lease.
 func pausing(services []*corev1.Service, lease string) (names []string) {
 	for _, s := range services {
 		if settings, _, served := api.Parse(s); served && settings.Paused && settings.LeaseName == lease {

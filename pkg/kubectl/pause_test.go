@@ -65,7 +65,7 @@ error: services "web" is not paused
 		"resume one of two that share a Lease": {[]runtime.Object{aService("web", "", 0, paused), aService("web-ro", "", 0, paused, sharing)}, "", "resume web", result{Out: `
 service/web resumed
 `, Err: `
-Warning: the master of web stays nevertheless, as service/web-ro shares the Lease web and is paused
+Warning: the master of web still cannot move; other Services with the Lease web are paused: service/web-ro
 `}, ""},
 		"resume one of two that do not share a Lease": {[]runtime.Object{aService("web", "", 0, paused), aService("db", "", 0, paused)}, "", "resume web", result{Out: `
 service/web resumed
@@ -86,7 +86,7 @@ service/web resumed
 				if len(test.objects) == 0 || test.forbid == "list" {
 					return
 				}
-				s, err := c.CoreV1().Services("default").Get(c.Context(), "web", metav1.GetOptions{})
+				s, err := c.Users.CoreV1().Services("default").Get(c.Context(), "web", metav1.GetOptions{})
 				if err != nil {
 					t.Fatal(err)
 				}

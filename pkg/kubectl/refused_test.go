@@ -55,34 +55,34 @@ error: no standby of web can become master:
   web-1 cannot become master: it is not Ready
   web-2 cannot become master: it has ended
 `, Code: 1}},
-		"the master, for which another pod was asked": {
+		"the master, while an edit of the Lease names another pod": {
 			[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = ptr.To("web-1") }), aPod("web-0", "active"), aPod("web-1", "standby")},
 			"switchover web --to web-0",
 			result{Err: `
-error: web-0 is master still, but web-1 was asked for and is to follow
+error: web-0 is still master; a switchover to web-1 is in progress
 `, Code: 1},
 		},
-		"the master, which another pod is to follow": {
+		"the master, while another pod waits to follow it": {
 			[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Annotations[api.AnnotationNextHolder] = "web-1" }), aPod("web-0", "active"), aPod("web-1", "standby")},
 			"switchover web --to web-0",
 			result{Err: `
-error: web-0 is master still, but web-1 was asked for and is to follow
+error: web-0 is still master; a switchover to web-1 is in progress
 `, Code: 1},
 		},
-		"a handover that nobody begins": {[]runtime.Object{aService("web", "web-0", 3, annotated(api.AnnotationHandover, "after-termination")), aLease("web", "web-0", 3), aPod("web-0", "active"), aPod("web-1", "standby")}, "switchover web", result{Err: `
+		"a handover that the controller may not begin": {[]runtime.Object{aService("web", "web-0", 3, annotated(api.AnnotationHandover, "after-termination")), aLease("web", "web-0", 3), aPod("web-0", "active"), aPod("web-1", "standby")}, "switchover web", result{Err: `
 error: no standby of web can become master:
-  web-1 cannot become master: the master has to stop first (qoqo.dev/handover); delete its pod, or let the controller do so (qoqo.dev/on-demote)
+  web-1 cannot become master: the master must stop first (qoqo.dev/handover); delete its pod, or let the controller delete it (qoqo.dev/on-demote)
 `, Code: 1}},
 		"a master that is gone": {[]runtime.Object{aService("web", "web-9", 3), aLease("web", "web-9", 3), aPod("web-1", "standby", readyFor(time.Hour)), aPod("web-2", "standby")}, "switchover web --to web-2", result{Err: `
-error: web-9, the master, does not exist any more; the controller elects the next one by itself
+error: the master web-9 no longer exists; the controller elects another pod by itself
 `, Code: 1}},
 		"no master yet": {[]runtime.Object{aService("web", "", 0), aLease("web", "", 0), aPod("web-0", "standby", unmarked, notReady)}, "switchover web", result{Err: `
-error: service web has no master yet, as no pod has been eligible; kubectl active-standby check web
+error: service web has no master yet, because no pod has been eligible; kubectl active-standby check web
 `, Code: 1}},
 		"no Lease yet": {[]runtime.Object{aService("web", "", 0), aPod("web-0", "", unmarked)}, "switchover web", result{Err: `
 error: there is no Lease web yet; is the controller running, and does it look after the namespace default?
 `, Code: 1}},
-		"somebody else's Lease": {[]runtime.Object{aService("web", "", 0), aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Labels = nil })}, "switchover web", result{Err: `
+		"a foreign Lease": {[]runtime.Object{aService("web", "", 0), aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Labels = nil })}, "switchover web", result{Err: `
 error: the Lease of that name is not the controller's; delete it, or name another in the annotation qoqo.dev/lease-name
 `, Code: 1}},
 		"a Service that is not served": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationServiceMode, "on"))}, "switchover web", result{Err: `
@@ -107,9 +107,9 @@ error: --timeout must be more than 0; see --wait
 			t.Parallel()
 			inCluster(t, test.objects, func(c *cluster) {
 				c.expect(test.line, test.want)
-				for _, action := range c.Actions() {
+				for _, action := range c.jane.Actions() {
 					if action.GetVerb() == "patch" {
-						t.Errorf("it has patched %s", action.GetResource().Resource)
+						t.Errorf("the plugin has patched %s", action.GetResource().Resource)
 					}
 				}
 			})
@@ -117,16 +117,16 @@ error: --timeout must be more than 0; see --wait
 	}
 }
 
-// An edit that is not seen yet is not taken for one that was refused.
+// An edit that the plugin does not see yet does not count as refused.
 func TestProgressWithAWatchThatIsBehind(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		version string
 		want    error
 	}{
-		"from before the edit": {"8", nil},
-		"the edit itself":      {"9", errRefused},
-		"after it":             {"10", errRefused},
+		"the Lease from before the edit": {"8", nil},
+		"the edited Lease":               {"9", errRefused},
+		"the Lease from after the edit":  {"10", errRefused},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -135,11 +135,11 @@ func TestProgressWithAWatchThatIsBehind(t *testing.T) {
 			lease.ResourceVersion = test.version
 			w := newWorld()
 			w.services, w.pods = []*corev1.Service{s}, []*corev1.Pod{aPod("web-0", "active"), aPod("web-1", "standby")}
-			w.addLease(lease)
+			w.addLeases([]*coordinationv1.Lease{lease})
 			o := &switchoverCommand{service: "web"}
 			epoch, _, err := o.progress(w, &move{service: s, pod: "web-1", from: "web-0", fromUID: "uid-web-0", epoch: 3, version: "9"}, false)
 			if epoch != 0 || !errors.Is(err, test.want) {
-				t.Errorf("it is in epoch %d, with %v; want %v", epoch, err, test.want)
+				t.Errorf("progress returns epoch %d and the error %v; want epoch 0 and %v", epoch, err, test.want)
 			}
 		})
 	}

@@ -16,26 +16,26 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
-// Words of the column STATUS beside the reasons of problems and decisions.
+// Words of the column STATUS, which also shows the reasons of problems and decisions.
 const (
 	statusOk     = "Ok"
 	statusPaused = "Paused"
-	// statusNoLease: the controller has not looked at the Service, it seems.
+	// statusNoLease: the controller has not made a Lease.
 	statusNoLease = "NoLease"
-	// statusPending: the controller should have done something that it has not yet.
+	// statusPending: the controller has yet to act.
 	statusPending = "Pending"
 	// statusGone: the Service was deleted or is no longer annotated.
 	statusGone = "Gone"
 )
 
-// status is what is said of an annotated Service. What nodes, probes and EndpointSlices
-// say is left out: it takes more rights and requests, and `check` tells.
+// status is what is shown of an annotated Service. Nodes, probes and EndpointSlices are not
+// looked at, because that takes more rights and requests. `check` looks at what it may.
 type status struct {
 	Lease   string      `json:"lease"`
 	Routing api.Routing `json:"routing,omitempty"`
 	Master  *master     `json:"master,omitempty"`
 	Epoch   int32       `json:"epoch"`
-	// AcquireTime is since when the master has been master, and Reason why it became it.
+	// AcquireTime is when the pod became master, and Reason is why.
 	AcquireTime *metav1.MicroTime `json:"acquireTime,omitempty"`
 	Reason      string            `json:"reason,omitempty"`
 	Standbys    standbys          `json:"standbys"`
@@ -50,7 +50,7 @@ type master struct {
 	Node string    `json:"node,omitempty"`
 }
 
-// standbys are those that are not about to go.
+// standbys counts the other pods that are not about to go.
 type standbys struct {
 	Eligible int `json:"eligible"`
 	Total    int `json:"total"`
@@ -87,10 +87,10 @@ func statusOf(s *corev1.Service, o *observation.Observation) status {
 	return st
 }
 
-// lease takes up what the Lease says, and what the controller would make of it.
+// lease adds what the Lease says, and what the controller would decide now.
 func (st *status) lease(o *observation.Observation, view election.View) {
 	if !view.Lease.Exists {
-		st.add(statusNoLease, noLease(o))
+		st.add(statusNoLease, noLease(o.Key))
 		return
 	}
 	d := election.Decide(view)
@@ -119,7 +119,7 @@ func (st *status) lease(o *observation.Observation, view election.View) {
 		st.add(string(d.Reason), d.Message())
 	}
 	if d.Action == election.Stop || d.Writes(view.Lease) {
-		st.add(statusPending, fmt.Sprintf("the controller has yet to do what it would decide: %s (%s)", d.Action, d.Reason))
+		st.add(statusPending, fmt.Sprintf("the controller has yet to act: %s (%s)", d.Action, d.Reason))
 	}
 }
 
@@ -129,7 +129,7 @@ func (st *status) add(reason, message string) {
 	}
 }
 
-// word is the column STATUS.
+// word returns the column STATUS.
 func (st status) word() string {
 	var words []string
 	if st.Paused {
@@ -146,7 +146,7 @@ func (st status) word() string {
 	return strings.Join(words, ",")
 }
 
-// row is a Service and what is said of it.
+// row is a Service and its status.
 type row struct {
 	key    types.NamespacedName
 	status status

@@ -156,7 +156,7 @@ error: service plain is not annotated; kubectl annotate service plain qoqo.dev/s
 error: services "gone" not found in default namespace
 `, Code: 1},
 		},
-		"what stands in the way of being served": {
+		"a Service that is not served": {
 			[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationServiceMode, "active"))}, "status", result{Out: `
 SERVICE   ROUTING   MASTER   NODE     SINCE    EPOCH    REASON   STANDBYS   STATUS
 web       <none>    <none>   <none>   <none>   <none>   <none>   0/0        UnknownServiceMode
@@ -170,15 +170,15 @@ web       selector   <none>   <none>   <none>   <none>   <none>   0/0        Inv
 SERVICE   ROUTING    MASTER   NODE     SINCE    EPOCH    REASON   STANDBYS   STATUS
 web       selector   <none>   <none>   <none>   <none>   <none>   1/1        NoLease
 `}},
-		"somebody else's Lease": {[]runtime.Object{aService("web", "", 0), aLease("web", "web-0", 3, foreign), aPod("web-0", "", unmarked)}, "status", result{Out: `
+		"a foreign Lease": {[]runtime.Object{aService("web", "", 0), aLease("web", "web-0", 3, foreign), aPod("web-0", "", unmarked)}, "status", result{Out: `
 SERVICE   ROUTING    MASTER   NODE     SINCE    EPOCH    REASON   STANDBYS   STATUS
 web       selector   <none>   <none>   <none>   <none>   <none>   0/0        LeaseForeign
 `}},
-		"nobody was eligible yet": {[]runtime.Object{aService("web", "", 0), aLease("web", "", 0), aPod("web-0", "standby", unmarked, notReady)}, "status", result{Out: `
+		"no pod was eligible yet": {[]runtime.Object{aService("web", "", 0), aLease("web", "", 0), aPod("web-0", "standby", unmarked, notReady)}, "status", result{Out: `
 SERVICE   ROUTING    MASTER   NODE     SINCE    EPOCH    REASON   STANDBYS   STATUS
 web       selector   <none>   <none>   <none>   <none>   <none>   0/1        AwaitingEligible
 `}},
-		"nobody is eligible": {[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3), aPod("web-0", "active", notReady), aPod("web-1", "standby", excluded)}, "status", result{Out: `
+		"no pod is eligible": {[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3), aPod("web-0", "active", notReady), aPod("web-1", "standby", excluded)}, "status", result{Out: `
 SERVICE   ROUTING    MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS   STATUS
 web       selector   web-0    node-0   3m      3       HolderNotReady   0/1        HolderNotReady,NobodyEligible
 `}},
@@ -186,7 +186,7 @@ web       selector   web-0    node-0   3m      3       HolderNotReady   0/1     
 SERVICE   ROUTING    MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS   STATUS
 web       selector   web-0    node-0   3m      3       HolderNotReady   1/1        HolderNotReady,Pending
 `}},
-		"a master that is waited for": {[]runtime.Object{aService("web", "web-0", 3, annotated(api.AnnotationFailoverDelay, "30s")), aLease("web", "web-0", 3), aPod("web-0", "active", notReady), aPod("web-1", "standby")}, "status", result{Out: `
+		"a master that is given time to recover": {[]runtime.Object{aService("web", "web-0", 3, annotated(api.AnnotationFailoverDelay, "30s")), aLease("web", "web-0", 3), aPod("web-0", "active", notReady), aPod("web-1", "standby")}, "status", result{Out: `
 SERVICE   ROUTING    MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS   STATUS
 web       selector   web-0    node-0   3m      3       HolderNotReady   1/1        HolderNotReady,AwaitingHolder
 `}},
@@ -202,7 +202,7 @@ web       selector   web-0    node-0   3m      3       HolderNotReady   1/1     
 SERVICE   ROUTING    MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS   STATUS
 web       selector   web-0    <none>   3m      3       HolderNotReady   0/0        HolderGone,NobodyEligible
 `}},
-		"an edit that nobody follows": {[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = ptr.To("web-1") }), aPod("web-0", "active"), aPod("web-1", "standby")}, "status", result{Out: `
+		"an edit that no controller follows": {[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = ptr.To("web-1") }), aPod("web-0", "active"), aPod("web-1", "standby")}, "status", result{Out: `
 SERVICE   ROUTING    MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS   STATUS
 web       selector   web-0    node-0   3m      3       HolderNotReady   1/1        Pending
 `}},

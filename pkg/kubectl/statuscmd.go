@@ -35,12 +35,12 @@ func (e *env) newStatus() *cobra.Command {
 		Short: "Show the masters of Services",
 		Long: `Show the masters of annotated Services, of all in the namespace by default.
 
-SINCE is how long the master has been master, EPOCH how many masters there have been, and
-REASON why this one became it. STANDBYS are how many of the other pods could take over,
-of how many. STATUS is Ok, or what is not: the words are those of the Service's events,
-Paused, NoLease if the controller has not made one, Pending if the controller has yet to act.
+SINCE is for how long the pod has been master, EPOCH how many masters there have been, and
+REASON why the pod became master. STANDBYS is how many of the other pods could take over,
+of how many. STATUS is Ok, or why it is not: the reasons of the Service's events, Paused,
+NoLease if the controller has not made a Lease, or Pending if it has yet to act.
 
-What nodes and the controller's probes say is not looked at; see "kubectl active-standby check".`,
+Nodes and the controller's probes are not looked at; see "kubectl active-standby check".`,
 		Example: `  # All masters of this namespace
   kubectl active-standby status
 
@@ -60,7 +60,7 @@ What nodes and the controller's probes say is not looked at; see "kubectl active
 	}
 	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "Show the Services of all namespaces.")
 	cmd.Flags().StringVarP(&o.selector, "selector", "l", "", "Label selector of the Services, such as app=web.")
-	cmd.Flags().BoolVarP(&o.watch, "watch", "w", false, "After that, print what changes, until interrupted.")
+	cmd.Flags().BoolVarP(&o.watch, "watch", "w", false, "After that, print changes until interrupted.")
 	o.output = newOutput(cmd, "wide, json, yaml, name")
 	return cmd
 }
@@ -89,7 +89,7 @@ func (o *statusCommand) run(ctx context.Context) (err error) {
 	if o.watch {
 		return o.follow(ctx, namespace, printer)
 	}
-	w, err := read(ctx, o.client, namespace)
+	w, err := read(ctx, o.live(), namespace)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (o *statusCommand) run(ctx context.Context) (err error) {
 	return utilerrors.NewAggregate(errs)
 }
 
-// rows are those of the Services that are asked for.
+// rows returns the rows of the Services that were named, or of all that the selector matches.
 func (o *statusCommand) rows(ctx context.Context, w *world) (rows []row, errs []error) {
 	if len(o.names) == 0 {
 		for _, s := range w.services {
@@ -162,8 +162,8 @@ func (o *statusCommand) table(rows []row) *metav1.Table {
 	return table(columns, cells...)
 }
 
-// object is what is printed for the row. By name it is the Service itself, for other
-// commands to take.
+// object returns what is printed of the row. With "-o name" that is the Service itself, as
+// an argument for other commands.
 func (o *statusCommand) object(r row) (*unstructured.Unstructured, error) {
 	if o.format == "name" {
 		return &unstructured.Unstructured{Object: map[string]any{
@@ -176,8 +176,8 @@ func (o *statusCommand) object(r row) (*unstructured.Unstructured, error) {
 
 // follow prints the rows, and then those that change, until the context ends.
 func (o *statusCommand) follow(ctx context.Context, namespace string, printer printers.ResourcePrinter) error {
-	// What cannot be read at all is an error at once, and not tried again and again.
-	w, err := read(ctx, o.client, namespace)
+	// Informers retry for ever. What cannot be read at all must be an error at once.
+	w, err := read(ctx, o.live(), namespace)
 	if err != nil {
 		return err
 	}
@@ -218,7 +218,8 @@ func (o *statusCommand) follow(ctx context.Context, namespace string, printer pr
 	}
 }
 
-// changes are the rows that are not shown as they are, which it then takes for shown.
+// changes returns the rows that differ from what is shown, and takes them for shown from
+// now on.
 func changes(shown map[types.NamespacedName]status, rows []row) (changed []row) {
 	there := map[types.NamespacedName]bool{}
 	for _, r := range rows {

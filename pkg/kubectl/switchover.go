@@ -19,7 +19,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
-// attempts is how often a Lease is looked at anew that has changed meanwhile.
+// attempts is how often the plugin reads and chooses again after a conflict on the Lease.
 const attempts = 5
 
 type switchoverCommand struct {
@@ -40,11 +40,11 @@ func (e *env) newSwitchover() *cobra.Command {
 in the controller's order.
 
 It writes the pod into the Lease's spec.holderIdentity, and waits until the controller has
-followed and traffic goes to that pod. What the controller would refuse is an error before
-anything is written.
+followed and traffic goes to that pod. If the controller would refuse, nothing is written
+and the command fails.
 
-The time that is printed is from the sending of that write until what the controller has
-written in the end was heard of. Nodes follow a little later.`,
+The time that is printed begins with that write, and ends when the plugin sees the last
+write of the controller. Nodes follow a little later.`,
 		Example: `  # Make the best standby of the Service web its master
   kubectl active-standby switchover web
 
@@ -60,7 +60,7 @@ written in the end was heard of. Nodes follow a little later.`,
 			return o.run(cmd.Context())
 		},
 	}
-	cmd.Flags().StringVar(&o.to, "to", "", "Name of the pod that is to be master; by default the best standby.")
+	cmd.Flags().StringVar(&o.to, "to", "", "Name of the pod to make master; by default the best standby.")
 	cmd.Flags().BoolVar(&o.wait, "wait", true, "Wait until traffic goes to the pod.")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", time.Minute, "How long to wait.")
 	completeFlag(cmd, "to", e.completeStandbys)
@@ -74,7 +74,7 @@ func (o *switchoverCommand) run(ctx context.Context) (err error) {
 	if o.connection, err = o.connect(); err != nil {
 		return err
 	}
-	w, err := read(ctx, o.client, o.namespace)
+	w, err := read(ctx, o.live(), o.namespace)
 	if err != nil {
 		return err
 	}
@@ -86,11 +86,11 @@ func (o *switchoverCommand) run(ctx context.Context) (err error) {
 		return nil
 	case !o.wait:
 		if m, err = o.ask(ctx, m); m != nil {
-			fmt.Fprintf(o.Out, "%s: %s is asked to be master in the place of %s\n", o.service, m.pod, m.from)
+			fmt.Fprintf(o.Out, "%s: requested a switchover from %s to %s\n", o.service, m.from, m.pod)
 		}
 		return err
 	}
-	// It listens before it asks, so that what it measures is not its own start.
+	// It listens before it writes, so that it does not measure its own start.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	f, err := follow(ctx, o.client, o.namespace, true)
@@ -107,22 +107,23 @@ func (o *switchoverCommand) run(ctx context.Context) (err error) {
 	return o.await(ctx, f, m, refusals)
 }
 
-// move is what is asked for.
+// move is a switchover that the plugin requests.
 type move struct {
 	service *corev1.Service
 	lease   types.NamespacedName
-	// pod is to be master, in the place of the pod from.
+	// pod must become master, in the place of the pod from.
 	pod, from string
 	fromUID   types.UID
-	// epoch is that of from.
+	// epoch is the one of from.
 	epoch int32
-	// version is that of the Lease that this was read from, or with the edit.
+	// version is the Lease's: as read before the request, as written after it.
 	version string
-	sent    time.Time
+	// sent is when the request was sent.
+	sent time.Time
 }
 
-// ask writes the pod into the Lease, on the version that it was chosen on; and chooses
-// anew if that has changed. It returns nil if there is nothing left to do.
+// ask writes the pod into the version of the Lease that it was chosen on. If the Lease has
+// changed, it chooses again. It returns nil if there is nothing left to do.
 func (o *switchoverCommand) ask(ctx context.Context, m *move) (*move, error) {
 	for range attempts {
 		patch, err := json.Marshal(map[string]any{
@@ -141,7 +142,7 @@ func (o *switchoverCommand) ask(ctx context.Context, m *move) (*move, error) {
 		case !apierrors.IsConflict(err):
 			return nil, fmt.Errorf("patching the Lease: %w", err)
 		}
-		w, err := read(ctx, o.client, o.namespace)
+		w, err := read(ctx, o.live(), o.namespace)
 		if err != nil {
 			return nil, err
 		}
@@ -149,10 +150,10 @@ func (o *switchoverCommand) ask(ctx context.Context, m *move) (*move, error) {
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("the Lease %s changes all the time; try again", m.lease.Name)
+	return nil, fmt.Errorf("the Lease %s keeps changing; try again", m.lease.Name)
 }
 
-// choose decides what to ask for. It returns nil if the pod is master already.
+// choose chooses the pod to request. It returns nil if the pod is already master.
 func (o *switchoverCommand) choose(ctx context.Context, w *world) (*move, error) {
 	s := service(w.services, o.namespace, o.service)
 	if s == nil {
@@ -179,11 +180,11 @@ func (o *switchoverCommand) choose(ctx context.Context, w *world) (*move, error)
 	switch asked := view.Lease; {
 	case o.to == "" || o.to != m.from:
 	case asked.Next != "":
-		return nil, fmt.Errorf("%s is master still, but %s was asked for and is to follow", o.to, asked.Next)
+		return nil, fmt.Errorf("%s is still master; a switchover to %s is in progress", o.to, asked.Next)
 	case asked.Holder != o.to:
-		return nil, fmt.Errorf("%s is master still, but %s was asked for and is to follow", o.to, asked.Holder)
+		return nil, fmt.Errorf("%s is still master; a switchover to %s is in progress", o.to, asked.Holder)
 	default:
-		fmt.Fprintf(o.Out, "%s: %s is master already (epoch %d)\n", o.service, o.to, m.epoch)
+		fmt.Fprintf(o.Out, "%s: %s is already master (epoch %d)\n", o.service, o.to, m.epoch)
 		return nil, nil
 	}
 	if pausing := pausing(seen.Services, seen.Key.Name); len(pausing) > 0 {
@@ -191,15 +192,15 @@ func (o *switchoverCommand) choose(ctx context.Context, w *world) (*move, error)
 	}
 	switch {
 	case m.fromUID == "":
-		return nil, fmt.Errorf("service %s has no master yet, as no pod has been eligible; %s", o.service, o.kubectl("active-standby check %s", o.service))
+		return nil, fmt.Errorf("service %s has no master yet, because no pod has been eligible; %s", o.service, o.kubectl("active-standby check %s", o.service))
 	case gone:
-		return nil, fmt.Errorf("%s, the master, does not exist any more; the controller elects the next one by itself", m.from)
+		return nil, fmt.Errorf("the master %s no longer exists; the controller elects another pod by itself", m.from)
 	}
 	m.pod, err = o.target(view)
 	return m, err
 }
 
-// served looks at the Service, or says why it has no master.
+// served looks at the Service's election, which must have a Lease.
 func served(w *world, s *corev1.Service) (*observation.Observation, error) {
 	o := w.look(s)
 	_, problems, ok := api.Parse(s)
@@ -207,14 +208,14 @@ func served(w *world, s *corev1.Service) (*observation.Observation, error) {
 	case !ok:
 		return nil, fmt.Errorf("service %s is not served: %s", s.Name, problems[0].Message)
 	case o.Lease == nil:
-		return nil, errors.New(noLease(o))
+		return nil, errors.New(noLease(o.Key))
 	case o.View().Lease.Foreign:
 		return nil, errors.New(election.Decision{Action: election.Refuse}.Message())
 	}
 	return o, nil
 }
 
-// target is the pod that is asked for, if the controller would follow.
+// target returns the pod to request, if the controller would follow.
 func (o *switchoverCommand) target(view election.View) (string, error) {
 	if o.to != "" {
 		return o.to, o.refused(view, o.to)
@@ -236,14 +237,14 @@ func (o *switchoverCommand) target(view election.View) (string, error) {
 	return "", fmt.Errorf("no standby of %s can become master:%s", o.service, strings.Join(whyNot, ""))
 }
 
-// refused says why the controller would not follow, if it would not.
+// refused returns why the controller would not follow; nil if it would.
 func (o *switchoverCommand) refused(view election.View, pod string) error {
 	view.Lease.Holder, view.Lease.Next = pod, ""
 	switch d := election.Decide(view); {
 	case d.Refused != nil:
 		return errors.New(d.Refused.Message())
 	case d.Holder != pod && d.Next != pod:
-		return fmt.Errorf("%s cannot be asked for now: %s", pod, d.Message())
+		return fmt.Errorf("%s cannot become master now: %s", pod, d.Message())
 	}
 	return nil
 }

@@ -1,17 +1,20 @@
 package kubectl
 
 import (
+	"errors"
+	"strconv"
 	"testing"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
-	"qoqo.dev/active-standby-controller/pkg/routing"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
 func TestSwitchover(t *testing.T) {
@@ -32,61 +35,57 @@ func TestSwitchover(t *testing.T) {
 	}
 	tests := map[string]struct {
 		objects    []runtime.Object
-		controller controller
+		controller running
 		prepare    func(*cluster)
 		line       string
 		want       result
 	}{
-		"to the best standby": {web(), controller{}, nil, "switchover web", result{Out: `
-web: master moved from web-0 to web-2 in 40ms (epoch 4)
+		"to the best standby": {web(), aController, nil, "switchover web", result{Out: `
+web: master moved from web-0 to web-2 in 110ms (epoch 4)
 `}},
-		"to a pod": {web(), controller{}, nil, "switchover web --to web-1", result{Out: `
-web: master moved from web-0 to web-1 in 40ms (epoch 4)
+		"to a pod": {web(), aController, nil, "switchover web --to web-1", result{Out: `
+web: master moved from web-0 to web-1 in 110ms (epoch 4)
 `}},
-		"with routing by label": {routedBy(api.RoutingLabel), controller{}, nil, "switchover web", result{Out: `
-web: master moved from web-0 to web-2 in 60ms (epoch 4)
+		"with routing by label": {routedBy(api.RoutingLabel), aController, nil, "switchover web", result{Out: `
+web: master moved from web-0 to web-2 in 135ms (epoch 4)
 `}},
-		"with routing by EndpointSlice": {routedBy(api.RoutingEndpointSlice), controller{}, nil, "switchover web", result{Out: `
-web: master moved from web-0 to web-2 in 60ms (epoch 4)
+		"with routing by EndpointSlice": {routedBy(api.RoutingEndpointSlice), aController, nil, "switchover web", result{Out: `
+web: master moved from web-0 to web-2 in 120ms (epoch 4)
 `}},
 		"with routing by EndpointSlice, which may not be read": {
 			routedBy(api.RoutingEndpointSlice),
-			controller{},
+			aController,
 			func(c *cluster) { c.forbid("watch", "endpointslices") },
 			"switchover web",
 			result{Out: `
-web: master moved from web-0 to web-2 in 100ms (epoch 4)
+web: master moved from web-0 to web-2 in 155ms (epoch 4)
 `},
 		},
-		"of Services that share a Lease": {web(aService("web-ro", "web-0", 3, annotated(api.AnnotationLeaseName, "web"))), controller{}, nil, "switchover web-ro", result{Out: `
-web-ro: master moved from web-0 to web-2 in 60ms (epoch 4)
+		"of Services that share a Lease": {web(aService("web-ro", "web-0", 3, annotated(api.AnnotationLeaseName, "web"))), aController, nil, "switchover web-ro", result{Out: `
+web-ro: master moved from web-0 to web-2 in 135ms (epoch 4)
 `}},
-		"to the pod that is master": {web(), controller{}, nil, "switchover web --to web-0", result{Out: `
-web: web-0 is master already (epoch 3)
+		"to the pod that is master": {web(), aController, nil, "switchover web --to web-0", result{Out: `
+web: web-0 is already master (epoch 3)
 `}},
-		"without waiting": {web(), controller{}, nil, "switchover web --wait=false", result{Out: `
-web: web-2 is asked to be master in the place of web-0
+		"without waiting": {web(), aController, nil, "switchover web --wait=false", result{Out: `
+web: requested a switchover from web-0 to web-2
 `}},
 		"after a termination": {
-			[]runtime.Object{aService("web", "web-0", 3, annotated(api.AnnotationHandover, "after-termination"), annotated(api.AnnotationOnDemote, "delete")), aLease("web", "web-0", 3), aPod("web-0", "active"), aPod("web-1", "standby")},
-			controller{},
+			[]runtime.Object{aService("web", "web-0", 3, annotated(api.AnnotationHandover, "after-termination"), annotated(api.AnnotationOnDemote, "delete")), aLease("web", "web-0", 3), aPod("web-0", "active", fakeapi.Graceful), aPod("web-1", "standby")},
+			aController,
 			func(c *cluster) {
-				time.AfterFunc(30*time.Second, func() {
-					if err := c.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), "default", "web-0"); err != nil {
-						c.Error(err)
-					}
-				})
+				time.AfterFunc(30*time.Second, func() { c.Stop("web-0") })
 			},
 			"switchover web",
 			result{Out: `
-web: master moved from web-0 to web-1 in 30.04s (epoch 4)
+web: master moved from web-0 to web-1 in 30.135s (epoch 4)
 `, Err: `
 web: waiting for web-0 to terminate, before another pod becomes master (qoqo.dev/handover)
 `},
 		},
 		"a termination that does not come": {
-			[]runtime.Object{aService("web", "web-0", 3, annotated(api.AnnotationHandover, "after-termination"), annotated(api.AnnotationOnDemote, "delete")), aLease("web", "web-0", 3), aPod("web-0", "active"), aPod("web-1", "standby")},
-			controller{},
+			[]runtime.Object{aService("web", "web-0", 3, annotated(api.AnnotationHandover, "after-termination"), annotated(api.AnnotationOnDemote, "delete")), aLease("web", "web-0", 3), aPod("web-0", "active", fakeapi.Graceful), aPod("web-1", "standby")},
+			aController,
 			nil, "switchover web --timeout=10s",
 			result{Err: `
 web: waiting for web-0 to terminate, before another pod becomes master (qoqo.dev/handover)
@@ -97,46 +96,61 @@ error: timed out after 10s: web-0 has not terminated yet; web-1 becomes master o
 			[]runtime.Object{
 				aService("web", "web-0", 3, annotated(api.AnnotationLeaseDuration, "15s")),
 				aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Spec.LeaseDurationSeconds = ptr.To(int32(15)) }),
-				aPod("web-0", "active", notReady), aPod("web-1", "standby"),
+				aPod("web-0", "active"), aPod("web-1", "standby"),
 			},
-			controller{},
-			nil, "switchover web --timeout=10s",
+			aController, func(c *cluster) { c.EditPod("web-0", notReady) },
+			"switchover web --timeout=10s",
 			result{Err: `
-web: waiting for the Lease of web-0 to expire, as it may not hear of a new master
-error: timed out after 10s: the Lease of web-0 has not expired yet; web-1 becomes master once it has
+web: waiting for the Lease to expire, because web-0 may not notice a new master before that
+error: timed out after 10s: the Lease has not expired yet; web-1 becomes master once it has
 `, Code: 1},
 		},
-		"refused by what the controller alone knows": {web(), controller{silent: []string{"node-1"}}, nil, "switchover web --to web-1", result{Err: `
-error: the controller has refused: web-1 cannot become master: it is on a node that has sent no heartbeat; web-0 stays master in epoch 3
+		"refused by what the controller alone knows": {web(), aController, silentNode1, "switchover web --to web-1", result{Err: `
+error: the controller has refused: web-1 cannot become master: it is on a node that no longer sends heartbeats; web-0 stays master in epoch 3
 `, Code: 1}},
-		"refused for a reason that is known by no event": {
-			web(), controller{silent: []string{"node-1"}, mute: true}, nil, "switchover web --to web-1", result{Err: `
+		"refused without an event": {
+			web(), aMuteController, silentNode1, "switchover web --to web-1", result{Err: `
 error: the controller has refused web-1; to see why: kubectl events --for service/web
 `, Code: 1},
 		},
-		"refused, and the events may not be read": {
-			web(),
-			controller{silent: []string{"node-1"}},
-			func(c *cluster) { c.forbid("list", "events") },
+		"refused without an event, after an earlier refusal": {
+			web(), aMuteController, func(c *cluster) {
+				silentNode1(c)
+				if err := c.Server.Add(aRefusal("web", "web-1")); err != nil {
+					c.Fatal(err)
+				}
+			},
 			"switchover web --to web-1",
 			result{Err: `
 error: the controller has refused web-1; to see why: kubectl events --for service/web
 `, Code: 1},
 		},
-		"nobody follows": {web(), controller{absent: true}, nil, "switchover web --timeout=5s", result{Err: `
-error: timed out after 5s: the controller has not reacted; is it running, and does it look after the namespace default? The edit of the Lease stays, and is followed later. To take it back: kubectl patch lease web --type merge -p '{"spec":{"holderIdentity":"web-0"}}'
+		"refused for a reason in events that may not be read": {
+			web(),
+			aController,
+			func(c *cluster) {
+				silentNode1(c)
+				c.forbid("list", "events")
+			},
+			"switchover web --to web-1",
+			result{Err: `
+error: the controller has refused web-1; to see why: kubectl events --for service/web
+`, Code: 1},
+		},
+		"no controller": {web(), noController, nil, "switchover web --timeout=5s", result{Err: `
+error: timed out after 5s: the controller has not reacted; is it running, and does it look after the namespace default? The edit stays in the Lease, and the controller follows it when it can. To take it back: kubectl patch lease web --type merge -p '{"spec":{"holderIdentity":"web-0"}}'
 `, Code: 1}},
-		"nobody follows in a namespace that a flag names": {
-			web(), controller{absent: true}, func(c *cluster) { c.explicit = true }, "switchover web --timeout=5s", result{Err: `
-error: timed out after 5s: the controller has not reacted; is it running, and does it look after the namespace default? The edit of the Lease stays, and is followed later. To take it back: kubectl -n default patch lease web --type merge -p '{"spec":{"holderIdentity":"web-0"}}'
+		"no controller, in a namespace that a flag names": {
+			web(), noController, func(c *cluster) { c.explicit = true }, "switchover web --timeout=5s", result{Err: `
+error: timed out after 5s: the controller has not reacted; is it running, and does it look after the namespace default? The edit stays in the Lease, and the controller follows it when it can. To take it back: kubectl -n default patch lease web --type merge -p '{"spec":{"holderIdentity":"web-0"}}'
 `, Code: 1},
 		},
 		"another pod becomes master instead": {
 			web(),
-			controller{absent: true},
+			noController,
 			func(c *cluster) {
 				time.AfterFunc(time.Second, func() {
-					c.updateLease("web", func(l *coordinationv1.Lease) {
+					c.EditLease("web", func(l *coordinationv1.Lease) {
 						l.Spec.HolderIdentity, l.Spec.LeaseTransitions = ptr.To("web-1"), ptr.To(int32(4))
 						l.Annotations[api.AnnotationHolderUID] = "uid-web-1"
 					})
@@ -147,40 +161,36 @@ error: timed out after 5s: the controller has not reacted; is it running, and do
 error: web-1 became master instead, in epoch 4 (HolderNotReady)
 `, Code: 1},
 		},
-		"the Service is deleted meanwhile": {
+		"the Service is deleted during the switchover": {
 			web(),
-			controller{absent: true},
+			noController,
 			func(c *cluster) {
-				time.AfterFunc(time.Second, func() {
-					if err := c.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("services"), "default", "web"); err != nil {
-						c.Error(err)
-					}
-				})
+				time.AfterFunc(time.Second, func() { c.DeleteService("web") })
 			},
 			"switchover web",
 			result{Err: `
-error: service web was deleted meanwhile, or is no longer annotated
+error: service web was deleted, or is no longer annotated
 `, Code: 1},
 		},
-		"the Lease has changed meanwhile, and another pod is the best": {
+		"the best standby has changed at the time of the write": {
 			web(),
-			controller{},
+			aController,
 			func(c *cluster) {
 				c.meanwhile(1, func() {
-					c.updatePod("web-2", notReady)
+					c.EditPod("web-2", notReady)
 				})
 			},
 			"switchover web",
 			result{Out: `
-web: master moved from web-0 to web-1 in 40ms (epoch 4)
+web: master moved from web-0 to web-1 in 135ms (epoch 4)
 `},
 		},
-		"the Lease has changed meanwhile, and the pod is master": {
+		"the pod is master at the time of the write": {
 			web(),
-			controller{absent: true},
+			noController,
 			func(c *cluster) {
 				c.meanwhile(1, func() {
-					c.updateLease("web", func(l *coordinationv1.Lease) {
+					c.EditLease("web", func(l *coordinationv1.Lease) {
 						l.Spec.HolderIdentity, l.Spec.LeaseTransitions = ptr.To("web-1"), ptr.To(int32(4))
 						l.Annotations[api.AnnotationHolderUID] = "uid-web-1"
 					})
@@ -188,20 +198,30 @@ web: master moved from web-0 to web-1 in 40ms (epoch 4)
 			},
 			"switchover web --to web-1",
 			result{Out: `
-web: web-1 is master already (epoch 4)
+web: web-1 is already master (epoch 4)
 `},
 		},
-		"the Lease changes all the time": {
-			web(), controller{absent: true}, func(c *cluster) { c.meanwhile(100, func() {}) }, "switchover web", result{Err: `
-error: the Lease web changes all the time; try again
+		"the Lease keeps changing": {
+			web(), noController, func(c *cluster) { c.meanwhile(100, func() {}) }, "switchover web", result{Err: `
+error: the Lease web keeps changing; try again
 `, Code: 1},
 		},
 		"Leases may not be patched": {
-			web(), controller{absent: true}, func(c *cluster) { c.forbid("patch", "leases") }, "switchover web", result{Err: `
+			web(), noController, func(c *cluster) { c.forbid("patch", "leases") }, "switchover web", result{Err: `
 error: patching the Lease: leases.coordination.k8s.io is forbidden: User "jane" cannot patch resource "leases"
 `, Code: 1},
 		},
-		"master, but not routed to": {web(), controller{until: routing.PhaseRoute}, nil, "switchover web --timeout=5s", result{Err: `
+		"master, but without an EndpointSlice": {
+			routedBy(api.RoutingEndpointSlice), aController, func(c *cluster) {
+				c.Server.OnRequest(failing("create", "endpointslices"))
+				c.DeleteSlice("web-master-ipv4")
+			},
+			"switchover web --timeout=5s",
+			result{Err: `
+error: timed out after 5s: web-2 is master in epoch 4, but service web does not route to it yet; see the controller's log
+`, Code: 1},
+		},
+		"master, but not routed to": {web(), aController, func(c *cluster) { c.Server.OnRequest(failing("patch", "services")) }, "switchover web --timeout=5s", result{Err: `
 error: timed out after 5s: web-2 is master in epoch 4, but service web does not route to it yet; see the controller's log
 `, Code: 1}},
 	}
@@ -209,30 +229,41 @@ error: timed out after 5s: web-2 is master in epoch 4, but service web does not 
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inCluster(t, test.objects, func(c *cluster) {
+				c.start(test.controller)
 				if test.prepare != nil {
 					test.prepare(c)
 				}
-				k := test.controller
-				k.cluster, k.delay = c, 20*time.Millisecond
-				k.start()
 				c.expect(test.line, test.want)
 			})
 		})
 	}
 }
 
+// silentNode1 is what the controller alone knows.
+func silentNode1(c *cluster) { c.silence("node-1", "node-0", "node-2") }
+
+// failing fails such requests of the controller.
+func failing(verb, resource string) func(clienttesting.Action) error {
+	return func(action clienttesting.Action) error {
+		if action.Matches(verb, resource) {
+			return apierrors.NewInternalError(errors.New("it is broken"))
+		}
+		return nil
+	}
+}
+
 // meanwhile changes something, and the Lease with it, before each of the first patches
 // of the Lease.
 func (c *cluster) meanwhile(times int, change func()) {
-	c.PrependReactor("patch", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
+	c.jane.PrependReactor("patch", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
 		if times--; times < 0 {
 			return false, nil, nil
 		}
 		// The fake serves one request at a time.
-		c.Unlock()
-		defer c.Lock()
+		c.jane.Unlock()
+		defer c.jane.Lock()
 		change()
-		c.updateLease("web", func(l *coordinationv1.Lease) { l.Annotations["example.com/touched"] = c.next() })
+		c.EditLease("web", func(l *coordinationv1.Lease) { l.Annotations["example.com/touched"] = strconv.Itoa(times) })
 		return false, nil, nil
 	})
 }

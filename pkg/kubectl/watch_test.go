@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,6 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
 // watching is a `status --watch` that runs until the test ends.
@@ -37,38 +37,12 @@ func (c *cluster) watch(line string) *watching {
 	return w
 }
 
-// prints compares what was printed since the last time.
+// prints compares what was printed since it was called last.
 func (w *watching) prints(want string) {
 	w.Helper()
-	synctest.Wait()
+	w.Wait(fakeapi.Lag)
 	if diff := cmp.Diff(strings.TrimPrefix(want, "\n"), w.out.taken()); diff != "" {
 		w.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func (c *cluster) updateLease(name string, change func(*coordinationv1.Lease)) {
-	c.Helper()
-	leases := c.CoordinationV1().Leases("default")
-	l, err := leases.Get(c.Context(), name, metav1.GetOptions{})
-	if err != nil {
-		c.Fatal(err)
-	}
-	change(l)
-	if _, err := leases.Update(c.Context(), l, metav1.UpdateOptions{}); err != nil {
-		c.Fatal(err)
-	}
-}
-
-func (c *cluster) updatePod(name string, change func(*corev1.Pod)) {
-	c.Helper()
-	pods := c.CoreV1().Pods("default")
-	p, err := pods.Get(c.Context(), name, metav1.GetOptions{})
-	if err != nil {
-		c.Fatal(err)
-	}
-	change(p)
-	if _, err := pods.Update(c.Context(), p, metav1.UpdateOptions{}); err != nil {
-		c.Fatal(err)
 	}
 }
 
@@ -82,25 +56,23 @@ SERVICE   ROUTING    MASTER    NODE     SINCE   EPOCH   REASON           STANDBY
 other     selector   other-0   <none>   3m      1       HolderNotReady   0/0        HolderGone,NobodyEligible
 web       selector   web-0     node-0   3m      3       HolderNotReady   2/2        Ok
 `)
-		c.updatePod("web-0", notReady)
+		c.EditPod("web-0", notReady)
 		w.prints(`
 web       selector   web-0     node-0   3m      3       HolderNotReady   2/2        HolderNotReady,Pending
 `)
-		c.updateLease("web", func(l *coordinationv1.Lease) {
+		c.EditLease("web", func(l *coordinationv1.Lease) {
 			l.Spec.HolderIdentity, l.Spec.LeaseTransitions, l.Spec.AcquireTime = ptr.To("web-2"), ptr.To(int32(4)), ptr.To(metav1.NowMicro())
 			l.Annotations[api.AnnotationHolderUID] = "uid-web-2"
 		})
 		w.prints(`
 web       selector   web-2     node-2   0s      4       HolderNotReady   1/2        Ok
 `)
-		// Heartbeats are no news.
-		c.updateLease("web", func(l *coordinationv1.Lease) { l.Spec.RenewTime = ptr.To(metav1.NowMicro()) })
+		// A renewal of the Lease is no news.
+		c.EditLease("web", func(l *coordinationv1.Lease) { l.Spec.RenewTime = ptr.To(metav1.NowMicro()) })
 		w.prints("")
 		<-time.After(2 * time.Minute)
 		w.prints("")
-		if err := c.CoreV1().Services("default").Delete(c.Context(), "web", metav1.DeleteOptions{}); err != nil {
-			t.Fatal(err)
-		}
+		c.DeleteService("web")
 		w.prints(`
 web       selector   web-2     node-2   2m      4       HolderNotReady   1/2        Gone
 `)
@@ -112,7 +84,7 @@ func TestStatusWatchOfOneAsJSON(t *testing.T) {
 	inCluster(t, web(), func(c *cluster) {
 		w := c.watch("status web -w -o jsonpath={.status.standbys.eligible},")
 		w.prints("2,")
-		c.updatePod("web-1", notReady)
+		c.EditPod("web-1", notReady)
 		w.prints("1,")
 	})
 }
@@ -142,7 +114,7 @@ error: services "gone" not found in default namespace
 	}
 }
 
-// It is heard of at once or after the first rows.
+// The error may come before or after the first rows.
 func TestStatusWatchWithoutTheRightToWatch(t *testing.T) {
 	t.Parallel()
 	inCluster(t, web(), func(c *cluster) {

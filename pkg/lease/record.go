@@ -77,14 +77,14 @@ func Outdated(l *coordinationv1.Lease, terms Terms) bool {
 type Need int
 
 const (
-	// NeedNothing: the Lease says what it must say, and no renewal is due.
+	// NeedNothing is that the Lease says what it must say, and no renewal is due.
 	NeedNothing Need = iota
-	// NeedRenewal: the Lease says what it must say, and a renewal is due. One replica's
+	// NeedRenewal is that the Lease says what it must say, and a renewal is due. One replica's
 	// renewal counts for all.
 	NeedRenewal
-	// NeedTerms: the Lease does not say what the Services ask of it.
+	// NeedTerms is that the Lease does not say what the Services ask of it.
 	NeedTerms
-	// NeedDecision: the Lease does not say what was decided.
+	// NeedDecision is that the Lease does not say what was decided.
 	NeedDecision
 )
 
@@ -92,7 +92,7 @@ const (
 // written. The caller creates a Lease without a resource version, and updates any other on its
 // version. renew means that a renewal is due. The caller must not act on election.Refuse.
 func Next(l *coordinationv1.Lease, terms Terms, d election.Decision, renew bool, now time.Time) (*coordinationv1.Lease, Need) {
-	need := NeedNothing
+	var need Need
 	switch {
 	case d.Writes(Decode(l)):
 		need = NeedDecision

@@ -23,6 +23,9 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
+// OwnLeases is a label selector of the controller's Leases.
+const OwnLeases = api.LabelManagedBy + "=" + api.ManagedBy
+
 // Reader reads from the API server. Its methods may be called from any goroutine. Their
 // errors are the API server's, with what was read in front of them.
 type Reader struct{ Client kubernetes.Interface }
@@ -60,6 +63,27 @@ func (r Reader) Lease(ctx context.Context, key types.NamespacedName) (*coordinat
 		return nil, fmt.Errorf("reading the Lease: %w", err)
 	}
 	return l, nil
+}
+
+// Leases returns those of the controller's Leases in a namespace, or in all if it is empty.
+func (r Reader) Leases(ctx context.Context, namespace string) ([]*coordinationv1.Lease, error) {
+	list, err := r.Client.CoordinationV1().Leases(namespace).List(ctx, metav1.ListOptions{LabelSelector: OwnLeases})
+	if err != nil {
+		return nil, fmt.Errorf("listing the Leases: %w", err)
+	}
+	return pointers(list.Items), nil
+}
+
+// Service returns nil if there is no Service of that name.
+func (r Reader) Service(ctx context.Context, namespace, name string) (*corev1.Service, error) {
+	s, err := r.Client.CoreV1().Services(namespace).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the Service: %w", err)
+	}
+	return s, nil
 }
 
 // Pod returns nil if there is no pod of that name.
@@ -105,7 +129,7 @@ func (r Reader) Unschedulable(ctx context.Context, names sets.Set[string]) (sets
 // that are no more.
 func (r Reader) Leftovers(ctx context.Context, namespace string) (l routing.Leftovers, err error) {
 	// Like the pods, the slices are listed before the Services.
-	own, err := r.slices(ctx, namespace, discoveryv1.LabelManagedBy+"="+api.SliceManagedBy)
+	own, err := r.Slices(ctx, namespace, discoveryv1.LabelManagedBy+"="+api.SliceManagedBy)
 	if err != nil {
 		return l, err
 	}
@@ -170,10 +194,12 @@ func (r Reader) slicesOf(ctx context.Context, namespace string, services sets.Se
 	if services.Len() == 0 {
 		return nil, nil
 	}
-	return r.slices(ctx, namespace, fmt.Sprintf("%s in (%s)", discoveryv1.LabelServiceName, strings.Join(sets.List(services), ",")))
+	return r.Slices(ctx, namespace, fmt.Sprintf("%s in (%s)", discoveryv1.LabelServiceName, strings.Join(sets.List(services), ",")))
 }
 
-func (r Reader) slices(ctx context.Context, namespace, selector string) ([]*discoveryv1.EndpointSlice, error) {
+// Slices returns the EndpointSlices of a namespace, or of all if it is empty, that a label
+// selector matches.
+func (r Reader) Slices(ctx context.Context, namespace, selector string) ([]*discoveryv1.EndpointSlice, error) {
 	list, err := r.Client.DiscoveryV1().EndpointSlices(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
 		return nil, fmt.Errorf("listing the EndpointSlices: %w", err)

@@ -42,9 +42,9 @@ func Detached(service *corev1.Service) bool {
 	return len(service.Spec.Selector) == 0 || service.Spec.Selector[api.LabelRouting] == string(api.RoutingEndpointSlice)
 }
 
-// Handing reports whether the slice is marked as one beside which Kubernetes' controller may
+// Transitional reports whether the slice is marked as one beside which Kubernetes' controller may
 // still list pods, because the Service is changing its routing.
-func Handing(s *discoveryv1.EndpointSlice) bool {
+func Transitional(s *discoveryv1.EndpointSlice) bool {
 	_, found := s.Annotations[api.AnnotationRouting]
 	return found
 }

@@ -32,7 +32,7 @@ func (m Member) HasSlices() bool {
 // a change of the member, whenever Kubernetes' controller follows.
 func (m Member) Migrating() bool {
 	if m.Settings.Routing == api.RoutingEndpointSlice {
-		return !Detached(m.Service) || len(m.Slices) == 0 || slices.ContainsFunc(m.Slices, Handing)
+		return !Detached(m.Service) || len(m.Slices) == 0 || slices.ContainsFunc(m.Slices, Transitional)
 	}
 	return Detached(m.Service) || len(m.Slices) > 0
 }

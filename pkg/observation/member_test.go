@@ -30,7 +30,7 @@ func TestMigrating(t *testing.T) {
 		"by EndpointSlice, Kubernetes publishes the Service": {service: service("a", bySlice), slices: []*discoveryv1.EndpointSlice{own}, has: true, migrating: true},
 		"by EndpointSlice, there are no slices":              {service: service("a", bySlice, detached), has: true, migrating: true},
 		"by EndpointSlice, a slice still waits for Kubernetes": {
-			service: service("a", bySlice, detached), slices: []*discoveryv1.EndpointSlice{own, handing(slice("a-master-ipv6", "a", api.SliceManagedBy))}, has: true, migrating: true,
+			service: service("a", bySlice, detached), slices: []*discoveryv1.EndpointSlice{own, transitional(slice("a-master-ipv6", "a", api.SliceManagedBy))}, has: true, migrating: true,
 		},
 		"without a selector, at rest":             {service: service("a", selectorless), slices: []*discoveryv1.EndpointSlice{own}, has: true},
 		"without a selector, there are no slices": {service: service("a", selectorless), has: true, migrating: true},

@@ -108,7 +108,7 @@ func (o *Observation) takenNames(service *corev1.Service, all []*discoveryv1.End
 	}
 }
 
-// managerOf returns what the EndpointSlice says of its manager, for a message.
+// managerOf returns the manager that the EndpointSlice names, for a message.
 func managerOf(s *discoveryv1.EndpointSlice) string {
 	if manager := s.Labels[discoveryv1.LabelManagedBy]; manager != "" {
 		return "managed by " + strconv.Quote(manager)

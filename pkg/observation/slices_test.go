@@ -36,7 +36,7 @@ func ready(pod string) discoveryv1.Endpoint { return endpoint(pod, ptr.To(true))
 
 func notReady(pod string) discoveryv1.Endpoint { return endpoint(pod, ptr.To(false)) }
 
-func handing(s *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
+func transitional(s *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
 	s.Annotations[api.AnnotationRouting] = "selector"
 	return s
 }
@@ -134,7 +134,7 @@ func TestSlices(t *testing.T) {
 			want: seen{Own: []string{"a-master-ipv4"}, Listed: map[types.UID]bool{"uid-web-0": true}},
 		},
 		"a Service whose slices still wait for Kubernetes": {
-			service: service("a", bySlice, detached), slices: []*discoveryv1.EndpointSlice{handing(slice("a-master-ipv4", "a", own, ready("web-0"))), slice("a-1", "a", BuiltIn)},
+			service: service("a", bySlice, detached), slices: []*discoveryv1.EndpointSlice{transitional(slice("a-master-ipv4", "a", own, ready("web-0"))), slice("a-1", "a", BuiltIn)},
 			want: seen{Own: []string{"a-master-ipv4"}, Listed: none},
 		},
 		"a slice of another manager": {

@@ -71,7 +71,7 @@ func TestStateOf(t *testing.T) {
 		"a detached Service is detaching while it has no slices": {
 			service(slice, "", "4", detached), detaching,
 		},
-		"a detached Service is detaching while its slices hand over": {
+		"a detached Service is detaching while its slices are transitional": {
 			service(slice, "", "4", detached, with(ownSlice("a", "4", slice))), detaching,
 		},
 		"a Service without a selector is detaching while it has no slices": {
@@ -179,8 +179,8 @@ func TestSliceStepOf(t *testing.T) {
 		"by the controller, slices that list no pod are published":     {member: service(slice, "", "4", detached, with(ownSlice("", "3"))), want: publishSlices},
 
 		"leaving, slices of the holder are kept":                                                           {member: leaves(ownSlice("a", "4")), want: keepSlices},
-		"leaving, slices of the former master that do not hand over yet are kept":                          {member: leaves(ownSlice("b", "3")), want: keepSlices},
-		"leaving, slices of the former master that hand over are withdrawn":                                {member: leaves(ownSlice("b", "3", selector)), want: withdrawSlices},
+		"leaving, slices of the former master that are not transitional yet are kept":                      {member: leaves(ownSlice("b", "3")), want: keepSlices},
+		"leaving, slices of the former master that are transitional are withdrawn":                         {member: leaves(ownSlice("b", "3", selector)), want: withdrawSlices},
 		"leaving, slices that are missing are not made":                                                    {member: leaves(), want: keepSlices},
 		"leaving before Kubernetes has followed, missing slices wait while another pod is listed":          {member: leavesAgain("uid-b"), want: awaitKubernetes},
 		"leaving before Kubernetes has followed, slices of another pod wait while that pod is listed":      {member: leavesAgain("uid-b", ownSlice("b", "3", slice)), want: awaitKubernetes},

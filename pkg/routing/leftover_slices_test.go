@@ -16,15 +16,15 @@ func TestMigrationFromLeftovers(t *testing.T) {
 	own := map[string][]*discoveryv1.EndpointSlice{
 		"no slice":              nil,
 		"a slice of the holder": {ownSlice("a", "4")},
-		"a slice of the holder in an earlier epoch":   {ownSlice("a", "2")},
-		"a slice of another pod":                      {ownSlice("b", "3")},
-		"a slice of another pod in the same epoch":    {ownSlice("b", "4")},
-		"a slice without an endpoint":                 {ownSlice("", "3")},
-		"a slice of the holder that hands over":       {ownSlice("a", "4", api.RoutingSelector)},
-		"a slice of another pod that hands over":      {ownSlice("b", "3", api.RoutingSelector)},
-		"a slice without an endpoint that hands over": {ownSlice("", "3", api.RoutingLabel)},
-		"a slice of another pod with a wrong name":    {named("web-other", ownSlice("b", "4"))},
-		"a slice whose stamp cannot be read":          {annotatedSlice(ownSlice("b", "4"), api.AnnotationLeaseTransitions, "x")},
+		"a slice of the holder in an earlier epoch":        {ownSlice("a", "2")},
+		"a slice of another pod":                           {ownSlice("b", "3")},
+		"a slice of another pod in the same epoch":         {ownSlice("b", "4")},
+		"a slice without an endpoint":                      {ownSlice("", "3")},
+		"a slice of the holder that is transitional":       {ownSlice("a", "4", api.RoutingSelector)},
+		"a slice of another pod that is transitional":      {ownSlice("b", "3", api.RoutingSelector)},
+		"a slice without an endpoint that is transitional": {ownSlice("", "3", api.RoutingLabel)},
+		"a slice of another pod with a wrong name":         {named("web-other", ownSlice("b", "4"))},
+		"a slice whose stamp cannot be read":               {annotatedSlice(ownSlice("b", "4"), api.AnnotationLeaseTransitions, "x")},
 	}
 	for name, leftover := range own {
 		for _, wanted := range []api.Routing{api.RoutingSelector, api.RoutingLabel, api.RoutingEndpointSlice} {

@@ -18,14 +18,14 @@ import (
 //	state            the Service    Kubernetes lists    own slices list
 //	byKubernetes     is published   the holder          (there are none)
 //	  reserving      is published   another             no pod
-//	  joining        is published   the holder          the holder, handing
-//	  detaching      is detached    the holder          the holder, handing
+//	  joining        is published   the holder          the holder, transitional
+//	  detaching      is detached    the holder          the holder, transitional
 //	byController     is detached    no pod              the holder
-//	  leaving        is detached    no pod              the holder, handing
-//	  returning      is published   no pod              the holder, handing
+//	  leaving        is detached    no pod              the holder, transitional
+//	  returning      is published   no pod              the holder, transitional
 //	byKubernetes     is published   the holder          (there are none)
 //
-// Own slices that hand over say so in an annotation, as long as Kubernetes' controller may
+// Own slices that are transitional say so in an annotation, as long as Kubernetes' controller may
 // have something to list. All replicas can rely on its absence: a replica that has not
 // heard of the Service's changes cannot write another pod into slices that list one beside
 // Kubernetes'. Once the Service may be published, own slices are not written for another
@@ -51,7 +51,7 @@ const (
 	detaching
 	// byController: the controller's own slices alone publish the Service.
 	byController
-	// leaving: the Service must be published again, once own slices say that they hand over.
+	// leaving: the Service must be published again, once own slices say that they are transitional.
 	leaving
 	// returning: Kubernetes' controller may list the holder beside own slices. They go once
 	// it does.
@@ -109,8 +109,8 @@ func newMember(a Assignment, m observation.Member, holder *observation.Pod) memb
 // wantsSlices reports whether the Service asks for routing by EndpointSlice.
 func (m member) wantsSlices() bool { return m.Settings.Routing == api.RoutingEndpointSlice }
 
-// handing reports whether one of the member's own slices hands over.
-func (m member) handing() bool { return slices.ContainsFunc(m.Slices, observation.Handing) }
+// transitional reports whether one of the member's own slices is transitional.
+func (m member) transitional() bool { return slices.ContainsFunc(m.Slices, observation.Transitional) }
 
 // epoch returns the highest epoch that the Service or its own slices are stamped with.
 func (m member) epoch() int32 {

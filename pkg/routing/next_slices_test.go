@@ -122,7 +122,7 @@ func TestNextByEndpointSlice(t *testing.T) {
 				servicePatch(keys{api.LabelRouting: to("endpointslice")}, keys{api.AnnotationLeaseTransitions: to("5")}),
 			},
 		},
-		"a slice hands over until Kubernetes lists no pod": {
+		"a slice is transitional until Kubernetes lists no pod": {
 			assignment: toB, members: services{own("5", with(ownSlice("b", "5", slice)), listing("uid-b"))}, pods: after,
 			phase: PhaseDone,
 		},
@@ -130,11 +130,11 @@ func TestNextByEndpointSlice(t *testing.T) {
 			assignment: toB, members: services{service(slice, "", "", selectorless, with(ownSlice("b", "5", slice)), listing("uid-a"))}, pods: after,
 			phase: PhaseTidy, patches: []Change{slicePatch(ownSlice("b", "5"))},
 		},
-		"a slice that no longer hands over says so last": {
+		"a slice that is no longer transitional says so last": {
 			assignment: toB, members: services{own("5", with(ownSlice("b", "5", slice)))}, pods: after,
 			phase: PhaseTidy, patches: []Change{slicePatch(ownSlice("b", "5"))},
 		},
-		"a slice that no longer hands over says so at once if it is written anyway": {
+		"a slice that is no longer transitional says so at once if it is written anyway": {
 			assignment: toB, members: services{own("5", with(ownSlice("a", "4", slice)))}, pods: after,
 			phase: PhaseRoute, patches: []Change{slicePatch(ownSlice("b", "5"))},
 		},
@@ -186,11 +186,11 @@ func TestNextByEndpointSlice(t *testing.T) {
 			phase: PhaseRoute, patches: []Change{slicePatch(unready(ownSlice("b", "5", slice)))},
 		},
 
-		"a Service that changes to selector first has its slice say that it hands over": {
+		"a Service that changes to selector first has its slice say that it is transitional": {
 			assignment: toB, members: services{service(selector, "", "5", detached, with(ownSlice("b", "5")))}, pods: after,
 			phase: PhaseRoute, patches: []Change{slicePatch(ownSlice("b", "5", selector))},
 		},
-		"a Service that changes to selector is published once its slice hands over": {
+		"a Service that changes to selector is published once its slice is transitional": {
 			assignment: toB, members: services{service(selector, "", "5", detached, with(ownSlice("b", "5", selector)))}, pods: after,
 			phase: PhasePublish,
 			patches: []Change{
@@ -201,19 +201,19 @@ func TestNextByEndpointSlice(t *testing.T) {
 			assignment: toB, members: services{service(selector, "", "5", detached, with(ownSlice("b", "5", selector)), listing("uid-b"))}, pods: after,
 			phase: PhaseDone,
 		},
-		"a slice that hands over is kept until Kubernetes lists the holder": {
+		"a slice that is transitional is kept until Kubernetes lists the holder": {
 			assignment: toB, members: services{service(selector, "uid-b", "5", with(ownSlice("b", "5", selector)))}, pods: after,
 			phase: PhaseDone,
 		},
-		"a slice that hands over is removed once Kubernetes lists the holder": {
+		"a slice that is transitional is removed once Kubernetes lists the holder": {
 			assignment: toB, members: services{service(selector, "uid-b", "5", with(ownSlice("b", "5", selector)), listing("uid-b"))}, pods: after,
 			phase: PhaseDetach, patches: []Change{sliceRemoval(ownSlice("b", "5"))},
 		},
-		"a slice that hands over goes before Kubernetes lists a new holder": {
+		"a slice that is transitional goes before Kubernetes lists a new holder": {
 			assignment: toB, members: services{service(selector, "uid-a", "4", with(ownSlice("a", "4", selector)))}, pods: before,
 			phase: PhaseCorrect, patches: []Change{sliceRemoval(ownSlice("a", "4"))},
 		},
-		"a slice that hands over is removed if it lists no pod": {
+		"a slice that is transitional is removed if it lists no pod": {
 			assignment: toB, members: services{service(selector, "uid-b", "5", with(ownSlice("", "5", selector)))}, pods: nil,
 			phase: PhaseDetach, patches: []Change{sliceRemoval(ownSlice("", "5"))},
 		},

@@ -40,6 +40,7 @@ func pod(name string, change ...func(*observation.Pod)) observation.Pod {
 func labelled(key, value string) func(*observation.Pod) {
 	return func(p *observation.Pod) { p.Labels[key] = value }
 }
+
 func annotated(key, value string) func(*observation.Pod) {
 	return func(p *observation.Pod) { p.Annotations[key] = value }
 }

@@ -150,7 +150,8 @@ func TestRelease(t *testing.T) {
 		},
 		"Services are released first, then pods, and slices last": {
 			left: Leftovers{
-				[]*corev1.Service{detachedService()}, all(pod("a", running, stamped("4"), designated("active")), pod("b", running, identified)),
+				[]*corev1.Service{detachedService()},
+				all(pod("a", running, stamped("4"), designated("active")), pod("b", running, identified)),
 				[]*discoveryv1.EndpointSlice{own, builtIn(ownSlice("a", "4"))},
 			},
 			steps: [][]Change{
@@ -161,7 +162,8 @@ func TestRelease(t *testing.T) {
 		},
 		"what belongs to a Service that is annotated stays": {
 			left: Leftovers{
-				[]*corev1.Service{optedIn(service(slice, "", "4", detached))}, all(pod("a", running, active("4")), pod("b", running, standby("4"))),
+				[]*corev1.Service{optedIn(service(slice, "", "4", detached))},
+				all(pod("a", running, active("4")), pod("b", running, standby("4"))),
 				[]*discoveryv1.EndpointSlice{own},
 			},
 			steps: [][]Change{nil, nil, nil},
@@ -169,7 +171,8 @@ func TestRelease(t *testing.T) {
 		"what belongs to a Service that is annotated and refused stays": {
 			left: Leftovers{
 				[]*corev1.Service{changed(service(slice, "", "4", detached), func(s *corev1.Service) { s.Annotations[api.AnnotationServiceMode] = "typo" })},
-				all(pod("a", running, active("4"))), []*discoveryv1.EndpointSlice{own},
+				all(pod("a", running, active("4"))),
+				[]*discoveryv1.EndpointSlice{own},
 			},
 			steps: [][]Change{nil, nil, nil},
 		},
@@ -226,7 +229,8 @@ func TestRelease(t *testing.T) {
 		"slices of a Service that became an ExternalName do not wait": {
 			left: Leftovers{
 				[]*corev1.Service{changed(service(slice, "", "4", detached), func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName })},
-				pods, []*discoveryv1.EndpointSlice{own},
+				pods,
+				[]*discoveryv1.EndpointSlice{own},
 			},
 			steps: [][]Change{{released}, nil, {sliceRemoval(ownSlice("a", "4"))}},
 		},

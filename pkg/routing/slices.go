@@ -66,7 +66,7 @@ func sliceStepOf(a Assignment, m member, holder *observation.Pod) sliceStep {
 	case leaving:
 		kubernetesFollowed := m.inForce != api.RoutingEndpointSlice
 		switch {
-		case another && kubernetesFollowed && m.handing():
+		case another && kubernetesFollowed && m.transitional():
 			return withdrawSlices
 		case !exact && listsAnother(m.Member, a.HolderUID):
 			return awaitKubernetes
@@ -104,8 +104,8 @@ func sliceChanges(a Assignment, m member, holder *observation.Pod, zone string, 
 		m.publish(ownSlices(a, m, holder, zone, true), false, add)
 	case publishSlices:
 		// Kubernetes' controller may list a pod beside them.
-		handing := !observation.Detached(m.Service) || len(m.Listed) > 0 && !m.Settings.Selectorless
-		m.publish(ownSlices(a, m, holder, zone, handing), true, add)
+		transitional := !observation.Detached(m.Service) || len(m.Listed) > 0 && !m.Settings.Selectorless
+		m.publish(ownSlices(a, m, holder, zone, transitional), true, add)
 	}
 	return false
 }
@@ -146,7 +146,7 @@ func (m member) publish(wanted []*discoveryv1.EndpointSlice, create bool, add fu
 
 // update returns the change that makes a slice the wanted one, and its phase. What others
 // have added to the slice's annotations stays. If the slice differs only in that it no
-// longer hands over, the change can come last.
+// longer is transitional, the change can come last.
 func update(have, want *discoveryv1.EndpointSlice) (Phase, Change) {
 	now := have.DeepCopy()
 	now.Labels, now.OwnerReferences = want.Labels, want.OwnerReferences
@@ -156,7 +156,7 @@ func update(have, want *discoveryv1.EndpointSlice) (Phase, Change) {
 	}
 	maps.Copy(now.Annotations, want.Annotations)
 	phase := PhaseRoute
-	if observation.Handing(have) && !observation.Handing(want) {
+	if observation.Transitional(have) && !observation.Transitional(want) {
 		if apiequality.Semantic.DeepEqual(have, now) {
 			phase = PhaseTidy
 		}
@@ -178,7 +178,7 @@ func sliceChange(s *discoveryv1.EndpointSlice) Change {
 // stands for no master, and then they have no endpoint. They exist all the same: their
 // stamp tells the epoch of a Service that is never patched. The pod owns its slices, so
 // that the garbage collector removes its endpoint with it even if no controller runs.
-func ownSlices(a Assignment, m member, holder *observation.Pod, zone string, handing bool) []*discoveryv1.EndpointSlice {
+func ownSlices(a Assignment, m member, holder *observation.Pod, zone string, transitional bool) []*discoveryv1.EndpointSlice {
 	owner := metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: m.Name, UID: m.UID}
 	var pod *corev1.Pod
 	if holder != nil {
@@ -193,7 +193,7 @@ func ownSlices(a Assignment, m member, holder *observation.Pod, zone string, han
 		s.Name = observation.SliceName(m.Name, s.AddressType)
 		s.Labels[discoveryv1.LabelManagedBy] = api.SliceManagedBy
 		s.Annotations = map[string]string{api.AnnotationLeaseTransitions: formatEpoch(a.Epoch)}
-		if handing {
+		if transitional {
 			s.Annotations[api.AnnotationRouting] = string(m.Settings.Routing)
 		}
 		s.OwnerReferences = []metav1.OwnerReference{owner}

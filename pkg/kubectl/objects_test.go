@@ -1,0 +1,137 @@
+package kubectl
+
+import (
+	"strconv"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
+)
+
+// The objects that the tests begin with. Those of a bubble begin in the year 2000.
+
+func ago(d time.Duration) time.Time {
+	return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(-d)
+}
+
+func metaOf(name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: "default", Name: name, UID: types.UID("uid-" + name), Labels: map[string]string{}, Annotations: map[string]string{}}
+}
+
+func in[T metav1.Object](namespace string, o T) T {
+	o.SetNamespace(namespace)
+	return o
+}
+
+// aService is annotated, selects app: web, and is routed to the pod by its selector.
+func aService(name, holder string, epoch int, change ...func(*corev1.Service)) *corev1.Service {
+	s := &corev1.Service{ObjectMeta: metaOf(name), Spec: corev1.ServiceSpec{ClusterIP: "10.1.0.1", Selector: map[string]string{"app": "web"}}}
+	s.CreationTimestamp = metav1.NewTime(ago(time.Hour))
+	s.Annotations[api.AnnotationServiceMode] = api.ModeActiveStandby
+	if holder != "" {
+		s.Spec.Selector[api.LabelPodUID] = "uid-" + holder
+		s.Annotations[api.AnnotationLeaseTransitions] = strconv.Itoa(epoch)
+	}
+	for _, f := range change {
+		f(s)
+	}
+	return s
+}
+
+func unannotated(s *corev1.Service) { s.Annotations = nil }
+
+func annotated(key, value string) func(*corev1.Service) {
+	return func(s *corev1.Service) { s.Annotations[key] = value }
+}
+
+func aLease(name, holder string, epoch int32, change ...func(*coordinationv1.Lease)) *coordinationv1.Lease {
+	l := &coordinationv1.Lease{ObjectMeta: metaOf(name)}
+	l.Labels[api.LabelManagedBy] = api.ManagedBy
+	if holder != "" {
+		l.Annotations[api.AnnotationHolderUID] = "uid-" + holder
+		l.Annotations[api.AnnotationReason] = "HolderNotReady"
+		l.Spec = coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseTransitions: &epoch, AcquireTime: ptr.To(metav1.NewMicroTime(ago(3 * time.Minute)))}
+	}
+	for _, f := range change {
+		f(l)
+	}
+	return l
+}
+
+// aPod is Ready, on a node of its own, and marked as the controller marks candidates.
+func aPod(name, designation string, change ...func(*corev1.Pod)) *corev1.Pod {
+	p := &corev1.Pod{ObjectMeta: metaOf(name), Spec: corev1.PodSpec{NodeName: "node-" + name[len(name)-1:]}}
+	p.Labels["app"] = "web"
+	p.Labels[api.LabelPodUID] = string(p.UID)
+	p.Labels[api.LabelDesignation] = designation
+	p.Annotations[api.AnnotationLeaseTransitions] = "3"
+	if designation == api.DesignationActive {
+		p.Annotations[api.AnnotationDeletionCost] = api.MasterDeletionCost
+	}
+	p.Status = corev1.PodStatus{
+		Phase:      corev1.PodRunning,
+		PodIPs:     []corev1.PodIP{{IP: "10.0.0.1"}},
+		Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(ago(10 * time.Minute))}},
+	}
+	for _, f := range change {
+		f(p)
+	}
+	return p
+}
+
+func unmarked(p *corev1.Pod) {
+	p.Labels, p.Annotations = map[string]string{"app": "web"}, nil
+}
+
+func notReady(p *corev1.Pod) { p.Status.Conditions[0].Status = corev1.ConditionFalse }
+func excluded(p *corev1.Pod) { p.Annotations[api.AnnotationCandidate] = "false" }
+func evicted(p *corev1.Pod)  { p.Status.Phase = corev1.PodFailed }
+
+func readyFor(d time.Duration) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.Status.Conditions[0].LastTransitionTime = metav1.NewTime(ago(d)) }
+}
+
+func terminating(p *corev1.Pod) {
+	p.DeletionTimestamp = ptr.To(metav1.NewTime(ago(time.Second)))
+	p.Finalizers = []string{"example.com/kept"}
+}
+
+func aNode(name string, cordoned bool) *corev1.Node {
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.NodeSpec{Unschedulable: cordoned}}
+}
+
+// aRefusal is the event of an edit that the controller has refused.
+func aRefusal(service, pod string) *eventsv1.Event {
+	return &eventsv1.Event{
+		ObjectMeta: metaOf("refusal"), Type: corev1.EventTypeWarning, Reason: string(election.EditRefused), Note: pod + " was refused before",
+		Regarding: corev1.ObjectReference{Kind: "Service", Namespace: "default", Name: service, UID: types.UID("uid-" + service)},
+		Related:   &corev1.ObjectReference{Kind: "Pod", Namespace: "default", Name: pod},
+	}
+}
+
+// web is an election as it should be: web-0 is master, and two pods stand by.
+func web(more ...runtime.Object) []runtime.Object {
+	return append([]runtime.Object{
+		aService("web", "web-0", 3), aLease("web", "web-0", 3),
+		aPod("web-0", "active"), aPod("web-1", "standby", readyFor(5*time.Minute)), aPod("web-2", "standby", readyFor(8*time.Minute)),
+		aNode("node-0", false), aNode("node-1", false), aNode("node-2", false),
+	}, more...)
+}
+
+// ownSlice is the slice of the Service web as the controller has written it.
+func ownSlice(holder string, epoch string) *discoveryv1.EndpointSlice {
+	s := &discoveryv1.EndpointSlice{ObjectMeta: metaOf("web-master-ipv4"), AddressType: discoveryv1.AddressTypeIPv4}
+	s.Labels = map[string]string{discoveryv1.LabelServiceName: "web", discoveryv1.LabelManagedBy: api.SliceManagedBy}
+	s.Annotations[api.AnnotationLeaseTransitions] = epoch
+	s.Endpoints = []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}, TargetRef: &corev1.ObjectReference{Kind: "Pod", Name: holder, UID: types.UID("uid-" + holder)}}}
+	return s
+}

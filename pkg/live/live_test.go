@@ -1,0 +1,292 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/observation"
+)
+
+// shop is the key of the election that the tests read.
+var shop = types.NamespacedName{Namespace: "shop", Name: "web"}
+
+func meta(namespace, name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{}, Annotations: map[string]string{}}
+}
+
+func aPod(namespace, name string) *corev1.Pod { return &corev1.Pod{ObjectMeta: meta(namespace, name)} }
+
+// aService is annotated, and takes part in the election of the Lease that is named.
+func aService(namespace, name, lease string) *corev1.Service {
+	s := &corev1.Service{ObjectMeta: meta(namespace, name)}
+	s.Annotations[api.AnnotationServiceMode] = api.ModeActiveStandby
+	s.Annotations[api.AnnotationLeaseName] = lease
+	return s
+}
+
+func plain(namespace, name string) *corev1.Service {
+	return &corev1.Service{ObjectMeta: meta(namespace, name)}
+}
+
+func aSlice(namespace, name, service, manager string) *discoveryv1.EndpointSlice {
+	s := &discoveryv1.EndpointSlice{ObjectMeta: meta(namespace, name)}
+	s.Labels[discoveryv1.LabelServiceName], s.Labels[discoveryv1.LabelManagedBy] = service, manager
+	return s
+}
+
+func aLease(namespace, name, manager string) *coordinationv1.Lease {
+	l := &coordinationv1.Lease{ObjectMeta: meta(namespace, name)}
+	l.Labels[api.LabelManagedBy] = manager
+	return l
+}
+
+func aNode(name string, cordoned bool) *corev1.Node {
+	return &corev1.Node{ObjectMeta: meta("", name), Spec: corev1.NodeSpec{Unschedulable: cordoned}}
+}
+
+// inCluster is what there is.
+func inCluster() (*fake.Clientset, Reader) {
+	client := fake.NewClientset(
+		aLease("shop", "web", api.ManagedBy), aLease("shop", "db", api.ManagedBy), aLease("shop", "lock", "somebody"), aLease("other", "web", api.ManagedBy),
+		aService("shop", "web", "web"), aService("shop", "web-headless", "web"), aService("shop", "db", "db"), plain("shop", "plain"), plain("shop", "released"), aService("other", "web", "web"),
+		aPod("shop", "web-0"), aPod("shop", "job"), aPod("other", "web-0"),
+		aSlice("shop", "web-k8s", "web", observation.BuiltIn), aSlice("shop", "web-own", "web", api.SliceManagedBy), aSlice("shop", "web-foreign", "web", "somebody"),
+		aSlice("shop", "headless-k8s", "web-headless", observation.BuiltIn), aSlice("shop", "db-own", "db", api.SliceManagedBy),
+		aSlice("shop", "plain-k8s", "plain", observation.BuiltIn), aSlice("shop", "orphan-own", "gone", api.SliceManagedBy),
+		aSlice("shop", "released-own", "released", api.SliceManagedBy), aSlice("shop", "released-k8s", "released", observation.BuiltIn),
+		aSlice("other", "web-k8s", "web", observation.BuiltIn),
+		aNode("node-0", false), aNode("node-1", true),
+	)
+	return client, Reader{client}
+}
+
+func names[T metav1.Object](objects []T) []string {
+	var all []string
+	for _, o := range objects {
+		all = append(all, o.GetNamespace()+"/"+o.GetName())
+	}
+	return sets.List(sets.New(all...))
+}
+
+// expect compares names of objects, in alphabetical order.
+func expect(t *testing.T, what string, want, got []string) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+func TestElection(t *testing.T) {
+	_, r := inCluster()
+	in, err := r.Election(t.Context(), shop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in.Key != shop || in.Evidence != election.Live {
+		t.Errorf("it is of %s with the evidence %s; want %s, Live", in.Key, in.Evidence, shop)
+	}
+	expect(t, "Lease", []string{"shop/web"}, names([]*coordinationv1.Lease{in.Lease}))
+	expect(t, "annotated Services of the namespace", []string{"shop/db", "shop/web", "shop/web-headless"}, names(in.Services))
+	expect(t, "pods of the namespace", []string{"shop/job", "shop/web-0"}, names(in.Pods))
+	expect(t, "slices of the election's Services, whoever manages them",
+		[]string{"shop/headless-k8s", "shop/web-foreign", "shop/web-k8s", "shop/web-own"}, names(in.Slices))
+}
+
+func TestElectionThatNoServiceAsksFor(t *testing.T) {
+	client, r := inCluster()
+	in, err := r.Election(t.Context(), types.NamespacedName{Namespace: "shop", Name: "lock"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "Lease", []string{"shop/lock"}, names([]*coordinationv1.Lease{in.Lease}))
+	expect(t, "slices", []string{}, names(in.Slices))
+	for _, action := range client.Actions() {
+		if action.GetResource().Resource == "endpointslices" {
+			t.Error("it has listed EndpointSlices, all of the namespace")
+		}
+	}
+}
+
+func TestLeftovers(t *testing.T) {
+	_, r := inCluster()
+	left, err := r.Leftovers(t.Context(), "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "Services of the namespace", []string{"shop/db", "shop/plain", "shop/released", "shop/web", "shop/web-headless"}, names(left.Services))
+	expect(t, "pods of the namespace", []string{"shop/job", "shop/web-0"}, names(left.Pods))
+	expect(t, "the controller's slices, and all slices of Services that have some but are not annotated",
+		[]string{"shop/db-own", "shop/orphan-own", "shop/released-k8s", "shop/released-own", "shop/web-own"}, names(left.Slices))
+	seen := map[string]bool{}
+	for _, s := range left.Slices {
+		if seen[s.Name] {
+			t.Errorf("the slice %s is there twice", s.Name)
+		}
+		seen[s.Name] = true
+	}
+}
+
+// What was made for a Service is listed before the Services, so that a Service that was
+// annotated in between is listed too.
+func TestServicesAreListedAfterWhatIsMadeForThem(t *testing.T) {
+	tests := map[string]struct {
+		read func(ctx context.Context, r Reader) error
+		want []string
+	}{
+		"an election": {
+			func(ctx context.Context, r Reader) error { _, err := r.Election(ctx, shop); return err },
+			[]string{"pods", "services", "endpointslices"},
+		},
+		"leftovers": {
+			func(ctx context.Context, r Reader) error { _, err := r.Leftovers(ctx, "shop"); return err },
+			// At last those of others, of the Services that have some of the controller's.
+			[]string{"endpointslices", "pods", "services", "endpointslices"},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			client, r := inCluster()
+			if err := test.read(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			var listed []string
+			for _, action := range client.Actions() {
+				if action.GetVerb() == "list" {
+					listed = append(listed, action.GetResource().Resource)
+				}
+			}
+			expect(t, "lists", test.want, listed)
+		})
+	}
+}
+
+func TestListsOfNamespaces(t *testing.T) {
+	_, r := inCluster()
+	tests := map[string]struct {
+		list func(ctx context.Context) ([]string, error)
+		want []string
+	}{
+		"the pods of a namespace": {func(ctx context.Context) ([]string, error) { all, err := r.Pods(ctx, "other"); return names(all), err }, []string{"other/web-0"}},
+		"all pods": {
+			func(ctx context.Context) ([]string, error) { all, err := r.Pods(ctx, ""); return names(all), err },
+			[]string{"other/web-0", "shop/job", "shop/web-0"},
+		},
+		"the annotated Services of a namespace": {
+			func(ctx context.Context) ([]string, error) {
+				all, err := r.Annotated(ctx, "shop")
+				return names(all), err
+			},
+			[]string{"shop/db", "shop/web", "shop/web-headless"},
+		},
+		"all annotated Services": {
+			func(ctx context.Context) ([]string, error) { all, err := r.Annotated(ctx, ""); return names(all), err },
+			[]string{"other/web", "shop/db", "shop/web", "shop/web-headless"},
+		},
+		"the controller's Leases": {
+			func(ctx context.Context) ([]string, error) { all, err := r.Leases(ctx, ""); return names(all), err },
+			[]string{"other/web", "shop/db", "shop/web"},
+		},
+		"EndpointSlices by their labels": {
+			func(ctx context.Context) ([]string, error) {
+				all, err := r.Slices(ctx, "shop", observation.NotBuiltIn)
+				return names(all), err
+			},
+			[]string{"shop/db-own", "shop/orphan-own", "shop/released-own", "shop/web-foreign", "shop/web-own"},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := test.list(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			expect(t, "names", test.want, got)
+		})
+	}
+}
+
+func TestUnschedulable(t *testing.T) {
+	_, r := inCluster()
+	cordoned, err := r.Unschedulable(t.Context(), sets.New("node-0", "node-1", "node-gone"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "cordoned nodes", []string{"node-1"}, sets.List(cordoned))
+}
+
+// What does not exist is nil, and no error.
+func TestWhatDoesNotExist(t *testing.T) {
+	_, r := inCluster()
+	gone := types.NamespacedName{Namespace: "shop", Name: "gone"}
+	if l, err := r.Lease(t.Context(), gone); l != nil || err != nil {
+		t.Errorf("the Lease is %v, with the error %v", l, err)
+	}
+	if s, err := r.Service(t.Context(), gone.Namespace, gone.Name); s != nil || err != nil {
+		t.Errorf("the Service is %v, with the error %v", s, err)
+	}
+	if p, err := r.Pod(t.Context(), gone.Namespace, gone.Name); p != nil || err != nil {
+		t.Errorf("the pod is %v, with the error %v", p, err)
+	}
+	if n, err := r.Node(t.Context(), gone.Name); n != nil || err != nil {
+		t.Errorf("the node is %v, with the error %v", n, err)
+	}
+	if in, err := r.Election(t.Context(), gone); in.Lease != nil || err != nil {
+		t.Errorf("the election's Lease is %v, with the error %v", in.Lease, err)
+	}
+}
+
+// An error says what was read, and is still the API server's.
+func TestErrors(t *testing.T) {
+	election := func(ctx context.Context, r Reader) error { _, err := r.Election(ctx, shop); return err }
+	leftovers := func(ctx context.Context, r Reader) error { _, err := r.Leftovers(ctx, "shop"); return err }
+	tests := map[string]struct {
+		verb, resource string
+		read           func(ctx context.Context, r Reader) error
+		want           string
+	}{
+		"an election whose Lease cannot be read":      {"get", "leases", election, "reading the Lease"},
+		"an election whose pods cannot be listed":     {"list", "pods", election, "listing the pods"},
+		"an election whose Services cannot be listed": {"list", "services", election, "listing the Services"},
+		"an election whose slices cannot be listed":   {"list", "endpointslices", election, "listing the EndpointSlices"},
+		"leftovers without pods":                      {"list", "pods", leftovers, "listing the pods"},
+		"leftovers without Services":                  {"list", "services", leftovers, "listing the Services"},
+		"leftovers without slices":                    {"list", "endpointslices", leftovers, "listing the EndpointSlices"},
+		"a Service that cannot be read":               {"get", "services", func(ctx context.Context, r Reader) error { _, err := r.Service(ctx, "shop", "web"); return err }, "reading the Service"},
+		"a pod that cannot be read":                   {"get", "pods", func(ctx context.Context, r Reader) error { _, err := r.Pod(ctx, "shop", "web-0"); return err }, "reading the pod web-0"},
+		"a node that cannot be read": {"get", "nodes", func(ctx context.Context, r Reader) error {
+			_, err := r.Unschedulable(ctx, sets.New("node-0"))
+			return err
+		}, "reading the node node-0"},
+		"Leases that cannot be listed":   {"list", "leases", func(ctx context.Context, r Reader) error { _, err := r.Leases(ctx, "shop"); return err }, "listing the Leases"},
+		"Services that cannot be listed": {"list", "services", func(ctx context.Context, r Reader) error { _, err := r.Annotated(ctx, "shop"); return err }, "listing the Services"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			client, r := inCluster()
+			refusal := apierrors.NewForbidden(corev1.Resource(test.resource), "", errors.New("a test forbids it"))
+			client.PrependReactor(test.verb, test.resource, func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, refusal })
+			err := test.read(t.Context(), r)
+			if !apierrors.IsForbidden(err) {
+				t.Fatalf("the error is %v, which is not the API server's", err)
+			}
+			if diff := cmp.Diff(test.want+": "+refusal.Error(), err.Error()); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
