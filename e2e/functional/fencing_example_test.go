@@ -36,7 +36,7 @@ func TestFencingExample(t *testing.T) {
 		t.Fatalf("the frozen pod %s is still the master", master)
 	}
 	s.awaitCounting(2)
-	t.Logf("The next master writes %s after the former master froze", s.awaitLine(s.storePod(), `"A new epoch has begun"`, "epoch=2").at.Sub(stopped).Round(time.Millisecond))
+	t.Logf("The next master writes %s after the former master froze", s.awaitLine(s.storePod(), `"New epoch began"`, "epoch=2").at.Sub(stopped).Round(time.Millisecond))
 
 	woken := time.Now()
 	s.signal(frozen, "SIGCONT")
@@ -64,7 +64,7 @@ func TestFencingExample(t *testing.T) {
 	moved := lease.Spec.AcquireTime.Time
 	t.Logf("Planned switchover: the former master stops %s and the next master writes %s after the Lease has changed",
 		s.awaitLine(former, fencingStopped, "epoch=2").at.Sub(moved).Round(time.Millisecond),
-		s.awaitLine(s.storePod(), `"A new epoch has begun"`, "epoch=3").at.Sub(moved).Round(time.Millisecond))
+		s.awaitLine(s.storePod(), `"New epoch began"`, "epoch=3").at.Sub(moved).Round(time.Millisecond))
 
 	s.kubectl("delete", "pod", master, "--wait=false")
 	master = *s.awaitMaster("fencing", 4, anyPod).Spec.HolderIdentity
