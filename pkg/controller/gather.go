@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/tools/cache"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
@@ -35,7 +36,10 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 	}
 	switch evidence {
 	case election.PodRead:
-		err = c.readHolder(ctx, &in)
+		read := false
+		if read, err = c.readHolder(ctx, &in); !read {
+			return in, err
+		}
 	case election.NodesRead:
 		err = c.readNodes(ctx, &in)
 	case election.Live:
@@ -74,22 +78,26 @@ func (c *Controller) gatherCached(ctx context.Context, k key) (observation.Input
 	return in, nil
 }
 
-// readHolder replaces the holder's pod by the one that the API server has.
-func (c *Controller) readHolder(ctx context.Context, in *observation.Inputs) error {
+// readHolder replaces the holder's pod by the one that the API server has. It reports
+// whether it could ask: the cache may no longer have the pod, and the Lease no name of one.
+func (c *Controller) readHolder(ctx context.Context, in *observation.Inputs) (read bool, err error) {
 	holder := lease.Decode(in.Lease)
 	name := holder.Holder
 	if i := slices.IndexFunc(in.Pods, func(p *corev1.Pod) bool { return p.UID == holder.HolderUID }); i >= 0 {
 		name = in.Pods[i].Name
 	}
+	if len(validation.IsDNS1123Subdomain(name)) > 0 {
+		return false, nil
+	}
 	pod, err := c.live.Pod(ctx, in.Key.Namespace, name)
 	if err != nil {
-		return err
+		return false, err
 	}
 	in.Pods = slices.DeleteFunc(in.Pods, func(p *corev1.Pod) bool { return p.Name == name })
 	if pod != nil {
 		in.Pods = append(in.Pods, pod)
 	}
-	return nil
+	return true, nil
 }
 
 // readNodes reads those of the election's nodes from the API server that are

@@ -15,6 +15,7 @@ import (
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/probe"
 	"qoqo.dev/active-standby-controller/pkg/routing"
@@ -94,6 +95,10 @@ func (c *Controller) problems(o *observation.Observation, d election.Decision, s
 	}
 	if d.Problem() {
 		problems = append(problems, api.Problem{Reason: string(d.Reason), Message: d.Message()})
+	}
+	if lease.Decode(o.Lease).HolderUID != d.HolderUID {
+		// The pod has become master only now, or has yet to; its answers count from then on.
+		return problems
 	}
 	if p, found := unanswered(o, d.HolderUID, c.prober.State(o.Key, d.HolderUID)); found {
 		problems = append(problems, p)

@@ -13,6 +13,9 @@ import (
 // MovesKept is how many moves the Lease records. Ten take about 1.5 kB, and cover a night.
 const MovesKept = 10
 
+// historyMax is how many bytes the history may take. Names of pods are at most 253 bytes long.
+const historyMax = 16 << 10
+
 // Move is a change of the holder, as the Lease records it.
 type Move struct {
 	Epoch int32            `json:"epoch"`
@@ -48,6 +51,12 @@ func addMove(l *coordinationv1.Lease, d election.Decision, at metav1.MicroTime) 
 	if err != nil {
 		// Every Move can be encoded.
 		panic(err)
+	}
+	if len(encoded) > historyMax {
+		// A user's text has come in by the holder or by an edit. What only people read must
+		// not make the API server refuse the Lease.
+		delete(l.Annotations, api.AnnotationHistory)
+		return
 	}
 	l.Annotations[api.AnnotationHistory] = string(encoded)
 }

@@ -2,6 +2,7 @@ package lease
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,5 +105,18 @@ func TestMoveDecision(t *testing.T) {
 		if len(all) != 1 || all[0].Decision().Message() != d.Message() {
 			t.Errorf("the Lease tells %v, want the move in which %s", all, d.Message())
 		}
+	}
+}
+
+// A user's text, by way of the holder, must not make the Lease too large to be written.
+func TestHistoryThatIsTooLargeIsDropped(t *testing.T) {
+	l := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{}}}
+	addMove(l, election.Decision{Action: election.Failover, Previous: strings.Repeat("<", historyMax/4), Holder: "web-1"}, metav1.MicroTime{})
+	if size := len(l.Annotations[api.AnnotationHistory]); size > 0 {
+		t.Errorf("the history takes %d bytes", size)
+	}
+	addMove(l, election.Decision{Action: election.Failover, Previous: "web-1", Holder: "web-2"}, metav1.MicroTime{})
+	if moves := History(l); len(moves) != 1 || moves[0].To != "web-2" {
+		t.Errorf("the history is %v, want the next move alone", moves)
 	}
 }

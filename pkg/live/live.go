@@ -6,6 +6,7 @@ package live
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -143,15 +144,15 @@ func (r Reader) Leftovers(ctx context.Context, namespace string) (l routing.Left
 		}
 	}
 	served := sets.New[string]()
-	for _, s := range own {
-		if name := observation.ServiceOf(s).Name; released.Has(name) {
+	for _, slice := range own {
+		if name := observation.ServiceOf(slice).Name; released.Has(name) {
 			served.Insert(name)
-		} else {
-			l.Slices = append(l.Slices, s)
 		}
 	}
+	// Own slices stay as they were listed first: one that was written since, for a Service
+	// that has opted in again, must not be deleted at its new version.
 	of, err := r.slicesOf(ctx, namespace, served)
-	l.Slices = append(l.Slices, of...)
+	l.Slices = append(own, slices.DeleteFunc(of, observation.Own)...)
 	return l, err
 }
 
