@@ -36,8 +36,7 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 	}
 	switch evidence {
 	case election.PodRead:
-		read := false
-		if read, err = c.readHolder(ctx, &in); !read {
+		if read, err := c.readHolder(ctx, &in); err != nil || !read {
 			return in, err
 		}
 	case election.NodesRead:

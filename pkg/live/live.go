@@ -152,7 +152,7 @@ func (r Reader) Leftovers(ctx context.Context, namespace string) (l routing.Left
 	// Own slices stay as they were listed first: one that was written since, for a Service
 	// that has opted in again, must not be deleted at its new version.
 	of, err := r.slicesOf(ctx, namespace, served)
-	l.Slices = append(own, slices.DeleteFunc(of, observation.Own)...)
+	l.Slices = slices.Concat(own, slices.DeleteFunc(of, observation.Own))
 	return l, err
 }
 
