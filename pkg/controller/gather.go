@@ -46,17 +46,18 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 		if in, err = c.live.Election(ctx, k); err != nil {
 			return in, err
 		}
-		in.Now, in.Outage, in.Probes = cached.Now, cached.Outage, cached.Probes
+		in.Outage, in.Probes = cached.Outage, cached.Probes
 		in.Slices = append(in.Slices, c.takenNames(in.Services)...)
 		err = c.readNodes(ctx, &in)
 	}
-	in.Evidence = evidence
+	// Reading takes time, and what is written carries this time.
+	in.Evidence, in.Now = evidence, time.Now()
 	return in, err
 }
 
 // gatherCached gathers what the caches have.
 func (c *Controller) gatherCached(ctx context.Context, k key) (observation.Inputs, error) {
-	in := observation.Inputs{Key: k, Now: time.Now()}
+	in := observation.Inputs{Key: k}
 	in.Lease, _ = c.leases.in(k.Namespace).get(k)
 	of := c.services.in(k.Namespace).by(byLease, k.String())
 	if len(of) == 0 {

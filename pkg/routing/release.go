@@ -63,8 +63,8 @@ func Release(l Leftovers) (steps [][]Change, waits bool) {
 // needs reports whether a Service that has opted out needs the controller's own slices:
 // it will have pods to serve it, but Kubernetes' controller does not list one yet.
 func (l Leftovers) needs(service *corev1.Service) bool {
-	own := maps.Clone(service.Spec.Selector)
-	for key := range ReleaseService(service).Selector {
+	own, released := maps.Clone(service.Spec.Selector), ReleaseService(service).Selector
+	for key := range released {
 		delete(own, key)
 	}
 	selector := labels.SelectorFromSet(own)
@@ -73,6 +73,10 @@ func (l Leftovers) needs(service *corev1.Service) bool {
 	}
 	if service.Spec.Type == corev1.ServiceTypeExternalName || len(own) == 0 || !slices.ContainsFunc(l.Pods, serves) {
 		return false
+	}
+	if _, detached := released[api.LabelRouting]; detached {
+		// What Kubernetes' controller lists is from before, until the Service is released.
+		return true
 	}
 	builtIn := slices.DeleteFunc(slices.Clone(l.Slices), func(s *discoveryv1.EndpointSlice) bool {
 		return observation.Own(s) || observation.ServiceOf(s).Name != service.Name

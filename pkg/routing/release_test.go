@@ -152,12 +152,12 @@ func TestRelease(t *testing.T) {
 			left: Leftovers{
 				[]*corev1.Service{detachedService()},
 				all(pod("a", running, stamped("4"), designated("active")), pod("b", running, identified)),
-				[]*discoveryv1.EndpointSlice{own, builtIn(ownSlice("a", "4"))},
+				[]*discoveryv1.EndpointSlice{ofDB(ownSlice("b", "4"))},
 			},
 			steps: [][]Change{
 				{released},
 				{podPatch("a", keys{api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil}), podPatch("b", keys{api.LabelPodUID: nil}, nil)},
-				{sliceRemoval(ownSlice("a", "4"))},
+				{sliceRemoval(ofDB(ownSlice("b", "4")))},
 			},
 		},
 		"what belongs to a Service that is annotated stays": {
@@ -200,9 +200,13 @@ func TestRelease(t *testing.T) {
 			left:  Leftovers{[]*corev1.Service{detachedService()}, pods, []*discoveryv1.EndpointSlice{own, ofDB(ownSlice("b", "4"))}},
 			steps: [][]Change{{released}, nil, {sliceRemoval(ofDB(ownSlice("b", "4")))}}, waits: true,
 		},
-		"slices go once Kubernetes lists a ready pod": {
+		"slices wait while Kubernetes lists a pod from before the Service is released": {
 			left:  Leftovers{[]*corev1.Service{detachedService()}, pods, []*discoveryv1.EndpointSlice{own, builtIn(ownSlice("b", "4"))}},
-			steps: [][]Change{{released}, nil, {sliceRemoval(ownSlice("a", "4"))}},
+			steps: [][]Change{{released}, nil, nil}, waits: true,
+		},
+		"slices go once Kubernetes lists a ready pod": {
+			left:  Leftovers{[]*corev1.Service{optedOut(service(selector, "", ""))}, pods, []*discoveryv1.EndpointSlice{own, builtIn(ownSlice("b", "4"))}},
+			steps: [][]Change{nil, nil, {sliceRemoval(ownSlice("a", "4"))}},
 		},
 		"slices do not wait for pods that are not ready": {
 			left:  Leftovers{[]*corev1.Service{detachedService()}, all(pod("a", running, notReady)), []*discoveryv1.EndpointSlice{own}},
