@@ -36,8 +36,9 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 	}
 	switch evidence {
 	case election.PodRead:
-		if read, err := c.readHolder(ctx, &in); err != nil || !read {
-			return in, err
+		var read bool
+		if read, err = c.readHolder(ctx, &in); !read {
+			evidence = election.Cached
 		}
 	case election.NodesRead:
 		err = c.readNodes(ctx, &in)
