@@ -40,6 +40,8 @@ const (
 	ReasonProbeUnanswered      = "ProbeUnanswered"
 	ReasonDifferingSettings    = "DifferingSettings"
 	ReasonNoCommonCandidate    = "NoCommonCandidate"
+	ReasonNotPublished         = "NotPublished"
+	ReasonWriteRefused         = "WriteRefused"
 )
 
 // Reasons of events of what the controller does beside the election.
@@ -58,6 +60,18 @@ var events = []Event{
 		Meaning: "Another client had overwritten the controller's key in the selector, and the controller put it back. The message names the field manager.",
 		Advice:  "Let the tool ignore the key, or choose a routing that it cannot disturb.",
 		See:     "routing.md#tools-that-apply-manifests",
+	},
+	{
+		Reason: ReasonNotPublished, Type: corev1.EventTypeWarning,
+		Meaning: "For some seconds the Service's EndpointSlices have listed another pod than the master, or not the master, although all is written.",
+		Advice:  "See whether kube-controller-manager runs: it makes the EndpointSlices of Services with a selector.",
+		See:     "operations.md#troubleshooting",
+	},
+	{
+		Reason: ReasonWriteRefused, Type: corev1.EventTypeWarning,
+		Meaning: "For some seconds the API server has refused something that the controller must write. The message names the object, and has the API server's words.",
+		Advice:  "Look at the admission policies, webhooks and quotas of the namespace, and at the controller's rights.",
+		See:     "operations.md#troubleshooting",
 	},
 	{
 		Reason: ReasonForeignEndpointSlice, Type: corev1.EventTypeWarning,

@@ -140,6 +140,18 @@ func portsOnly(containers []corev1.Container) (kept []corev1.Container) {
 
 func trimSlice(s *discoveryv1.EndpointSlice) { s.ManagedFields = nil }
 
+// trimPublished keeps which pods are listed, and whether they are ready.
+func trimPublished(s *discoveryv1.EndpointSlice) {
+	s.ObjectMeta = metav1.ObjectMeta{
+		Namespace: s.Namespace, Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion,
+		Labels: map[string]string{discoveryv1.LabelManagedBy: observation.BuiltIn, discoveryv1.LabelServiceName: s.Labels[discoveryv1.LabelServiceName]},
+	}
+	s.Ports = nil
+	for i, e := range s.Endpoints {
+		s.Endpoints[i] = discoveryv1.Endpoint{Conditions: discoveryv1.EndpointConditions{Ready: e.Conditions.Ready}, TargetRef: e.TargetRef}
+	}
+}
+
 // byService is the index of EndpointSlices by their Service.
 const byService = "service"
 

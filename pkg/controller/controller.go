@@ -79,9 +79,11 @@ type Controller struct {
 	// heartbeats is nil if the controller does not listen to nodes.
 	heartbeats *heartbeat.Monitor
 	prober     *probe.Prober
-	pods       *podStores
-	warnings   *warnings
-	outages    *outages
+	pods       *onDemand[*corev1.Pod]
+	// published are the EndpointSlices of Kubernetes' own controller. No decision rests on them.
+	published *onDemand[*discoveryv1.EndpointSlice]
+	warnings  *warnings
+	outages   *outages
 	// deleted holds the UIDs of pods that this replica has deleted.
 	deleted *utilcache.LRUExpireCache
 	// seed makes this replica's lag differ from that of others; see lag.
@@ -116,7 +118,7 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 		synced:   make(chan struct{}),
 		busy:     map[key]time.Time{},
 	}
-	c.pods = newPodStores(client, c.podHandler())
+	c.pods, c.published = c.podsOnDemand(), c.publishedOnDemand()
 	if heartbeatTimeout > 0 {
 		c.heartbeats = heartbeat.New(c.client, heartbeatTimeout, c.lookAtNode)
 	}
@@ -135,6 +137,7 @@ func (c *Controller) Run(ctx context.Context) {
 	informing, stop := context.WithCancel(ctx)
 	defer stop()
 	c.pods.start(informing, &running)
+	c.published.start(informing, &running)
 	if c.heartbeats != nil {
 		running.Go(func() { c.heartbeats.Run(informing) })
 	}

@@ -68,8 +68,14 @@ func (c *Controller) gatherCached(ctx context.Context, k key) (observation.Input
 		return in, fmt.Errorf("watching the pods: %w", err)
 	}
 	in.Services, in.Pods = c.annotatedServices(k.Namespace), pods.by(cache.NamespaceIndex, k.Namespace)
+	published, seen := c.published.synced(k.Namespace)
+	in.SeesPublished = seen
 	for _, s := range of {
-		in.Slices = append(in.Slices, c.slices.in(s.Namespace).by(byService, key{Namespace: s.Namespace, Name: s.Name}.String())...)
+		name := key{Namespace: s.Namespace, Name: s.Name}.String()
+		in.Slices = append(in.Slices, c.slices.in(s.Namespace).by(byService, name)...)
+		if seen {
+			in.Slices = append(in.Slices, published.by(byService, name)...)
+		}
 	}
 	in.Slices = append(in.Slices, c.takenNames(of)...)
 	in.Nodes = c.nodesKnown()
@@ -167,7 +173,9 @@ func (c *Controller) zone(ctx context.Context, node string) (string, error) {
 func (c *Controller) leftovers(ctx context.Context, namespace string) (routing.Leftovers, error) {
 	left, err := c.live.Leftovers(ctx, namespace)
 	if err == nil && len(left.Annotated()) == 0 {
-		c.pods.forget(namespace, func() bool { return len(c.annotatedServices(namespace)) == 0 })
+		needless := func() bool { return len(c.annotatedServices(namespace)) == 0 }
+		c.pods.forget(namespace, needless)
+		c.published.forget(namespace, needless)
 	}
 	return left, err
 }

@@ -6,6 +6,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/tools/cache"
 
@@ -124,6 +125,28 @@ func (c *Controller) sliceHandler() cache.TypedResourceEventHandler[*discoveryv1
 		UpdateFunc: func(before, now *discoveryv1.EndpointSlice) {
 			enqueue(before)
 			enqueue(now)
+		},
+		DeleteFunc: func(deleted cache.DeletedObject[*discoveryv1.EndpointSlice]) {
+			if deleted.OptionalObj != nil {
+				enqueue(deleted.OptionalObj)
+			}
+		},
+	}
+}
+
+// publishedHandler wakes the election of the Service whose endpoints have changed.
+func (c *Controller) publishedHandler() cache.TypedResourceEventHandler[*discoveryv1.EndpointSlice] {
+	enqueue := func(s *discoveryv1.EndpointSlice) {
+		if service, found := c.services.in(s.Namespace).get(observation.ServiceOf(s)); found && api.Annotated(service) {
+			c.queue.Add(observation.LeaseKey(service))
+		}
+	}
+	return cache.TypedResourceEventHandlerFuncs[*discoveryv1.EndpointSlice]{
+		AddFunc: enqueue,
+		UpdateFunc: func(before, now *discoveryv1.EndpointSlice) {
+			if !apiequality.Semantic.DeepEqual(before.Endpoints, now.Endpoints) {
+				enqueue(now)
+			}
 		},
 		DeleteFunc: func(deleted cache.DeletedObject[*discoveryv1.EndpointSlice]) {
 			if deleted.OptionalObj != nil {

@@ -23,13 +23,37 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// cluster is a simulated cluster in which controllers run.
-type cluster struct{ *fakeapi.Cluster }
+// cluster is a simulated cluster in which controllers run, Kubernetes' own among them.
+type cluster struct {
+	*fakeapi.Cluster
+	stopKubernetes func()
+}
 
 // inCluster runs the test in a bubble.
 func inCluster(t *testing.T, test func(c *cluster)) {
 	t.Helper()
-	fakeapi.Run(t, func(c *fakeapi.Cluster) { test(&cluster{c}) })
+	fakeapi.Run(t, func(c *fakeapi.Cluster) { test(&cluster{c, c.RunKubernetes(fakeapi.BuiltInDelay)}) })
+}
+
+// RunKubernetes runs Kubernetes' own controllers with another delay, instead of the usual one.
+func (c *cluster) RunKubernetes(delay time.Duration) (stop func()) {
+	c.Helper()
+	c.stopKubernetes()
+	c.stopKubernetes = c.Cluster.RunKubernetes(delay)
+	return c.stopKubernetes
+}
+
+// Expect compares what there is. What Kubernetes publishes counts only if it is expected.
+func (c *cluster) Expect(want ...string) {
+	c.Helper()
+	published := func(line string) bool { return strings.Contains(line, " by Kubernetes: ") }
+	got := c.State()
+	if !slices.ContainsFunc(want, published) {
+		got = slices.DeleteFunc(got, published)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		c.Errorf("cluster (-want +got):\n%s", diff)
+	}
 }
 
 // started is a controller that runs.

@@ -12,6 +12,8 @@ import (
 
 func TestOptOutEndsTheWatchOfPods(t *testing.T) {
 	inCluster(t, func(c *cluster) {
+		// They watch the pods too.
+		c.stopKubernetes()
 		c.Create(fakeapi.NewService("web"), fakeapi.NewService("db", fakeapi.WithSelector("app", "db")), fakeapi.NewPod("web-0"))
 		c.start()
 		c.Settle()

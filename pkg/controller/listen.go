@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"math"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -55,7 +56,17 @@ func (c *Controller) routed(ctx context.Context, k key, d election.Decision) {
 }
 
 // looked implements listener.
-func (c *Controller) looked(o *observation.Observation, d election.Decision) { c.warn(o, d) }
+func (c *Controller) looked(ctx context.Context, o *observation.Observation, d election.Decision, err error) {
+	if again := c.warn(ctx, o, d, err); again > 0 {
+		c.queue.AddAfter(o.Key, again)
+	}
+	if o.SeesPublished && len(o.Members) > 0 && lease.Decode(o.Lease).HolderUID == d.HolderUID && !slices.ContainsFunc(o.Members, func(m observation.Member) bool {
+		_, found := o.Unpublished(m, d.HolderUID, d.Served())
+		return found
+	}) {
+		c.metrics.published(o.Key)
+	}
+}
 
 // demoted implements listener.
 func (c *Controller) demoted(ctx context.Context, o *observation.Observation, d election.Decision, pod *corev1.Pod) {
@@ -80,7 +91,7 @@ func (c *Controller) forget(k key) {
 
 // lookAtNode wakes the elections with pods on the node.
 func (c *Controller) lookAtNode(node string) {
-	for _, pod := range c.pods.on(node) {
+	for _, pod := range c.pods.all(byNode, node) {
 		c.enqueueSelecting(pod)
 	}
 }

@@ -116,6 +116,7 @@ func TestMigrations(t *testing.T) {
 // While Kubernetes' controller does not follow at all, the controller asks ever more rarely.
 func TestMigrationIsAwaitedPatiently(t *testing.T) {
 	inCluster(t, func(c *cluster) {
+		c.stopKubernetes()
 		c.Create(fakeapi.NewService("web", fakeapi.WithAddress), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		s := c.start()
 		c.Settle()
@@ -202,7 +203,6 @@ func TestErrorsOfAMigrationAreRetried(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			inCluster(t, func(c *cluster) {
-				c.RunKubernetes(fakeapi.BuiltInDelay)
 				c.Create(fakeapi.NewService("web", fakeapi.WithAddress), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 				c.start()
 				c.Settle()

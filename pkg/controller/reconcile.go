@@ -37,7 +37,7 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 		return 0, r.release(ctx, k, o.Lease)
 	}
 	r.decided(o, d)
-	defer func() { r.looked(o, d) }()
+	defer func() { r.looked(ctx, o, d, err) }()
 	switch {
 	case len(o.Members) == 0:
 		return 0, nil

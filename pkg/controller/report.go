@@ -3,10 +3,9 @@ package controller
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -15,9 +14,7 @@ import (
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
-	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
-	"qoqo.dev/active-standby-controller/pkg/probe"
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
@@ -70,55 +67,25 @@ func (c *Controller) announceDeleted(o *observation.Observation, d election.Deci
 	}
 }
 
-// warn records a Warning event of each problem that has appeared since the last
-// reconciliation. Problems of one reason share an event, because client-go would drop all
-// but the first.
-func (c *Controller) warn(o *observation.Observation, d election.Decision) {
+// warn records a Warning event of each problem that has appeared, and returns after how long
+// to look for one that may yet.
+func (c *Controller) warn(ctx context.Context, o *observation.Observation, d election.Decision, err error) (again time.Duration) {
 	for _, s := range o.Services {
-		messages := map[string][]string{}
-		for _, problem := range c.warnings.appeared(s.UID, c.problems(o, d, s)) {
-			messages[problem.Reason] = append(messages[problem.Reason], problem.Message)
-		}
-		for reason, texts := range messages {
-			note := shortened(strings.Join(texts, "; "), noteMax)
-			klog.Background().V(2).Info("Problem", "service", klog.KObj(s), "reason", reason, "message", note)
-			c.recorder.Eventf(s, nil, corev1.EventTypeWarning, reason, "Check", "%s", note)
-		}
-	}
-}
-
-// problems returns what the Service has now.
-func (c *Controller) problems(o *observation.Observation, d election.Decision, s *corev1.Service) []api.Problem {
-	problems := slices.Clone(o.Problems[s.UID])
-	if !slices.ContainsFunc(o.Members, func(m observation.Member) bool { return m.UID == s.UID }) {
-		return problems
-	}
-	if d.Problem() {
-		problems = append(problems, api.Problem{Reason: string(d.Reason), Message: d.Message()})
-	}
-	if lease.Decode(o.Lease).HolderUID != d.HolderUID {
-		// The pod has become master only now, or has yet to; its answers count from then on.
-		return problems
-	}
-	if p, found := unanswered(o, d.HolderUID, c.prober.State(o.Key, d.HolderUID)); found {
-		problems = append(problems, p)
-	}
-	return problems
-}
-
-// unanswered returns the problem of a master that is Ready but has never answered the probe.
-func unanswered(o *observation.Observation, holder types.UID, state probe.State) (p api.Problem, found bool) {
-	if state != probe.NeverAnswered {
-		return p, false
-	}
-	for _, pod := range o.Pods {
-		if pod.UID == holder && observation.Ready(pod.Pod) {
-			return api.Problem{Reason: api.ReasonProbeUnanswered, Message: fmt.Sprintf(
-				"%s is Ready, but has not answered the probe %s since it became master; until it does, only its readiness counts. Check NetworkPolicies and the port (%s)",
-				pod.Name, o.Members[0].Settings.Probe, api.AnnotationProbe)}, true
+		report, sooner := c.warnings.saw(s.UID, c.problems(o, d, s, err), o.Now)
+		again = soonest(again, sooner)
+		for _, p := range report {
+			if p.Reason == api.ReasonNotPublished && !c.unpublished(ctx, o.Key, s.UID) {
+				c.warnings.withdraw(s.UID, p)
+				again = soonest(again, patience)
+				continue
+			}
+			note := shortened(p.Message, noteMax)
+			klog.Background().V(2).Info("Problem", "service", klog.KObj(s), "reason", p.Reason, "message", note)
+			c.recorder.Eventf(s, nil, corev1.EventTypeWarning, p.Reason, "Check", "%s", note)
 		}
 	}
-	return p, false
+	c.metrics.problem(c.warnings.count)
+	return again
 }
 
 // reverted implements listener.
@@ -131,26 +98,3 @@ func (c *Controller) reverted(service runtime.Object, r routing.Reversion) {
 		"the field manager %q overwrote %s in the selector; it was put back. If %s applies manifests, let it ignore the key, or %s",
 		r.Manager, r.Key, strconv.Quote(r.Manager), instead)
 }
-
-// warnings remembers the last problems of each Service, so that each is reported when it
-// appears and not at every reconciliation.
-type warnings struct {
-	lock     sync.Mutex
-	problems map[types.UID][]api.Problem
-}
-
-func newWarnings() *warnings { return &warnings{problems: map[types.UID][]api.Problem{}} }
-
-func (w *warnings) appeared(uid types.UID, now []api.Problem) []api.Problem {
-	w.lock.Lock()
-	defer w.lock.Unlock()
-	before := w.problems[uid]
-	if len(now) == 0 {
-		delete(w.problems, uid)
-		return nil
-	}
-	w.problems[uid] = slices.Clone(now)
-	return slices.DeleteFunc(slices.Clone(now), func(p api.Problem) bool { return slices.Contains(before, p) })
-}
-
-func (w *warnings) forget(uid types.UID) { w.appeared(uid, nil) }

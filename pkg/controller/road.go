@@ -68,8 +68,9 @@ type listener interface {
 	reverted(service runtime.Object, r routing.Reversion)
 	// demoted is told of a pod that was deleted.
 	demoted(ctx context.Context, o *observation.Observation, d election.Decision, pod *corev1.Pod)
-	// looked is told of the end of each reconciliation. Without Members there is no decision.
-	looked(o *observation.Observation, d election.Decision)
+	// looked is told of the end of each reconciliation, and of the error that it ended with.
+	// Without Members there is no decision.
+	looked(ctx context.Context, o *observation.Observation, d election.Decision, err error)
 	// released is told of an election that no Service asks for.
 	released(k key)
 }

@@ -47,7 +47,6 @@ type stage struct {
 func newStage(c *cluster) *stage {
 	c.Helper()
 	c.Create(fakeapi.Schedulable("node-1"), fakeapi.Schedulable("node-2"), fakeapi.Schedulable("node-3"))
-	c.RunKubernetes(fakeapi.BuiltInDelay)
 	return &stage{cluster: c, hands: scenario.Hands{Client: c.Users, Namespace: fakeapi.Namespace}, replica: c.start()}
 }
 

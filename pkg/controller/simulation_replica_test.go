@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -82,6 +83,11 @@ func newReplica(w *world, number int) *replica {
 	c.slices = scoped[*discoveryv1.EndpointSlice]{"": {synced{}, endpointSlices}}
 	c.nodes = store[*corev1.Node]{synced{}, nodes}
 	r.caches = []simulatedCache{services, leases, endpointSlices, nodes, nil}
+	// What is published decides nothing, so that it is never seen.
+	r.published.start(context.Background(), &sync.WaitGroup{})
+	r.published.make = func(string) (store[*discoveryv1.EndpointSlice], error) {
+		return store[*discoveryv1.EndpointSlice]{unsynced{}, nil}, nil
+	}
 	r.watchPods()
 	r.hearAll()
 	r.queue.Add(key{Namespace: simulatedNamespace})
@@ -94,7 +100,7 @@ func (r *replica) watchPods() {
 		return
 	}
 	pods := newSimulatedCache(r.world.pods, podIndexers, r.podHandler(), trimPod, nil)
-	r.pods.stores[simulatedNamespace] = podStore{store[*corev1.Pod]{synced{}, pods}, func() {}}
+	r.pods.stores[simulatedNamespace] = watchedStore[*corev1.Pod]{store[*corev1.Pod]{synced{}, pods}, func() {}}
 	r.caches[len(r.caches)-1] = pods
 	for _, name := range pods.unheard() {
 		pods.hear(name)

@@ -18,7 +18,6 @@ import (
 // The Service's own slice lists the master before Kubernetes' one no longer lists any pod.
 func TestOptInToRoutingByEndpointSlice(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.RunKubernetes(fakeapi.BuiltInDelay)
 		c.Create(fakeapi.NewService("web", fakeapi.BySlice), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		c.Settle()
 		s := c.start()

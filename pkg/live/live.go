@@ -36,7 +36,7 @@ type Reader struct{ Client kubernetes.Interface }
 // of the election's Services. It never asks a cache whether one of them matters. What is
 // known of nodes, and of the pods' answers, is the caller's to add, and the time.
 func (r Reader) Election(ctx context.Context, key types.NamespacedName) (in observation.Inputs, err error) {
-	in = observation.Inputs{Key: key, Evidence: election.Live}
+	in = observation.Inputs{Key: key, Evidence: election.Live, SeesPublished: true}
 	if in.Lease, err = r.Lease(ctx, key); err != nil {
 		return in, err
 	}

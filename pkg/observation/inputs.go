@@ -31,8 +31,11 @@ type Inputs struct {
 	Pods []*corev1.Pod
 	// Slices are the EndpointSlices of the election's Services, whoever manages them, and those
 	// that have a name which the controller needs. The slices of Kubernetes' own controller
-	// may be missing unless the evidence is Live.
+	// may be missing unless SeesPublished is true or the evidence is Live, and are up to date
+	// only with the evidence Live.
 	Slices []*discoveryv1.EndpointSlice
+	// SeesPublished: the slices of Kubernetes' own controller are among Slices.
+	SeesPublished bool
 
 	Nodes Nodes
 	// Probes are the results of the controller's own probes, by the pod's UID. A pod that has

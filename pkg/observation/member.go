@@ -20,6 +20,10 @@ type Member struct {
 	// ready. It is set only if the member is Migrating, and complete only with the evidence
 	// Live.
 	Listed map[types.UID]bool
+	// Published are the names of the pods that get the Service's traffic, by their UID: those
+	// that its own slices and those of Kubernetes' controller list as ready. It is complete only
+	// if the Inputs have SeesPublished.
+	Published map[types.UID]string
 }
 
 // HasSlices reports whether the member has slices of its own, or must have.
