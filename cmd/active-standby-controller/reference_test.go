@@ -166,6 +166,8 @@ func gatherMetrics(t *testing.T) (found metrics) {
 			m.WithLabelValues("")
 		case *kmetrics.HistogramVec:
 			m.WithLabelValues("")
+		case *kmetrics.GaugeVec:
+			m.WithLabelValues("")
 		}
 	}
 	families, err := registry.Gather()

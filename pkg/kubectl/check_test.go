@@ -109,7 +109,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 2      web-2   node-2   unknown    standby   yes        after web-0, which has been Ready longer
 3      web-1   node-1   unknown    standby   yes        after web-2, which has been Ready longer
 
-Note: EndpointSlices may not be read, so it is unknown whether the Service has some that are not the controller's.
+Note: EndpointSlices may not be read, so it is unknown to which pods traffic goes.
 Note: nodes may not be read, so it is unknown which are cordoned.
 Note: the controller alone knows the nodes' heartbeats.
 `}},
@@ -202,7 +202,7 @@ Note: the controller alone knows the nodes' heartbeats.
 Service:    web (routing selector)
 Lease:      web
 Master:     <none>
-Problems:   <none>
+Problems:   Pending: the controller has yet to write Service web
 Next:       nothing: no pod is eligible yet, so there is no master (AwaitingEligible)
 
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY

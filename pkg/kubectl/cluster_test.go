@@ -33,6 +33,8 @@ type cluster struct {
 	jane *fake.Clientset
 	// explicit: a flag names the namespace.
 	explicit bool
+	// stopKubernetes stops what publishes the Services.
+	stopKubernetes func()
 }
 
 // inCluster runs the test in a bubble, with the objects as they are.
@@ -45,6 +47,8 @@ func inCluster(t *testing.T, objects []runtime.Object, test func(c *cluster)) {
 				c.Fatal(err)
 			}
 		}
+		c.stopKubernetes = c.RunKubernetes(0)
+		<-time.After(fakeapi.Lag)
 		test(c)
 		// Watches may have a change left to tell.
 		<-time.After(fakeapi.Lag)

@@ -218,11 +218,14 @@ error: patching the Lease: leases.coordination.k8s.io is forbidden: User "jane" 
 			},
 			"switchover web --timeout=5s",
 			result{Err: `
-error: timed out after 5s: web-2 is master in epoch 4, but service web does not route to it yet; see the controller's log
+error: timed out after 5s: web-2 is master in epoch 4, but service web does not route to it yet; to see why: kubectl active-standby check web
 `, Code: 1},
 		},
+		"master, but not published": {web(), aController, func(c *cluster) { c.stopKubernetes() }, "switchover web --timeout=5s", result{Err: `
+error: timed out after 5s: web-2 is master in epoch 4, but the EndpointSlices of the Service are not as they should be: traffic goes to web-0, and not to web-2, which is master
+`, Code: 1}},
 		"master, but not routed to": {web(), aController, func(c *cluster) { c.Server.OnRequest(failing("patch", "services")) }, "switchover web --timeout=5s", result{Err: `
-error: timed out after 5s: web-2 is master in epoch 4, but service web does not route to it yet; see the controller's log
+error: timed out after 5s: web-2 is master in epoch 4, but service web does not route to it yet; to see why: kubectl active-standby check web
 `, Code: 1}},
 	}
 	for name, test := range tests {
