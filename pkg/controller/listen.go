@@ -99,7 +99,7 @@ func (c *Controller) probed(k key) {
 
 // targets returns the pods that could be master, none if the Service asks for no probe.
 func targets(o *observation.Observation, holder types.UID) (targets []probe.Target) {
-	asked := o.Members[0].Settings.Probe
+	asked := o.Settings().Probe
 	if asked == (api.Probe{}) {
 		return nil
 	}

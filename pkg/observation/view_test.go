@@ -44,10 +44,10 @@ func TestViewSettings(t *testing.T) {
 		"a younger Service asks for everything":                                   {[]*corev1.Service{service("b", everything...), service("a")}, asked{}},
 		"the Service with the Lease's name asks for everything":                   {[]*corev1.Service{service("web", everything...), service("a")}, all},
 		"an older Service than the one with the Lease's name asks for everything": {[]*corev1.Service{service("web"), service("a", everything...)}, asked{}},
-		"an older Service that is not served asks for everything":                 {[]*corev1.Service{service("a", append(everything, asking(api.AnnotationServiceMode, "x"))...), service("b")}, asked{}},
+		"an older Service that is not served asks for everything":                 {[]*corev1.Service{service("a", append(everything, asking(api.AnnotationServiceMode, "x"))...), service("b")}, all},
 		"the election is paused":                                                  {[]*corev1.Service{service("a", asking(api.AnnotationPaused, "true"))}, asked{Election: api.Election{Paused: true}}},
 		"the election is paused by the youngest Service":                          {[]*corev1.Service{service("a"), service("b"), service("c", asking(api.AnnotationPaused, "true"))}, asked{Election: api.Election{Paused: true}}},
-		"the election is paused by a Service that is not served":                  {[]*corev1.Service{service("a"), service("b", asking(api.AnnotationPaused, "true"), asking(api.AnnotationServiceMode, "x"))}, asked{}},
+		"the election is paused by a Service that is not served":                  {[]*corev1.Service{service("a"), service("b", asking(api.AnnotationPaused, "true"), asking(api.AnnotationServiceMode, "x"))}, asked{Election: api.Election{Paused: true}}},
 		"only the deletion of the former master is asked for":                     {[]*corev1.Service{service("a", asking(api.AnnotationOnDemote, "delete"))}, asked{Election: api.Election{DeleteDemoted: true}}},
 		"only after-termination is asked for":                                     {[]*corev1.Service{service("a", asking(api.AnnotationHandover, "after-termination"))}, asked{Election: api.Election{AfterTermination: true}}},
 		"a move loses requests":                                                   {[]*corev1.Service{service("a", byLabel)}, asked{MovesLose: true}},
@@ -191,6 +191,7 @@ func TestViewLease(t *testing.T) {
 		l.Labels = map[string]string{api.LabelManagedBy: api.ManagedBy}
 		l.OwnerReferences = looked(nil, []*corev1.Service{service("a")}, nil).Terms().Owners
 		l.Spec.LeaseDurationSeconds = ptr.To[int32](15)
+		l.Annotations[api.AnnotationLeadingService] = "a"
 		return l
 	}
 	read := election.Lease{Exists: true, HolderUID: "uid-web-0", Duration: 15 * time.Second}
@@ -227,7 +228,7 @@ func TestTerms(t *testing.T) {
 		service("web", asking(api.AnnotationLeaseDuration, "15s"), asking(api.AnnotationOnDemote, "delete")),
 		service("a", asking(api.AnnotationLeaseDuration, "16s")), service("b", asking(api.AnnotationServiceMode, "x")),
 	}, nil)
-	want := lease.Terms{Key: web, Owners: []metav1.OwnerReference{owner("web"), owner("a")}, Duration: 15 * time.Second, DeleteDemoted: true}
+	want := lease.Terms{Key: web, Owners: []metav1.OwnerReference{owner("web"), owner("a")}, Duration: 15 * time.Second, Leading: "web", DeleteDemoted: true}
 	if diff := cmp.Diff(want, o.Terms()); diff != "" {
 		t.Errorf("terms (-want +got):\n%s", diff)
 	}
