@@ -81,7 +81,7 @@ type Controller struct {
 	prober     *probe.Prober
 	pods       *podStores
 	warnings   *warnings
-	outages    *outages
+	memory     *memory
 	// deleted holds the UIDs of pods that this replica has deleted.
 	deleted *utilcache.LRUExpireCache
 	// seed makes this replica's lag differ from that of others; see lag.
@@ -108,7 +108,7 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 			workqueue.TypedRateLimitingQueueConfig[key]{Name: "elections"},
 		),
 		warnings: newWarnings(),
-		outages:  newOutages(),
+		memory:   newMemory(),
 		live:     live.Reader{Client: client},
 		seed:     maphash.MakeSeed(),
 		deleted:  utilcache.NewLRUExpireCache(deletedMax),

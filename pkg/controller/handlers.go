@@ -60,7 +60,7 @@ func (c *Controller) leaseHandler() cache.TypedResourceEventHandler[*coordinatio
 		AddFunc: enqueue,
 		UpdateFunc: func(before, now *coordinationv1.Lease) {
 			// A renewal ends an outage: the replica that renewed has seen the holder healthy.
-			if !lease.RenewedOnly(before, now) || c.outages.has(key{Namespace: now.Namespace, Name: now.Name}) {
+			if !lease.RenewedOnly(before, now) || c.memory.has(key{Namespace: now.Namespace, Name: now.Name}) {
 				enqueue(now)
 			}
 		},

@@ -19,7 +19,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/probe"
 )
 
-// decided implements listener: it remembers outages, and listens to the nodes.
+// decided implements listener: it remembers what was seen, and listens to the nodes.
 func (c *Controller) decided(o *observation.Observation, d election.Decision) {
 	if c.heartbeats != nil {
 		c.heartbeats.Want(o.Key, o.NodeNames())
@@ -29,7 +29,7 @@ func (c *Controller) decided(o *observation.Observation, d election.Decision) {
 		return
 	}
 	c.metrics.election(o.Key, d.Served())
-	c.outages.saw(o, d)
+	c.memory.saw(o, d)
 	if d.Action == election.Refuse {
 		c.wantProbes(o.Key, nil)
 	}
@@ -74,7 +74,7 @@ func (c *Controller) released(k key) {
 // forget drops what is remembered of an election that is no longer served.
 func (c *Controller) forget(k key) {
 	c.metrics.forget(k)
-	c.outages.forget(k)
+	c.memory.forget(k)
 	c.wantProbes(k, nil)
 }
 

@@ -37,6 +37,7 @@ type Observation struct {
 	// has asked for them.
 	settings api.Election
 	leading  string
+	seen     Seen
 	view     election.View
 }
 
@@ -71,6 +72,7 @@ func Look(in Inputs) *Observation {
 	}
 	o.settle(asked)
 	o.compareCandidates()
+	o.seen = o.see()
 	o.view = o.makeView()
 	return o
 }

@@ -30,6 +30,7 @@ func (o *Observation) makeView() election.View {
 		Now:       o.Now,
 		DownSince: o.Outage.since(o.Lease),
 	}
+	v.Lease.Acquired = o.seen.holder(v.Lease).since(v.Lease.Acquired, o.Now)
 	v.Lease.Outdated = lease.Outdated(o.Lease, o.Terms())
 	if !v.Lease.Exists {
 		// A holder may still rely on a Lease that was deleted.
@@ -79,6 +80,7 @@ func (o *Observation) candidate(p Pod) election.Candidate {
 		if condition.Type == corev1.PodReady {
 			c.Ready = condition.Status == corev1.ConditionTrue
 			c.ReadySince = condition.LastTransitionTime.Time
+			c.SeenReady = o.seen.Ready[p.UID].since(c.ReadySince, o.Now)
 		}
 	}
 	return c

@@ -77,7 +77,7 @@ func TestSettings(t *testing.T) {
 
 func TestCandidates(t *testing.T) {
 	set := func(change func(*election.Candidate)) election.Candidate {
-		c := election.Candidate{Name: "web-0", UID: "uid-web-0", Ready: true, ReadySince: start.Add(time.Minute), Created: start}
+		c := election.Candidate{Name: "web-0", UID: "uid-web-0", Ready: true, ReadySince: start.Add(time.Minute), SeenReady: start.Add(time.Minute), Created: start}
 		change(&c)
 		return c
 	}
@@ -91,7 +91,7 @@ func TestCandidates(t *testing.T) {
 		"a pod that is Ready":                         {pod("web-0"), set(func(*election.Candidate) {})},
 		"a pod that is not Ready":                     {pod("web-0", status(corev1.PodRunning, corev1.ConditionFalse)), set(func(c *election.Candidate) { c.Ready = false })},
 		"a pod whose readiness is not known":          {pod("web-0", status(corev1.PodRunning, corev1.ConditionUnknown)), set(func(c *election.Candidate) { c.Ready = false })},
-		"a pod that has never been Ready":             {pod("web-0", func(p *corev1.Pod) { p.Status.Conditions = nil }), set(func(c *election.Candidate) { c.Ready, c.ReadySince = false, time.Time{} })},
+		"a pod that has never been Ready":             {pod("web-0", func(p *corev1.Pod) { p.Status.Conditions = nil }), set(func(c *election.Candidate) { c.Ready, c.ReadySince, c.SeenReady = false, time.Time{}, time.Time{} })},
 		"a pod that has succeeded":                    {pod("web-0", status(corev1.PodSucceeded, corev1.ConditionFalse)), set(func(c *election.Candidate) { c.Ready, c.Finished = false, true })},
 		"a pod that has failed":                       {pod("web-0", status(corev1.PodFailed, corev1.ConditionFalse)), set(func(c *election.Candidate) { c.Ready, c.Finished = false, true })},
 		"a pod that terminates":                       {pod("web-0", func(p *corev1.Pod) { p.DeletionTimestamp = &p.CreationTimestamp }), set(func(c *election.Candidate) { c.Terminating = true })},
@@ -194,7 +194,7 @@ func TestViewLease(t *testing.T) {
 		l.Annotations[api.AnnotationLeadingService] = "a"
 		return l
 	}
-	read := election.Lease{Exists: true, HolderUID: "uid-web-0", Duration: 15 * time.Second}
+	read := election.Lease{Exists: true, HolderUID: "uid-web-0", Duration: 15 * time.Second, Acquired: now}
 	outdated := read
 	outdated.Outdated = true
 	tests := map[string]struct {
@@ -204,8 +204,8 @@ func TestViewLease(t *testing.T) {
 	}{
 		"a Lease that is as the Service asks":              {fifteen(), "15s", read},
 		"a holder goes by the duration in the Lease":       {fifteen(), "60s", outdated},
-		"a holder may believe in a Lease that was deleted": {nil, "60s", election.Lease{Duration: time.Minute}},
-		"a Lease that was deleted, and had no duration":    {nil, "", election.Lease{}},
+		"a holder may believe in a Lease that was deleted": {nil, "60s", election.Lease{Duration: time.Minute, Acquired: now}},
+		"a Lease that was deleted, and had no duration":    {nil, "", election.Lease{Acquired: now}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
