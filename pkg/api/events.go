@@ -92,7 +92,7 @@ var events = []Event{
 	},
 	{
 		Reason: ReasonDifferingSettings, Type: corev1.EventTypeWarning,
-		Meaning: "The Service shares a Lease and asks for other settings than the Service whose settings apply.",
+		Meaning: "The Service shares a Lease and asks for other settings than the Service whose settings apply; or it does not say whether what the Lease remembers of such a Service, which is gone, still applies.",
 		Advice:  "Set them on the Service that the message names.",
 	},
 	{
@@ -117,7 +117,7 @@ var events = []Event{
 	},
 	{
 		Reason: ReasonInvalidAnnotation, Type: corev1.EventTypeWarning,
-		Meaning: "An annotation of the Service, or of one of its pods, is not valid or needs another one. Its default applies.",
+		Meaning: "An annotation of the Service, or of one of its pods, is not valid or needs another one. Its default applies, or what is safer.",
 		Advice:  "Correct it. The message says what is allowed.",
 	},
 	{

@@ -63,6 +63,9 @@ const (
 	AnnotationNextHolder       = Domain + "/next-holder"
 	AnnotationDemotedUID       = Domain + "/demoted-uid"
 	AnnotationHistory          = Domain + "/history"
+	// AnnotationLeadingService names the Service whose handover and duration the Lease
+	// remembers. AnnotationHandover stands beside it if it is HandoverAfterTermination.
+	AnnotationLeadingService = Domain + "/leading-service"
 	// AnnotationDeletionCost is Kubernetes' own: a ReplicaSet that scales down
 	// deletes the pods of the lowest cost first.
 	AnnotationDeletionCost = "controller.kubernetes.io/pod-deletion-cost"

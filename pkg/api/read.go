@@ -108,11 +108,11 @@ func (p *parser) paused(value string) {
 	if err != nil {
 		p.invalid(value, notValid)
 	}
-	p.Paused = paused
+	p.Paused = paused || err != nil
 }
 
 func (p *parser) handover(value string) {
-	p.AfterTermination = p.either(value, HandoverImmediate, HandoverAfterTermination)
+	p.AfterTermination = !p.either(value, HandoverAfterTermination, HandoverImmediate)
 }
 
 func (p *parser) onDemote(value string) {
@@ -123,6 +123,10 @@ func (p *parser) leaseDuration(value string) {
 	d, ok := p.duration(value, MinLeaseDuration, MaxLeaseDuration)
 	if ok && d%time.Second != 0 {
 		p.invalid(value, notValid)
+		ok = false
+	}
+	if !ok {
+		p.KeepDuration = true
 		return
 	}
 	p.LeaseDuration = d
@@ -158,7 +162,8 @@ func (p *parser) probeFailures(value string) {
 	p.Probe.Failures = n
 }
 
-// either reports whether the value is the second of two. The first is the default.
+// either reports whether the value is the second of two. The first stands for one that is
+// not valid.
 func (p *parser) either(value, first, second string) bool {
 	if value != first && value != second {
 		p.invalid(value, notValid)

@@ -2,9 +2,11 @@ package api
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 func TestParseRefuses(t *testing.T) {
@@ -73,9 +75,20 @@ func TestParseRefuses(t *testing.T) {
 			if diff := cmp.Diff([]Problem{test.want}, problems); diff != "" {
 				t.Errorf("problems (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(read(Settings{}), read(settings)); diff != "" {
+			if diff := cmp.Diff(read(Settings{Election: Election{Prefer: labels.Nothing()}}), read(settings)); diff != "" {
 				t.Errorf("settings (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestParseReadsWhatARefusedServiceAsksOfItsElection(t *testing.T) {
+	s := asking(AnnotationServiceMode, "actve-standby", AnnotationHandover, "after-termination", AnnotationLeaseDuration, "15s", AnnotationPaused, "x")
+	settings, _, ok := Parse(s)
+	if ok {
+		t.Error("the Service is served")
+	}
+	if diff := cmp.Diff(Election{AfterTermination: true, LeaseDuration: 15 * time.Second, Paused: true}, read(settings).Rest); diff != "" {
+		t.Errorf("settings (-want +got):\n%s", diff)
 	}
 }

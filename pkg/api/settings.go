@@ -22,8 +22,8 @@ type Settings struct {
 }
 
 // Election is what a Service asks of its election. If Services share a Lease, the
-// settings of the Service with the Lease's name apply, or else those of the oldest.
-// Any of them can pause the election.
+// settings of the Service with the Lease's name apply, or else those of the oldest, even
+// if that Service cannot be served. Any of them can pause the election.
 type Election struct {
 	// Prefer selects the preferred candidates. By default it selects none.
 	Prefer labels.Selector
@@ -45,6 +45,9 @@ type Election struct {
 	// LeaseDuration is how long the Lease is valid after each renewal, in whole
 	// seconds. If it is 0, the Lease is valid for ever and is not renewed.
 	LeaseDuration time.Duration
+	// KeepDuration: the duration that the Service asks for cannot be read, so the Lease keeps
+	// the one that it has.
+	KeepDuration bool
 }
 
 // Limits of AnnotationLeaseDuration. A shorter duration would expire when the API
@@ -76,19 +79,22 @@ type Problem struct {
 }
 
 // Parse reads the settings of a Service that is Annotated. It returns true if the
-// Service can be served. There may be problems all the same: then a default applies
-// in the place of each value that is not valid.
+// Service can be served. There may be problems all the same: then a default, or what is
+// safe, applies in the place of each value that is not valid. Of a Service that cannot be
+// served it returns what that asks of its election: a typing error in one annotation does
+// not switch off the others.
 func Parse(service *corev1.Service) (settings Settings, problems []Problem, ok bool) {
 	p := parser{service: service, Settings: defaults(service)}
-	if refused := p.refused(); refused != nil {
-		return Settings{}, []Problem{*refused}, false
-	}
+	refused := p.refused()
 	for i := range annotations {
 		if value, found := service.Annotations[annotations[i].Key]; found {
 			p.read(&annotations[i], value)
 		}
 	}
 	p.combine()
+	if refused != nil {
+		return Settings{Election: p.Election}, []Problem{*refused}, false
+	}
 	p.unknown()
 	return p.Settings, p.problems, true
 }

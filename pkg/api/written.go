@@ -52,6 +52,8 @@ var written = []Key{
 	{ObjectLease, inAnnotation, AnnotationNextHolder, fmt.Sprintf("The pod that a user has asked for, while the master has yet to stop (\"%s: %s\"). Remove it to take the request back.", AnnotationHandover, HandoverAfterTermination)},
 	{ObjectLease, inAnnotation, AnnotationDemotedUID, fmt.Sprintf("The UID of the former master that must be deleted (\"%s: %s\").", AnnotationOnDemote, OnDemoteDelete)},
 	{ObjectLease, inAnnotation, AnnotationHistory, "The last moves of the master, the oldest first, as JSON."},
+	{ObjectLease, inAnnotation, AnnotationLeadingService, fmt.Sprintf("The Service that has asked for %q or %q. Both stay in force until another Service of the election asks for something else.", AnnotationHandover, AnnotationLeaseDuration)},
+	{ObjectLease, inAnnotation, AnnotationHandover, fmt.Sprintf("%q if that Service has asked for it.", HandoverAfterTermination)},
 
 	{ObjectEndpointSlice, inName, "<service>-master-ipv4", fmt.Sprintf("The master's IPv4 endpoint, with routing %q.", RoutingEndpointSlice)},
 	{ObjectEndpointSlice, inName, "<service>-master-ipv6", fmt.Sprintf("The master's IPv6 endpoint, with routing %q.", RoutingEndpointSlice)},

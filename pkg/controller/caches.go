@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
@@ -26,6 +27,15 @@ const (
 	// byNamespace files them under their namespace.
 	byNamespace = "annotated"
 )
+
+// byHolder is the index of Leases by the UID of the holder.
+const byHolder = "holder"
+
+var leaseIndexers = cache.TypedIndexersToIndexers(cache.TypedIndexers[*coordinationv1.Lease]{
+	byHolder: func(l *coordinationv1.Lease) ([]string, error) {
+		return []string{string(lease.Decode(l).HolderUID)}, nil
+	},
+})
 
 // addInformers watches, in the namespaces, all Services (an API server cannot select by
 // annotation), the controller's Leases, and all EndpointSlices but Kubernetes' own; and
@@ -41,6 +51,7 @@ func (c *Controller) addInformers(namespaces []string) (err error) {
 			return fmt.Errorf("watching Services: %w", err)
 		}
 		leases := coordinationinformers.NewTypedLeaseInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{
+			Indexers: leaseIndexers,
 			TweakListOptions: func(o *metav1.ListOptions) {
 				o.LabelSelector = labels.SelectorFromSet(labels.Set{api.LabelManagedBy: api.ManagedBy}).String()
 			},

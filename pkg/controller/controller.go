@@ -83,7 +83,7 @@ type Controller struct {
 	// published are the EndpointSlices of Kubernetes' own controller. No decision rests on them.
 	published *onDemand[*discoveryv1.EndpointSlice]
 	warnings  *warnings
-	outages   *outages
+	memory    *memory
 	// deleted holds the UIDs of pods that this replica has deleted.
 	deleted *utilcache.LRUExpireCache
 	// seed makes this replica's lag differ from that of others; see lag.
@@ -110,7 +110,7 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 			workqueue.TypedRateLimitingQueueConfig[key]{Name: "elections"},
 		),
 		warnings: newWarnings(),
-		outages:  newOutages(),
+		memory:   newMemory(),
 		live:     live.Reader{Client: client},
 		seed:     maphash.MakeSeed(),
 		deleted:  utilcache.NewLRUExpireCache(deletedMax),

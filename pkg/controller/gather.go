@@ -46,7 +46,7 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 		if in, err = c.live.Election(ctx, k); err != nil {
 			return in, err
 		}
-		in.Outage, in.Probes = cached.Outage, cached.Probes
+		in.Outage, in.Seen, in.Probes = cached.Outage, cached.Seen, cached.Probes
 		in.Slices = append(in.Slices, c.takenNames(in.Services)...)
 		err = c.readNodes(ctx, &in)
 	}
@@ -79,7 +79,7 @@ func (c *Controller) gatherCached(ctx context.Context, k key) (observation.Input
 	}
 	in.Slices = append(in.Slices, c.takenNames(of)...)
 	in.Nodes = c.nodesKnown()
-	in.Outage = c.outages.recall(k)
+	in.Outage, in.Seen = c.memory.recall(k)
 	in.Probes = c.prober.States(k)
 	return in, nil
 }

@@ -61,7 +61,7 @@ func (c *Controller) leaseHandler() cache.TypedResourceEventHandler[*coordinatio
 		AddFunc: enqueue,
 		UpdateFunc: func(before, now *coordinationv1.Lease) {
 			// A renewal ends an outage: the replica that renewed has seen the holder healthy.
-			if !lease.RenewedOnly(before, now) || c.outages.has(key{Namespace: now.Namespace, Name: now.Name}) {
+			if !lease.RenewedOnly(before, now) || c.memory.has(key{Namespace: now.Namespace, Name: now.Name}) {
 				enqueue(now)
 			}
 		},
@@ -73,8 +73,8 @@ func (c *Controller) leaseHandler() cache.TypedResourceEventHandler[*coordinatio
 	}
 }
 
-// podHandler wakes every election that selects the pod or has selected it. A marked pod
-// that no election selects wakes the clean-up of its namespace.
+// podHandler wakes every election that selects the pod or has selected it, and those whose
+// master it is. A marked pod that no election selects wakes the clean-up of its namespace.
 func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
 	exists := func(now *corev1.Pod, before ...*corev1.Pod) {
 		if !c.enqueueSelecting(now, before...) && observation.MarkedPod(now) {
@@ -93,7 +93,8 @@ func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
 }
 
 // enqueueSelecting wakes, once, each election that selects the pod as it is now or as it
-// was before. It reports whether an election selects it now.
+// was before, and each that has the pod as its master: that may have lost its labels, and its
+// election waits for it to stop. It reports whether an election selects the pod now.
 func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (selected bool) {
 	elections := sets.New[key]()
 	for _, s := range c.annotatedServices(now.Namespace) {
@@ -102,6 +103,9 @@ func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (s
 		if selects || slices.ContainsFunc(before, func(pod *corev1.Pod) bool { return api.Selects(s, pod.Labels) }) {
 			elections.Insert(observation.LeaseKey(s))
 		}
+	}
+	for _, l := range c.leases.in(now.Namespace).by(byHolder, string(now.UID)) {
+		elections.Insert(key{Namespace: l.Namespace, Name: l.Name})
 	}
 	for k := range elections {
 		c.queue.Add(k)

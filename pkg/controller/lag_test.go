@@ -3,6 +3,7 @@ package controller
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -151,4 +152,28 @@ func TestReplicaThatIsBehindAnOptOut(t *testing.T) {
 		c.Wait(time.Minute)
 		c.Expect("Service web: app=web", "EndpointSlice web by Kubernetes: web-0 web-1", "Pod web-0:", "Pod web-1:")
 	})
+}
+
+// No Service selects the master any longer, and its election waits for it to stop. What happens
+// to that pod wakes the election within moments.
+func TestAnUnselectedMasterThatStopsWakesItsElection(t *testing.T) {
+	for name, stops := range map[string]func(c *cluster){
+		"the pod is gone":   func(c *cluster) { c.DeletePod("web-0") },
+		"the pod has ended": func(c *cluster) { c.EditPod("web-0", func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(c *cluster) {
+				c.Create(fakeapi.NewService("web", fakeapi.WithAnnotation(api.AnnotationHandover, api.HandoverAfterTermination)), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
+				c.start()
+				c.Settle()
+				c.EditPod("web-0", func(p *corev1.Pod) { p.Labels["app"] = "debug" })
+				c.Settle()
+				stops(c)
+				c.Wait(time.Second)
+				if state := c.State(); !slices.ContainsFunc(state, func(line string) bool { return strings.HasPrefix(line, "Lease web: web-1 @2") }) {
+					t.Errorf("no pod follows:\n%s", strings.Join(state, "\n"))
+				}
+			})
+		})
+	}
 }

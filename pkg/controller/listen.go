@@ -20,7 +20,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/probe"
 )
 
-// decided implements listener: it remembers outages, and listens to the nodes.
+// decided implements listener: it remembers what was seen, and listens to the nodes.
 func (c *Controller) decided(o *observation.Observation, d election.Decision) {
 	if c.heartbeats != nil {
 		c.heartbeats.Want(o.Key, o.NodeNames())
@@ -30,7 +30,7 @@ func (c *Controller) decided(o *observation.Observation, d election.Decision) {
 		return
 	}
 	c.metrics.election(o.Key, d.Served())
-	c.outages.saw(o, d)
+	c.memory.saw(o, d)
 	if d.Action == election.Refuse {
 		c.wantProbes(o.Key, nil)
 	}
@@ -85,7 +85,7 @@ func (c *Controller) released(k key) {
 // forget drops what is remembered of an election that is no longer served.
 func (c *Controller) forget(k key) {
 	c.metrics.forget(k)
-	c.outages.forget(k)
+	c.memory.forget(k)
 	c.wantProbes(k, nil)
 }
 
@@ -110,7 +110,7 @@ func (c *Controller) probed(k key) {
 
 // targets returns the pods that could be master, none if the Service asks for no probe.
 func targets(o *observation.Observation, holder types.UID) (targets []probe.Target) {
-	asked := o.Members[0].Settings.Probe
+	asked := o.Settings().Probe
 	if asked == (api.Probe{}) {
 		return nil
 	}

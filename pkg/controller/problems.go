@@ -82,7 +82,7 @@ func unanswered(o *observation.Observation, holder types.UID, state probe.State)
 		if pod.UID == holder && observation.Ready(pod.Pod) {
 			return api.Problem{Reason: api.ReasonProbeUnanswered, Message: fmt.Sprintf(
 				"%s is Ready, but has not answered the probe %s since it became master; until it does, only its readiness counts. Check NetworkPolicies and the port (%s)",
-				pod.Name, o.Members[0].Settings.Probe, api.AnnotationProbe)}, true
+				pod.Name, o.Settings().Probe, api.AnnotationProbe)}, true
 		}
 	}
 	return p, false

@@ -69,6 +69,10 @@ func (w *world) leaseWritten(by *replica, before, now *coordinationv1.Lease) (re
 	case had != "" && holder != "" && had != holder:
 		w.fail("the epoch %d of Lease %s has two holders, %s and then %q", epoch, now.Name, had, holder)
 	}
+	if was := lease.Remembered(before); by.seen != nil && was.AfterTermination && !lease.Remembered(now).AfterTermination &&
+		!slices.ContainsFunc(by.seen.Services, func(s *corev1.Service) bool { return s.Name == was.Leading || saysHandover(s) }) {
+		w.fail("replica %d forgets that Service %s has asked for %s", by.number, was.Leading, api.HandoverAfterTermination)
+	}
 	if former != "" && holder != "" && former != holder {
 		w.checkFollowed(by, before, now.Name, former, holder)
 	}

@@ -12,8 +12,6 @@ const (
 	lastTrace               fault = "the last trace of an epoch"
 	copiedMarks             fault = "copied marks"
 	replaced                fault = "a Service that is replaced"
-	refusedSetting          fault = "a safety setting of a refused Service"
-	unreadableSetting       fault = "a safety setting that cannot be read"
 	ourKeysAlone            fault = "our keys alone"
 	optingOutWithTheStamp   fault = "opting out with the stamp"
 	overwrittenAndMigrating fault = "a selector overwritten while migrating"
@@ -59,18 +57,6 @@ var knownFaults = []struct {
 		"an election ends with its Lease",
 		"Services that overlap",
 		[]told{{"settle", 0, 0}, {"kill", 2, 0}, {"ready", 2, 0}, {"replace", 0, 0}, {"settle", 0, 0}},
-	},
-	{
-		refusedSetting, "a typing error in the mode of the Service whose settings count switches off that nobody follows a master which may run",
-		"no such Service gets one",
-		"Services that share a Lease, after termination",
-		[]told{{"settle", 0, 0}, {"mode", 0, 1}, {"ready", 2, 0}, {"settle", 0, 0}},
-	},
-	{
-		unreadableSetting, "a handover that cannot be read is the default, which is the less safe one",
-		"none is written",
-		"Services that share a Lease, after termination",
-		[]told{{"settle", 0, 0}, {"annotate", 0, 1}, {"ready", 2, 0}, {"settle", 0, 0}},
 	},
 	{
 		ourKeysAlone, "a Service whose selector holds nothing but the controller's own key, and that says whom to elect from in an annotation, has no endpoint, and is looked at again for ever",

@@ -17,6 +17,12 @@ func waits(s *corev1.Service) bool {
 	return found && said != api.HandoverImmediate
 }
 
+// saysHandover reports whether the Service asks for a handover, of whatever kind.
+func saysHandover(s *corev1.Service) bool {
+	_, said := s.Annotations[api.AnnotationHandover]
+	return said
+}
+
 // rate takes down since when a pod could be master, or a node is not cordoned; or no longer.
 func (w *world) rate(o any, exists bool) {
 	var uid types.UID

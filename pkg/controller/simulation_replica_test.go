@@ -73,7 +73,7 @@ func newReplica(w *world, number int) *replica {
 	c.queue = r.queue
 	r.Controller = c
 	services := newSimulatedCache(w.services, serviceIndexers, c.serviceHandler(), trimService, nil)
-	leases := newSimulatedCache(w.leases, nil, c.leaseHandler(), trimLease, func(l *coordinationv1.Lease) bool { return l.Labels[api.LabelManagedBy] == api.ManagedBy })
+	leases := newSimulatedCache(w.leases, leaseIndexers, c.leaseHandler(), trimLease, func(l *coordinationv1.Lease) bool { return l.Labels[api.LabelManagedBy] == api.ManagedBy })
 	endpointSlices := newSimulatedCache(w.slices, sliceIndexers, c.sliceHandler(), trimSlice, func(s *discoveryv1.EndpointSlice) bool {
 		return s.Labels[discoveryv1.LabelManagedBy] != observation.BuiltIn
 	})

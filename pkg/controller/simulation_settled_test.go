@@ -76,7 +76,7 @@ func (w *world) checkElection(name string, members []observation.Member) {
 		return may && isCandidate(p) && observation.Ready(p) && observation.Active(p)
 	}
 	paused := slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.Paused })
-	awaited := holder != nil && !observation.Finished(holder) && slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.AfterTermination })
+	awaited := holder != nil && !observation.Finished(holder) && (lease.Remembered(l).AfterTermination || slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.AfterTermination }))
 	if i := slices.IndexFunc(w.pods.list(), eligible); i >= 0 && !paused && !awaited && (holder == nil || !eligible(holder)) {
 		w.fail("%s is eligible, but Lease %s has %s", w.pods.list()[i].UID, name, cmp.Or(string(lease.Decode(l).HolderUID), "nobody"))
 	}

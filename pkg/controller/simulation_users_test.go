@@ -73,9 +73,6 @@ func (w *world) annotate(a, b int) bool {
 	values := w.profile.annotations[key]
 	value := values[b/len(keys)%len(values)]
 	return w.changeService(a, "annotates", func(s *corev1.Service) {
-		if key == api.AnnotationHandover && value == unreadable && !w.mended[unreadableSetting] {
-			return
-		}
 		if s.Annotations[key] = value; value == "" {
 			delete(s.Annotations, key)
 		}
@@ -90,7 +87,7 @@ func (w *world) mode(a, b int) bool {
 			s.Annotations[api.AnnotationServiceMode] = api.ModeActiveStandby
 		case b%4 == 0 && w.mended[optingOutWithTheStamp]:
 			s.Annotations = nil
-		case b%4 == 1 && (!waits(s) || w.mended[refusedSetting]):
+		case b%4 == 1:
 			s.Annotations[api.AnnotationServiceMode] = "actve-standby"
 		default:
 			delete(s.Annotations, api.AnnotationServiceMode)

@@ -45,7 +45,8 @@ type Lease struct {
 	// Next is the name of the pod that a user asked for and that must wait until the holder
 	// has made room.
 	Next string
-	// Acquired is since when the holder has been master.
+	// Acquired is since when the holder has been master, by what this replica has seen. Where it
+	// has not seen the beginning, it goes by the Lease.
 	Acquired time.Time
 	// Duration is for how long the holder may rely on the Lease after a renewal; 0 if the
 	// Lease is not renewed.
@@ -80,9 +81,13 @@ type Candidate struct {
 	Terminating bool
 	Ready       bool
 
-	// ReadySince is meaningful only while the pod is Ready.
+	// ReadySince is meaningful only while the pod is Ready. It is by the clock of the pod's node,
+	// and the same for all replicas.
 	ReadySince time.Time
-	Created    time.Time
+	// SeenReady is since when the pod has been Ready by what this replica has seen. Where it has
+	// not seen the beginning, it goes by ReadySince.
+	SeenReady time.Time
+	Created   time.Time
 	// Draining: the pod's node is unschedulable.
 	Draining bool
 	// NodeSilent: the pod's node no longer sends heartbeats.

@@ -16,7 +16,7 @@ var (
 
 // pod returns an eligible candidate.
 func pod(name string, change ...func(*Candidate)) Candidate {
-	c := Candidate{Name: name, UID: types.UID("uid-" + name), Ready: true, ReadySince: start, Created: start}
+	c := Candidate{Name: name, UID: types.UID("uid-" + name), Ready: true, ReadySince: start, SeenReady: start, Created: start}
 	for _, f := range change {
 		f(&c)
 	}
@@ -39,7 +39,7 @@ func identified(c *Candidate)   { c.Identified = true }
 func reborn(c *Candidate)       { c.UID += "-2" }
 
 func readyFor(d time.Duration) func(*Candidate) {
-	return func(c *Candidate) { c.ReadySince = now.Add(-d) }
+	return func(c *Candidate) { c.ReadySince = now.Add(-d); c.SeenReady = c.ReadySince }
 }
 
 func revision(hash string, created time.Duration) func(*Candidate) {

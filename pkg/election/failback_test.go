@@ -47,9 +47,13 @@ var failbackTests = map[string]decisionTest{
 		want:   to(Switchover, PreferredEligible, "b", 5).from("a"),
 		writes: true,
 	},
-	"a pod that is Ready only by a clock that is ahead is waited for": {
-		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(-2*time.Second))}, Settings: backAtOnce},
-		want: to(Hold, HolderEligible, "a", 4).again(2 * time.Second),
+	"a pod that is Ready since a time in the future has been Ready for no time": {
+		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(-time.Hour))}, Settings: backSoon},
+		want: to(Hold, HolderEligible, "a", 4).again(10 * time.Minute),
+	},
+	"a master since a time that is too far away for a duration has been master for no time": {
+		view: View{Now: now, Lease: func() Lease { l := held("a", 4); l.Acquired = now.AddDate(7000, 0, 0); return l }(), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: backSoon},
+		want: to(Hold, HolderEligible, "a", 4).again(10 * time.Minute),
 	},
 	"of several preferred pods, the first in order whose time has come becomes master": {
 		view: View{Now: now, Lease: held("a", 4), Settings: backSoon, Candidates: []Candidate{

@@ -106,7 +106,7 @@ func (c checked) transition() {
 		}
 	case d.Reason == PreferredEligible:
 		if settings.Failback == nil || i.Preferred || !c.holder.Preferred ||
-			c.view.Now.Sub(c.holder.ReadySince) < *settings.Failback || c.view.Now.Sub(c.view.Lease.Acquired) < *settings.Failback {
+			c.view.Now.Sub(c.holder.SeenReady) < *settings.Failback || c.view.Now.Sub(c.view.Lease.Acquired) < *settings.Failback {
 			c.Errorf("the master moved back from %s to %s", i.Name, d.Holder)
 		}
 	default:
@@ -285,7 +285,7 @@ func viewOf(input []byte) View {
 			Name: names[1+i], UID: uids[1+(i+shift())%4],
 			Ready: !is(0), Terminating: is(1), Finished: is(2), Unselected: is(3),
 			Draining: is(4), Preferred: is(5), Identified: is(6), Designated: is(7),
-			ReadySince: view.Now.Add(-r.seconds()), NodeSilent: r.next()&3 == 3,
+			ReadySince: view.Now.Add(-r.seconds()), SeenReady: view.Now.Add(-r.seconds()), NodeSilent: r.next()&3 == 3,
 		})
 		c := &view.Candidates[i]
 		switch r.next() & 3 {

@@ -167,7 +167,7 @@ SERVICE   ROUTING   MASTER   NODE     SINCE    EPOCH    REASON   STANDBYS   STAT
 web       <none>    <none>   <none>   <none>   <none>   <none>   0/0        UnknownServiceMode
 `},
 		},
-		"a value that does not parse": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationPaused, "maybe")), aLease("web", "", 0)}, "status", result{Out: `
+		"a value that does not parse": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationFailoverDelay, "maybe")), aLease("web", "", 0)}, "status", result{Out: `
 SERVICE   ROUTING    MASTER   NODE     SINCE    EPOCH    REASON   STANDBYS   STATUS
 web       selector   <none>   <none>   <none>   <none>   <none>   0/0        InvalidAnnotation,Pending,AwaitingEligible
 `}},

@@ -119,6 +119,12 @@ func TestNext(t *testing.T) {
 				need: NeedDecision,
 			},
 		},
+		"what is remembered": {
+			"a handover after termination is remembered":      {lease: written(), terms: terms(ledBy("web"), afterTermination), decision: holding(), want: written(remembering("web")), need: NeedTerms},
+			"it is remembered of a holder that is waited for": {lease: written(), terms: terms(ledBy("web"), afterTermination), decision: waiting(), want: written(remembering("web")), need: NeedTerms},
+			"what is remembered is not written again":         {lease: written(remembering("web")), terms: terms(ledBy("web"), afterTermination), decision: holding()},
+			"it is forgotten once it is no longer asked for":  {lease: written(remembering("web")), terms: terms(), decision: holding(), want: written(), need: NeedTerms},
+		},
 		"owners": {
 			"owners in another order are left":                       {lease: written(ownedBy(owner("db"), owner("web"))), terms: terms(), decision: holding()},
 			"a Service that joins comes last":                        {lease: written(ownedBy(owner("db"))), terms: terms(), decision: holding(), want: written(ownedBy(owner("db"), owner("web"))), need: NeedTerms},

@@ -42,6 +42,18 @@ func terms(change ...func(*Terms)) Terms {
 	return t
 }
 
+func ledBy(service string) func(*Terms) { return func(t *Terms) { t.Leading = service } }
+
+func afterTermination(t *Terms) { t.AfterTermination = true }
+
+// remembering is a Lease that was written for a Service that asks for after-termination.
+func remembering(service string) func(*coordinationv1.Lease) {
+	return func(l *coordinationv1.Lease) {
+		annotate(l, api.AnnotationLeadingService, service)
+		annotate(l, api.AnnotationHandover, api.HandoverAfterTermination)
+	}
+}
+
 func lasting(d time.Duration) func(*Terms) { return func(t *Terms) { t.Duration = d } }
 
 func notDeleting(t *Terms) { t.DeleteDemoted = false }
@@ -149,6 +161,10 @@ func TestOutdated(t *testing.T) {
 		"no duration is asked for any longer":         {written(), terms(lasting(0)), true},
 		"no duration is asked for, and there is none": {written(func(l *coordinationv1.Lease) { l.Spec.LeaseDurationSeconds = nil }), terms(lasting(0)), false},
 		"a deletion that is no longer asked for":      {written(), terms(notDeleting), false},
+		"what must be remembered is not there":        {written(), terms(ledBy("web")), true},
+		"the handover is not remembered":              {written(annotated(api.AnnotationLeadingService, "web")), terms(ledBy("web"), afterTermination), true},
+		"what is remembered is asked for":             {written(remembering("web")), terms(ledBy("web"), afterTermination), false},
+		"what is remembered is no longer asked for":   {written(remembering("web")), terms(), true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

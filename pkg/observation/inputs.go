@@ -43,6 +43,8 @@ type Inputs struct {
 	Probes map[types.UID]probe.State
 	// Outage is what this replica remembers of a holder that was not eligible.
 	Outage Outage
+	// Seen is what this replica has seen so far of an election that fails back.
+	Seen Seen
 }
 
 // Nodes are functions of a node's name. A nil function returns false for every node.
@@ -73,4 +75,72 @@ func (o Outage) since(l *coordinationv1.Lease) time.Time {
 		return time.Time{}
 	}
 	return o.Since
+}
+
+// Seen is since when the holder has been master and pods have been Ready, as a replica has seen
+// it by its own clock. The stamps in the Lease and on pods come from other clocks. The zero value
+// is of a replica that has seen nothing.
+type Seen struct {
+	// Holder is of the master that HolderUID names, in that Epoch.
+	Holder    Sight
+	HolderUID types.UID
+	Epoch     int32
+	// Ready is of the pods, by UID. One that is not Ready has the zero value.
+	Ready map[types.UID]Sight
+}
+
+// Sight is what a replica has seen of something that lasts.
+type Sight struct {
+	// From is when the replica saw it first; zero if it has not.
+	From time.Time
+	// Beginning: the replica saw it begin, or had looked at the election before.
+	Beginning bool
+}
+
+// since returns since when it lasts: from its beginning if the replica saw that; else from the
+// stamp, but not from later than the replica saw it first. A stamp that is missing or in the
+// future says nothing.
+func (s Sight) since(stamp, now time.Time) time.Time {
+	if s.From.IsZero() {
+		s.From = now
+	}
+	if s.Beginning || stamp.IsZero() || stamp.After(s.From) {
+		return s.From
+	}
+	return stamp
+}
+
+// See returns what the replica has seen, this look included, and nothing if the election does
+// not fail back.
+func (o *Observation) See() Seen { return o.seen }
+
+func (o *Observation) see() Seen {
+	if o.settings.Failback == nil {
+		return Seen{}
+	}
+	before, held := o.Seen, lease.Decode(o.Lease)
+	first := Sight{From: o.Now, Beginning: before.Ready != nil}
+	now := Seen{HolderUID: held.HolderUID, Epoch: held.Epoch, Holder: first, Ready: map[types.UID]Sight{}}
+	if now.HolderUID == before.HolderUID && now.Epoch == before.Epoch && before.Ready != nil {
+		now.Holder = before.Holder
+	}
+	for _, p := range o.Pods {
+		switch sight := before.Ready[p.UID]; {
+		case !Ready(p.Pod):
+			now.Ready[p.UID] = Sight{}
+		case sight.From.IsZero():
+			now.Ready[p.UID] = first
+		default:
+			now.Ready[p.UID] = sight
+		}
+	}
+	return now
+}
+
+// holder returns what was seen of the Lease's holder.
+func (s Seen) holder(l election.Lease) Sight {
+	if s.HolderUID != l.HolderUID || s.Epoch != l.Epoch {
+		return Sight{}
+	}
+	return s.Holder
 }

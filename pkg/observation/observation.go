@@ -23,8 +23,7 @@ type Observation struct {
 	Inputs
 	// Services are the annotated Services of the election, the oldest first.
 	Services []*corev1.Service
-	// Members are the Services that can be served. The settings of the first apply to the
-	// election: it is the one with the Lease's name, or else the oldest.
+	// Members are the Services that can be served, first the one with the Lease's name.
 	Members []Member
 	// Pods are the candidates, the holder even if it is no longer selected, and pods that
 	// carry marks which must be removed.
@@ -34,6 +33,11 @@ type Observation struct {
 
 	// selected: at least one member selects at least one pod.
 	selected bool
+	// settings are those that apply to the election, and leading the name of the Service that
+	// has asked for them.
+	settings api.Election
+	leading  string
+	seen     Seen
 	view     election.View
 }
 
@@ -42,13 +46,14 @@ func Look(in Inputs) *Observation {
 	o := &Observation{Inputs: in, Problems: map[types.UID][]api.Problem{}}
 	annotated := slices.SortedFunc(slices.Values(in.Services), byAge)
 	served := map[*corev1.Service]bool{}
+	var asked []api.Election
 	for _, s := range annotated {
 		if LeaseKey(s) != o.Key {
 			continue
 		}
 		settings, problems, ok := api.Parse(s)
 		served[s] = ok
-		o.Services = append(o.Services, s)
+		o.Services, asked = append(o.Services, s), append(asked, settings.Election)
 		o.Problems[s.UID] = problems
 		if ok {
 			o.Members = append(o.Members, Member{Service: s, Settings: settings})
@@ -65,7 +70,9 @@ func Look(in Inputs) *Observation {
 	for _, pod := range in.Pods {
 		o.addPod(pod, annotated, served)
 	}
-	o.compareMembers()
+	o.settle(asked)
+	o.compareCandidates()
+	o.seen = o.see()
 	o.view = o.makeView()
 	return o
 }
@@ -118,11 +125,13 @@ func (o *Observation) addPod(pod *corev1.Pod, annotated []*corev1.Service, serve
 	o.Pods = append(o.Pods, p)
 }
 
-// compareMembers adds problems where the Services of one election do not go together.
-func (o *Observation) compareMembers() {
-	leading := o.Members[0]
-	for _, m := range o.Members[1:] {
-		unfollowed := slices.DeleteFunc(m.Settings.Differs(leading.Settings.Election), func(key string) bool {
+// compareMembers adds problems where Services ask for other settings than those that apply.
+func (o *Observation) compareMembers(leading *corev1.Service) {
+	for _, m := range o.Members {
+		if m.Service == leading {
+			continue
+		}
+		unfollowed := slices.DeleteFunc(m.Settings.Differs(o.settings), func(key string) bool {
 			_, said := m.Annotations[key]
 			return !said
 		})
@@ -131,6 +140,10 @@ func (o *Observation) compareMembers() {
 				"this Service shares the Lease %s with the Service %s, whose settings apply, but differ in %s; set them there", o.Key.Name, leading.Name, strings.Join(unfollowed, ", ")))
 		}
 	}
+}
+
+// compareCandidates adds a problem where the Services select pods, but none together.
+func (o *Observation) compareCandidates() {
 	common := slices.ContainsFunc(o.Pods, func(p Pod) bool { return !p.Unselected })
 	if o.selected && !common {
 		o.problem(api.ReasonNoCommonCandidate, fmt.Sprintf("no pod is selected by all Services that share the Lease %s, so none can become master", o.Key.Name))

@@ -69,6 +69,9 @@ func annotated(key, value string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) { p.Annotations[key] = value }
 }
 
+// refused makes a Service one that cannot be served.
+func refused(s *corev1.Service) { asking(api.AnnotationServiceMode, "x")(s) }
+
 func heldBy(uid string) *coordinationv1.Lease {
 	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{api.AnnotationHolderUID: uid}}}
 }
@@ -95,7 +98,6 @@ func TestLook(t *testing.T) {
 		nobody    = "no pod is selected by all Services that share the Lease web, so none can become master"
 	)
 	other := func(s *corev1.Service) { delete(s.Annotations, api.AnnotationLeaseName) }
-	refused := asking(api.AnnotationServiceMode, "x")
 	// Package api says what is wrong with a single Service or pod.
 	_, unknownMode, _ := api.Parse(service("a", refused))
 	_, notBoolean := api.Candidate(pod("web-0", annotated(api.AnnotationCandidate, "no")))
@@ -166,11 +168,11 @@ func TestLook(t *testing.T) {
 				"a": {{Reason: differing, Message: "this Service shares the Lease web with the Service web, whose settings apply, but differ in qoqo.dev/failover-delay; set them there"}},
 			}},
 		},
-		"the settings of the oldest Service that is served apply if the one with the Lease's name is not": {
+		"the settings of the Service with the Lease's name apply even if that is not served": {
 			services: []*corev1.Service{service("web", refused), service("a", refused), service("b"), service("c", asking(api.AnnotationFailoverDelay, "1s"))},
 			want: seen{Services: []string{"a", "b", "c", "web"}, Members: []string{"b", "c"}, Problems: map[string][]api.Problem{
 				"a":   unknownMode,
-				"c":   {{Reason: differing, Message: "this Service shares the Lease web with the Service b, whose settings apply, but differ in qoqo.dev/failover-delay; set them there"}},
+				"c":   {{Reason: differing, Message: "this Service shares the Lease web with the Service web, whose settings apply, but differ in qoqo.dev/failover-delay; set them there"}},
 				"web": unknownMode,
 			}},
 		},

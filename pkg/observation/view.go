@@ -7,7 +7,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/sets"
 
@@ -31,6 +30,7 @@ func (o *Observation) makeView() election.View {
 		Now:       o.Now,
 		DownSince: o.Outage.since(o.Lease),
 	}
+	v.Lease.Acquired = o.seen.holder(v.Lease).since(v.Lease.Acquired, o.Now)
 	v.Lease.Outdated = lease.Outdated(o.Lease, o.Terms())
 	if !v.Lease.Exists {
 		// A holder may still rely on a Lease that was deleted.
@@ -42,16 +42,6 @@ func (o *Observation) makeView() election.View {
 	return v
 }
 
-// Terms returns what the members ask of the Lease. It must have Members.
-func (o *Observation) Terms() lease.Terms {
-	settings := o.Settings()
-	terms := lease.Terms{Key: o.Key, Duration: settings.LeaseDuration, DeleteDemoted: settings.DeleteDemoted}
-	for _, m := range o.Members {
-		terms.Owners = append(terms.Owners, metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: m.Name, UID: m.UID})
-	}
-	return terms
-}
-
 // NodeNames returns the names of the nodes of all pods that are, or could become, eligible.
 func (o *Observation) NodeNames() sets.Set[string] {
 	nodes := sets.New[string]()
@@ -61,13 +51,6 @@ func (o *Observation) NodeNames() sets.Set[string] {
 		}
 	}
 	return nodes
-}
-
-// Settings returns the settings that apply to the election as a whole. It must have Members.
-func (o *Observation) Settings() api.Election {
-	settings := o.Members[0].Settings.Election
-	settings.Paused = slices.ContainsFunc(o.Members, func(m Member) bool { return m.Settings.Paused })
-	return settings
 }
 
 func (o *Observation) candidate(p Pod) election.Candidate {
@@ -87,7 +70,7 @@ func (o *Observation) candidate(p Pod) election.Candidate {
 		NodeSilent:   knows(o.Nodes.Silent, p.Spec.NodeName),
 		Answers:      o.Probes[p.UID] == probe.Answering,
 		Unresponsive: o.Probes[p.UID] == probe.Suspected,
-		Preferred:    o.Members[0].Settings.Prefer.Matches(labels.Set(p.Labels)),
+		Preferred:    o.settings.Prefer.Matches(labels.Set(p.Labels)),
 		Revision:     cmp.Or(p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], p.Labels[appsv1.ControllerRevisionHashLabelKey]),
 		Index:        index,
 		Identified:   p.Labels[api.LabelPodUID] == string(p.UID),
@@ -97,6 +80,7 @@ func (o *Observation) candidate(p Pod) election.Candidate {
 		if condition.Type == corev1.PodReady {
 			c.Ready = condition.Status == corev1.ConditionTrue
 			c.ReadySince = condition.LastTransitionTime.Time
+			c.SeenReady = o.seen.Ready[p.UID].since(c.ReadySince, o.Now)
 		}
 	}
 	return c

@@ -44,10 +44,10 @@ func TestViewSettings(t *testing.T) {
 		"a younger Service asks for everything":                                   {[]*corev1.Service{service("b", everything...), service("a")}, asked{}},
 		"the Service with the Lease's name asks for everything":                   {[]*corev1.Service{service("web", everything...), service("a")}, all},
 		"an older Service than the one with the Lease's name asks for everything": {[]*corev1.Service{service("web"), service("a", everything...)}, asked{}},
-		"an older Service that is not served asks for everything":                 {[]*corev1.Service{service("a", append(everything, asking(api.AnnotationServiceMode, "x"))...), service("b")}, asked{}},
+		"an older Service that is not served asks for everything":                 {[]*corev1.Service{service("a", append(everything, asking(api.AnnotationServiceMode, "x"))...), service("b")}, all},
 		"the election is paused":                                                  {[]*corev1.Service{service("a", asking(api.AnnotationPaused, "true"))}, asked{Election: api.Election{Paused: true}}},
 		"the election is paused by the youngest Service":                          {[]*corev1.Service{service("a"), service("b"), service("c", asking(api.AnnotationPaused, "true"))}, asked{Election: api.Election{Paused: true}}},
-		"the election is paused by a Service that is not served":                  {[]*corev1.Service{service("a"), service("b", asking(api.AnnotationPaused, "true"), asking(api.AnnotationServiceMode, "x"))}, asked{}},
+		"the election is paused by a Service that is not served":                  {[]*corev1.Service{service("a"), service("b", asking(api.AnnotationPaused, "true"), asking(api.AnnotationServiceMode, "x"))}, asked{Election: api.Election{Paused: true}}},
 		"only the deletion of the former master is asked for":                     {[]*corev1.Service{service("a", asking(api.AnnotationOnDemote, "delete"))}, asked{Election: api.Election{DeleteDemoted: true}}},
 		"only after-termination is asked for":                                     {[]*corev1.Service{service("a", asking(api.AnnotationHandover, "after-termination"))}, asked{Election: api.Election{AfterTermination: true}}},
 		"a move loses requests":                                                   {[]*corev1.Service{service("a", byLabel)}, asked{MovesLose: true}},
@@ -77,7 +77,7 @@ func TestSettings(t *testing.T) {
 
 func TestCandidates(t *testing.T) {
 	set := func(change func(*election.Candidate)) election.Candidate {
-		c := election.Candidate{Name: "web-0", UID: "uid-web-0", Ready: true, ReadySince: start.Add(time.Minute), Created: start}
+		c := election.Candidate{Name: "web-0", UID: "uid-web-0", Ready: true, ReadySince: start.Add(time.Minute), SeenReady: start.Add(time.Minute), Created: start}
 		change(&c)
 		return c
 	}
@@ -91,7 +91,7 @@ func TestCandidates(t *testing.T) {
 		"a pod that is Ready":                         {pod("web-0"), set(func(*election.Candidate) {})},
 		"a pod that is not Ready":                     {pod("web-0", status(corev1.PodRunning, corev1.ConditionFalse)), set(func(c *election.Candidate) { c.Ready = false })},
 		"a pod whose readiness is not known":          {pod("web-0", status(corev1.PodRunning, corev1.ConditionUnknown)), set(func(c *election.Candidate) { c.Ready = false })},
-		"a pod that has never been Ready":             {pod("web-0", func(p *corev1.Pod) { p.Status.Conditions = nil }), set(func(c *election.Candidate) { c.Ready, c.ReadySince = false, time.Time{} })},
+		"a pod that has never been Ready":             {pod("web-0", func(p *corev1.Pod) { p.Status.Conditions = nil }), set(func(c *election.Candidate) { c.Ready, c.ReadySince, c.SeenReady = false, time.Time{}, time.Time{} })},
 		"a pod that has succeeded":                    {pod("web-0", status(corev1.PodSucceeded, corev1.ConditionFalse)), set(func(c *election.Candidate) { c.Ready, c.Finished = false, true })},
 		"a pod that has failed":                       {pod("web-0", status(corev1.PodFailed, corev1.ConditionFalse)), set(func(c *election.Candidate) { c.Ready, c.Finished = false, true })},
 		"a pod that terminates":                       {pod("web-0", func(p *corev1.Pod) { p.DeletionTimestamp = &p.CreationTimestamp }), set(func(c *election.Candidate) { c.Terminating = true })},
@@ -191,9 +191,10 @@ func TestViewLease(t *testing.T) {
 		l.Labels = map[string]string{api.LabelManagedBy: api.ManagedBy}
 		l.OwnerReferences = looked(nil, []*corev1.Service{service("a")}, nil).Terms().Owners
 		l.Spec.LeaseDurationSeconds = ptr.To[int32](15)
+		l.Annotations[api.AnnotationLeadingService] = "a"
 		return l
 	}
-	read := election.Lease{Exists: true, HolderUID: "uid-web-0", Duration: 15 * time.Second}
+	read := election.Lease{Exists: true, HolderUID: "uid-web-0", Duration: 15 * time.Second, Acquired: now}
 	outdated := read
 	outdated.Outdated = true
 	tests := map[string]struct {
@@ -203,8 +204,8 @@ func TestViewLease(t *testing.T) {
 	}{
 		"a Lease that is as the Service asks":              {fifteen(), "15s", read},
 		"a holder goes by the duration in the Lease":       {fifteen(), "60s", outdated},
-		"a holder may believe in a Lease that was deleted": {nil, "60s", election.Lease{Duration: time.Minute}},
-		"a Lease that was deleted, and had no duration":    {nil, "", election.Lease{}},
+		"a holder may believe in a Lease that was deleted": {nil, "60s", election.Lease{Duration: time.Minute, Acquired: now}},
+		"a Lease that was deleted, and had no duration":    {nil, "", election.Lease{Acquired: now}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -227,7 +228,7 @@ func TestTerms(t *testing.T) {
 		service("web", asking(api.AnnotationLeaseDuration, "15s"), asking(api.AnnotationOnDemote, "delete")),
 		service("a", asking(api.AnnotationLeaseDuration, "16s")), service("b", asking(api.AnnotationServiceMode, "x")),
 	}, nil)
-	want := lease.Terms{Key: web, Owners: []metav1.OwnerReference{owner("web"), owner("a")}, Duration: 15 * time.Second, DeleteDemoted: true}
+	want := lease.Terms{Key: web, Owners: []metav1.OwnerReference{owner("web"), owner("a")}, Duration: 15 * time.Second, Leading: "web", DeleteDemoted: true}
 	if diff := cmp.Diff(want, o.Terms()); diff != "" {
 		t.Errorf("terms (-want +got):\n%s", diff)
 	}
