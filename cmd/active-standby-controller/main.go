@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -113,7 +114,7 @@ func run(ctx context.Context, o *options) error {
 	done, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	recording.Go(func() { recorder.Run(done) })
-	c.Run(ctx)
+	err = c.Run(ctx)
 	cancel()
-	return <-served
+	return errors.Join(err, <-served)
 }

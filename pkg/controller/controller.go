@@ -127,8 +127,11 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 }
 
 // Run reconciles until ctx is done, and then finishes what it has begun. It must be
-// called once.
-func (c *Controller) Run(ctx context.Context) {
+// called once. It returns an error if the API server was restored from a backup: then the
+// program must begin anew, without what it has cached.
+func (c *Controller) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	logger := klog.FromContext(ctx)
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -148,7 +151,7 @@ func (c *Controller) Run(ctx context.Context) {
 		running.Go(func() { informer.RunWithContext(informing) })
 	}
 	if !cache.WaitFor(ctx, "Services, Leases, EndpointSlices and Nodes", checkers...) {
-		return
+		return nil
 	}
 	close(c.synced)
 	logger.Info("Started", "workers", workers)
@@ -164,8 +167,10 @@ func (c *Controller) Run(ctx context.Context) {
 			}
 		})
 	}
-	<-ctx.Done()
+	restored := c.watchForRestore(ctx)
+	cancel()
 	logger.Info("Stopping")
+	return restored
 }
 
 // Ready returns why the controller does not work yet, nil once it does.

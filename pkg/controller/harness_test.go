@@ -65,6 +65,8 @@ type started struct {
 	events *fakeapi.Recorder
 	cancel context.CancelFunc
 	done   chan struct{}
+	// ended is what the controller has ended with.
+	ended error
 }
 
 // start runs a controller until the test ends, unless it is stopped before.
@@ -92,7 +94,7 @@ func (c *cluster) run(s *started) {
 	s.cancel = cancel
 	go func() {
 		defer close(s.done)
-		s.Run(ctx)
+		s.ended = s.Run(ctx)
 	}()
 	c.Cleanup(s.stop)
 }

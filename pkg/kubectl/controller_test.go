@@ -47,7 +47,9 @@ func (c *cluster) start(which running) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		k.Run(ctx)
+		if err := k.Run(ctx); err != nil {
+			c.Error(err)
+		}
 	}()
 	c.Cleanup(func() {
 		cancel()
