@@ -85,7 +85,7 @@ func run(ctx context.Context, o *options) error {
 	if err := broadcaster.StartRecordingToSinkWithContext(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("recording events: %w", err)
 	}
-	c, err := controller.New(client, broadcaster.NewRecorder(scheme.Scheme, api.Domain+"/"+api.ManagedBy), o.namespaces, o.nodeHeartbeatTimeout)
+	c, err := controller.New(client, broadcaster.NewRecorder(scheme.Scheme, api.Domain+"/"+api.ManagedBy), o.namespaces, o.nodeHeartbeatTimeout, o.drainTaints)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func TestScenarios(t *testing.T) {
 	for _, played := range scenarios {
 		t.Run(played.Name, func(t *testing.T) {
 			// What all tests share, such as nodes, only one of them may change.
-			if !played.Uses("stop", "start", "cordon", "uncordon") {
+			if !played.Uses("stop", "start", "cordon", "uncordon", "taint", "untaint") {
 				t.Parallel()
 			}
 			s := newStage(t)

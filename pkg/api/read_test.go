@@ -88,6 +88,7 @@ func TestParseElection(t *testing.T) {
 			problems: []string{`qoqo.dev/handover: "" is not valid; allowed: "immediate" or "after-termination"; "immediate" is used`},
 		},
 
+		"the master stays on a node that is cordoned": {service: asking(AnnotationOnCordon, "stay"), want: Election{StayOnCordon: true}},
 		"the demoted pod is deleted":     {service: asking(AnnotationOnDemote, "delete"), want: Election{DeleteDemoted: true}},
 		"the demoted pod is not deleted": {service: asking(AnnotationOnDemote, "none")},
 		"another fate for the demoted pod": {

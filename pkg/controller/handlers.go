@@ -1,11 +1,13 @@
 package controller
 
 import (
+	"maps"
 	"slices"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/tools/cache"
 
@@ -133,11 +135,16 @@ func (c *Controller) sliceHandler() cache.TypedResourceEventHandler[*discoveryv1
 	}
 }
 
-// nodeHandler wakes the elections with pods on a node that was cordoned or uncordoned. A
-// master may move to a node that was uncordoned.
+// nodeHandler wakes the elections with pods on a node that begins or ceases to exist, or of
+// which something changes that is kept. Kubelets report more than that every few minutes.
 func (c *Controller) nodeHandler() cache.TypedResourceEventHandler[*corev1.Node] {
 	return cache.TypedResourceEventHandlerFuncs[*corev1.Node]{
 		AddFunc: func(n *corev1.Node) { c.lookAtNode(n.Name) },
+		UpdateFunc: func(before, now *corev1.Node) {
+			if !apiequality.Semantic.DeepEqual(before.Spec, now.Spec) || !maps.Equal(before.Labels, now.Labels) {
+				c.lookAtNode(now.Name)
+			}
+		},
 		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Node]) {
 			if deleted.OptionalObj != nil {
 				c.lookAtNode(deleted.OptionalObj.Name)

@@ -55,6 +55,7 @@ var verbs = []verb{
 	// Nodes.
 	{"cordon", 1, (*world).cordon},
 	{"zone", 1, (*world).zoneOfNode},
+	{"remove a node", 1, (*world).removeNode},
 	// Services.
 	{"annotate", 0, (*world).annotate},
 	{"mode", 0, (*world).mode},
@@ -199,6 +200,9 @@ func (w *world) createPod(a, b int) bool {
 	if w.pods.all[name] != nil {
 		return false
 	}
+	if w.nodes.all[nodeNames[b%2]] == nil {
+		return false
+	}
 	pod := newSimulatedPod(w, name, nodeNames[b%2], tiers[b/2%2], b/4%3 > 0)
 	if copied := w.pod(b / 12); copied != nil && b/12%4 == 0 {
 		if pod.Labels = maps.Clone(copied.Labels); !w.spareTraces() || w.mended[copiedMarks] {
@@ -313,17 +317,41 @@ func (w *world) excludePod(a, b int) bool {
 	})
 }
 
-func (w *world) cordon(a, _ int) bool {
+// cordon cordons a node, or taints it as an autoscaler does, or takes that back.
+func (w *world) cordon(a, b int) bool {
 	name := nodeNames[a%len(nodeNames)]
-	w.tell("%s is cordoned, or no longer", name)
-	return change(w, w.nodes, name, func(n *corev1.Node) { n.Spec.Unschedulable = !n.Spec.Unschedulable })
+	return change(w, w.nodes, name, func(n *corev1.Node) {
+		switch {
+		case b%3 < 2:
+			n.Spec.Unschedulable = !n.Spec.Unschedulable
+		case len(n.Spec.Taints) > 0:
+			n.Spec.Taints = nil
+		default:
+			n.Spec.Taints = []corev1.Taint{{Key: api.DrainTaints()[0], Effect: corev1.TaintEffectNoSchedule}}
+		}
+		w.tell("%s is cordoned: %v, and has the taints %v", name, n.Spec.Unschedulable, n.Spec.Taints)
+	})
+}
+
+// removeNode deletes a node, and leaves its pods; or it creates the node.
+func (w *world) removeNode(a, _ int) bool {
+	name := nodeNames[a%len(nodeNames)]
+	if w.nodes.all[name] == nil {
+		w.tell("%s is created", name)
+		put(w, w.nodes, newSimulatedNode(name))
+		return true
+	}
+	w.tell("%s is deleted", name)
+	remove(w, w.nodes, name)
+	return true
+}
+
+func newSimulatedNode(name string) *corev1.Node {
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelTopologyZone: "east"}}}
 }
 
 func (w *world) zoneOfNode(a, b int) bool {
 	name, zone := nodeNames[a%len(nodeNames)], []string{"east", "west", ""}[b%3]
-	if zone == "" && !w.mended[zoneSetLate] {
-		return false
-	}
 	w.tell("the zone of %s is now %q", name, zone)
 	return change(w, w.nodes, name, func(n *corev1.Node) {
 		n.Labels = map[string]string{corev1.LabelTopologyZone: zone}

@@ -2,7 +2,6 @@ package controller
 
 import (
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
@@ -24,7 +23,7 @@ type profile struct {
 func (p profile) begin(w *world) {
 	w.profile = p
 	for _, name := range nodeNames {
-		put(w, w.nodes, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelTopologyZone: "east"}}})
+		put(w, w.nodes, newSimulatedNode(name))
 	}
 	for _, s := range p.services {
 		put(w, w.services, s.DeepCopy())
@@ -77,7 +76,8 @@ var profiles = []profile{
 		name: "settings that change", services: []*corev1.Service{manifest("a", nil)}, annotations: preferring,
 		weights: map[string]int{"annotate": 4, "cordon": 3, "time": 10},
 	},
-	{name: "nodes that are cordoned", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"cordon": 12}},
+	{name: "nodes that are cordoned", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"cordon": 12, "remove a node": 3}},
+	{name: "nodes that are removed, by EndpointSlice", services: []*corev1.Service{manifest("a", fenced, asks(api.RoutingEndpointSlice))}, weights: map[string]int{"remove a node": 6, "zone": 4}},
 	{name: "opting out and in", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"mode": 10}},
 	{
 		name: "opting out and in, by EndpointSlice", services: []*corev1.Service{manifest("a", nil, asks(api.RoutingEndpointSlice))},

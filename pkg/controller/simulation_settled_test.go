@@ -73,7 +73,7 @@ func (w *world) checkElection(name string, members []observation.Member) {
 	}
 	eligible := func(p *corev1.Pod) bool {
 		may, _ := api.Candidate(p)
-		return may && isCandidate(p) && observation.Ready(p) && observation.Active(p)
+		return may && isCandidate(p) && observation.Ready(p) && observation.Active(p) && w.nodes.all[p.Spec.NodeName] != nil
 	}
 	paused := slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.Paused })
 	awaited := holder != nil && !observation.Finished(holder) && slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.AfterTermination })
@@ -219,8 +219,8 @@ func (w *world) settle() bool {
 // changed anything.
 func (w *world) quiet() (some bool) {
 	for _, p := range w.pods.list() {
-		if p.DeletionTimestamp != nil {
-			w.tell("%s has stopped", p.UID)
+		if p.DeletionTimestamp != nil || w.nodes.all[p.Spec.NodeName] == nil {
+			w.tell("%s has stopped, or its node is gone", p.UID)
 			remove(w, w.pods, p.Name)
 			some = true
 		}

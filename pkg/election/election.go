@@ -83,7 +83,9 @@ type Candidate struct {
 	// ReadySince is meaningful only while the pod is Ready.
 	ReadySince time.Time
 	Created    time.Time
-	// Draining: the pod's node is unschedulable.
+	// NodeGone: the pod's node does not exist.
+	NodeGone bool
+	// Draining: the pod's node is cordoned, or has a taint that counts as a cordon.
 	Draining bool
 	// NodeSilent: the pod's node no longer sends heartbeats.
 	NodeSilent bool
@@ -200,6 +202,8 @@ func (c Candidate) Ineligible() Reason {
 		return HolderTerminating
 	case c.Excluded:
 		return HolderExcluded
+	case c.NodeGone:
+		return NodeGone
 	case !c.Ready:
 		return HolderNotReady
 	case c.NodeSilent:
@@ -210,5 +214,14 @@ func (c Candidate) Ineligible() Reason {
 	return ""
 }
 
+// lacksOnlyNode reports whether the pod would be eligible if its node existed.
+func (c Candidate) lacksOnlyNode() bool {
+	gone := c.NodeGone
+	c.NodeGone = false
+	return gone && c.Ineligible() == ""
+}
+
 // reachable reports whether the pod can be expected to hear of a new holder.
-func (c Candidate) reachable() bool { return c.Ready && !c.NodeSilent && !c.Unresponsive }
+func (c Candidate) reachable() bool {
+	return c.Ready && !c.NodeGone && !c.NodeSilent && !c.Unresponsive
+}

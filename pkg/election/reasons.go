@@ -47,6 +47,7 @@ const (
 	HolderExcluded     Reason = "HolderExcluded"
 	HolderFinished     Reason = "HolderFinished"
 	HolderTerminating  Reason = "HolderTerminating"
+	NodeGone           Reason = "NodeGone"
 	HolderNotReady     Reason = "HolderNotReady"
 	NodeSilent         Reason = "NodeSilent"
 	HolderUnresponsive Reason = "HolderUnresponsive"
@@ -94,6 +95,10 @@ var events = []api.Event{
 		Advice:  "Look at the former master.",
 	},
 	{
+		Reason: string(NodeGone), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "Failover: the master's node no longer exists. Kubernetes will delete the pod.",
+	},
+	{
 		Reason: string(NodeSilent), Type: corev1.EventTypeNormal, InLease: true,
 		Meaning: "Failover: the master's node has sent no heartbeat for long, while other nodes have.",
 		Advice:  "Look at the node.",
@@ -118,7 +123,7 @@ var events = []api.Event{
 	},
 	{
 		Reason: string(NodeUnschedulable), Type: corev1.EventTypeNormal, InLease: true,
-		Meaning: "Switchover: the master's node is cordoned, and an eligible pod is on a node that is not.",
+		Meaning: "Switchover: the master's node is cordoned, or has a taint that counts as a cordon, and an eligible pod is on another node.",
 	},
 	{
 		Reason: string(PreferredEligible), Type: corev1.EventTypeNormal, InLease: true,

@@ -45,7 +45,7 @@ func (c *cluster) start(which running) {
 		c.Cleanup(broadcaster.Shutdown)
 		recorder = broadcaster.NewRecorder(scheme.Scheme, api.Domain+"/"+api.ManagedBy)
 	}
-	k, err := controller.New(client, recorder, nil, 25*time.Second)
+	k, err := controller.New(client, recorder, nil, 25*time.Second, api.DrainTaints())
 	if err != nil {
 		c.Fatal(err)
 	}

@@ -44,6 +44,8 @@ type Pod struct {
 	Unselected bool
 	// Elsewhere: another election writes the pod's designation.
 	Elsewhere bool
+	// Node is the pod's node.
+	Node Node
 }
 
 // Ready reports whether the pod's condition Ready is True.

@@ -96,7 +96,7 @@ func (o *Observation) addPod(pod *corev1.Pod, annotated []*corev1.Service, serve
 	if !all && !holder && !marked {
 		return
 	}
-	p := Pod{Pod: pod, Unselected: !all}
+	p := Pod{Pod: pod, Unselected: !all, Node: o.Nodes.Of(pod.Spec.NodeName)}
 	serves := func(s *corev1.Service) bool {
 		if !api.Selects(s, pod.Labels) {
 			return false

@@ -138,9 +138,17 @@ func TestView(t *testing.T) {
 		Key: web, Now: now, Lease: heldBy("uid-web-2"),
 		Services: []*corev1.Service{service("a", selecting(api.LabelPodUID, "uid-web-0"), asking(api.AnnotationLeaseTransitions, "4"))},
 		Pods:     []*corev1.Pod{pod("web-0"), pod("web-1"), pod("web-2", labelled("app", "db"))},
-		Nodes:    Nodes{Unschedulable: is("node-of-web-0"), Silent: is("node-of-web-1")},
-		Probes:   map[types.UID]probe.State{"uid-web-0": probe.Suspected, "uid-web-1": probe.Answering},
-		Outage:   Outage{Holder: "uid-web-2", Since: now.Add(-time.Second)},
+		Nodes: Nodes{
+			Silent: is("node-of-web-1"),
+			Find: func(name string) *corev1.Node {
+				if name == "node-of-web-2" {
+					return nil
+				}
+				return &corev1.Node{Spec: corev1.NodeSpec{Unschedulable: name == "node-of-web-0"}}
+			},
+		},
+		Probes: map[types.UID]probe.State{"uid-web-0": probe.Suspected, "uid-web-1": probe.Answering},
+		Outage: Outage{Holder: "uid-web-2", Since: now.Add(-time.Second)},
 	}).View()
 	if diff := cmp.Diff(election.Trace{Epoch: 4, HolderUID: "uid-web-0"}, got.Trace); diff != "" {
 		t.Errorf("trace (-want +got):\n%s", diff)
@@ -148,15 +156,15 @@ func TestView(t *testing.T) {
 	if !got.Now.Equal(now) || !got.DownSince.Equal(now.Add(-time.Second)) || got.Lease.HolderUID != "uid-web-2" {
 		t.Errorf("it is %s, and %s is down since %s", got.Now, got.Lease.HolderUID, got.DownSince)
 	}
-	type state struct{ Draining, NodeSilent, Answers, Unresponsive, Unselected bool }
+	type state struct{ NodeGone, Draining, NodeSilent, Answers, Unresponsive, Unselected bool }
 	states := map[string]state{}
 	for _, c := range got.Candidates {
-		states[c.Name] = state{c.Draining, c.NodeSilent, c.Answers, c.Unresponsive, c.Unselected}
+		states[c.Name] = state{c.NodeGone, c.Draining, c.NodeSilent, c.Answers, c.Unresponsive, c.Unselected}
 	}
 	want := map[string]state{
 		"web-0": {Draining: true, Unresponsive: true},
 		"web-1": {NodeSilent: true, Answers: true},
-		"web-2": {Unselected: true},
+		"web-2": {NodeGone: true, Unselected: true},
 	}
 	if diff := cmp.Diff(want, states); diff != "" {
 		t.Errorf("candidates (-want +got):\n%s", diff)

@@ -36,7 +36,7 @@
 //	annotate KIND NAME KEY=VALUE|KEY-..., label KIND NAME KEY=VALUE|KEY-...
 //	select SERVICE KEY=VALUE|KEY-...
 //	    edits the Service's selector
-//	cordon NODE, uncordon NODE
+//	cordon NODE, uncordon NODE, taint NODE KEY, untaint NODE
 //	    of node-1, node-2 or node-3
 //	delete KIND NAME
 //	stop, start
