@@ -333,14 +333,16 @@ func (w *world) cordon(a, b int) bool {
 	})
 }
 
-// removeNode deletes a node, and leaves its pods; or it creates the node.
+// removeNode deletes a node, and leaves its pods; or it creates the one that was deleted.
 func (w *world) removeNode(a, _ int) bool {
-	name := nodeNames[a%len(nodeNames)]
-	if w.nodes.all[name] == nil {
-		w.tell("%s is created", name)
-		put(w, w.nodes, newSimulatedNode(name))
-		return true
+	for _, name := range nodeNames {
+		if w.nodes.all[name] == nil {
+			w.tell("%s is created", name)
+			put(w, w.nodes, newSimulatedNode(name))
+			return true
+		}
 	}
+	name := nodeNames[a%len(nodeNames)]
 	w.tell("%s is deleted", name)
 	remove(w, w.nodes, name)
 	return true

@@ -75,7 +75,7 @@ func (w *world) checkNeeded(by *replica, former, holder types.UID) {
 	d := by.decision
 	switch {
 	case former == "" || former == holder:
-	case d.Action == election.Switchover && (by.allTheWhile(w.unable, holder) || by.allTheWhile(w.unable, existence(by.nodeOf(holder)))):
+	case d.Action == election.Switchover && by.allTheWhile(w.unable, holder):
 		w.fail("replica %d moves the master to %s, which could not be master all the while", by.number, holder)
 	case d.Action == election.Failover && slices.Contains([]election.Reason{election.HolderNotReady, election.HolderExcluded, election.HolderGone, election.HolderUnselected}, d.Reason) &&
 		by.allTheWhile(w.able, former) && by.selectedAllTheWhile(former):

@@ -77,7 +77,7 @@ var profiles = []profile{
 		weights: map[string]int{"annotate": 4, "cordon": 3, "time": 10},
 	},
 	{name: "nodes that are cordoned", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"cordon": 12, "remove a node": 3}},
-	{name: "nodes that are removed, by EndpointSlice", services: []*corev1.Service{manifest("a", fenced, asks(api.RoutingEndpointSlice))}, weights: map[string]int{"remove a node": 6, "zone": 4}},
+	{name: "nodes that are removed, by EndpointSlice", services: []*corev1.Service{manifest("a", nil, asks(api.RoutingEndpointSlice))}, weights: map[string]int{"remove a node": 12, "zone": 4}},
 	{name: "opting out and in", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"mode": 10}},
 	{
 		name: "opting out and in, by EndpointSlice", services: []*corev1.Service{manifest("a", nil, asks(api.RoutingEndpointSlice))},
