@@ -98,8 +98,13 @@ type Candidate struct {
 	doubted bool
 	// Preferred: the Service's preference matches the pod.
 	Preferred bool
-	// Revision is the hash that the pod's Deployment or StatefulSet gave it.
-	Revision string
+	// Workload is what creates the pod anew, such as a Deployment; empty if nothing does.
+	// Revision is the one of the workload that the pod is of. Revisions of different workloads
+	// cannot be compared.
+	Workload, Revision string
+	// old: the workload has a newer pod of another revision, so that a rollout would replace
+	// this one.
+	old bool
 	// Index is the pod's ordinal in its StatefulSet; 0 for other pods.
 	Index int
 	// Identified: the pod already carries its identity label, so routing to it needs one

@@ -49,6 +49,10 @@ func revision(hash string, created time.Duration) func(*Candidate) {
 	return func(c *Candidate) { c.Revision, c.Created = hash, start.Add(created) }
 }
 
+func workload(name, hash string, created time.Duration) func(*Candidate) {
+	return func(c *Candidate) { c.Workload, c.Revision, c.Created = name, hash, start.Add(created) }
+}
+
 // held is a Lease as the controller has written it.
 func held(by string, epoch int32) Lease {
 	return Lease{Exists: true, Holder: by, HolderUID: types.UID("uid-" + by), Epoch: epoch}

@@ -295,7 +295,7 @@ func viewOf(input []byte) View {
 			c.Unresponsive = true
 		}
 		c.Excluded, c.NodeGone = r.next()&7 == 7, r.next()&7 == 7
-		c.Index, c.Revision = int(r.next()&3), []string{"old", "new"}[r.next()&1]
+		c.Index, c.Revision, c.Workload = int(r.next()&3), []string{"old", "new"}[r.next()&1], []string{"slow", "fast"}[r.next()&1]
 		c.Created = time.Unix(int64(r.next()), 0)
 	}
 	is = r.bits()

@@ -75,16 +75,14 @@ func leaveUnschedulableNode(s situation) (Decision, bool) {
 // and fro as fast as the API server allows.
 const failbackPause = 10 * time.Second
 
-// failBack moves the master back to a preferred pod, if the Service asks for that. The time
-// also counts from the last move, so that a switchover by hand lasts.
+// failBack moves the master back to a preferred pod, if the Service asks for that.
 func failBack(s situation) (Decision, bool) {
 	if s.Settings.Failback == nil || s.incumbent == nil || s.incumbent.Ineligible() != "" {
 		return Decision{}, false
 	}
-	pause := max(*s.Settings.Failback, failbackPause) - s.Now.Sub(s.Lease.Acquired)
 	again := time.Duration(0)
 	preferred := slices.DeleteFunc(s.preferredTo(s.incumbent), func(c Candidate) bool {
-		remaining := max(*s.Settings.Failback-s.Now.Sub(c.ReadySince), pause)
+		remaining := s.untilBack(c)
 		if remaining > 0 && (again == 0 || remaining < again) {
 			again = remaining
 		}

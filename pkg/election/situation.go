@@ -38,7 +38,7 @@ func believable(candidates []Candidate) []Candidate {
 }
 
 func newSituation(view View) situation {
-	view.Candidates = believable(view.Candidates)
+	view.Candidates = compareRevisions(believable(view.Candidates))
 	s := situation{View: view, best: best(view.Candidates)}
 	if uid := cmp.Or(view.Lease.HolderUID, view.Trace.HolderUID); uid != "" {
 		s.had = true

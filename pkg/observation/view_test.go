@@ -75,6 +75,13 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// owned gives a pod a controller.
+func owned(kind, name string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.OwnerReferences = []metav1.OwnerReference{{Kind: kind, Name: name, Controller: ptr.To(true)}}
+	}
+}
+
 func TestCandidates(t *testing.T) {
 	set := func(change func(*election.Candidate)) election.Candidate {
 		c := election.Candidate{Name: "web-0", UID: "uid-web-0", Ready: true, ReadySince: start.Add(time.Minute), Created: start}
@@ -103,6 +110,26 @@ func TestCandidates(t *testing.T) {
 		"a pod of a StatefulSet": {
 			pod("web-0", labelled("apps.kubernetes.io/pod-index", "12"), labelled("controller-revision-hash", "web-1")),
 			set(func(c *election.Candidate) { c.Index, c.Revision = 12, "web-1" }),
+		},
+		"a pod of a StatefulSet that owns it": {
+			pod("web-0", labelled("controller-revision-hash", "web-1"), owned("StatefulSet", "web")),
+			set(func(c *election.Candidate) { c.Workload, c.Revision = "StatefulSet/web", "web-1" }),
+		},
+		"a pod of a Deployment's ReplicaSet": {
+			pod("web-0", labelled("pod-template-hash", "5b4fb97b6c"), owned("ReplicaSet", "web-5b4fb97b6c")),
+			set(func(c *election.Candidate) { c.Workload, c.Revision = "ReplicaSet/web", "5b4fb97b6c" }),
+		},
+		"a pod of an Argo Rollout's ReplicaSet": {
+			pod("web-0", labelled("rollouts-pod-template-hash", "687d76d795"), owned("ReplicaSet", "web-687d76d795")),
+			set(func(c *election.Candidate) { c.Workload, c.Revision = "ReplicaSet/web", "687d76d795" }),
+		},
+		"a pod of a ReplicaSet that nothing owns": {
+			pod("web-0", owned("ReplicaSet", "web-blue")),
+			set(func(c *election.Candidate) { c.Workload, c.Revision = "ReplicaSet/web-blue", "web-blue" }),
+		},
+		"a pod of a Job": {pod("web-0", owned("Job", "web-29")), set(func(c *election.Candidate) { c.Workload = "Job/web-29" })},
+		"a pod with an owner that does not control it": {
+			pod("web-0", owned("Backup", "web"), func(p *corev1.Pod) { p.OwnerReferences[0].Controller = nil }), set(func(*election.Candidate) {}),
 		},
 		"a pod whose index is no number":                 {pod("web-0", labelled("apps.kubernetes.io/pod-index", "first")), set(func(*election.Candidate) {})},
 		"a pod of a Deployment":                          {pod("web-0", labelled("pod-template-hash", "5b4fb97b6c")), set(func(c *election.Candidate) { c.Revision = "5b4fb97b6c" })},
