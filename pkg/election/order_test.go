@@ -61,11 +61,6 @@ func TestOrder(t *testing.T) {
 			better: pod("a", workload("fast", "1", 0)),
 			worse:  pod("b", workload("slow", "7", time.Minute)),
 		},
-		"a newer pod that has ended makes no revision an older one": {
-			better: pod("a", revision("1", 0), answers),
-			worse:  pod("z", revision("1", 0)),
-			beside: []Candidate{pod("b", revision("", time.Hour), finished)},
-		},
 		"a newer pod that has ended does not count against the newest of the others": {
 			better: pod("z", revision("2", time.Minute)),
 			worse:  pod("a", revision("1", 0), answers),
@@ -77,8 +72,8 @@ func TestOrder(t *testing.T) {
 			beside: []Candidate{pod("b", revision("2", time.Hour), terminating)},
 		},
 		"a newer pod that the Services no longer select makes no revision an older one": {
-			better: pod("z", revision("1", 0), answers),
-			worse:  pod("a", revision("1", 0)),
+			better: pod("z", revision("1", 0)),
+			worse:  pod("a", revision("2", -time.Minute), answers),
 			beside: []Candidate{pod("b", revision("2", time.Hour), unselected)},
 		},
 		"an eligible pod comes before one that is not": {
