@@ -177,7 +177,7 @@ func (s *stage) put(c scenario.Command) error {
 	}
 	node := p.Spec.NodeName
 	p.Spec = podSpec()
-	p.Spec.NodeName = node
+	p.Spec.NodeName, p.Spec.Containers[0].Ports = node, p.Ports()
 	labels := p.Labels
 	if p.Unready {
 		p.Labels = nil

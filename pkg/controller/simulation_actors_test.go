@@ -209,6 +209,9 @@ func (w *world) createPod(a, b int) bool {
 			pod.Annotations = maps.Clone(copied.Annotations)
 		}
 	}
+	if b/7%4 == 0 {
+		pod.Spec.Containers = nil
+	}
 	if b/48%4 == 0 && w.mended[forgedStamp] {
 		pod.Annotations = map[string]string{api.AnnotationLeaseTransitions: fmt.Sprint(api.MaxEpoch - 1)}
 	}
@@ -221,7 +224,9 @@ func newSimulatedPod(w *world, name, node, tier string, ready bool) *corev1.Pod 
 	ip := w.version%250 + 1
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"app": name[:len(name)-2], "tier": tier}},
-		Spec:       corev1.PodSpec{NodeName: node},
+		Spec: corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{
+			Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080, Protocol: corev1.ProtocolTCP}},
+		}}},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning, PodIP: fmt.Sprint("10.0.0.", ip), PodIPs: []corev1.PodIP{
 			{IP: fmt.Sprint("10.0.0.", ip)}, {IP: fmt.Sprintf("fd00::%x", ip)},
 		}},

@@ -87,6 +87,9 @@ func TestConfirm(t *testing.T) {
 			"the node of the first pod is gone":      {view: View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a", nodeGone)}}, want: Live},
 			"the pod is not Ready either":            {view: View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a", nodeGone, notReady)}}},
 		},
+		"the master has none of the Service's ports": {
+			"the Service may be newer than the cache": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", portless), pod("b")}}, want: Live},
+		},
 		"the master is no longer selected, or gone": {
 			"the master is no longer selected":                       {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unselected), pod("b")}}, want: Live},
 			"the master is no longer selected, and the pod was read": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unselected), pod("b")}}, have: PodRead, want: Live},

@@ -75,7 +75,9 @@ type Candidate struct {
 	// Elsewhere: another election, with its own Lease, decides whether the pod is active.
 	Elsewhere bool
 	// Excluded: the pod's annotation keeps it from being master.
-	Excluded    bool
+	Excluded bool
+	// Portless: the pod has none of the ports of a Service, and another pod has one.
+	Portless    bool
 	Finished    bool
 	Terminating bool
 	Ready       bool
@@ -207,6 +209,8 @@ func (c Candidate) Ineligible() Reason {
 		return HolderTerminating
 	case c.Excluded:
 		return HolderExcluded
+	case c.Portless:
+		return PortMissing
 	case c.NodeGone:
 		return NodeGone
 	case !c.Ready:

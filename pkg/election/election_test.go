@@ -32,6 +32,7 @@ func unselected(c *Candidate)   { c.Unselected = true }
 func elsewhere(c *Candidate)    { c.Elsewhere = true }
 func designated(c *Candidate)   { c.Designated = true }
 func draining(c *Candidate)     { c.Draining = true }
+func portless(c *Candidate)     { c.Portless = true }
 func nodeGone(c *Candidate)     { c.NodeGone = true }
 func nodeSilent(c *Candidate)   { c.NodeSilent = true }
 func answers(c *Candidate)      { c.Answers = true }
@@ -156,7 +157,7 @@ func TestDecide(t *testing.T) {
 	}
 	for _, reason := range []Reason{
 		LeaseForeign, HolderEligible, NobodyEligible, AwaitingEligible, LeaseLost, EpochRestored, EditRefused,
-		AlreadyDesignated, FirstEligible, HolderEdited, NodeUnschedulable, HolderGone, HolderUnselected, HolderFinished, HolderTerminating, NodeGone, HolderNotReady, NodeSilent, HolderUnresponsive,
+		AlreadyDesignated, FirstEligible, HolderEdited, NodeUnschedulable, HolderGone, HolderUnselected, HolderFinished, HolderTerminating, PortMissing, NodeGone, HolderNotReady, NodeSilent, HolderUnresponsive,
 		ElectionPaused, AwaitingHolder, AwaitingExpiry, AwaitingTermination, PreferredEligible, HolderExcluded,
 	} {
 		if !seen[reason] {
@@ -258,6 +259,25 @@ var electionTests = map[string]decisionTest{
 	"a master whose node is gone will not recover, even if it is not Ready": {
 		view:   View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeGone, notReady), pod("b")}, Settings: tenSeconds},
 		want:   to(Failover, NodeGone, "b", 5).from("a"),
+		writes: true,
+	},
+	"a master without the Service's port is replaced by a pod that has it": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", portless), pod("b", portless), pod("c")}},
+		want:   to(Failover, PortMissing, "c", 5).from("a"),
+		writes: true,
+	},
+	"a master without the Service's port is kept while the pod that has it is not Ready": {
+		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", portless), pod("c", notReady)}},
+		want: to(Hold, NobodyEligible, "a", 4).though(PortMissing),
+	},
+	"a pod without the Service's port is not elected": {
+		view:   View{Candidates: []Candidate{pod("a", portless), pod("b")}},
+		want:   to(Elect, FirstEligible, "b", 1),
+		writes: true,
+	},
+	"a master without the Service's port can hear of the next one, so that its Lease need not expire": {
+		view:   View{Lease: held("a", 4).valid(15 * time.Second), Candidates: []Candidate{pod("a", portless), pod("c")}},
+		want:   to(Failover, PortMissing, "c", 5).from("a"),
 		writes: true,
 	},
 	"a pod whose node is gone is not elected": {

@@ -300,6 +300,9 @@ func viewOf(input []byte) View {
 	}
 	is = r.bits()
 	view.Settings.StayOnCordon = is(4)
+	if len(view.Candidates) > 0 {
+		view.Candidates[0].Portless = is(5)
+	}
 	view.Lease.Outdated, view.Migrating = is(0) && is(1) && view.Lease.Exists, is(2) && is(3)
 	seen := map[types.UID]bool{}
 	for i := range view.Candidates {

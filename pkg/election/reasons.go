@@ -47,6 +47,7 @@ const (
 	HolderExcluded     Reason = "HolderExcluded"
 	HolderFinished     Reason = "HolderFinished"
 	HolderTerminating  Reason = "HolderTerminating"
+	PortMissing        Reason = "PortMissing"
 	NodeGone           Reason = "NodeGone"
 	HolderNotReady     Reason = "HolderNotReady"
 	NodeSilent         Reason = "NodeSilent"
@@ -93,6 +94,10 @@ var events = []api.Event{
 		Reason: string(HolderFinished), Type: corev1.EventTypeNormal, InLease: true,
 		Meaning: "Failover: the master's pod has ended (Succeeded or Failed).",
 		Advice:  "Look at the former master.",
+	},
+	{
+		Reason: string(PortMissing), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "Failover: the master has none of the Service's ports, and another pod has one.",
 	},
 	{
 		Reason: string(NodeGone), Type: corev1.EventTypeNormal, InLease: true,

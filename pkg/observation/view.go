@@ -85,6 +85,7 @@ func (o *Observation) candidate(p Pod) election.Candidate {
 		Finished:     Finished(p.Pod),
 		Terminating:  p.DeletionTimestamp != nil,
 		Created:      p.CreationTimestamp.Time,
+		Portless:     p.Portless,
 		NodeGone:     p.Node.Gone,
 		Draining:     p.Node.Draining,
 		NodeSilent:   p.Node.Silent,
