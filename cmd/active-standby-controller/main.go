@@ -86,7 +86,7 @@ func run(ctx context.Context, o *options) error {
 		return fmt.Errorf("reading the host's name: %w", err)
 	}
 	recorder := event.New(client, api.Domain+"/"+api.ManagedBy, instance)
-	c, err := controller.New(client, recorder, o.namespaces, o.nodeHeartbeatTimeout)
+	c, err := controller.New(client, recorder, o.namespaces, o.nodeHeartbeatTimeout, o.drainTaints)
 	if err != nil {
 		return err
 	}

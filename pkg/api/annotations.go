@@ -132,6 +132,15 @@ var annotations = []Annotation{
 		differs:  func(a, b Election) bool { return a.DeleteDemoted != b.DeleteDemoted },
 	},
 	{
+		Key: AnnotationOnCordon, Object: ObjectService,
+		Default:  OnCordonMove,
+		Allowed:  fmt.Sprintf("%q or %q", OnCordonMove, OnCordonStay),
+		Sentence: fmt.Sprintf("With %q, the master stays on a node that is cordoned until it is evicted, and a user may move it to such a node.", OnCordonStay),
+		See:      "operations.md#drain-a-node",
+		read:     (*parser).onCordon,
+		differs:  func(a, b Election) bool { return a.StayOnCordon != b.StayOnCordon },
+	},
+	{
 		Key: AnnotationLeaseDuration, Object: ObjectService,
 		Allowed:  fmt.Sprintf("a duration in whole seconds from %q to %q, such as \"15s\"", MinLeaseDuration, MaxLeaseDuration),
 		Sentence: "Renews the Lease while the master is eligible, so that an application can fence itself. The Lease is valid for this long after each renewal. Without it, the Lease is valid for ever and is not renewed.",

@@ -42,6 +42,7 @@ const (
 	ReasonNoCommonCandidate    = "NoCommonCandidate"
 	ReasonNotPublished         = "NotPublished"
 	ReasonWriteRefused         = "WriteRefused"
+	ReasonPortUnresolved       = "PortUnresolved"
 )
 
 // Reasons of events of what the controller does beside the election.
@@ -99,6 +100,12 @@ var events = []Event{
 		Reason: ReasonNoCommonCandidate, Type: corev1.EventTypeWarning,
 		Meaning: "No pod is selected by all the Services that share the Lease, so no pod can become master.",
 		Advice:  "Let the Services select the same pods, or give one a Lease of its own.",
+	},
+	{
+		Reason: ReasonPortUnresolved, Type: corev1.EventTypeWarning,
+		Meaning: "Pods that the Service selects have none of the ports that it names, so that they cannot become master; or no pod has one, so that the endpoint has no port.",
+		Advice:  "Let the selector leave such pods out, or correct the name of the port.",
+		See:     "elections.md#pods-without-the-services-port",
 	},
 	{
 		Reason: ReasonUnknownServiceMode, Type: corev1.EventTypeWarning,

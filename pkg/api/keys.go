@@ -22,6 +22,7 @@ const (
 	AnnotationPaused        = Domain + "/paused"
 	AnnotationHandover      = Domain + "/handover"
 	AnnotationOnDemote      = Domain + "/on-demote"
+	AnnotationOnCordon      = Domain + "/on-cordon"
 	AnnotationLeaseDuration = Domain + "/lease-duration"
 	AnnotationProbe         = Domain + "/probe"
 	AnnotationProbeInterval = Domain + "/probe-interval"
@@ -47,7 +48,18 @@ const (
 	// OnDemoteDelete deletes the pod that is no longer master, or that must make
 	// room for the next master.
 	OnDemoteDelete = "delete"
+	// OnCordonMove moves the master off a node that is cordoned.
+	OnCordonMove = "move"
+	OnCordonStay = "stay"
 )
+
+// DrainTaints returns the keys of the taints that by default count as a cordon: those with
+// which Karpenter and the cluster autoscaler mark a node that they are about to drain. The
+// autoscaler's DeletionCandidateOfClusterAutoscaler is not among them, because most nodes lose
+// it again.
+func DrainTaints() []string {
+	return []string{"karpenter.sh/disrupted", "ToBeDeletedByClusterAutoscaler"}
+}
 
 // Labels and annotations that the controller writes. The table in written.go says
 // on which objects, and what for.

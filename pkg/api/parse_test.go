@@ -220,7 +220,7 @@ func TestParse(t *testing.T) {
 }
 
 const allowed = "qoqo.dev/service-mode, qoqo.dev/routing, qoqo.dev/selector, qoqo.dev/lease-name, qoqo.dev/prefer, " +
-	"qoqo.dev/failback, qoqo.dev/failover-delay, qoqo.dev/paused, qoqo.dev/handover, qoqo.dev/on-demote, qoqo.dev/lease-duration, " +
+	"qoqo.dev/failback, qoqo.dev/failover-delay, qoqo.dev/paused, qoqo.dev/handover, qoqo.dev/on-demote, qoqo.dev/on-cordon, qoqo.dev/lease-duration, " +
 	"qoqo.dev/probe, qoqo.dev/probe-interval, qoqo.dev/probe-timeout, qoqo.dev/probe-failures"
 
 func parseError(selector string) string {

@@ -119,6 +119,10 @@ func (p *parser) onDemote(value string) {
 	p.DeleteDemoted = p.either(value, OnDemoteNone, OnDemoteDelete)
 }
 
+func (p *parser) onCordon(value string) {
+	p.StayOnCordon = p.either(value, OnCordonMove, OnCordonStay)
+}
+
 func (p *parser) leaseDuration(value string) {
 	d, ok := p.duration(value, MinLeaseDuration, MaxLeaseDuration)
 	if ok && d%time.Second != 0 {

@@ -92,8 +92,9 @@ func TestParseElection(t *testing.T) {
 			problems: []string{`qoqo.dev/handover: "" is not valid; allowed: "immediate" or "after-termination"; "after-termination" is used`},
 		},
 
-		"the demoted pod is deleted":     {service: asking(AnnotationOnDemote, "delete"), want: Election{DeleteDemoted: true}},
-		"the demoted pod is not deleted": {service: asking(AnnotationOnDemote, "none")},
+		"the master stays on a node that is cordoned": {service: asking(AnnotationOnCordon, "stay"), want: Election{StayOnCordon: true}},
+		"the demoted pod is deleted":                  {service: asking(AnnotationOnDemote, "delete"), want: Election{DeleteDemoted: true}},
+		"the demoted pod is not deleted":              {service: asking(AnnotationOnDemote, "none")},
 		"another fate for the demoted pod": {
 			service:  asking(AnnotationOnDemote, "restart"),
 			problems: []string{`qoqo.dev/on-demote: "restart" is not valid; allowed: "none" or "delete"; "none" is used`},

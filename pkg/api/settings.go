@@ -42,6 +42,8 @@ type Election struct {
 	// DeleteDemoted deletes the pod that is no longer master, or that must make room
 	// for the next master.
 	DeleteDemoted bool
+	// StayOnCordon keeps the master on a node that is cordoned.
+	StayOnCordon bool
 	// LeaseDuration is how long the Lease is valid after each renewal, in whole
 	// seconds. If it is 0, the Lease is valid for ever and is not renewed.
 	LeaseDuration time.Duration

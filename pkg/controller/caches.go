@@ -2,18 +2,19 @@ package controller
 
 import (
 	"fmt"
+	"slices"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	coordinationinformers "k8s.io/client-go/informers/coordination/v1"
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	discoveryinformers "k8s.io/client-go/informers/discovery/v1"
 	"k8s.io/client-go/informers/internalinterfaces"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/lease"
@@ -39,7 +40,7 @@ var leaseIndexers = cache.TypedIndexersToIndexers(cache.TypedIndexers[*coordinat
 
 // addInformers watches, in the namespaces, all Services (an API server cannot select by
 // annotation), the controller's Leases, and all EndpointSlices but Kubernetes' own; and
-// the cordoned nodes.
+// all nodes (it cannot select by taint either).
 func (c *Controller) addInformers(namespaces []string) (err error) {
 	if len(namespaces) == 0 {
 		namespaces = []string{metav1.NamespaceAll}
@@ -67,11 +68,7 @@ func (c *Controller) addInformers(namespaces []string) (err error) {
 			return fmt.Errorf("watching EndpointSlices: %w", err)
 		}
 	}
-	nodes := coreinformers.NewTypedNodeInformerWithOptions(c.client, internalinterfaces.InformerOptions{
-		TweakListOptions: func(o *metav1.ListOptions) {
-			o.FieldSelector = fields.OneTermEqualSelector("spec.unschedulable", "true").String()
-		},
-	})
+	nodes := coreinformers.NewTypedNodeInformerWithOptions(c.client, internalinterfaces.InformerOptions{})
 	if c.nodes, err = newStore(nodes, trimNode, c.nodeHandler()); err != nil {
 		return fmt.Errorf("watching Nodes: %w", err)
 	}
@@ -125,13 +122,18 @@ func trimService(s *corev1.Service) {
 func trimLease(l *coordinationv1.Lease) { l.ManagedFields = nil }
 
 func trimNode(n *corev1.Node) {
+	zone, zoned := n.Labels[corev1.LabelTopologyZone]
 	n.ManagedFields, n.Labels, n.Annotations = nil, nil, nil
-	n.Spec = corev1.NodeSpec{Unschedulable: n.Spec.Unschedulable}
+	if zoned {
+		n.Labels = map[string]string{corev1.LabelTopologyZone: zone}
+	}
+	n.Spec = corev1.NodeSpec{Unschedulable: n.Spec.Unschedulable, Taints: n.Spec.Taints}
 	n.Status = corev1.NodeStatus{}
 }
 
 func trimPod(p *corev1.Pod) {
-	p.ManagedFields, p.OwnerReferences = nil, nil
+	p.ManagedFields = nil
+	p.OwnerReferences = slices.DeleteFunc(p.OwnerReferences, func(r metav1.OwnerReference) bool { return !ptr.Deref(r.Controller, false) })
 	p.Spec = corev1.PodSpec{
 		NodeName: p.Spec.NodeName, Hostname: p.Spec.Hostname, Subdomain: p.Spec.Subdomain,
 		Containers: portsOnly(p.Spec.Containers), InitContainers: portsOnly(p.Spec.InitContainers),

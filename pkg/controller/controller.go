@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	utilcache "k8s.io/apimachinery/pkg/util/cache"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -72,10 +73,9 @@ type Controller struct {
 	leases   scoped[*coordinationv1.Lease]
 	// slices are all EndpointSlices but those of Kubernetes' own controller.
 	slices scoped[*discoveryv1.EndpointSlice]
-	// zones are the zones of nodes, by the nodes' names.
-	zones *utilcache.LRUExpireCache
-	// nodes are the nodes that are cordoned.
-	nodes store[*corev1.Node]
+	nodes  store[*corev1.Node]
+	// drainTaints are the keys of the taints that count as a cordon.
+	drainTaints sets.Set[string]
 	// heartbeats is nil if the controller does not listen to nodes.
 	heartbeats *heartbeat.Monitor
 	prober     *probe.Prober
@@ -98,9 +98,9 @@ type Controller struct {
 
 // New returns a controller of the Services in the namespaces, or in all namespaces if
 // none is given. A node counts as dead after heartbeatTimeout without a heartbeat; with 0
-// the controller does not listen to nodes, and Kubernetes' own timeouts apply. The
-// controller does nothing before Run.
-func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces []string, heartbeatTimeout time.Duration) (*Controller, error) {
+// the controller does not listen to nodes, and Kubernetes' own timeouts apply. A taint with
+// one of the keys drainTaints counts as a cordon. The controller does nothing before Run.
+func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces []string, heartbeatTimeout time.Duration, drainTaints []string) (*Controller, error) {
 	c := &Controller{
 		client:   client,
 		recorder: recorder,
@@ -109,14 +109,14 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 			workqueue.NewTypedItemExponentialFailureRateLimiter[key](retryMin, retryMax),
 			workqueue.TypedRateLimitingQueueConfig[key]{Name: "elections"},
 		),
-		warnings: newWarnings(),
-		memory:   newMemory(),
-		live:     live.Reader{Client: client},
-		seed:     maphash.MakeSeed(),
-		deleted:  utilcache.NewLRUExpireCache(deletedMax),
-		zones:    utilcache.NewLRUExpireCache(zonesMax),
-		synced:   make(chan struct{}),
-		busy:     map[key]time.Time{},
+		warnings:    newWarnings(),
+		memory:      newMemory(),
+		live:        live.Reader{Client: client},
+		seed:        maphash.MakeSeed(),
+		drainTaints: sets.New(drainTaints...),
+		deleted:     utilcache.NewLRUExpireCache(deletedMax),
+		synced:      make(chan struct{}),
+		busy:        map[key]time.Time{},
 	}
 	c.pods, c.published = c.podsOnDemand(), c.publishedOnDemand()
 	if heartbeatTimeout > 0 {

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"maps"
 	"slices"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -160,11 +161,16 @@ func (c *Controller) publishedHandler() cache.TypedResourceEventHandler[*discove
 	}
 }
 
-// nodeHandler wakes the elections with pods on a node that was cordoned or uncordoned. A
-// master may move to a node that was uncordoned.
+// nodeHandler wakes the elections with pods on a node that begins or ceases to exist, or of
+// which something changes that is kept. Kubelets report more than that every few minutes.
 func (c *Controller) nodeHandler() cache.TypedResourceEventHandler[*corev1.Node] {
 	return cache.TypedResourceEventHandlerFuncs[*corev1.Node]{
 		AddFunc: func(n *corev1.Node) { c.lookAtNode(n.Name) },
+		UpdateFunc: func(before, now *corev1.Node) {
+			if !apiequality.Semantic.DeepEqual(before.Spec, now.Spec) || !maps.Equal(before.Labels, now.Labels) {
+				c.lookAtNode(now.Name)
+			}
+		},
 		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Node]) {
 			if deleted.OptionalObj != nil {
 				c.lookAtNode(deleted.OptionalObj.Name)

@@ -15,6 +15,7 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
 
+	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
@@ -83,7 +84,7 @@ func (c *cluster) prepare(namespaces ...string) *started {
 	s := &started{behind: map[string]time.Duration{}, events: &fakeapi.Recorder{}, done: make(chan struct{})}
 	s.client = c.Server.Client(fakeapi.Latency, s.behind)
 	var err error
-	if s.Controller, err = New(fakeapi.Heeding{Interface: s.client}, s.events, namespaces, 25*time.Second); err != nil {
+	if s.Controller, err = New(fakeapi.Heeding{Interface: s.client}, s.events, namespaces, 25*time.Second, api.DrainTaints()); err != nil {
 		c.Fatal(err)
 	}
 	return s

@@ -134,7 +134,7 @@ func TestStaleCordonIsConfirmed(t *testing.T) {
 		s.client.ClearActions()
 		c.EditPod("web-1", fakeapi.WithLabel("look", "again"))
 		c.Wait(10 * time.Second)
-		if diff := cmp.Diff([]string{"get nodes one"}, s.requests()); diff != "" {
+		if diff := cmp.Diff([]string{"get leases web", "list pods", "list services", "list endpointslices", "get nodes one"}, s.requests()); diff != "" {
 			t.Errorf("requests (-want +got):\n%s", diff)
 		}
 	})

@@ -99,13 +99,6 @@ func (r road) record(ctx context.Context, o *observation.Observation, d election
 // route writes what follows from the Lease, phase by phase, and calls routed once traffic
 // follows the holder. It returns errAwaited if Kubernetes' controller has to follow first.
 func (r road) route(ctx context.Context, plan *routing.Plan, routed func()) error {
-	var unzoned error
-	if node := plan.ZoneWanted(); node != "" {
-		var zone string
-		// Traffic does not wait for a zone that cannot be read.
-		zone, unzoned = r.zone(ctx, node)
-		plan.SetZone(zone)
-	}
 	for last := routing.PhaseCorrect - 1; ; {
 		phase, changes := plan.Next()
 		if routed != nil && plan.Routed(phase) {
@@ -114,9 +107,9 @@ func (r road) route(ctx context.Context, plan *routing.Plan, routed func()) erro
 		}
 		switch {
 		case phase == routing.PhaseDone && plan.Migrating():
-			return errors.Join(errAwaited, unzoned)
+			return errAwaited
 		case phase == routing.PhaseDone:
-			return unzoned
+			return nil
 		case phase <= last:
 			return fmt.Errorf("phase %d is not finished by its changes; what others write undoes them", phase)
 		}

@@ -28,8 +28,6 @@ type reader interface {
 	// gather reads it, with that evidence. If no Service asks for the election, the Lease
 	// suffices.
 	gather(ctx context.Context, k key, evidence election.Evidence) (observation.Inputs, error)
-	// zone returns the zone of a node, empty if the node has none.
-	zone(ctx context.Context, node string) (string, error)
 	// leftovers reads a namespace from the API server.
 	leftovers(ctx context.Context, namespace string) (routing.Leftovers, error)
 }

@@ -107,6 +107,7 @@ func (s *stage) pod(c scenario.Command) error {
 	if p.Spec.NodeName == "" {
 		p.Spec.NodeName = "node-3"
 	}
+	p.Spec.Containers = []corev1.Container{{Name: "main", Ports: p.Ports()}}
 	s.pods++
 	p.Status.PodIP = fmt.Sprint("10.0.0.", s.pods)
 	p.Status.PodIPs = []corev1.PodIP{{IP: p.Status.PodIP}}

@@ -55,6 +55,7 @@ var verbs = []verb{
 	// Nodes.
 	{"cordon", 1, (*world).cordon},
 	{"zone", 1, (*world).zoneOfNode},
+	{"remove a node", 1, (*world).removeNode},
 	// Services.
 	{"annotate", 0, (*world).annotate},
 	{"mode", 0, (*world).mode},
@@ -199,11 +200,17 @@ func (w *world) createPod(a, b int) bool {
 	if w.pods.all[name] != nil {
 		return false
 	}
+	if w.nodes.all[nodeNames[b%2]] == nil {
+		return false
+	}
 	pod := newSimulatedPod(w, name, nodeNames[b%2], tiers[b/2%2], b/4%3 > 0)
 	if copied := w.pod(b / 12); copied != nil && b/12%4 == 0 {
 		if pod.Labels = maps.Clone(copied.Labels); !w.spareTraces() || w.mended[copiedMarks] {
 			pod.Annotations = maps.Clone(copied.Annotations)
 		}
+	}
+	if b/7%4 == 0 {
+		pod.Spec.Containers = nil
 	}
 	if b/48%4 == 0 && w.mended[forgedStamp] {
 		pod.Annotations = map[string]string{api.AnnotationLeaseTransitions: fmt.Sprint(api.MaxEpoch - 1)}
@@ -217,7 +224,9 @@ func newSimulatedPod(w *world, name, node, tier string, ready bool) *corev1.Pod 
 	ip := w.version%250 + 1
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"app": name[:len(name)-2], "tier": tier}},
-		Spec:       corev1.PodSpec{NodeName: node},
+		Spec: corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{
+			Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080, Protocol: corev1.ProtocolTCP}},
+		}}},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning, PodIP: fmt.Sprint("10.0.0.", ip), PodIPs: []corev1.PodIP{
 			{IP: fmt.Sprint("10.0.0.", ip)}, {IP: fmt.Sprintf("fd00::%x", ip)},
 		}},
@@ -313,17 +322,43 @@ func (w *world) excludePod(a, b int) bool {
 	})
 }
 
-func (w *world) cordon(a, _ int) bool {
+// cordon cordons a node, or taints it as an autoscaler does, or takes that back.
+func (w *world) cordon(a, b int) bool {
 	name := nodeNames[a%len(nodeNames)]
-	w.tell("%s is cordoned, or no longer", name)
-	return change(w, w.nodes, name, func(n *corev1.Node) { n.Spec.Unschedulable = !n.Spec.Unschedulable })
+	return change(w, w.nodes, name, func(n *corev1.Node) {
+		switch {
+		case b%3 < 2:
+			n.Spec.Unschedulable = !n.Spec.Unschedulable
+		case len(n.Spec.Taints) > 0:
+			n.Spec.Taints = nil
+		default:
+			n.Spec.Taints = []corev1.Taint{{Key: api.DrainTaints()[0], Effect: corev1.TaintEffectNoSchedule}}
+		}
+		w.tell("%s is cordoned: %v, and has the taints %v", name, n.Spec.Unschedulable, n.Spec.Taints)
+	})
+}
+
+// removeNode deletes a node, and leaves its pods; or it creates the one that was deleted.
+func (w *world) removeNode(a, _ int) bool {
+	for _, name := range nodeNames {
+		if w.nodes.all[name] == nil {
+			w.tell("%s is created", name)
+			put(w, w.nodes, newSimulatedNode(name))
+			return true
+		}
+	}
+	name := nodeNames[a%len(nodeNames)]
+	w.tell("%s is deleted", name)
+	remove(w, w.nodes, name)
+	return true
+}
+
+func newSimulatedNode(name string) *corev1.Node {
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelTopologyZone: "east"}}}
 }
 
 func (w *world) zoneOfNode(a, b int) bool {
 	name, zone := nodeNames[a%len(nodeNames)], []string{"east", "west", ""}[b%3]
-	if zone == "" && !w.mended[zoneSetLate] {
-		return false
-	}
 	w.tell("the zone of %s is now %q", name, zone)
 	return change(w, w.nodes, name, func(n *corev1.Node) {
 		n.Labels = map[string]string{corev1.LabelTopologyZone: zone}

@@ -64,7 +64,7 @@ type replica struct {
 
 func newReplica(w *world, number int) *replica {
 	r := &replica{world: w, number: number, later: map[key]time.Time{}, probes: map[types.UID]probe.State{}, silent: sets.New[string]()}
-	c, err := New(server{r: r}, noEvents{}, nil, 0)
+	c, err := New(server{r: r}, noEvents{}, nil, 0, api.DrainTaints())
 	if err != nil {
 		panic(err)
 	}
@@ -77,7 +77,7 @@ func newReplica(w *world, number int) *replica {
 	endpointSlices := newSimulatedCache(w.slices, sliceIndexers, c.sliceHandler(), trimSlice, func(s *discoveryv1.EndpointSlice) bool {
 		return s.Labels[discoveryv1.LabelManagedBy] != observation.BuiltIn
 	})
-	nodes := newSimulatedCache(w.nodes, nil, c.nodeHandler(), trimNode, func(n *corev1.Node) bool { return n.Spec.Unschedulable })
+	nodes := newSimulatedCache(w.nodes, nil, c.nodeHandler(), trimNode, nil)
 	c.services = scoped[*corev1.Service]{"": {synced{}, services}}
 	c.leases = scoped[*coordinationv1.Lease]{"": {synced{}, leases}}
 	c.slices = scoped[*discoveryv1.EndpointSlice]{"": {synced{}, endpointSlices}}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/endpoints"
 	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
@@ -71,9 +72,16 @@ func (w *world) checkElection(name string, members []observation.Member) {
 	isCandidate := func(p *corev1.Pod) bool {
 		return p != nil && !slices.ContainsFunc(members, func(m observation.Member) bool { return !m.Settings.Candidates.Matches(labels.Set(p.Labels)) })
 	}
+	ported := func(p *corev1.Pod) bool {
+		return !slices.ContainsFunc(members, func(m observation.Member) bool {
+			return !endpoints.HasPort(m.Service, p) && slices.ContainsFunc(w.pods.list(), func(p *corev1.Pod) bool {
+				return isCandidate(p) && observation.Active(p) && endpoints.HasPort(m.Service, p)
+			})
+		})
+	}
 	eligible := func(p *corev1.Pod) bool {
 		may, _ := api.Candidate(p)
-		return may && isCandidate(p) && observation.Ready(p) && observation.Active(p)
+		return may && ported(p) && isCandidate(p) && observation.Ready(p) && observation.Active(p) && w.nodes.all[p.Spec.NodeName] != nil
 	}
 	paused := slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.Paused })
 	awaited := holder != nil && !observation.Finished(holder) && (lease.Remembered(l).AfterTermination || slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.AfterTermination }))
@@ -219,8 +227,8 @@ func (w *world) settle() bool {
 // changed anything.
 func (w *world) quiet() (some bool) {
 	for _, p := range w.pods.list() {
-		if p.DeletionTimestamp != nil {
-			w.tell("%s has stopped", p.UID)
+		if p.DeletionTimestamp != nil || w.nodes.all[p.Spec.NodeName] == nil {
+			w.tell("%s has stopped, or its node is gone", p.UID)
 			remove(w, w.pods, p.Name)
 			some = true
 		}

@@ -62,9 +62,8 @@ func TestConfirm(t *testing.T) {
 			"the master terminates": {view: migrating(View{Lease: held("a", 4), Candidates: []Candidate{pod("a", terminating), pod("b")}}), want: Live},
 		},
 		"the master's node is cordoned": {
-			"the nodes are read first":                           {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}}, want: NodesRead},
-			"the nodes were read":                                {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}}, have: NodesRead, want: NodesRead},
-			"the pod was read, but not the nodes":                {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}}, have: PodRead, want: NodesRead},
+			"the master moves, as planned":                       {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}}, want: Live},
+			"the master moves, and its pod was read":             {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}}, have: PodRead, want: Live},
 			"a user has asked for a pod meanwhile":               {view: View{Lease: held("a", 4).editedTo("c"), Candidates: []Candidate{pod("a", draining), pod("b"), pod("c", notReady)}}, want: Live},
 			"the master cannot be moved without loss, and stays": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}, MovesLose: true}},
 		},
@@ -77,16 +76,24 @@ func TestConfirm(t *testing.T) {
 			"the pod that was asked for follows now":                                         {view: View{Lease: held("a", 4).promising("b"), Candidates: []Candidate{pod("b"), pod("c")}, Settings: untilStopped}, want: Live},
 		},
 		"a move is planned": {
-			"a failback":                                           {view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: api.Election{Failback: after(0)}}, want: Live},
-			"a failback, and the nodes were read":                  {view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: api.Election{Failback: after(0)}}, have: NodesRead, want: Live},
+			"a failback": {view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: api.Election{Failback: after(0)}}, want: Live},
+			"a failback, and the master's pod was read":            {view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: api.Election{Failback: after(0)}}, have: PodRead, want: Live},
 			"a master that is asked to stop":                       {view: View{Lease: held("a", 4), Candidates: failing, Settings: stopping}, want: Live},
 			"a master that is asked to stop, and its pod was read": {view: View{Lease: held("a", 4), Candidates: failing, Settings: stopping}, have: PodRead, want: Live},
+		},
+		"no pod can be master because nodes are gone": {
+			"the nodes of all pods are gone":         {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeGone), pod("b", nodeGone)}}, want: Live},
+			"the node of the only Ready pod is gone": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b", nodeGone)}}, have: PodRead, want: Live},
+			"the node of the first pod is gone":      {view: View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a", nodeGone)}}, want: Live},
+			"the pod is not Ready either":            {view: View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a", nodeGone, notReady)}}},
+		},
+		"the master has none of the Service's ports": {
+			"the Service may be newer than the cache": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", portless), pod("b")}}, want: Live},
 		},
 		"the master is no longer selected, or gone": {
 			"the master is no longer selected":                       {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unselected), pod("b")}}, want: Live},
 			"the master is no longer selected, and the pod was read": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unselected), pod("b")}}, have: PodRead, want: Live},
 			"the master is gone":                                     {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("b")}}, want: Live},
-			"the master is gone, and the nodes were read":            {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("b")}}, have: NodesRead, want: Live},
 			"the master is gone, which was read":                     {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("b")}}, have: PodRead},
 		},
 		"the Lease does not name the master's pod": {
@@ -97,7 +104,8 @@ func TestConfirm(t *testing.T) {
 		"the master may have recovered": {
 			"the master is not Ready":                      {view: View{Lease: held("a", 4), Candidates: failing}, want: PodRead},
 			"the master was read not to be Ready":          {view: View{Lease: held("a", 4), Candidates: failing}, have: PodRead, want: PodRead},
-			"the nodes were read, but not the pod":         {view: View{Lease: held("a", 4), Candidates: failing}, have: NodesRead, want: Live},
+			"the master's node is gone":                    {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeGone), pod("b")}}, want: PodRead},
+			"the master is not Ready, its node is gone":    {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeGone, notReady), pod("b", notReady)}}, want: PodRead},
 			"the master is kept from being master":         {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", excluded), pod("b")}}, want: PodRead},
 			"the master is not Ready, and no other pod is": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b", notReady)}}, want: PodRead},
 			"everything was read":                          {view: View{Lease: held("a", 4), Candidates: failing}, have: Live, want: PodRead},
@@ -120,7 +128,7 @@ func TestConfirm(t *testing.T) {
 }
 
 func TestEvidenceString(t *testing.T) {
-	for evidence, want := range map[Evidence]string{Cached: "Cached", PodRead: "PodRead", NodesRead: "NodesRead", Live: "Live"} {
+	for evidence, want := range map[Evidence]string{Cached: "Cached", PodRead: "PodRead", Live: "Live"} {
 		if got := evidence.String(); got != want {
 			t.Errorf("%d is %q, want %q", evidence, got, want)
 		}

@@ -76,7 +76,9 @@ type Candidate struct {
 	// Elsewhere: another election, with its own Lease, decides whether the pod is active.
 	Elsewhere bool
 	// Excluded: the pod's annotation keeps it from being master.
-	Excluded    bool
+	Excluded bool
+	// Portless: the pod has none of the ports of a Service, and another pod has one.
+	Portless    bool
 	Finished    bool
 	Terminating bool
 	Ready       bool
@@ -88,7 +90,9 @@ type Candidate struct {
 	// not seen the beginning, it goes by ReadySince.
 	SeenReady time.Time
 	Created   time.Time
-	// Draining: the pod's node is unschedulable.
+	// NodeGone: the pod's node does not exist.
+	NodeGone bool
+	// Draining: the pod's node is cordoned, or has a taint that counts as a cordon.
 	Draining bool
 	// NodeSilent: the pod's node no longer sends heartbeats.
 	NodeSilent bool
@@ -101,8 +105,13 @@ type Candidate struct {
 	doubted bool
 	// Preferred: the Service's preference matches the pod.
 	Preferred bool
-	// Revision is the hash that the pod's Deployment or StatefulSet gave it.
-	Revision string
+	// Workload is what creates the pod anew, such as a Deployment; empty if nothing does.
+	// Revision is the one of the workload that the pod is of. Revisions of different workloads
+	// cannot be compared.
+	Workload, Revision string
+	// old: the workload has a newer pod of another revision, so that a rollout would replace
+	// this one.
+	old bool
 	// Index is the pod's ordinal in its StatefulSet; 0 for other pods.
 	Index int
 	// Identified: the pod already carries its identity label, so routing to it needs one
@@ -205,6 +214,10 @@ func (c Candidate) Ineligible() Reason {
 		return HolderTerminating
 	case c.Excluded:
 		return HolderExcluded
+	case c.Portless:
+		return PortMissing
+	case c.NodeGone:
+		return NodeGone
 	case !c.Ready:
 		return HolderNotReady
 	case c.NodeSilent:
@@ -215,5 +228,14 @@ func (c Candidate) Ineligible() Reason {
 	return ""
 }
 
+// lacksOnlyNode reports whether the pod would be eligible if its node existed.
+func (c Candidate) lacksOnlyNode() bool {
+	gone := c.NodeGone
+	c.NodeGone = false
+	return gone && c.Ineligible() == ""
+}
+
 // reachable reports whether the pod can be expected to hear of a new holder.
-func (c Candidate) reachable() bool { return c.Ready && !c.NodeSilent && !c.Unresponsive }
+func (c Candidate) reachable() bool {
+	return c.Ready && !c.NodeGone && !c.NodeSilent && !c.Unresponsive
+}

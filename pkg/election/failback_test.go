@@ -96,6 +96,25 @@ var failbackTests = map[string]decisionTest{
 		view: View{Now: now, Lease: held("a", 4), Settings: backSoon, Candidates: []Candidate{pod("a", revision("new", time.Minute)), pod("b", preferred, revision("old", 0))}},
 		want: to(Hold, HolderEligible, "a", 4),
 	},
+	"there is failback from one workload to another, whichever was rolled out last": {
+		view: View{Now: now, Lease: held("a", 4), Settings: backSoon, Candidates: []Candidate{
+			pod("a", workload("slow", "7", time.Minute)), pod("b", preferred, workload("fast", "1", 0)),
+		}},
+		want:   to(Switchover, PreferredEligible, "b", 5).from("a"),
+		writes: true,
+	},
+	"there is no failback to a pod that a rollout of its own workload replaces next": {
+		view: View{Now: now, Lease: held("a", 4), Settings: backSoon, Candidates: []Candidate{
+			pod("a", workload("slow", "7", 0)), pod("b", preferred, workload("fast", "1", 0)), pod("c", preferred, workload("fast", "2", time.Minute), notReady),
+		}},
+		want: to(Hold, HolderEligible, "a", 4),
+	},
+	"a newer pod that has ended is no reason for failback to an older revision": {
+		view: View{Now: now, Lease: held("a", 4), Settings: backSoon, Candidates: []Candidate{
+			pod("a", revision("new", time.Minute)), pod("b", preferred, revision("old", 0)), pod("c", revision("", time.Hour), finished),
+		}},
+		want: to(Hold, HolderEligible, "a", 4),
+	},
 	"there is failback from an older revision to another": {
 		view: View{Now: now, Lease: held("a", 4), Settings: backSoon, Candidates: []Candidate{
 			pod("a", revision("old", 0)), pod("b", preferred, revision("old", 0)), pod("c", notReady, revision("new", time.Minute)),

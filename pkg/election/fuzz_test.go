@@ -95,13 +95,13 @@ func (c checked) transition() {
 	case i == nil || i.Finished:
 	case settings.AfterTermination:
 		c.Errorf("the master moved from %s, which has not stopped", i.Name)
-	case c.view.Lease.Duration > 0 && (!i.Ready || i.NodeSilent || i.Unresponsive) && (!down || since < c.view.Lease.Duration):
+	case c.view.Lease.Duration > 0 && (!i.Ready || i.NodeGone || i.NodeSilent || i.Unresponsive) && (!down || since < c.view.Lease.Duration):
 		c.Errorf("the master moved from %s, which may believe in its Lease", i.Name)
 	case d.Action == Failover && i.Ineligible().recovers() && settings.FailoverDelay > 0 && (!down || since < settings.FailoverDelay):
 		c.Errorf("the master moved from %s, which must be waited for", i.Name)
 	case i.Ineligible() != "" || d.Reason == HolderEdited:
 	case d.Reason == NodeUnschedulable:
-		if !i.Draining || c.holder.Draining || c.view.MovesLose {
+		if !i.Draining || c.holder.Draining || c.view.MovesLose || settings.StayOnCordon {
 			c.Errorf("the master left %s for %s", i.Name, d.Holder)
 		}
 	case d.Reason == PreferredEligible:
@@ -179,11 +179,11 @@ func (c checked) confirming() {
 			c.Errorf("on %s, %s for %s needs %s, and then %s", have, d.Action, d.Reason, need, again)
 		}
 	}
-	planned := d.Action == Stop || d.Action == Switchover && d.Reason != NodeUnschedulable
+	planned := d.Action == Stop || d.Action == Switchover
 	if need := Confirm(c.view, d, Cached); need != Live && (planned || d.Refused != nil || !c.view.Lease.Exists || c.view.Trace.Epoch > c.view.Lease.Epoch) {
 		c.Errorf("%s for %s needs no more than %s", d.Action, d.Reason, need)
 	}
-	if d.Reason == HolderNotReady && Confirm(c.view, d, Cached) == Cached {
+	if (d.Reason == HolderNotReady || d.Reason == NodeGone) && Confirm(c.view, d, Cached) == Cached {
 		c.Errorf("%s is taken for not Ready on the word of a cache", d.Previous)
 	}
 }
@@ -294,11 +294,15 @@ func viewOf(input []byte) View {
 		case 2:
 			c.Unresponsive = true
 		}
-		c.Excluded = r.next()&7 == 7
-		c.Index, c.Revision = int(r.next()&3), []string{"old", "new"}[r.next()&1]
+		c.Excluded, c.NodeGone = r.next()&7 == 7, r.next()&7 == 7
+		c.Index, c.Revision, c.Workload = int(r.next()&3), []string{"old", "new"}[r.next()&1], []string{"slow", "fast"}[r.next()&1]
 		c.Created = time.Unix(int64(r.next()), 0)
 	}
 	is = r.bits()
+	view.Settings.StayOnCordon = is(4)
+	if len(view.Candidates) > 0 {
+		view.Candidates[0].Portless = is(5)
+	}
 	view.Lease.Outdated, view.Migrating = is(0) && is(1) && view.Lease.Exists, is(2) && is(3)
 	seen := map[types.UID]bool{}
 	for i := range view.Candidates {

@@ -13,6 +13,8 @@ var ineligible = map[Reason]string{
 	HolderExcluded:     "%s is kept from being master by the annotation qoqo.dev/candidate",
 	HolderFinished:     "%s has ended",
 	HolderTerminating:  "%s is terminating",
+	PortMissing:        "%s has none of the Service's ports, which another pod has",
+	NodeGone:           "%s is on a node that no longer exists",
 	HolderNotReady:     "%s is not Ready",
 	NodeSilent:         "%s is on a node that no longer sends heartbeats",
 	HolderUnresponsive: "%s has stopped answering the controller's probe, which another pod answers",

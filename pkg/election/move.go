@@ -69,16 +69,35 @@ func (s situation) remaining(wait time.Duration) time.Duration {
 	return wait - s.Now.Sub(s.DownSince)
 }
 
-// preferredTo returns the eligible pods that are preferred and would not soon have to go. It
-// returns none if the incumbent is preferred itself.
+// preferredTo returns the pods that are preferred and to which the incumbent may move back.
 func (s situation) preferredTo(incumbent *Candidate) []Candidate {
-	if incumbent.Preferred {
-		return nil
+	return slices.DeleteFunc(slices.Clone(s.Candidates), func(c Candidate) bool { return !c.Preferred || bars(c, incumbent) != "" })
+}
+
+// bars returns why the master does not move from the incumbent back to a pod that is preferred,
+// as a clause about that pod; empty if it may.
+func bars(c Candidate, incumbent *Candidate) string {
+	switch why := c.Ineligible(); {
+	case why != "":
+		return why.Of("it")
+	case incumbent.Preferred:
+		return "the master is preferred too"
+	case c.doubted:
+		return "it has stopped answering the controller's probe"
+	case c.Draining:
+		return NodeUnschedulable.Of("it")
+	case c.old && !incumbent.old:
+		// It would be replaced later in the same rollout.
+		return "it is of an older revision of its workload, and the master is of the newest"
 	}
-	newest := newestRevision(s.Candidates)
-	return slices.DeleteFunc(slices.Clone(s.Candidates), func(c Candidate) bool {
-		return !c.Preferred || c.Ineligible() != "" || c.doubted || c.Draining || c.Revision != newest && incumbent.Revision == newest
-	})
+	return ""
+}
+
+// untilBack returns how long the master must still wait before it moves back to a preferred
+// pod. The time also counts from the last move, so that a switchover by hand lasts.
+func (s situation) untilBack(c Candidate) time.Duration {
+	after := *s.Settings.Failback
+	return max(after-s.age(c.SeenReady), max(after, failbackPause)-s.age(s.Lease.Acquired))
 }
 
 // holdIncumbent keeps the incumbent, and restores its record in the Lease.

@@ -47,6 +47,8 @@ const (
 	HolderExcluded     Reason = "HolderExcluded"
 	HolderFinished     Reason = "HolderFinished"
 	HolderTerminating  Reason = "HolderTerminating"
+	PortMissing        Reason = "PortMissing"
+	NodeGone           Reason = "NodeGone"
 	HolderNotReady     Reason = "HolderNotReady"
 	NodeSilent         Reason = "NodeSilent"
 	HolderUnresponsive Reason = "HolderUnresponsive"
@@ -94,6 +96,14 @@ var events = []api.Event{
 		Advice:  "Look at the former master.",
 	},
 	{
+		Reason: string(PortMissing), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "Failover: the master has none of the Service's ports, and another pod has one.",
+	},
+	{
+		Reason: string(NodeGone), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "Failover: the master's node no longer exists. Kubernetes will delete the pod.",
+	},
+	{
 		Reason: string(NodeSilent), Type: corev1.EventTypeNormal, InLease: true,
 		Meaning: "Failover: the master's node has sent no heartbeat for long, while other nodes have.",
 		Advice:  "Look at the node.",
@@ -118,7 +128,7 @@ var events = []api.Event{
 	},
 	{
 		Reason: string(NodeUnschedulable), Type: corev1.EventTypeNormal, InLease: true,
-		Meaning: "Switchover: the master's node is cordoned, and an eligible pod is on a node that is not.",
+		Meaning: "Switchover: the master's node is cordoned, or has a taint that counts as a cordon, and an eligible pod is on another node.",
 	},
 	{
 		Reason: string(PreferredEligible), Type: corev1.EventTypeNormal, InLease: true,

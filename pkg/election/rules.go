@@ -79,16 +79,14 @@ const failbackPause = 10 * time.Second
 // however far away it is.
 func (s situation) age(since time.Time) time.Duration { return max(0, s.Now.Sub(since)) }
 
-// failBack moves the master back to a preferred pod, if the Service asks for that. The time
-// also counts from the last move, so that a switchover by hand lasts.
+// failBack moves the master back to a preferred pod, if the Service asks for that.
 func failBack(s situation) (Decision, bool) {
 	if s.Settings.Failback == nil || s.incumbent == nil || s.incumbent.Ineligible() != "" {
 		return Decision{}, false
 	}
-	pause := max(*s.Settings.Failback, failbackPause) - s.age(s.Lease.Acquired)
 	again := time.Duration(0)
 	preferred := slices.DeleteFunc(s.preferredTo(s.incumbent), func(c Candidate) bool {
-		remaining := max(*s.Settings.Failback-s.age(c.SeenReady), pause)
+		remaining := s.untilBack(c)
 		if remaining > 0 && (again == 0 || remaining < again) {
 			again = remaining
 		}

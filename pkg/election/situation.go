@@ -38,7 +38,7 @@ func believable(candidates []Candidate) []Candidate {
 }
 
 func newSituation(view View) situation {
-	view.Candidates = believable(view.Candidates)
+	view.Candidates = compareRevisions(believable(view.Candidates))
 	s := situation{View: view, best: best(view.Candidates)}
 	if uid := cmp.Or(view.Lease.HolderUID, view.Trace.HolderUID); uid != "" {
 		s.had = true
@@ -106,7 +106,7 @@ func (s situation) find(match func(Candidate) bool) *Candidate {
 // leaves reports whether the pod, as master, would make room for a pod that would not soon
 // have to go. It does not where the move itself would interrupt as an eviction does.
 func (s situation) leaves(c *Candidate) bool {
-	return c.Draining && s.best != nil && !s.best.Draining && !s.MovesLose && !s.Settings.AfterTermination
+	return c.Draining && s.best != nil && !s.best.Draining && !s.MovesLose && !s.Settings.AfterTermination && !s.Settings.StayOnCordon
 }
 
 // epochOf returns the epoch in which uid is, or becomes, the holder: the one that is recorded

@@ -99,6 +99,11 @@ func (e *env) explain(ctx context.Context, c connection, s *corev1.Service, o *o
 	if asked := o.Settings().Probe; asked != (api.Probe{}) {
 		hidden += ", and what the pods answer to the controller's probe " + asked.String()
 	}
+	for _, v := range election.Explain(view) {
+		if v.NoFailback != "" {
+			notes = append(notes, fmt.Sprintf("the master is not %s, which is preferred: %s", v.Name, v.NoFailback))
+		}
+	}
 	for _, note := range append(notes, "the controller alone knows "+hidden) {
 		fmt.Fprintf(e.Out, "\nNote: %s.", note)
 	}

@@ -61,6 +61,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 -      web-3   node-3   no         standby   no         it is terminating
 -      web-4   node-4   no         standby   no         it has ended
 
+Note: the master is not web-5, which is preferred: the Service asks for no failback (qoqo.dev/failback).
 Note: the controller alone knows the nodes' heartbeats, and what the pods answer to the controller's probe http://:8080/healthz.
 `},
 		},

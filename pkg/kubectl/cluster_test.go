@@ -5,12 +5,15 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
@@ -37,12 +40,24 @@ type cluster struct {
 	stopKubernetes func()
 }
 
-// inCluster runs the test in a bubble, with the objects as they are.
+// inCluster runs the test in a bubble, with the objects as they are, and with the nodes of the
+// pods among them.
 func inCluster(t *testing.T, objects []runtime.Object, test func(c *cluster)) {
 	t.Helper()
 	fakeapi.Run(t, func(shared *fakeapi.Cluster) {
 		c := &cluster{Cluster: shared, jane: shared.Server.Client(0, nil)}
+		nodes := map[string]runtime.Object{}
 		for _, o := range objects {
+			if p, ok := o.(*corev1.Pod); ok {
+				nodes[p.Spec.NodeName] = aNode(p.Spec.NodeName, false)
+			}
+		}
+		for _, o := range objects {
+			if n, ok := o.(*corev1.Node); ok {
+				delete(nodes, n.Name)
+			}
+		}
+		for _, o := range slices.AppendSeq(slices.Clone(objects), maps.Values(nodes)) {
 			if err := c.Server.Add(o); err != nil {
 				c.Fatal(err)
 			}

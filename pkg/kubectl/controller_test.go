@@ -40,7 +40,7 @@ func (c *cluster) start(which running) {
 	if which == aController {
 		recording.Go(func() { recorder.Run(ctx) })
 	}
-	k, err := controller.New(client, recorder, nil, 25*time.Second)
+	k, err := controller.New(client, recorder, nil, 25*time.Second, api.DrainTaints())
 	if err != nil {
 		c.Fatal(err)
 	}

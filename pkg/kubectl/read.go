@@ -141,13 +141,14 @@ func (c connection) missing(ctx context.Context, name string) error {
 // withNodes looks again, with the nodes, and reports whether it is allowed to read them.
 // The nodes' heartbeats are known to the controller alone.
 func (c connection) withNodes(ctx context.Context, o *observation.Observation) (seen *observation.Observation, allowed bool, err error) {
-	cordoned, err := c.live().Unschedulable(ctx, o.NodeNames())
+	nodes, err := c.live().Nodes(ctx, o.NodeNames())
 	if err != nil {
 		allowed, err = permitted(err)
 		return o, allowed, err
 	}
 	in := o.Inputs
-	in.Nodes.Unschedulable = cordoned.Has
+	in.Nodes.Find = func(name string) *corev1.Node { return nodes[name] }
+	in.Nodes.DrainTaints = sets.New(api.DrainTaints()...)
 	return observation.Look(in), true, nil
 }
 

@@ -50,7 +50,7 @@ web: master moved from web-0 to web-1 in 110ms (epoch 4)
 web: master moved from web-0 to web-2 in 135ms (epoch 4)
 `}},
 		"with routing by EndpointSlice": {routedBy(api.RoutingEndpointSlice), aController, nil, "switchover web", result{Out: `
-web: master moved from web-0 to web-2 in 120ms (epoch 4)
+web: master moved from web-0 to web-2 in 110ms (epoch 4)
 `}},
 		"with routing by EndpointSlice, which may not be read": {
 			routedBy(api.RoutingEndpointSlice),
@@ -58,7 +58,7 @@ web: master moved from web-0 to web-2 in 120ms (epoch 4)
 			func(c *cluster) { c.forbid("watch", "endpointslices") },
 			"switchover web",
 			result{Out: `
-web: master moved from web-0 to web-2 in 155ms (epoch 4)
+web: master moved from web-0 to web-2 in 145ms (epoch 4)
 `},
 		},
 		"of Services that share a Lease": {web(aService("web-ro", "web-0", 3, annotated(api.AnnotationLeaseName, "web"))), aController, nil, "switchover web-ro", result{Out: `

@@ -111,19 +111,17 @@ func (r Reader) Node(ctx context.Context, name string) (*corev1.Node, error) {
 	return node, nil
 }
 
-// Unschedulable returns those of the nodes that are cordoned.
-func (r Reader) Unschedulable(ctx context.Context, names sets.Set[string]) (sets.Set[string], error) {
-	cordoned := sets.New[string]()
+// Nodes returns the nodes by their names; nil for each that does not exist.
+func (r Reader) Nodes(ctx context.Context, names sets.Set[string]) (map[string]*corev1.Node, error) {
+	nodes := map[string]*corev1.Node{}
 	for _, name := range sets.List(names) {
 		node, err := r.Node(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		if node != nil && node.Spec.Unschedulable {
-			cordoned.Insert(name)
-		}
+		nodes[name] = node
 	}
-	return cordoned, nil
+	return nodes, nil
 }
 
 // Leftovers returns what there is in a namespace, for what is left in it of elections

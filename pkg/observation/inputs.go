@@ -1,12 +1,14 @@
 package observation
 
 import (
+	"slices"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/lease"
@@ -47,16 +49,49 @@ type Inputs struct {
 	Seen Seen
 }
 
-// Nodes are functions of a node's name. A nil function returns false for every node.
+// Nodes is what is known of nodes.
 type Nodes struct {
-	// Unschedulable reports whether the node is cordoned.
-	Unschedulable func(node string) bool
-	// Silent reports whether the node has stopped sending heartbeats.
-	Silent func(node string) bool
+	// Find returns the node of that name, nil if there is none. Find is nil if the nodes cannot
+	// be read. Then every node is taken to exist, not to be cordoned, and to have no zone.
+	Find func(name string) *corev1.Node
+	// DrainTaints are the keys of the taints that count as a cordon.
+	DrainTaints sets.Set[string]
+	// Silent reports whether the node has stopped sending heartbeats; nil if that is not known
+	// of any node.
+	Silent func(name string) bool
 }
 
-// knows calls the function, which may be nil.
-func knows(of func(string) bool, node string) bool { return of != nil && of(node) }
+// Node is what matters of one node.
+type Node struct {
+	// Gone: there is no node of that name.
+	Gone bool
+	// Draining: the node is cordoned, or has a taint that counts as a cordon.
+	Draining bool
+	// Silent: the node no longer sends heartbeats.
+	Silent bool
+	// Zone is empty if it is not known.
+	Zone string
+}
+
+// Of returns what is known of the node. An empty name stands for no node, of which nothing is
+// known.
+func (n Nodes) Of(name string) Node {
+	if name == "" {
+		return Node{}
+	}
+	is := Node{Silent: n.Silent != nil && n.Silent(name)}
+	if n.Find == nil {
+		return is
+	}
+	node := n.Find(name)
+	if node == nil {
+		is.Gone = true
+		return is
+	}
+	is.Zone = node.Labels[corev1.LabelTopologyZone]
+	is.Draining = node.Spec.Unschedulable || slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return n.DrainTaints.Has(t.Key) })
+	return is
+}
 
 // Outage is a time in which a holder has not been eligible. It is timed by this replica's own
 // clock, so that no clocks are compared. The zero value is of no holder.

@@ -48,6 +48,10 @@ type Pod struct {
 	Unselected bool
 	// Elsewhere: another election writes the pod's designation.
 	Elsewhere bool
+	// Portless: the pod has none of the ports of a Service, and another pod has one.
+	Portless bool
+	// Node is the pod's node.
+	Node Node
 }
 
 // Ready reports whether the pod's condition Ready is True.

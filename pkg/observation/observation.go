@@ -1,6 +1,6 @@
 // Package observation puts together what was read of an election. Package election decides on
 // it, and package routing derives the writes from it. It is pure: the caller reads. It imports
-// packages api, election, lease and probe.
+// packages api, election, endpoints, lease and probe.
 package observation
 
 import (
@@ -15,6 +15,7 @@ import (
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/endpoints"
 	"qoqo.dev/active-standby-controller/pkg/lease"
 )
 
@@ -72,6 +73,9 @@ func Look(in Inputs) *Observation {
 	}
 	o.settle(asked)
 	o.compareCandidates()
+	for _, m := range o.Members {
+		o.comparePorts(m)
+	}
 	o.seen = o.see()
 	o.view = o.makeView()
 	return o
@@ -103,7 +107,7 @@ func (o *Observation) addPod(pod *corev1.Pod, annotated []*corev1.Service, serve
 	if !all && !holder && !marked {
 		return
 	}
-	p := Pod{Pod: pod, Unselected: !all}
+	p := Pod{Pod: pod, Unselected: !all, Node: o.Nodes.Of(pod.Spec.NodeName)}
 	serves := func(s *corev1.Service) bool {
 		if !api.Selects(s, pod.Labels) {
 			return false
@@ -148,6 +152,57 @@ func (o *Observation) compareCandidates() {
 	if o.selected && !common {
 		o.problem(api.ReasonNoCommonCandidate, fmt.Sprintf("no pod is selected by all Services that share the Lease %s, so none can become master", o.Key.Name))
 	}
+}
+
+// comparePorts finds the pods that have none of the member's ports. Such a pod, like an exporter
+// or a job that carries the label, would be an endpoint without a port.
+func (o *Observation) comparePorts(m Member) {
+	some := false
+	var without []int
+	var names []string
+	for i, p := range o.Pods {
+		switch {
+		case p.Unselected || !Active(p.Pod):
+		case endpoints.HasPort(m.Service, p.Pod):
+			some = true
+		default:
+			without = append(without, i)
+			if may, _ := api.Candidate(p.Pod); may {
+				names = append(names, p.Name)
+			}
+		}
+	}
+	if len(without) == 0 {
+		return
+	}
+	var ports []string
+	for _, port := range m.Spec.Ports {
+		ports = append(ports, port.TargetPort.String())
+	}
+	wanted := strings.Join(ports, " or ")
+	if !some {
+		o.serviceProblem(m.Service, api.ReasonPortUnresolved, fmt.Sprintf(
+			"no pod has a container port named %s, so the Service's endpoint has no port; correct targetPort, or name the container's port", wanted))
+		return
+	}
+	if len(names) > 0 {
+		slices.Sort(names)
+		o.serviceProblem(m.Service, api.ReasonPortUnresolved, fmt.Sprintf(
+			"%s cannot become master: other pods have a container port named %s; let the selector leave such pods out, or annotate them with %s: false",
+			few(names), wanted, api.AnnotationCandidate))
+	}
+	for _, i := range without {
+		o.Pods[i].Portless = true
+	}
+}
+
+// few joins names for a message, and counts those beyond the first three.
+func few(names []string) string {
+	const most = 3
+	if more := len(names) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
+	}
+	return strings.Join(names, ", ")
 }
 
 // overlap adds the problem that another election, of an older Service, designates the pods.

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/sets"
 
@@ -58,6 +60,7 @@ func (o *Observation) candidate(p Pod) election.Candidate {
 	may, _ := api.Candidate(p.Pod)
 	// Only the pods of a StatefulSet have the label, and its value is a number.
 	index, _ := strconv.Atoi(p.Labels[appsv1.PodIndexLabel])
+	workload, revision := workload(p.Pod)
 	c := election.Candidate{
 		Name: p.Name, UID: p.UID,
 		Unselected:   p.Unselected,
@@ -66,12 +69,15 @@ func (o *Observation) candidate(p Pod) election.Candidate {
 		Finished:     Finished(p.Pod),
 		Terminating:  p.DeletionTimestamp != nil,
 		Created:      p.CreationTimestamp.Time,
-		Draining:     knows(o.Nodes.Unschedulable, p.Spec.NodeName),
-		NodeSilent:   knows(o.Nodes.Silent, p.Spec.NodeName),
+		Portless:     p.Portless,
+		NodeGone:     p.Node.Gone,
+		Draining:     p.Node.Draining,
+		NodeSilent:   p.Node.Silent,
 		Answers:      o.Probes[p.UID] == probe.Answering,
 		Unresponsive: o.Probes[p.UID] == probe.Suspected,
 		Preferred:    o.settings.Prefer.Matches(labels.Set(p.Labels)),
-		Revision:     cmp.Or(p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], p.Labels[appsv1.ControllerRevisionHashLabelKey]),
+		Workload:     workload,
+		Revision:     revision,
 		Index:        index,
 		Identified:   p.Labels[api.LabelPodUID] == string(p.UID),
 		Designated:   !stamped && !p.Elsewhere && p.Labels[api.LabelDesignation] == api.DesignationActive,
@@ -84,4 +90,26 @@ func (o *Observation) candidate(p Pod) election.Candidate {
 		}
 	}
 	return c
+}
+
+// rolloutHash is the label that Argo Rollouts gives the pods of a ReplicaSet, where a Deployment
+// gives them another.
+const rolloutHash = "rollouts-pod-template-hash"
+
+// workload returns what creates the pod anew, empty if nothing does, and the revision of it that
+// the pod is of.
+func workload(pod *corev1.Pod) (workload, revision string) {
+	hash := cmp.Or(pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey], pod.Labels[rolloutHash])
+	revision = cmp.Or(hash, pod.Labels[appsv1.ControllerRevisionHashLabelKey])
+	owner := metav1.GetControllerOf(pod)
+	if owner == nil {
+		return "", revision
+	}
+	name := owner.Name
+	if owner.Kind == "ReplicaSet" {
+		// A Deployment names its ReplicaSets after itself and the hash. One that nothing owns has
+		// no revisions but itself.
+		name, revision = strings.TrimSuffix(name, "-"+hash), cmp.Or(revision, name)
+	}
+	return owner.Kind + "/" + name, revision
 }

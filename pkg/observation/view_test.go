@@ -75,6 +75,13 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// owned gives a pod a controller.
+func owned(kind, name string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.OwnerReferences = []metav1.OwnerReference{{Kind: kind, Name: name, Controller: ptr.To(true)}}
+	}
+}
+
 func TestCandidates(t *testing.T) {
 	set := func(change func(*election.Candidate)) election.Candidate {
 		c := election.Candidate{Name: "web-0", UID: "uid-web-0", Ready: true, ReadySince: start.Add(time.Minute), SeenReady: start.Add(time.Minute), Created: start}
@@ -103,6 +110,26 @@ func TestCandidates(t *testing.T) {
 		"a pod of a StatefulSet": {
 			pod("web-0", labelled("apps.kubernetes.io/pod-index", "12"), labelled("controller-revision-hash", "web-1")),
 			set(func(c *election.Candidate) { c.Index, c.Revision = 12, "web-1" }),
+		},
+		"a pod of a StatefulSet that owns it": {
+			pod("web-0", labelled("controller-revision-hash", "web-1"), owned("StatefulSet", "web")),
+			set(func(c *election.Candidate) { c.Workload, c.Revision = "StatefulSet/web", "web-1" }),
+		},
+		"a pod of a Deployment's ReplicaSet": {
+			pod("web-0", labelled("pod-template-hash", "5b4fb97b6c"), owned("ReplicaSet", "web-5b4fb97b6c")),
+			set(func(c *election.Candidate) { c.Workload, c.Revision = "ReplicaSet/web", "5b4fb97b6c" }),
+		},
+		"a pod of an Argo Rollout's ReplicaSet": {
+			pod("web-0", labelled("rollouts-pod-template-hash", "687d76d795"), owned("ReplicaSet", "web-687d76d795")),
+			set(func(c *election.Candidate) { c.Workload, c.Revision = "ReplicaSet/web", "687d76d795" }),
+		},
+		"a pod of a ReplicaSet that nothing owns": {
+			pod("web-0", owned("ReplicaSet", "web-blue")),
+			set(func(c *election.Candidate) { c.Workload, c.Revision = "ReplicaSet/web-blue", "web-blue" }),
+		},
+		"a pod of a Job": {pod("web-0", owned("Job", "web-29")), set(func(c *election.Candidate) { c.Workload = "Job/web-29" })},
+		"a pod with an owner that does not control it": {
+			pod("web-0", owned("Backup", "web"), func(p *corev1.Pod) { p.OwnerReferences[0].Controller = nil }), set(func(*election.Candidate) {}),
 		},
 		"a pod whose index is no number":                 {pod("web-0", labelled("apps.kubernetes.io/pod-index", "first")), set(func(*election.Candidate) {})},
 		"a pod of a Deployment":                          {pod("web-0", labelled("pod-template-hash", "5b4fb97b6c")), set(func(c *election.Candidate) { c.Revision = "5b4fb97b6c" })},
@@ -138,9 +165,17 @@ func TestView(t *testing.T) {
 		Key: web, Now: now, Lease: heldBy("uid-web-2"),
 		Services: []*corev1.Service{service("a", selecting(api.LabelPodUID, "uid-web-0"), asking(api.AnnotationLeaseTransitions, "4"))},
 		Pods:     []*corev1.Pod{pod("web-0"), pod("web-1"), pod("web-2", labelled("app", "db"))},
-		Nodes:    Nodes{Unschedulable: is("node-of-web-0"), Silent: is("node-of-web-1")},
-		Probes:   map[types.UID]probe.State{"uid-web-0": probe.Suspected, "uid-web-1": probe.Answering},
-		Outage:   Outage{Holder: "uid-web-2", Since: now.Add(-time.Second)},
+		Nodes: Nodes{
+			Silent: is("node-of-web-1"),
+			Find: func(name string) *corev1.Node {
+				if name == "node-of-web-2" {
+					return nil
+				}
+				return &corev1.Node{Spec: corev1.NodeSpec{Unschedulable: name == "node-of-web-0"}}
+			},
+		},
+		Probes: map[types.UID]probe.State{"uid-web-0": probe.Suspected, "uid-web-1": probe.Answering},
+		Outage: Outage{Holder: "uid-web-2", Since: now.Add(-time.Second)},
 	}).View()
 	if diff := cmp.Diff(election.Trace{Epoch: 4, HolderUID: "uid-web-0"}, got.Trace); diff != "" {
 		t.Errorf("trace (-want +got):\n%s", diff)
@@ -148,15 +183,15 @@ func TestView(t *testing.T) {
 	if !got.Now.Equal(now) || !got.DownSince.Equal(now.Add(-time.Second)) || got.Lease.HolderUID != "uid-web-2" {
 		t.Errorf("it is %s, and %s is down since %s", got.Now, got.Lease.HolderUID, got.DownSince)
 	}
-	type state struct{ Draining, NodeSilent, Answers, Unresponsive, Unselected bool }
+	type state struct{ NodeGone, Draining, NodeSilent, Answers, Unresponsive, Unselected bool }
 	states := map[string]state{}
 	for _, c := range got.Candidates {
-		states[c.Name] = state{c.Draining, c.NodeSilent, c.Answers, c.Unresponsive, c.Unselected}
+		states[c.Name] = state{c.NodeGone, c.Draining, c.NodeSilent, c.Answers, c.Unresponsive, c.Unselected}
 	}
 	want := map[string]state{
 		"web-0": {Draining: true, Unresponsive: true},
 		"web-1": {NodeSilent: true, Answers: true},
-		"web-2": {Unselected: true},
+		"web-2": {NodeGone: true, Unselected: true},
 	}
 	if diff := cmp.Diff(want, states); diff != "" {
 		t.Errorf("candidates (-want +got):\n%s", diff)

@@ -151,7 +151,7 @@ func ownSlice(holder, epoch string, to ...api.Routing) *discoveryv1.EndpointSlic
 		p := pod(holder, running)
 		listed = &p
 	}
-	s := ownSlices(Assignment{HolderUID: types.UID("uid-" + holder), Epoch: int32(stamp)}, member{Member: m}, listed, "", len(to) > 0)[0]
+	s := ownSlices(Assignment{HolderUID: types.UID("uid-" + holder), Epoch: int32(stamp)}, member{Member: m}, listed, len(to) > 0)[0]
 	s.UID, s.ResourceVersion = "uid-slice", "7"
 	return s
 }

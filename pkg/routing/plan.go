@@ -52,7 +52,6 @@ type Plan struct {
 	assignment Assignment
 	members    []member
 	pods       []observation.Pod
-	zone       string
 	reverted   map[types.UID]Reversion
 }
 
@@ -69,24 +68,6 @@ func NewPlan(a Assignment, members []observation.Member, pods []observation.Pod)
 	}
 	return p
 }
-
-// ZoneWanted returns the holder's node if an endpoint will name that node's zone and no
-// slice has it yet; empty if no zone is needed. The caller then calls SetZone, before Next.
-func (p *Plan) ZoneWanted() (node string) {
-	holder := p.holder()
-	if holder == nil {
-		return ""
-	}
-	for _, m := range p.members {
-		if m.HasSlices() && m.zoneOf(holder) == "" {
-			return holder.Spec.NodeName
-		}
-	}
-	return ""
-}
-
-// SetZone sets the zone of the node that ZoneWanted has named; empty if it is unknown.
-func (p *Plan) SetZone(zone string) { p.zone = zone }
 
 // Migrating reports whether a member is on its way from one routing to another. Then
 // PhaseDone is not the end: Kubernetes' controller must follow first.
@@ -121,7 +102,7 @@ func (p *Plan) Next() (Phase, []Change) {
 		identify = identify || m.inForce == api.RoutingSelector || m.Settings.Routing == api.RoutingSelector
 		if m.epoch() <= a.Epoch {
 			add(serviceChange(a, m))
-			if sliceChanges(a, m, holder, p.zone, add) {
+			if sliceChanges(a, m, holder, add) {
 				last = PhaseDetach
 			}
 		}

@@ -48,6 +48,12 @@ func (h Hands) Do(ctx context.Context, c Command) error {
 		"uncordon": {1, false, func(a []string) error {
 			return h.patch(ctx, "node", a[0], object{"spec": object{"unschedulable": nil}})
 		}},
+		"taint": {2, false, func(a []string) error {
+			return h.patch(ctx, "node", a[0], object{"spec": object{"taints": []corev1.Taint{{Key: a[1], Effect: corev1.TaintEffectNoSchedule}}}})
+		}},
+		"untaint": {1, false, func(a []string) error {
+			return h.patch(ctx, "node", a[0], object{"spec": object{"taints": nil}})
+		}},
 		"annotate": {3, true, func(a []string) error { return h.mark(ctx, "annotations", a) }},
 		"label":    {3, true, func(a []string) error { return h.mark(ctx, "labels", a) }},
 		"select":   {2, true, func(a []string) error { return h.choose(ctx, a) }},
