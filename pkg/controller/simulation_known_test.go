@@ -9,23 +9,22 @@ import (
 type fault string
 
 const (
-	lastTrace               fault = "the last trace of an epoch"
-	copiedMarks             fault = "copied marks"
-	replaced                fault = "a Service that is replaced"
-	refusedSetting          fault = "a safety setting of a refused Service"
-	unreadableSetting       fault = "a safety setting that cannot be read"
-	ourKeysAlone            fault = "our keys alone"
-	optingOutWithTheStamp   fault = "opting out with the stamp"
-	overwrittenAndMigrating fault = "a selector overwritten while migrating"
-	zoneSetLate             fault = "a zone that is set late"
-	othersJoin              fault = "joined by a Service with other pods"
-	cordonedAndBehind       fault = "a node that is cordoned, and pods that are not heard of"
-	narrowerMember          fault = "a member that selects fewer pods"
-	policyStays             fault = "a policy that stays"
-	forgedHolder            fault = "a forged holder"
-	forgedEpochs            fault = "a forged epoch"
-	forgedStamp             fault = "a forged stamp"
-	forgedDemotion          fault = "a forged demotion"
+	lastTrace             fault = "the last trace of an epoch"
+	copiedMarks           fault = "copied marks"
+	replaced              fault = "a Service that is replaced"
+	refusedSetting        fault = "a safety setting of a refused Service"
+	unreadableSetting     fault = "a safety setting that cannot be read"
+	ourKeysAlone          fault = "our keys alone"
+	optingOutWithTheStamp fault = "opting out with the stamp"
+	zoneSetLate           fault = "a zone that is set late"
+	othersJoin            fault = "joined by a Service with other pods"
+	cordonedAndBehind     fault = "a node that is cordoned, and pods that are not heard of"
+	narrowerMember        fault = "a member that selects fewer pods"
+	policyStays           fault = "a policy that stays"
+	forgedHolder          fault = "a forged holder"
+	forgedEpochs          fault = "a forged epoch"
+	forgedStamp           fault = "a forged stamp"
+	forgedDemotion        fault = "a forged demotion"
 )
 
 // mended are the faults that actors no longer spare the controller.
@@ -83,12 +82,6 @@ var knownFaults = []struct {
 		"who opts out removes one annotation",
 		"opting out and in",
 		[]told{{"settle", 0, 0}, {"mode", 0, 0}, {"settle", 0, 0}},
-	},
-	{
-		overwrittenAndMigrating, "a Service that migrates to EndpointSlices, while Kubernetes has yet to hear that its selector was overwritten, lists the holder beside the pod that Kubernetes lists",
-		"two pods may be listed for as long as Kubernetes has yet to hear of the open selector",
-		"two routings",
-		[]told{{"settle", 0, 0}, {"overwrite", 0, 0}, {"narrow", 0, 0}, {"hear", 2, 0}, {"begin", 2, 1}, {"route", 0, 0}, {"settle", 0, 0}},
 	},
 	{
 		zoneSetLate, "a replica remembers for a day that a node has no zone; one that is started anew writes the zone",

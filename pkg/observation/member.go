@@ -20,6 +20,10 @@ type Member struct {
 	// ready. It is set only if the member is Migrating, and complete only with the evidence
 	// Live.
 	Listed map[types.UID]bool
+	// Followed is the value of LabelMigrating on all of those slices that list a pod; empty if
+	// one has none, or they differ. Kubernetes' controller works with a Service that is no older
+	// than the label's value on it.
+	Followed string
 }
 
 // HasSlices reports whether the member has slices of its own, or must have.
@@ -29,8 +33,12 @@ func (m Member) HasSlices() bool {
 
 // Migrating reports whether the member is changing to or from slices of its own. Its step must
 // then be read from the API server: a cache may show a former step, and the step changes without
-// a change of the member, whenever Kubernetes' controller follows.
+// a change of the member, whenever Kubernetes' controller follows. The member's label says so
+// even where the cache does not show its slices.
 func (m Member) Migrating() bool {
+	if _, marked := m.Labels[api.LabelMigrating]; marked {
+		return true
+	}
 	if m.Settings.Routing == api.RoutingEndpointSlice {
 		return !Detached(m.Service) || len(m.Slices) == 0 || slices.ContainsFunc(m.Slices, Transitional)
 	}

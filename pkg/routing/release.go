@@ -94,6 +94,7 @@ func (l Leftovers) needs(service *corev1.Service) bool {
 // user's.
 func ReleaseService(service *corev1.Service) Change {
 	c := changeOf(KindService, service)
+	unset(c.Labels, service.Labels, api.LabelMigrating)
 	if observation.MarkedService(service) {
 		unset(c.Selector, service.Spec.Selector, api.LabelPodUID)
 		unset(c.Selector, service.Spec.Selector, api.LabelRouting)

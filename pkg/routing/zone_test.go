@@ -101,7 +101,7 @@ func TestZone(t *testing.T) {
 		},
 		"a zone is wanted for slices that are returning": {
 			toA,
-			services{service(api.RoutingSelector, "uid-a", "4", with(placed(ownSlice("a", "4", api.RoutingSelector), "node-1", "")))},
+			services{service(api.RoutingSelector, "uid-a", "4", followed("4"), with(placed(ownSlice("a", "4", api.RoutingSelector), "node-1", "")))},
 			pods{a, b},
 			"node-1",
 			[]*discoveryv1.EndpointSlice{placed(ownSlice("a", "4", api.RoutingSelector), "node-1", "zone-x")},
