@@ -83,8 +83,8 @@ var events = []Event{
 	},
 	{
 		Reason: ReasonNoCommonCandidate, Type: corev1.EventTypeWarning,
-		Meaning: "No pod is selected by all the Services that share the Lease, so no pod can become master.",
-		Advice:  "Let the Services select the same pods, or give one a Lease of its own.",
+		Meaning: "The Service shares a Lease, but selects no pod that the others select. It has no endpoint, and its settings do not count. The others are served.",
+		Advice:  "Let the Services select the same pods, or give this one a Lease of its own.",
 	},
 	{
 		Reason: ReasonUnknownServiceMode, Type: corev1.EventTypeWarning,

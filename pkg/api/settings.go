@@ -23,7 +23,8 @@ type Settings struct {
 
 // Election is what a Service asks of its election. If Services share a Lease, the
 // settings of the Service with the Lease's name apply, or else those of the oldest.
-// Any of them can pause the election.
+// Any of them can pause the election. A Service that selects no pod of the others has no
+// say.
 type Election struct {
 	// Prefer selects the preferred candidates. By default it selects none.
 	Prefer labels.Selector

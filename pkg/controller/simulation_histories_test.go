@@ -6,7 +6,41 @@ import (
 	"testing"
 )
 
-// Histories that are too long to be made up: each failed once.
+// Each of these histories failed once.
+
+func TestHistories(t *testing.T) {
+	tests := map[string]struct {
+		profile string
+		history []told
+	}{
+		"a Service that joins an election with other pods takes no endpoint from the others": {
+			"Services that share a Lease",
+			[]told{{"narrow", 1, 0}, {"settle", 0, 0}, {"narrow", 0, 1}, {"settle", 0, 0}},
+		},
+		"two elections do not write the identity label of a pod in turns": {
+			"a Service that narrows, beside two that share a Lease",
+			[]told{{"narrow", 0, 0}, {"settle", 0, 0}},
+		},
+		"a Service that was overwritten migrates once Kubernetes has heard of that": {
+			"two routings",
+			[]told{{"settle", 0, 0}, {"overwrite", 0, 0}, {"narrow", 0, 0}, {"hear", 2, 0}, {"begin", 2, 1}, {"route", 0, 0}, {"settle", 0, 0}},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			p := profiles[slices.IndexFunc(profiles, func(p profile) bool { return p.name == test.profile })]
+			var steps []step
+			for _, told := range test.history {
+				steps = append(steps, step{verbNamed(told.verb), told.a, told.b})
+			}
+			if r := replay(p, nil, steps, false); r.failure != "" {
+				t.Errorf("%s\n\n\t%s", r.failure, history(p, nil, steps))
+			}
+		})
+	}
+}
+
+// The others are too long to be made up.
 
 // toldWorld is a world in which a test tells what happens.
 type toldWorld struct{ *world }

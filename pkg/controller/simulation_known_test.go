@@ -17,9 +17,7 @@ const (
 	ourKeysAlone          fault = "our keys alone"
 	optingOutWithTheStamp fault = "opting out with the stamp"
 	zoneSetLate           fault = "a zone that is set late"
-	othersJoin            fault = "joined by a Service with other pods"
 	cordonedAndBehind     fault = "a node that is cordoned, and pods that are not heard of"
-	narrowerMember        fault = "a member that selects fewer pods"
 	policyStays           fault = "a policy that stays"
 	forgedHolder          fault = "a forged holder"
 	forgedEpochs          fault = "a forged epoch"
@@ -90,24 +88,12 @@ var knownFaults = []struct {
 		[]told{{"zone", 1, 2}, {"settle", 0, 0}, {"zone", 1, 0}, {"settle", 0, 0}},
 	},
 	{
-		othersJoin, "a Service that joins an election, or is changed, so that it does not select the holder takes its endpoint from the others",
-		"such a holder need not be listed",
-		"Services that share a Lease",
-		[]told{{"narrow", 1, 0}, {"settle", 0, 0}, {"narrow", 0, 1}, {"settle", 0, 0}},
-	},
-	{
 		cordonedAndBehind, "a move away from a cordoned node is confirmed by reading nodes alone; it goes to a pod that is ready in the cache, though it is gone",
 		"such a move may go to a pod that could not be master",
 		"by selector",
 		[]told{
 			{"settle", 0, 0}, {"delete", 3, 0}, {"cordon", 0, 0}, {"cordon", 0, 0}, {"cordon", 1, 0}, {"hear", 2, 0}, {"begin", 2, 0}, {"finish", 2, 0}, {"settle", 0, 0},
 		},
-	},
-	{
-		narrowerMember, "two elections write the identity label of a pod in turns, for ever, if only some Services of the one select it",
-		"where there are other elections, the Services of one select the same",
-		"a Service that narrows, beside two that share a Lease",
-		[]told{{"narrow", 0, 0}, {"settle", 0, 0}},
 	},
 	{
 		policyStays, "a Service stays open to all pods as long as a policy lets none of them be labelled",

@@ -28,6 +28,7 @@ func (o *Observation) makeView() election.View {
 		Settings:  o.Settings(),
 		MovesLose: slices.ContainsFunc(o.Members, func(m Member) bool { return m.Settings.Routing == api.RoutingLabel }),
 		Migrating: slices.ContainsFunc(o.Members, Member.Migrating),
+		Divided:   o.Members[len(o.Members)-1].Apart,
 		Now:       o.Now,
 		DownSince: o.Outage.since(o.Lease),
 	}
@@ -66,7 +67,7 @@ func (o *Observation) NodeNames() sets.Set[string] {
 // Settings returns the settings that apply to the election as a whole. It must have Members.
 func (o *Observation) Settings() api.Election {
 	settings := o.Members[0].Settings.Election
-	settings.Paused = slices.ContainsFunc(o.Members, func(m Member) bool { return m.Settings.Paused })
+	settings.Paused = slices.ContainsFunc(o.Members, func(m Member) bool { return m.Settings.Paused && !m.Apart })
 	return settings
 }
 

@@ -78,22 +78,28 @@ func podChanges(a Assignment, pod observation.Pod, identify bool, add func(Phase
 		return
 	}
 	active := pod.Labels[api.LabelDesignation] == api.DesignationActive
-	if pod.Unselected {
-		if !pod.Elsewhere && active {
-			add(PhaseDemote, ReleasePod(pod.Pod))
-		} else if !pod.Elsewhere {
-			add(PhaseTidy, ReleasePod(pod.Pod))
-		}
-		return
-	}
 	holder := pod.UID == a.HolderUID
 	identity := changeOf(KindPod, pod)
 	set(identity.Labels, pod.Labels, api.LabelPodUID, string(pod.UID))
 	switch {
-	case identify && wronglyIdentified(pod):
+	case identify && wronglyIdentified(pod) && (pod.Served || !pod.Unselected):
 		add(PhaseCorrect, identity)
-	case identify && holder:
+	case identify && holder && (!pod.Unselected || pod.Kept):
 		add(PhaseIdentify, identity)
+	}
+	if pod.Unselected && !pod.Kept {
+		c := ReleasePod(pod.Pod)
+		if pod.Served {
+			delete(c.Labels, api.LabelPodUID)
+		}
+		switch {
+		case pod.Elsewhere:
+		case active:
+			add(PhaseDemote, c)
+		default:
+			add(PhaseTidy, c)
+		}
+		return
 	}
 	switch {
 	case holder:
