@@ -46,6 +46,7 @@ const (
 const (
 	ReasonSelectorReverted = "SelectorReverted"
 	ReasonHolderDemoted    = "HolderDemoted"
+	ReasonOptedOut         = "OptedOut"
 )
 
 var events = []Event{
@@ -58,6 +59,12 @@ var events = []Event{
 		Meaning: "Another client had overwritten the controller's key in the selector, and the controller put it back. The message names the field manager.",
 		Advice:  "Let the tool ignore the key, or choose a routing that it cannot disturb.",
 		See:     "routing.md#tools-that-apply-manifests",
+	},
+	{
+		Reason: ReasonOptedOut, Type: corev1.EventTypeWarning,
+		Meaning: "The Service has opted out, and is left without endpoints, or with the last master alone, because of its selector.",
+		Advice:  "Change the selector as the message says.",
+		See:     "uninstall.md#what-a-service-is-left-with",
 	},
 	{
 		Reason: ReasonForeignEndpointSlice, Type: corev1.EventTypeWarning,

@@ -15,8 +15,8 @@ type Settings struct {
 	// Candidates selects the pods that can become master: the Service's own selector
 	// without the controller's keys, or the selector of AnnotationSelector.
 	Candidates labels.Selector
-	// Selectorless reports whether the Service has no selector of its own. Such a
-	// Service is never patched.
+	// Selectorless reports whether the Service's selector is empty. Such a Service is never
+	// patched.
 	Selectorless bool
 	Election
 }

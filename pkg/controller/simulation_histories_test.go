@@ -25,6 +25,14 @@ func TestHistories(t *testing.T) {
 			"two routings",
 			[]told{{"settle", 0, 0}, {"overwrite", 0, 0}, {"narrow", 0, 0}, {"hear", 2, 0}, {"begin", 2, 1}, {"route", 0, 0}, {"settle", 0, 0}},
 		},
+		"of a selector that is left with the controller's key alone the candidates are those of the annotation": {
+			"a Service that loses its selector",
+			[]told{{"unselect", 0, 0}, {"narrow", 0, 1}, {"settle", 0, 0}, {"narrow", 0, 0}, {"settle", 0, 0}},
+		},
+		"the selector is restored of a Service that opts out by removing all annotations": {
+			"opting out and in",
+			[]told{{"settle", 0, 0}, {"mode", 0, 0}, {"settle", 0, 0}},
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -9,20 +9,18 @@ import (
 type fault string
 
 const (
-	lastTrace             fault = "the last trace of an epoch"
-	copiedMarks           fault = "copied marks"
-	replaced              fault = "a Service that is replaced"
-	refusedSetting        fault = "a safety setting of a refused Service"
-	unreadableSetting     fault = "a safety setting that cannot be read"
-	ourKeysAlone          fault = "our keys alone"
-	optingOutWithTheStamp fault = "opting out with the stamp"
-	zoneSetLate           fault = "a zone that is set late"
-	cordonedAndBehind     fault = "a node that is cordoned, and pods that are not heard of"
-	policyStays           fault = "a policy that stays"
-	forgedHolder          fault = "a forged holder"
-	forgedEpochs          fault = "a forged epoch"
-	forgedStamp           fault = "a forged stamp"
-	forgedDemotion        fault = "a forged demotion"
+	lastTrace         fault = "the last trace of an epoch"
+	copiedMarks       fault = "copied marks"
+	replaced          fault = "a Service that is replaced"
+	refusedSetting    fault = "a safety setting of a refused Service"
+	unreadableSetting fault = "a safety setting that cannot be read"
+	zoneSetLate       fault = "a zone that is set late"
+	cordonedAndBehind fault = "a node that is cordoned, and pods that are not heard of"
+	policyStays       fault = "a policy that stays"
+	forgedHolder      fault = "a forged holder"
+	forgedEpochs      fault = "a forged epoch"
+	forgedStamp       fault = "a forged stamp"
+	forgedDemotion    fault = "a forged demotion"
 )
 
 // mended are the faults that actors no longer spare the controller.
@@ -68,18 +66,6 @@ var knownFaults = []struct {
 		"none is written",
 		"Services that share a Lease, after termination",
 		[]told{{"settle", 0, 0}, {"annotate", 0, 1}, {"ready", 2, 0}, {"settle", 0, 0}},
-	},
-	{
-		ourKeysAlone, "a Service whose selector holds nothing but the controller's own key, and that says whom to elect from in an annotation, has no endpoint, and is looked at again for ever",
-		"the last key of a user stays",
-		"a Service that loses its selector",
-		[]told{{"unselect", 0, 0}, {"narrow", 0, 1}, {"settle", 0, 0}, {"narrow", 0, 0}, {"settle", 0, 0}},
-	},
-	{
-		optingOutWithTheStamp, "of a Service that opts out by removing all annotations, the stamp among them, the selector is not restored",
-		"who opts out removes one annotation",
-		"opting out and in",
-		[]told{{"settle", 0, 0}, {"mode", 0, 0}, {"settle", 0, 0}},
 	},
 	{
 		zoneSetLate, "a replica remembers for a day that a node has no zone; one that is started anew writes the zone",

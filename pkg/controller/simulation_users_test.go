@@ -88,7 +88,7 @@ func (w *world) mode(a, b int) bool {
 		switch _, in := s.Annotations[api.AnnotationServiceMode]; {
 		case !in:
 			s.Annotations[api.AnnotationServiceMode] = api.ModeActiveStandby
-		case b%4 == 0 && w.mended[optingOutWithTheStamp]:
+		case b%4 == 0:
 			s.Annotations = nil
 		case b%4 == 1 && (!waits(s) || w.mended[refusedSetting]):
 			s.Annotations[api.AnnotationServiceMode] = "actve-standby"
@@ -122,7 +122,7 @@ func ask(s *corev1.Service, wanted api.Routing) {
 // narrow lets a Service select fewer pods, or more.
 func (w *world) narrow(a, b int) bool {
 	return w.changeService(a, "narrows or widens the selector", func(s *corev1.Service) {
-		if _, found := s.Spec.Selector["tier"]; found && (s.Spec.Selector["app"] != "" || w.mended[ourKeysAlone]) {
+		if _, found := s.Spec.Selector["tier"]; found {
 			delete(s.Spec.Selector, "tier")
 		} else {
 			s.Spec.Selector["tier"] = tiers[b%2]
