@@ -49,6 +49,7 @@ const (
 const (
 	ReasonSelectorReverted = "SelectorReverted"
 	ReasonHolderDemoted    = "HolderDemoted"
+	ReasonOptedOut         = "OptedOut"
 )
 
 var events = []Event{
@@ -75,6 +76,12 @@ var events = []Event{
 		See:     "operations.md#troubleshooting",
 	},
 	{
+		Reason: ReasonOptedOut, Type: corev1.EventTypeWarning,
+		Meaning: "The Service has opted out, and is left without endpoints, or with the last master alone, because of its selector.",
+		Advice:  "Change the selector as the message says.",
+		See:     "uninstall.md#what-a-service-is-left-with",
+	},
+	{
 		Reason: ReasonForeignEndpointSlice, Type: corev1.EventTypeWarning,
 		Meaning: "The Service has an EndpointSlice that neither the controller nor Kubernetes has made from the selector. What it lists gets traffic beside the master.",
 		Advice:  "Delete that EndpointSlice, unless it is meant.",
@@ -98,8 +105,8 @@ var events = []Event{
 	},
 	{
 		Reason: ReasonNoCommonCandidate, Type: corev1.EventTypeWarning,
-		Meaning: "No pod is selected by all the Services that share the Lease, so no pod can become master.",
-		Advice:  "Let the Services select the same pods, or give one a Lease of its own.",
+		Meaning: "The Service shares a Lease, but selects no pod that the others select. It has no endpoint, and its settings do not count. The others are served.",
+		Advice:  "Let the Services select the same pods, or give this one a Lease of its own.",
 	},
 	{
 		Reason: ReasonPortUnresolved, Type: corev1.EventTypeWarning,

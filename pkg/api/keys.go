@@ -67,6 +67,10 @@ const (
 	LabelPodUID      = Domain + "/pod-uid"
 	LabelRouting     = Domain + "/routing"
 	LabelDesignation = Domain + "/pod-designation"
+	// LabelMigrating is on a Service while it changes to or from EndpointSlices of its own:
+	// the epoch. Kubernetes copies a Service's labels to its EndpointSlices, which shows that
+	// it works with a Service that is no older.
+	LabelMigrating = Domain + "/migrating"
 	// AnnotationLeaseTransitions is the stamp: the epoch (the Lease's
 	// spec.leaseTransitions) that the object was last written for.
 	AnnotationLeaseTransitions = Domain + "/lease-transitions"

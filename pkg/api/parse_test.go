@@ -28,7 +28,12 @@ func annotated(key, value string) func(*corev1.Service) {
 }
 
 func selecting(key, value string) func(*corev1.Service) {
-	return func(s *corev1.Service) { s.Spec.Selector[key] = value }
+	return func(s *corev1.Service) {
+		if s.Spec.Selector == nil {
+			s.Spec.Selector = map[string]string{}
+		}
+		s.Spec.Selector[key] = value
+	}
 }
 
 func without(s *corev1.Service) { s.Spec.Selector = nil }
@@ -165,6 +170,10 @@ func TestParse(t *testing.T) {
 		"a Service without selector has one in an annotation, and has own EndpointSlices": {
 			service: service(without, annotated(AnnotationSelector, "app=web,tier in (a,b)")),
 			want:    readable{LeaseName: "web", Routing: RoutingEndpointSlice, Candidates: "app=web,tier in (a,b)", Prefer: nobody, Selectorless: true},
+		},
+		"a Service whose selector holds the controller's keys alone has one in an annotation, and is patched": {
+			service: service(without, selecting(LabelPodUID, "uid"), annotated(AnnotationSelector, "app=web")),
+			want:    readable{LeaseName: "web", Routing: RoutingEndpointSlice, Candidates: "app=web", Prefer: nobody},
 		},
 		"a Service without selector may ask for own EndpointSlices": {
 			service: service(without, annotated(AnnotationSelector, "app=web"), annotated(AnnotationRouting, "endpointslice")),

@@ -17,6 +17,8 @@ type parser struct {
 	Settings
 	service  *corev1.Service
 	problems []Problem
+	// byAnnotation: the candidates are those of AnnotationSelector.
+	byAnnotation bool
 	// at is the annotation that is read.
 	at *Annotation
 }
@@ -52,7 +54,7 @@ func (p *parser) routing(value string) {
 	case asked == p.Routing:
 	case asked == RoutingEndpointSlice:
 		p.Routing = asked
-	case asked == RoutingSelector && p.Selectorless:
+	case asked == RoutingSelector && p.byAnnotation:
 		p.problem(value, "needs a selector, and the Service has none; %q is used", p.Routing)
 	case asked == RoutingSelector:
 		p.problem(value, "contradicts the selector, which holds %s: %s; %q is used; remove one of them", LabelDesignation, DesignationActive, p.Routing)
@@ -63,7 +65,7 @@ func (p *parser) routing(value string) {
 
 // candidates only checks the annotation: selector has read it.
 func (p *parser) candidates(value string) {
-	if !p.Selectorless {
+	if !p.byAnnotation {
 		p.problem(value, "is for a Service without a selector of its own; this Service has %s, which is used; remove one of them", p.Candidates)
 	}
 }

@@ -30,9 +30,15 @@ func TestParseRefuses(t *testing.T) {
 			service: service(func(s *corev1.Service) { s.Spec.Selector = nil }),
 			want:    Problem{ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become master; give it a selector, such as {app: web}, or the annotation qoqo.dev/selector: app=web; the Service is left as it is"},
 		},
+		"a selector of the designation alone": {
+			service: service(annotated(AnnotationSelector, "app=web"), func(s *corev1.Service) {
+				s.Spec.Selector = map[string]string{LabelPodUID: NoPod, LabelDesignation: DesignationActive}
+			}),
+			want: Problem{ReasonUnsupportedService, "the selector holds nothing but qoqo.dev/pod-designation, which the masters of all elections carry; add keys of your own, such as {app: web}; the Service is left as it is"},
+		},
 		"a selector of the controller's keys alone": {
 			service: service(func(s *corev1.Service) {
-				s.Spec.Selector = map[string]string{LabelPodUID: NoPod, LabelDesignation: DesignationActive}
+				s.Spec.Selector = map[string]string{LabelPodUID: NoPod, LabelRouting: string(RoutingEndpointSlice)}
 			}),
 			want: Problem{ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become master; give it a selector, such as {app: web}, or the annotation qoqo.dev/selector: app=web; the Service is left as it is"},
 		},

@@ -15,15 +15,16 @@ type Settings struct {
 	// Candidates selects the pods that can become master: the Service's own selector
 	// without the controller's keys, or the selector of AnnotationSelector.
 	Candidates labels.Selector
-	// Selectorless reports whether the Service has no selector of its own. Such a
-	// Service is never patched.
+	// Selectorless reports whether the Service's selector is empty. Such a Service is never
+	// patched.
 	Selectorless bool
 	Election
 }
 
 // Election is what a Service asks of its election. If Services share a Lease, the
 // settings of the Service with the Lease's name apply, or else those of the oldest, even
-// if that Service cannot be served. Any of them can pause the election.
+// if that Service cannot be served. Any of them can pause the election. A Service that selects
+// no pod of the others has no say.
 type Election struct {
 	// Prefer selects the preferred candidates. By default it selects none.
 	Prefer labels.Selector

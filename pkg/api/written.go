@@ -35,6 +35,7 @@ var written = []Key{
 	{ObjectService, inSelector, LabelPodUID, fmt.Sprintf("The master's UID, or %q before there is a first master. No two pods can match it.", NoPod)},
 	{ObjectService, inSelector, LabelRouting, fmt.Sprintf("%q with that routing, in the place of %q. No pod carries it, so Kubernetes publishes no endpoints.", RoutingEndpointSlice, LabelPodUID)},
 	{ObjectService, inAnnotation, AnnotationLeaseTransitions, "The epoch for which the selector was written."},
+	{ObjectService, inLabel, LabelMigrating, fmt.Sprintf("The epoch, while the Service changes to or from routing %q. Kubernetes copies it to its EndpointSlices, which shows that it has followed.", RoutingEndpointSlice)},
 
 	{ObjectPod, inLabel, LabelPodUID, "The pod's own UID."},
 	{ObjectPod, inLabel, LabelDesignation, fmt.Sprintf("%q on the master, %q on the other candidates.", DesignationActive, DesignationStandby)},

@@ -26,25 +26,36 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 			c.queue.Add(key{Namespace: s.Namespace})
 		}
 	}
-	// left wakes all elections of the namespace: the Service has left its election, or
+	// others wakes all elections of the namespace: the Service has joined or left one, or
 	// selects other pods, which may make a difference to each of them.
+	others := func(s *corev1.Service) {
+		if !api.Annotated(s) {
+			return
+		}
+		for _, other := range c.annotatedServices(s.Namespace) {
+			enqueue(other)
+		}
+	}
 	left := func(before *corev1.Service) {
 		if !api.Annotated(before) {
 			return
 		}
 		c.warnings.forget(before.UID)
 		c.queue.Add(key{Namespace: before.Namespace})
-		for _, other := range c.annotatedServices(before.Namespace) {
-			enqueue(other)
-		}
+		others(before)
 	}
-	return cache.TypedResourceEventHandlerFuncs[*corev1.Service]{
-		AddFunc: enqueue,
+	return cache.TypedResourceEventHandlerDetailedFuncs[*corev1.Service]{
+		AddFunc: func(s *corev1.Service, isInInitialList bool) {
+			if enqueue(s); !isInInitialList {
+				others(s)
+			}
+		},
 		UpdateFunc: func(before, now *corev1.Service) {
 			enqueue(before)
 			enqueue(now)
 			if !api.SameElection(before, now) {
 				left(before)
+				others(now)
 			}
 		},
 		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Service]) {

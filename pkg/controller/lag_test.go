@@ -44,7 +44,7 @@ func TestMasterThatOneServiceNoLongerSelects(t *testing.T) {
 			"Lease db: web-1 @2 HolderUnselected, of db and db-nodes",
 			"Service db: app=web,tier=x -> web-1 @2",
 			"Service db-nodes: app=web -> web-1 @2",
-			"Pod web-0:",
+			"Pod web-0: identified",
 			"Pod web-1: identified active @2 spared",
 		)
 	})

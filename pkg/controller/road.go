@@ -6,6 +6,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
@@ -37,8 +38,8 @@ type reader interface {
 type writer interface {
 	// writeLease creates a Lease that has no resource version, and updates any other.
 	writeLease(ctx context.Context, l *coordinationv1.Lease) (*coordinationv1.Lease, error)
-	// deleteLease succeeds if there is none.
-	deleteLease(ctx context.Context, l *coordinationv1.Lease) error
+	// deleteLease reports whether it deleted the Lease. It succeeds if there is none.
+	deleteLease(ctx context.Context, l *coordinationv1.Lease) (deleted bool, err error)
 	// write sends the changes, in any order. Its results are in the order of the changes.
 	write(ctx context.Context, changes []routing.Change) []written
 	// deletePod deletes the pod if the Lease is still as it was read, and reports whether
@@ -71,4 +72,6 @@ type listener interface {
 	looked(ctx context.Context, o *observation.Observation, d election.Decision, err error)
 	// released is told of an election that no Service asks for.
 	released(k key)
+	// optedOut is told of the owners of a Lease that this replica has deleted.
+	optedOut(left routing.Leftovers, owners []metav1.OwnerReference)
 }

@@ -149,10 +149,8 @@ func (w *world) checkListed() {
 	}
 }
 
-// opening reports whether Kubernetes has yet to publish a version of the Service that a user
-// has opened; or one without a selector, by which what was listed before stays.
+// opening reports whether Kubernetes has yet to publish a version of the Service without a
+// selector, by which what was listed before stays.
 func (w *world) opening(name string) bool {
-	versions := w.platform.services[name]
-	return slices.ContainsFunc(versions, func(s *corev1.Service) bool { return s != nil && len(s.Spec.Selector) == 0 }) ||
-		!w.mended[overwrittenAndMigrating] && (w.platform.passed[name] || slices.ContainsFunc(versions, func(s *corev1.Service) bool { return s != nil && isOpen(s) }))
+	return slices.ContainsFunc(w.platform.services[name], func(s *corev1.Service) bool { return s != nil && len(s.Spec.Selector) == 0 })
 }

@@ -9,19 +9,14 @@ import (
 type fault string
 
 const (
-	lastTrace               fault = "the last trace of an epoch"
-	copiedMarks             fault = "copied marks"
-	replaced                fault = "a Service that is replaced"
-	ourKeysAlone            fault = "our keys alone"
-	optingOutWithTheStamp   fault = "opting out with the stamp"
-	overwrittenAndMigrating fault = "a selector overwritten while migrating"
-	othersJoin              fault = "joined by a Service with other pods"
-	narrowerMember          fault = "a member that selects fewer pods"
-	policyStays             fault = "a policy that stays"
-	forgedHolder            fault = "a forged holder"
-	forgedEpochs            fault = "a forged epoch"
-	forgedStamp             fault = "a forged stamp"
-	forgedDemotion          fault = "a forged demotion"
+	lastTrace      fault = "the last trace of an epoch"
+	copiedMarks    fault = "copied marks"
+	replaced       fault = "a Service that is replaced"
+	policyStays    fault = "a policy that stays"
+	forgedHolder   fault = "a forged holder"
+	forgedEpochs   fault = "a forged epoch"
+	forgedStamp    fault = "a forged stamp"
+	forgedDemotion fault = "a forged demotion"
 )
 
 // mended are the faults that actors no longer spare the controller.
@@ -55,36 +50,6 @@ var knownFaults = []struct {
 		"an election ends with its Lease",
 		"Services that overlap",
 		[]told{{"settle", 0, 0}, {"kill", 2, 0}, {"ready", 2, 0}, {"replace", 0, 0}, {"settle", 0, 0}},
-	},
-	{
-		ourKeysAlone, "a Service whose selector holds nothing but the controller's own key, and that says whom to elect from in an annotation, has no endpoint, and is looked at again for ever",
-		"the last key of a user stays",
-		"a Service that loses its selector",
-		[]told{{"unselect", 0, 0}, {"narrow", 0, 1}, {"settle", 0, 0}, {"narrow", 0, 0}, {"settle", 0, 0}},
-	},
-	{
-		optingOutWithTheStamp, "of a Service that opts out by removing all annotations, the stamp among them, the selector is not restored",
-		"who opts out removes one annotation",
-		"opting out and in",
-		[]told{{"settle", 0, 0}, {"mode", 0, 0}, {"settle", 0, 0}},
-	},
-	{
-		overwrittenAndMigrating, "a Service that migrates to EndpointSlices, while Kubernetes has yet to hear that its selector was overwritten, lists the holder beside the pod that Kubernetes lists",
-		"two pods may be listed for as long as Kubernetes has yet to hear of the open selector",
-		"two routings",
-		[]told{{"settle", 0, 0}, {"overwrite", 0, 0}, {"narrow", 0, 0}, {"hear", 2, 0}, {"begin", 2, 1}, {"route", 0, 0}, {"settle", 0, 0}},
-	},
-	{
-		othersJoin, "a Service that joins an election, or is changed, so that it does not select the holder takes its endpoint from the others",
-		"such a holder need not be listed",
-		"Services that share a Lease",
-		[]told{{"narrow", 1, 0}, {"settle", 0, 0}, {"narrow", 0, 1}, {"settle", 0, 0}},
-	},
-	{
-		narrowerMember, "two elections write the identity label of a pod in turns, for ever, if only some Services of the one select it",
-		"where there are other elections, the Services of one select the same",
-		"a Service that narrows, beside two that share a Lease",
-		[]told{{"narrow", 0, 0}, {"settle", 0, 0}},
 	},
 	{
 		policyStays, "a Service stays open to all pods as long as a policy lets none of them be labelled",

@@ -115,7 +115,7 @@ var profiles = []profile{
 	{name: "Leases of others", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"disown": 3}},
 	{
 		name: "Services that join and leave", services: []*corev1.Service{manifest("a", nil), manifest("b", nil), manifest("c", nil, asks(api.RoutingEndpointSlice))},
-		weights: map[string]int{"share": 3, "mode": 1, "narrow": 0},
+		weights: map[string]int{"share": 3, "mode": 1},
 	},
 	{
 		name: "after termination, with typing errors", services: []*corev1.Service{manifest("a", afterTermination)},

@@ -69,8 +69,9 @@ func (w *world) checkElection(name string, members []observation.Member) {
 	if r := w.records[name]; r != nil && holder != nil && r.epoch == ptr.Deref(l.Spec.LeaseTransitions, 0) && r.last != holder.UID {
 		w.fail("the epoch %d of Lease %s has two holders, %s and then %s", r.epoch, name, r.last, holder.UID)
 	}
+	part := w.takingPart(name, members, holder)
 	isCandidate := func(p *corev1.Pod) bool {
-		return p != nil && !slices.ContainsFunc(members, func(m observation.Member) bool { return !m.Settings.Candidates.Matches(labels.Set(p.Labels)) })
+		return p != nil && !slices.ContainsFunc(part, func(m observation.Member) bool { return !selects(m, p) })
 	}
 	ported := func(p *corev1.Pod) bool {
 		return !slices.ContainsFunc(members, func(m observation.Member) bool {
@@ -83,14 +84,14 @@ func (w *world) checkElection(name string, members []observation.Member) {
 		may, _ := api.Candidate(p)
 		return may && ported(p) && isCandidate(p) && observation.Ready(p) && observation.Active(p) && w.nodes.all[p.Spec.NodeName] != nil
 	}
-	paused := slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.Paused })
+	paused := slices.ContainsFunc(part, func(m observation.Member) bool { return m.Settings.Paused })
 	awaited := holder != nil && !observation.Finished(holder) && (lease.Remembered(l).AfterTermination || slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.AfterTermination }))
 	if i := slices.IndexFunc(w.pods.list(), eligible); i >= 0 && !paused && !awaited && (holder == nil || !eligible(holder)) {
 		w.fail("%s is eligible, but Lease %s has %s", w.pods.list()[i].UID, name, cmp.Or(string(lease.Decode(l).HolderUID), "nobody"))
 	}
 	for _, m := range members {
 		want := map[types.UID]bool{}
-		if isCandidate(holder) || holder != nil && w.mended[othersJoin] && m.Settings.Candidates.Matches(labels.Set(holder.Labels)) {
+		if holder != nil && selects(m, holder) {
 			want[holder.UID] = observation.Ready(holder) && holder.DeletionTimestamp == nil
 		}
 		w.checkRouted(m, want)
@@ -100,6 +101,35 @@ func (w *world) checkElection(name string, members []observation.Member) {
 			w.fail("%s is designated %q, though Lease %s has %s", p.UID, p.Labels[api.LabelDesignation], name, lease.Decode(l).HolderUID)
 		}
 	}
+}
+
+func selects(m observation.Member, p *corev1.Pod) bool {
+	return m.Settings.Candidates.Matches(labels.Set(p.Labels))
+}
+
+// takingPart returns the members of which some pod is selected by all: those that select the
+// holder come first, and then the one with the Lease's name and the oldest.
+func (w *world) takingPart(lease string, members []observation.Member, holder *corev1.Pod) (part []observation.Member) {
+	members = slices.Clone(members)
+	slices.SortFunc(members, func(a, b observation.Member) int {
+		before := func(is func(observation.Member) bool) int {
+			return cmp.Compare(map[bool]int{true: 1}[is(b)], map[bool]int{true: 1}[is(a)])
+		}
+		return cmp.Or(
+			before(func(m observation.Member) bool { return holder != nil && selects(m, holder) }),
+			before(func(m observation.Member) bool { return m.Name == lease }),
+			a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+	})
+	pods := w.pods.list()
+	for _, m := range members {
+		if left := slices.DeleteFunc(slices.Clone(pods), func(p *corev1.Pod) bool { return !selects(m, p) }); len(left) > 0 {
+			part, pods = append(part, m), left
+		}
+	}
+	if len(part) == 0 {
+		return members
+	}
+	return part
 }
 
 // checkDenied is for what must be although a policy keeps the controller from writing to
@@ -143,15 +173,22 @@ func (w *world) checkRouted(m observation.Member, want map[types.UID]bool) {
 }
 
 // designates names the election that decides if a pod is active: that of the oldest served
-// Service that selects the pod.
-func (w *world) designates(p *corev1.Pod) (election string) {
-	var oldest *corev1.Service
-	for _, s := range w.services.list() {
-		if _, _, ok := api.Parse(s); ok && api.Annotated(s) && api.Selects(s, p.Labels) && (oldest == nil || s.CreationTimestamp.Time.Before(oldest.CreationTimestamp.Time)) {
-			oldest, election = s, api.LeaseName(s)
-		}
+// Service that selects the pod with all others of its election, or else of the oldest that
+// selects the pod.
+func (w *world) designates(p *corev1.Pod) string {
+	all := slices.DeleteFunc(w.services.list(), func(s *corev1.Service) bool { return !served(s) })
+	slices.SortStableFunc(all, func(a, b *corev1.Service) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
+	other := func(s *corev1.Service) bool { return !api.Selects(s, p.Labels) }
+	fewer := map[string]bool{}
+	for _, s := range all {
+		fewer[api.LeaseName(s)] = fewer[api.LeaseName(s)] || other(s)
 	}
-	return election
+	selecting := slices.DeleteFunc(all, other)
+	i := max(0, slices.IndexFunc(selecting, func(s *corev1.Service) bool { return !fewer[api.LeaseName(s)] }))
+	if i < len(selecting) {
+		return api.LeaseName(selecting[i])
+	}
+	return ""
 }
 
 // checkLeftovers looks for what is left where no Service asks for it.

@@ -85,7 +85,7 @@ func (w *world) mode(a, b int) bool {
 		switch _, in := s.Annotations[api.AnnotationServiceMode]; {
 		case !in:
 			s.Annotations[api.AnnotationServiceMode] = api.ModeActiveStandby
-		case b%4 == 0 && w.mended[optingOutWithTheStamp]:
+		case b%4 == 0:
 			s.Annotations = nil
 		case b%4 == 1:
 			s.Annotations[api.AnnotationServiceMode] = "actve-standby"
@@ -118,30 +118,13 @@ func ask(s *corev1.Service, wanted api.Routing) {
 
 // narrow lets a Service select fewer pods, or more.
 func (w *world) narrow(a, b int) bool {
-	if s := w.service(a); s == nil || !w.mended[narrowerMember] && w.sharesBesideOthers(s) {
-		return false
-	}
 	return w.changeService(a, "narrows or widens the selector", func(s *corev1.Service) {
-		if _, found := s.Spec.Selector["tier"]; found && (s.Spec.Selector["app"] != "" || w.mended[ourKeysAlone]) {
+		if _, found := s.Spec.Selector["tier"]; found {
 			delete(s.Spec.Selector, "tier")
 		} else {
 			s.Spec.Selector["tier"] = tiers[b%2]
 		}
 	})
-}
-
-// sharesBesideOthers reports whether the Service's election has other members, and there is
-// another election.
-func (w *world) sharesBesideOthers(s *corev1.Service) bool {
-	shared, others := 0, false
-	for _, other := range w.services.all {
-		if api.LeaseName(other) == api.LeaseName(s) {
-			shared++
-		} else {
-			others = true
-		}
-	}
-	return shared > 1 && others
 }
 
 // overwrite is what a tool does that applies its own selector, with or without the stamp.
@@ -214,9 +197,6 @@ func (w *world) replaceService(a, _ int) bool {
 func (w *world) share(a, b int) bool {
 	name := []string{"", "a", "b", "shared"}[b%4]
 	if w.spareTraces() {
-		return false
-	}
-	if s := w.service(a); s != nil && s.Spec.Selector["tier"] != "" && !w.mended[narrowerMember] {
 		return false
 	}
 	return w.changeService(a, "shares a Lease or does not", func(s *corev1.Service) {

@@ -16,6 +16,11 @@ func migrating(v View) View {
 	return v
 }
 
+func divided(v View) View {
+	v.Divided = true
+	return v
+}
+
 // confirmTest is a view and the evidence that suffices to act on its decision. have is the
 // evidence of the view.
 type confirmTest struct {
@@ -56,6 +61,11 @@ func TestConfirm(t *testing.T) {
 		"the Lease's owners or duration are not what the Services ask": {
 			"the master stays":      {view: View{Lease: held("a", 4).outdated(), Candidates: []Candidate{pod("a")}}, want: Live},
 			"the master terminates": {view: View{Lease: held("a", 4).outdated(), Candidates: []Candidate{pod("a", terminating), pod("b")}}, want: Live},
+		},
+		"a Service takes no part, because it selects no pod of the others": {
+			"the master stays":        {view: divided(View{Lease: held("a", 4), Candidates: []Candidate{pod("a")}})},
+			"the master terminates":   {view: divided(View{Lease: held("a", 4), Candidates: []Candidate{pod("a", terminating), pod("b")}}), want: Live},
+			"there is a first master": {view: divided(View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a")}}), want: Live},
 		},
 		"a Service changes its routing": {
 			"the master stays":      {view: migrating(View{Lease: held("a", 4), Candidates: []Candidate{pod("a")}}), want: Live},

@@ -25,7 +25,10 @@ type View struct {
 	MovesLose bool
 	// Migrating: a Service of the election is changing from one routing to another.
 	Migrating bool
-	Now       time.Time
+	// Divided: a Service takes no part in the election, because it selects no pod that the others
+	// select.
+	Divided bool
+	Now     time.Time
 	// DownSince is since when the holder has not been eligible and no replica has renewed
 	// the Lease; zero if this View is the first to show that.
 	DownSince time.Time

@@ -24,7 +24,8 @@ type Observation struct {
 	Inputs
 	// Services are the annotated Services of the election, the oldest first.
 	Services []*corev1.Service
-	// Members are the Services that can be served, first the one with the Lease's name.
+	// Members are the Services that can be served, first the one with the Lease's name, and last
+	// those that are Apart.
 	Members []Member
 	// Pods are the candidates, the holder even if it is no longer selected, and pods that
 	// carry marks which must be removed.
@@ -32,8 +33,6 @@ type Observation struct {
 	// Problems are what must be reported on the Services, by UID.
 	Problems map[types.UID][]api.Problem
 
-	// selected: at least one member selects at least one pod.
-	selected bool
 	// settings are those that apply to the election, and leading the name of the Service that
 	// has asked for them.
 	settings api.Election
@@ -67,12 +66,13 @@ func Look(in Inputs) *Observation {
 		leading := o.Members[i]
 		o.Members = slices.Insert(slices.Delete(o.Members, i, i+1), 0, leading)
 	}
+	o.setApart()
 	o.addSlices(in.Slices)
+	designators := newDesignators(annotated, served)
 	for _, pod := range in.Pods {
-		o.addPod(pod, annotated, served)
+		o.addPod(pod, designators)
 	}
 	o.settle(asked)
-	o.compareCandidates()
 	for _, m := range o.Members {
 		o.comparePorts(m)
 	}
@@ -91,37 +91,63 @@ func OldestSelecting(services []*corev1.Service, pod *corev1.Pod) *corev1.Servic
 	return services[i]
 }
 
-// addPod adds the pod if it matters to the election: because every member selects it, because
-// it is the holder, or because a member selects it and it carries marks. If several elections
-// select the pod, the election of the oldest Service that is served designates it. annotated is
-// sorted by age. served says which Services are served, and is completed as they are parsed.
-func (o *Observation) addPod(pod *corev1.Pod, annotated []*corev1.Service, served map[*corev1.Service]bool) {
+// setApart finds the members that have no pod in common with the others. A member that
+// selects the holder's pod goes before one that does not: what joins an election, or is
+// changed, does not take the endpoint from the others. Without any pods no member is Apart.
+func (o *Observation) setApart() {
+	if len(o.Members) == 1 {
+		return
+	}
+	selects := func(m Member) func(*corev1.Pod) bool {
+		return func(p *corev1.Pod) bool { return m.Settings.Candidates.Matches(labels.Set(p.Labels)) }
+	}
+	order := make([]*Member, 0, len(o.Members))
+	for i := range o.Members {
+		order = append(order, &o.Members[i])
+	}
+	if i := slices.IndexFunc(o.Inputs.Pods, func(p *corev1.Pod) bool { return o.holds(p) }); i >= 0 {
+		holder := o.Inputs.Pods[i]
+		slices.SortStableFunc(order, func(a, b *Member) int { return trueFirst(selects(*a)(holder), selects(*b)(holder)) })
+	}
+	common, some := o.Inputs.Pods, false
+	for _, m := range order {
+		of := slices.DeleteFunc(slices.Clone(common), func(p *corev1.Pod) bool { return !selects(*m)(p) })
+		if m.Apart = len(of) == 0; !m.Apart {
+			common, some = of, true
+		}
+	}
+	if !some {
+		for i := range o.Members {
+			o.Members[i].Apart = false
+		}
+	}
+	slices.SortStableFunc(o.Members, func(a, b Member) int { return trueFirst(!a.Apart, !b.Apart) })
+}
+
+// holds reports whether the pod is the Lease's holder.
+func (o *Observation) holds(pod *corev1.Pod) bool {
+	return o.Lease != nil && pod.UID == lease.Decode(o.Lease).HolderUID
+}
+
+// addPod adds the pod if it matters to the election: because every member that takes part
+// selects it, because it is the holder, or because a member selects it and it carries marks.
+func (o *Observation) addPod(pod *corev1.Pod, d *designators) {
 	all, some := true, false
 	for _, m := range o.Members {
 		matches := m.Settings.Candidates.Matches(labels.Set(pod.Labels))
-		all, some = all && matches, some || matches
+		all, some = all && (matches || m.Apart), some || matches
 	}
-	o.selected = o.selected || some
-	holder := o.Lease != nil && pod.UID == lease.Decode(o.Lease).HolderUID
-	marked := some && MarkedPod(pod)
+	holder, marked := o.holds(pod), some && MarkedPod(pod)
 	if !all && !holder && !marked {
 		return
 	}
-	p := Pod{Pod: pod, Unselected: !all, Node: o.Nodes.Of(pod.Spec.NodeName)}
-	serves := func(s *corev1.Service) bool {
-		if !api.Selects(s, pod.Labels) {
-			return false
-		}
-		if _, parsed := served[s]; !parsed {
-			_, _, served[s] = api.Parse(s)
-		}
-		return served[s]
+	by := d.of(pod)
+	p := Pod{
+		Pod: pod, Unselected: !all, Kept: !all && some && holder, Served: by != nil, Elsewhere: by != nil && LeaseKey(by) != o.Key,
+		Node: o.Nodes.Of(pod.Spec.NodeName),
 	}
-	if i := slices.IndexFunc(annotated, serves); i >= 0 && LeaseKey(annotated[i]) != o.Key {
-		p.Elsewhere = true
-		if all {
-			o.overlap(annotated[i])
-		}
+	if p.Elsewhere && all {
+		o.overlap(by)
 	}
 	if _, problem := api.Candidate(pod); all && problem != nil {
 		o.problem(problem.Reason, problem.Message)
@@ -129,10 +155,70 @@ func (o *Observation) addPod(pod *corev1.Pod, annotated []*corev1.Service, serve
 	o.Pods = append(o.Pods, p)
 }
 
-// compareMembers adds problems where Services ask for other settings than those that apply.
+// designators tell which Service's election writes a pod's designation. All elections come
+// to the same answer, from the Services alone.
+type designators struct {
+	// annotated is sorted by age.
+	annotated []*corev1.Service
+	// served says which of them are served. It is completed as they are parsed.
+	served map[*corev1.Service]bool
+	// elections has the served Services by their Lease. It is made when it is needed.
+	elections map[types.NamespacedName][]*corev1.Service
+}
+
+func newDesignators(annotated []*corev1.Service, served map[*corev1.Service]bool) *designators {
+	return &designators{annotated: annotated, served: served}
+}
+
+// of returns the oldest served Service that selects the pod together with all others of its
+// election: the pod is a candidate there. If there is none, the oldest that selects the pod
+// counts; nil if none does.
+func (d *designators) of(pod *corev1.Pod) (oldest *corev1.Service) {
+	for _, s := range d.annotated {
+		if !api.Selects(s, pod.Labels) || !d.serves(s) {
+			continue
+		}
+		if d.isCandidate(pod, LeaseKey(s)) {
+			return s
+		}
+		if oldest == nil {
+			oldest = s
+		}
+	}
+	return oldest
+}
+
+func (d *designators) serves(s *corev1.Service) bool {
+	if _, parsed := d.served[s]; !parsed {
+		_, _, d.served[s] = api.Parse(s)
+	}
+	return d.served[s]
+}
+
+// isCandidate reports whether all Services of the election select the pod.
+func (d *designators) isCandidate(pod *corev1.Pod, election types.NamespacedName) bool {
+	if d.elections == nil {
+		d.elections = map[types.NamespacedName][]*corev1.Service{}
+		for _, s := range d.annotated {
+			if d.serves(s) {
+				d.elections[LeaseKey(s)] = append(d.elections[LeaseKey(s)], s)
+			}
+		}
+	}
+	return !slices.ContainsFunc(d.elections[election], func(s *corev1.Service) bool { return !api.Selects(s, pod.Labels) })
+}
+
+// compareMembers adds problems where Services have no pod in common with the others, or ask for
+// other settings than those that apply.
 func (o *Observation) compareMembers(leading *corev1.Service) {
 	for _, m := range o.Members {
 		if m.Service == leading {
+			continue
+		}
+		if m.Apart {
+			o.serviceProblem(m.Service, api.ReasonNoCommonCandidate, fmt.Sprintf(
+				"this Service shares the Lease %s, but selects no pod that the Service %s selects, so it has no endpoint; let it select the same pods, or set another %s",
+				o.Key.Name, o.Members[0].Name, api.AnnotationLeaseName))
 			continue
 		}
 		unfollowed := slices.DeleteFunc(m.Settings.Differs(o.settings), func(key string) bool {
@@ -143,14 +229,6 @@ func (o *Observation) compareMembers(leading *corev1.Service) {
 			o.serviceProblem(m.Service, api.ReasonDifferingSettings, fmt.Sprintf(
 				"this Service shares the Lease %s with the Service %s, whose settings apply, but differ in %s; set them there", o.Key.Name, leading.Name, strings.Join(unfollowed, ", ")))
 		}
-	}
-}
-
-// compareCandidates adds a problem where the Services select pods, but none together.
-func (o *Observation) compareCandidates() {
-	common := slices.ContainsFunc(o.Pods, func(p Pod) bool { return !p.Unselected })
-	if o.selected && !common {
-		o.problem(api.ReasonNoCommonCandidate, fmt.Sprintf("no pod is selected by all Services that share the Lease %s, so none can become master", o.Key.Name))
 	}
 }
 
@@ -224,6 +302,17 @@ func (o *Observation) serviceProblem(service *corev1.Service, reason, message st
 	problem := api.Problem{Reason: reason, Message: message}
 	if !slices.Contains(o.Problems[service.UID], problem) {
 		o.Problems[service.UID] = append(o.Problems[service.UID], problem)
+	}
+}
+
+func trueFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	default:
+		return 1
 	}
 }
 

@@ -33,6 +33,7 @@ func (o *Observation) Unpublished(m Member, holder types.UID, served bool) (p ap
 	}
 	if i := slices.IndexFunc(o.Pods, func(p Pod) bool { return p.UID == holder }); i >= 0 {
 		name = o.Pods[i].Name
+		served = served && m.Routes(&o.Pods[i]) != nil
 	}
 	switch {
 	case !o.SeesPublished, len(others) == 0 && (listed || !served):

@@ -36,10 +36,22 @@ func (o *Observation) Terms() lease.Terms {
 // first one runs. For the same reason the handover and the duration that the Lease remembers of
 // a Service that is gone stay, until the one that leads now says otherwise.
 func (o *Observation) settle(asked []api.Election) {
-	i := max(0, slices.IndexFunc(o.Services, func(s *corev1.Service) bool { return s.Name == o.Key.Name }))
+	apart := func(s *corev1.Service) bool {
+		return slices.ContainsFunc(o.Members, func(m Member) bool { return m.Service == s && m.Apart })
+	}
+	first := func(leads func(*corev1.Service) bool) int {
+		return slices.IndexFunc(o.Services, func(s *corev1.Service) bool { return leads(s) && !apart(s) })
+	}
+	i := first(func(s *corev1.Service) bool { return s.Name == o.Key.Name })
+	if i < 0 {
+		// There is one: not all members are Apart.
+		i = first(func(*corev1.Service) bool { return true })
+	}
 	leading := o.Services[i]
-	o.settings, o.leading = asked[i], leading.Name
-	o.settings.Paused = slices.ContainsFunc(asked, func(e api.Election) bool { return e.Paused })
+	o.settings, o.leading, o.settings.Paused = asked[i], leading.Name, false
+	for i, s := range o.Services {
+		o.settings.Paused = o.settings.Paused || asked[i].Paused && !apart(s)
+	}
 	if o.settings.KeepDuration {
 		o.settings.LeaseDuration = lease.Duration(o.Lease)
 	}

@@ -100,7 +100,7 @@ func (o *Observation) addSlices(all []*discoveryv1.EndpointSlice) {
 		if !m.Migrating() {
 			continue
 		}
-		m.Listed = Listed(builtIn)
+		m.Listed, m.Followed = Listed(builtIn), followed(builtIn)
 		if m.Settings.Selectorless && len(m.Listed) > 0 {
 			// Kubernetes keeps them when a user removes the selector. From then on the user
 			// maintains them.
@@ -109,6 +109,21 @@ func (o *Observation) addSlices(all []*discoveryv1.EndpointSlice) {
 			}
 		}
 	}
+}
+
+// followed returns the value of LabelMigrating that all slices with a pod have in common.
+func followed(builtIn []*discoveryv1.EndpointSlice) (value string) {
+	first := true
+	for _, s := range builtIn {
+		if len(s.Endpoints) == 0 {
+			continue
+		}
+		if !first && s.Labels[api.LabelMigrating] != value {
+			return ""
+		}
+		value, first = s.Labels[api.LabelMigrating], false
+	}
+	return value
 }
 
 // foreignSlice adds the problem that the controller does not manage the Service's slice.

@@ -29,6 +29,7 @@ func (o *Observation) makeView() election.View {
 		Settings:  o.Settings(),
 		MovesLose: slices.ContainsFunc(o.Members, func(m Member) bool { return m.Settings.Routing == api.RoutingLabel }),
 		Migrating: slices.ContainsFunc(o.Members, Member.Migrating),
+		Divided:   o.Members[len(o.Members)-1].Apart,
 		Now:       o.Now,
 		DownSince: o.Outage.since(o.Lease),
 	}

@@ -135,6 +135,11 @@ func listing(pods ...types.UID) func(*observation.Member) {
 	}
 }
 
+// followed is that Kubernetes' controller works with the Service of the epoch.
+func followed(epoch string) func(*observation.Member) {
+	return func(m *observation.Member) { m.Labels[api.LabelMigrating], m.Followed = epoch, epoch }
+}
+
 // ownSlice is how a Plan leaves the slice of a Service in an epoch of the holder; with
 // the routing that it migrates to, if it does.
 func ownSlice(holder, epoch string, to ...api.Routing) *discoveryv1.EndpointSlice {
@@ -167,6 +172,13 @@ func podPatch(name string, labels, annotations keys) Change {
 
 func servicePatch(selector, annotations keys) Change {
 	return Change{Kind: KindService, Namespace: "default", Name: "web", UID: "uid-web", ResourceVersion: "7", Selector: selector, Annotations: annotations}
+}
+
+// migratingPatch also labels the Service with the epoch, or takes that label away.
+func migratingPatch(epoch *string, selector, annotations keys) Change {
+	c := servicePatch(selector, annotations)
+	c.Labels = keys{api.LabelMigrating: epoch}
+	return c
 }
 
 // A patch that changes no keys of a kind is the same with and without the empty map.

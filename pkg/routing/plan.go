@@ -61,7 +61,7 @@ func NewPlan(a Assignment, members []observation.Member, pods []observation.Pod)
 	p := &Plan{assignment: a, pods: slices.Clone(pods), reverted: map[types.UID]Reversion{}}
 	holder := p.holder()
 	for _, m := range members {
-		p.members = append(p.members, newMember(a, m, holder))
+		p.members = append(p.members, newMember(a, m, m.Routes(holder)))
 		if r, found := reversion(a, m); found {
 			p.reverted[m.UID] = r
 		}
@@ -102,7 +102,7 @@ func (p *Plan) Next() (Phase, []Change) {
 		identify = identify || m.inForce == api.RoutingSelector || m.Settings.Routing == api.RoutingSelector
 		if m.epoch() <= a.Epoch {
 			add(serviceChange(a, m))
-			if sliceChanges(a, m, holder, add) {
+			if sliceChanges(a, m, m.Routes(holder), add) {
 				last = PhaseDetach
 			}
 		}
@@ -175,9 +175,9 @@ func (p *Plan) Pod(uid types.UID) *observation.Pod {
 	return &p.pods[i]
 }
 
-// holder returns the pod that holds the Lease; nil if it is not among the candidates.
+// holder returns the pod that holds the Lease; nil if no member selects it.
 func (p *Plan) holder() *observation.Pod {
-	if pod := p.Pod(p.assignment.HolderUID); pod != nil && !pod.Unselected {
+	if pod := p.Pod(p.assignment.HolderUID); pod != nil && (!pod.Unselected || pod.Kept) {
 		return pod
 	}
 	return nil

@@ -191,6 +191,8 @@ func ownSlices(a Assignment, m member, holder *observation.Pod, transitional boo
 	for _, s := range made {
 		s.Name = observation.SliceName(m.Name, s.AddressType)
 		s.Labels[discoveryv1.LabelManagedBy] = api.SliceManagedBy
+		// It is for Kubernetes' own controller.
+		delete(s.Labels, api.LabelMigrating)
 		s.Annotations = map[string]string{api.AnnotationLeaseTransitions: formatEpoch(a.Epoch)}
 		if transitional {
 			s.Annotations[api.AnnotationRouting] = string(m.Settings.Routing)

@@ -93,7 +93,7 @@ func TestZone(t *testing.T) {
 		},
 		"slices that are returning get the zone": {
 			toA,
-			services{service(api.RoutingSelector, "uid-a", "4", with(placed(ownSlice("a", "4", api.RoutingSelector), "node-1", "")))},
+			services{service(api.RoutingSelector, "uid-a", "4", followed("4"), with(placed(ownSlice("a", "4", api.RoutingSelector), "node-1", "")))},
 			pods{a, b},
 			[]*discoveryv1.EndpointSlice{placed(ownSlice("a", "4", api.RoutingSelector), "node-1", "zone-x")},
 		},
