@@ -28,7 +28,11 @@ import (
 // hold it up.
 func (r road) release(ctx context.Context, k key, l *coordinationv1.Lease) error {
 	r.released(k)
-	left, unreleased, err := r.clean(ctx, k.Namespace)
+	var owners []metav1.OwnerReference
+	if l != nil && !lease.Decode(l).Foreign {
+		owners = l.OwnerReferences
+	}
+	left, unreleased, err := r.clean(ctx, k.Namespace, owners)
 	switch {
 	case unreleased == nil, l == nil, lease.Decode(l).Foreign:
 		return err
@@ -47,18 +51,19 @@ func (r road) release(ctx context.Context, k key, l *coordinationv1.Lease) error
 
 // releaseLeftovers takes away what former elections have left behind in a namespace.
 func (r road) releaseLeftovers(ctx context.Context, namespace string) error {
-	_, _, err := r.clean(ctx, namespace)
+	_, _, err := r.clean(ctx, namespace, nil)
 	return err
 }
 
 // clean takes away what is left behind in a namespace, and returns what there was, with the
 // names of the Services of which something is left; nil if it could not be read. It reads
 // from the API server: a cache that has not heard of a Service would strip its master. What
-// cannot be written holds up only what depends on it.
-func (r road) clean(ctx context.Context, namespace string) (left routing.Leftovers, unreleased sets.Set[string], err error) {
+// cannot be written holds up only what depends on it. owners are those of the election's Lease.
+func (r road) clean(ctx context.Context, namespace string, owners []metav1.OwnerReference) (left routing.Leftovers, unreleased sets.Set[string], err error) {
 	if left, err = r.leftovers(ctx, namespace); err != nil {
 		return left, nil, err
 	}
+	left.Owners = owners
 	var errs []error
 	unreleased = sets.New[string]()
 	changes := left.ReleaseServices()

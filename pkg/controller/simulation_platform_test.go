@@ -55,6 +55,12 @@ func (p platform) hearOfService(name string) bool {
 	if !p.behind(name) {
 		return false
 	}
+	if s := p.services[name][0]; s != nil && len(s.Spec.Selector) == 0 {
+		// What was published before the user took the selector away stays until it publishes anew.
+		for _, family := range []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6} {
+			p.opened[kubernetesSlice(name, family)] = true
+		}
+	}
 	p.services[name] = p.services[name][1:]
 	return true
 }

@@ -30,8 +30,8 @@ const (
 	// writeTimeout is how long writing one event may take. It is not tried again: the log has
 	// what it says.
 	writeTimeout = 10 * time.Second
-	// repeated is how long after an event the same is counted again. What comes sooner is what
-	// another replica has seen.
+	// repeated is how long after an event of another replica the same is counted again. What comes
+	// sooner is the same occurrence.
 	repeated = 30 * time.Second
 	// lastWrites is how long events are written after the end.
 	lastWrites = 3 * time.Second
@@ -128,7 +128,7 @@ func (r *Recorder) write(ctx context.Context, e *eventsv1.Event) {
 	}
 }
 
-// repeat counts an event that exists, unless it was seen just now.
+// repeat counts an event that exists, unless another replica has seen the same just now.
 func (r *Recorder) repeat(ctx context.Context, e *eventsv1.Event) error {
 	events := r.client.EventsV1().Events(e.Namespace)
 	existing, err := events.Get(ctx, e.Name, metav1.GetOptions{})
@@ -136,7 +136,7 @@ func (r *Recorder) repeat(ctx context.Context, e *eventsv1.Event) error {
 		return err
 	}
 	series := ptr.Deref(existing.Series, eventsv1.EventSeries{Count: 1, LastObservedTime: existing.EventTime})
-	if e.EventTime.Sub(series.LastObservedTime.Time) < repeated {
+	if existing.ReportingInstance != r.instance && e.EventTime.Sub(series.LastObservedTime.Time) < repeated {
 		return nil
 	}
 	patch, err := json.Marshal(map[string]any{

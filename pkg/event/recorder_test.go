@@ -70,6 +70,14 @@ func TestWhatTwoReplicasSeeIsOneEvent(t *testing.T) {
 				time.Sleep(time.Second)
 				first.Eventf(web, nil, "Warning", "Odd", "Check", "it is odd")
 			},
+			map[string]int32{"it is odd": 3},
+		},
+		"one says the same twice": {
+			func(first, _ *Recorder) {
+				first.Eventf(web, nil, "Warning", "Odd", "Check", "it is odd")
+				time.Sleep(time.Second)
+				first.Eventf(web, nil, "Warning", "Odd", "Check", "it is odd")
+			},
 			map[string]int32{"it is odd": 2},
 		},
 		"they say two things of one reason": {

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/sets"
 
@@ -24,6 +25,8 @@ type Leftovers struct {
 	// Slices are the controller's own EndpointSlices, and those of Kubernetes' controller of
 	// the same Services.
 	Slices []*discoveryv1.EndpointSlice
+	// Owners are those of the election's Lease, if an election is released.
+	Owners []metav1.OwnerReference
 }
 
 // Annotated returns the Services that take part in an election.
@@ -42,13 +45,14 @@ func (l Leftovers) ReleaseServices() (changes []Change) {
 	return changes
 }
 
-// release takes away what the controller wrote to the Service. Own slices show that the key
-// which keeps Kubernetes from publishing is the controller's, even without the stamp.
+// release takes away what the controller wrote to the Service. Own slices, or the Lease, show
+// that the key which keeps Kubernetes from publishing is the controller's, even without the
+// stamp.
 func (l Leftovers) release(s *corev1.Service) Change {
 	c := ReleaseService(s)
 	if slices.ContainsFunc(l.Slices, func(own *discoveryv1.EndpointSlice) bool {
 		return observation.Own(own) && observation.ServiceOf(own).Name == s.Name
-	}) {
+	}) || slices.ContainsFunc(l.Owners, func(o metav1.OwnerReference) bool { return o.UID == s.UID }) {
 		unset(c.Selector, s.Spec.Selector, api.LabelRouting)
 	}
 	return c

@@ -156,13 +156,14 @@ func TestRelease(t *testing.T) {
 		waits    bool
 	}{
 		"nothing is taken away where nothing is left": {
-			left: Leftovers{[]*corev1.Service{optedOut(service(selector, "", ""))}, pods, []*discoveryv1.EndpointSlice{builtIn(ownSlice("a", "4"))}},
+			left: Leftovers{[]*corev1.Service{optedOut(service(selector, "", ""))}, pods, []*discoveryv1.EndpointSlice{builtIn(ownSlice("a", "4"))}, nil},
 		},
 		"Services are released first, then pods, and slices last": {
 			left: Leftovers{
 				[]*corev1.Service{detachedService()},
 				all(pod("a", running, stamped("4"), designated("active")), pod("b", running, identified)),
 				[]*discoveryv1.EndpointSlice{ofDB(ownSlice("b", "4"))},
+				nil,
 			},
 			services: []Change{released}, rest: []Change{podPatch("a", keys{api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil}), podPatch("b", keys{api.LabelPodUID: nil}, nil), sliceRemoval(ofDB(ownSlice("b", "4")))},
 		},
@@ -171,6 +172,7 @@ func TestRelease(t *testing.T) {
 				[]*corev1.Service{optedIn(service(slice, "", "4", detached))},
 				all(pod("a", running, active("4")), pod("b", running, standby("4"))),
 				[]*discoveryv1.EndpointSlice{own},
+				nil,
 			},
 		},
 		"what belongs to a Service that is annotated and refused stays": {
@@ -178,59 +180,61 @@ func TestRelease(t *testing.T) {
 				[]*corev1.Service{changed(service(slice, "", "4", detached), func(s *corev1.Service) { s.Annotations[api.AnnotationServiceMode] = "typo" })},
 				all(pod("a", running, active("4"))),
 				[]*discoveryv1.EndpointSlice{own},
+				nil,
 			},
 		},
 		"a pod that no annotated Service selects loses its marks": {
-			left: Leftovers{[]*corev1.Service{optedIn(service(selector, "uid-a", "4"))}, all(pod("a", running, active("4")), pod("b", identified, app("db"))), nil},
+			left: Leftovers{[]*corev1.Service{optedIn(service(selector, "uid-a", "4"))}, all(pod("a", running, active("4")), pod("b", identified, app("db"))), nil, nil},
 			rest: []Change{podPatch("b", keys{api.LabelPodUID: nil}, nil)},
 		},
 		"slices of a Service that is gone go at once": {
-			left: Leftovers{nil, pods, []*discoveryv1.EndpointSlice{own}},
+			left: Leftovers{nil, pods, []*discoveryv1.EndpointSlice{own}, nil},
 			rest: []Change{sliceRemoval(ownSlice("a", "4"))},
 		},
 		"slices wait while Kubernetes lists no pod": {
-			left:     Leftovers{[]*corev1.Service{detachedService()}, pods, []*discoveryv1.EndpointSlice{own}},
+			left:     Leftovers{[]*corev1.Service{detachedService()}, pods, []*discoveryv1.EndpointSlice{own}, nil},
 			services: []Change{released}, waits: true,
 		},
 		"slices wait while Kubernetes lists no ready pod": {
-			left:     Leftovers{[]*corev1.Service{detachedService()}, pods, []*discoveryv1.EndpointSlice{own, builtIn(unready(ownSlice("a", "4")))}},
+			left:     Leftovers{[]*corev1.Service{detachedService()}, pods, []*discoveryv1.EndpointSlice{own, builtIn(unready(ownSlice("a", "4")))}, nil},
 			services: []Change{released}, waits: true,
 		},
 		"slices wait while Kubernetes lists only another Service's pods": {
-			left:     Leftovers{[]*corev1.Service{detachedService()}, pods, []*discoveryv1.EndpointSlice{own, builtIn(ofDB(ownSlice("b", "4")))}},
+			left:     Leftovers{[]*corev1.Service{detachedService()}, pods, []*discoveryv1.EndpointSlice{own, builtIn(ofDB(ownSlice("b", "4")))}, nil},
 			services: []Change{released}, waits: true,
 		},
 		"slices that wait hold up no others": {
-			left:     Leftovers{[]*corev1.Service{detachedService()}, pods, []*discoveryv1.EndpointSlice{own, ofDB(ownSlice("b", "4"))}},
+			left:     Leftovers{[]*corev1.Service{detachedService()}, pods, []*discoveryv1.EndpointSlice{own, ofDB(ownSlice("b", "4"))}, nil},
 			services: []Change{released}, rest: []Change{sliceRemoval(ofDB(ownSlice("b", "4")))}, waits: true,
 		},
 		"slices wait while Kubernetes lists a pod from before the Service is released": {
-			left:     Leftovers{[]*corev1.Service{detachedService()}, pods, []*discoveryv1.EndpointSlice{own, builtIn(ownSlice("b", "4"))}},
+			left:     Leftovers{[]*corev1.Service{detachedService()}, pods, []*discoveryv1.EndpointSlice{own, builtIn(ownSlice("b", "4"))}, nil},
 			services: []Change{released}, waits: true,
 		},
 		"slices go once Kubernetes lists a ready pod": {
-			left: Leftovers{[]*corev1.Service{optedOut(service(selector, "", ""))}, pods, []*discoveryv1.EndpointSlice{own, builtIn(ownSlice("b", "4"))}},
+			left: Leftovers{[]*corev1.Service{optedOut(service(selector, "", ""))}, pods, []*discoveryv1.EndpointSlice{own, builtIn(ownSlice("b", "4"))}, nil},
 			rest: []Change{sliceRemoval(ownSlice("a", "4"))},
 		},
 		"slices do not wait for pods that are not ready": {
-			left:     Leftovers{[]*corev1.Service{detachedService()}, all(pod("a", running, notReady)), []*discoveryv1.EndpointSlice{own}},
+			left:     Leftovers{[]*corev1.Service{detachedService()}, all(pod("a", running, notReady)), []*discoveryv1.EndpointSlice{own}, nil},
 			services: []Change{released}, rest: []Change{sliceRemoval(ownSlice("a", "4"))},
 		},
 		"slices do not wait for pods that are terminating": {
-			left:     Leftovers{[]*corev1.Service{detachedService()}, all(pod("a", running, terminating)), []*discoveryv1.EndpointSlice{own}},
+			left:     Leftovers{[]*corev1.Service{detachedService()}, all(pod("a", running, terminating)), []*discoveryv1.EndpointSlice{own}, nil},
 			services: []Change{released}, rest: []Change{sliceRemoval(ownSlice("a", "4"))},
 		},
 		"slices do not wait for pods that the Service does not select": {
-			left:     Leftovers{[]*corev1.Service{detachedService()}, all(pod("a", running, app("db"))), []*discoveryv1.EndpointSlice{own}},
+			left:     Leftovers{[]*corev1.Service{detachedService()}, all(pod("a", running, app("db"))), []*discoveryv1.EndpointSlice{own}, nil},
 			services: []Change{released}, rest: []Change{sliceRemoval(ownSlice("a", "4"))},
 		},
 		"slices of a Service without a selector do not wait": {
-			left: Leftovers{[]*corev1.Service{optedOut(service(slice, "", "", selectorless))}, pods, []*discoveryv1.EndpointSlice{own}},
+			left: Leftovers{[]*corev1.Service{optedOut(service(slice, "", "", selectorless))}, pods, []*discoveryv1.EndpointSlice{own}, nil},
 			rest: []Change{sliceRemoval(ownSlice("a", "4"))},
 		},
 		"slices of a Service whose selector is the controller's alone do not wait": {
 			left: Leftovers{
 				[]*corev1.Service{changed(service(slice, "", "4", detached), func(s *corev1.Service) { delete(s.Spec.Selector, "app") })}, pods, []*discoveryv1.EndpointSlice{own},
+				nil,
 			},
 			services: []Change{released}, rest: []Change{sliceRemoval(ownSlice("a", "4"))},
 		},
@@ -239,31 +243,39 @@ func TestRelease(t *testing.T) {
 				[]*corev1.Service{changed(service(slice, "", "4", detached), func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName })},
 				pods,
 				[]*discoveryv1.EndpointSlice{own},
+				nil,
 			},
 			services: []Change{released}, rest: []Change{sliceRemoval(ownSlice("a", "4"))},
 		},
 		"a Service without the stamp loses the constant key if there are own slices": {
-			left:     Leftovers{[]*corev1.Service{optedOut(service(slice, "", "", detached))}, pods, []*discoveryv1.EndpointSlice{own}},
+			left:     Leftovers{[]*corev1.Service{optedOut(service(slice, "", "", detached))}, pods, []*discoveryv1.EndpointSlice{own}, nil},
 			services: []Change{servicePatch(keys{api.LabelRouting: nil}, nil)}, waits: true,
 		},
 		"pods that a Service which cannot be released selects keep their marks, and others do not": {
-			left:   Leftovers{[]*corev1.Service{optedOut(service(selector, "uid-a", "4"))}, all(pod("a", identified), pod("b", identified, app("db"))), nil},
+			left:   Leftovers{[]*corev1.Service{optedOut(service(selector, "uid-a", "4"))}, all(pod("a", identified), pod("b", identified, app("db"))), nil, nil},
 			denied: []string{"web"}, services: []Change{servicePatch(keys{api.LabelPodUID: nil}, keys{api.AnnotationLeaseTransitions: nil})},
 			rest: []Change{podPatch("b", keys{api.LabelPodUID: nil}, nil)},
 		},
 		"slices of a Service that cannot be released stay, and others do not": {
-			left:   Leftovers{[]*corev1.Service{detachedService()}, nil, []*discoveryv1.EndpointSlice{own, ofDB(ownSlice("b", "4"))}},
+			left:   Leftovers{[]*corev1.Service{detachedService()}, nil, []*discoveryv1.EndpointSlice{own, ofDB(ownSlice("b", "4"))}, nil},
 			denied: []string{"web"}, services: []Change{released}, rest: []Change{sliceRemoval(ofDB(ownSlice("b", "4")))},
 		},
 		"the last master keeps the designation that a user's selector asks for": {
-			left: Leftovers{[]*corev1.Service{optedOut(service(api.RoutingLabel, "", ""))}, all(pod("a", designated("active"), stamped("4")), pod("b", designated("standby"), stamped("4"))), nil},
+			left: Leftovers{[]*corev1.Service{optedOut(service(api.RoutingLabel, "", ""))}, all(pod("a", designated("active"), stamped("4")), pod("b", designated("standby"), stamped("4"))), nil, nil},
 			rest: []Change{
 				podPatch("a", nil, keys{api.AnnotationLeaseTransitions: nil}),
 				podPatch("b", keys{api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil}),
 			},
 		},
+		"the Lease shows that the key of a Service which has lost its stamp is the controller's": {
+			left: Leftovers{
+				[]*corev1.Service{optedOut(service(slice, "", "", detached))}, nil, nil,
+				[]metav1.OwnerReference{{Kind: "Service", Name: "web", UID: service(slice, "", "").UID}},
+			},
+			services: []Change{servicePatch(keys{api.LabelRouting: nil}, nil)},
+		},
 		"slices of other managers stay": {
-			left: Leftovers{nil, nil, []*discoveryv1.EndpointSlice{builtIn(ownSlice("a", "4")), managed("example.com", ownSlice("b", "4"))}},
+			left: Leftovers{nil, nil, []*discoveryv1.EndpointSlice{builtIn(ownSlice("a", "4")), managed("example.com", ownSlice("b", "4"))}, nil},
 		},
 	}
 	for name, test := range tests {
