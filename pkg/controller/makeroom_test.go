@@ -93,7 +93,7 @@ func TestReleaseThatFailsDoesNotHaveManyPodsDeleted(t *testing.T) {
 			c.EditPod(master, fakeapi.SetNotReady)
 			c.Wait(100 * time.Millisecond)
 			if _, err := c.Users.CoreV1().Pods(fakeapi.Namespace).Get(c.Context(), master, metav1.GetOptions{}); err == nil {
-				// It is not deleted any more. What has failed recovers.
+				// It is no longer deleted. What has failed recovers.
 				c.EditPod(master, fakeapi.SetReady)
 			} else {
 				c.Create(fakeapi.NewPod(fmt.Sprint("web-", 2+i)))
