@@ -83,7 +83,7 @@ func (p *podStores) watch(namespace string) (store[*corev1.Pod], error) {
 	informer := coreinformers.NewTypedPodInformerWithOptions(p.client, namespace, internalinterfaces.InformerOptions{
 		Indexers: podIndexers,
 	})
-	s, err := newStore(informer, trimPod, p.handler)
+	s, err := newStore(informer, trimPod, p.handler, newWatched())
 	if err != nil {
 		return s, err
 	}
