@@ -2,6 +2,7 @@ package controller
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,12 @@ func TestNamespaceWithoutRightsHoldsUpNoOther(t *testing.T) {
 				if lines := strings.Join(c.State(), "\n"); !strings.Contains(lines, "Lease two/web: web-0 @1") || strings.Contains(lines, "Lease one/web") {
 					t.Errorf("want a master in the second namespace alone:\n%s", lines)
 				}
+				s.client.ClearActions()
+				fakeapi.Edit(c.Cluster, c.Users.CoreV1().Services("one"), "web", func(service *corev1.Service) { service.Labels = map[string]string{"look": "again"} })
+				c.Wait(10 * time.Minute)
+				if requests := slices.DeleteFunc(s.requests(), func(r string) bool { return strings.HasPrefix(r, "list "+resource) }); len(requests) > 0 {
+					t.Errorf("requests for a namespace without rights: %q", requests)
+				}
 				give()
 				c.Wait(2 * time.Minute)
 				if lines := strings.Join(c.State(), "\n"); !strings.Contains(lines, "Lease one/web: web-0 @1") {
@@ -79,6 +86,22 @@ func TestNamespaceWithoutRightsHoldsUpNoOther(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Rights are taken away while the controller runs, and given back.
+func TestNodesOfWhichNothingIsHeardAreNotGone(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		s := threeNodes(c)
+		s.nodesWatched.forbidden.Store(true)
+		c.deleteNode("one")
+		c.Settle()
+		c.expectEvents(s)
+		c.Cordon("three")
+		c.Settle()
+		c.EditPod("web-0", fakeapi.WithLabel("look", "again"))
+		c.Settle()
+		c.expectEvents(s, "Normal NodeGone Failover on web about web-1: master moved from web-0 to web-1 in epoch 2: web-0 is on a node that no longer exists")
+	})
 }
 
 func TestReadyNeedsRights(t *testing.T) {
