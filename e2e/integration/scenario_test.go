@@ -177,6 +177,9 @@ func (s *stage) put(c scenario.Command) error {
 	}
 	node := p.Spec.NodeName
 	p.Spec = podSpec()
+	if !p.Bare {
+		p.OwnerReferences = s.workload
+	}
 	p.Spec.NodeName, p.Spec.Containers[0].Ports = node, p.Ports()
 	labels := p.Labels
 	if p.Unready {

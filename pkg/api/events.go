@@ -43,6 +43,8 @@ const (
 	ReasonNotPublished         = "NotPublished"
 	ReasonWriteRefused         = "WriteRefused"
 	ReasonPortUnresolved       = "PortUnresolved"
+	ReasonUnmanagedPod         = "UnmanagedPod"
+	ReasonDeletionPaused       = "DeletionPaused"
 )
 
 // Reasons of events of what the controller does beside the election.
@@ -113,6 +115,18 @@ var events = []Event{
 		Meaning: "Pods that the Service selects have none of the ports that it names, so that they cannot become master; or no pod has one, so that the endpoint has no port.",
 		Advice:  "Let the selector leave such pods out, or correct the name of the port.",
 		See:     "elections.md#pods-without-the-services-port",
+	},
+	{
+		Reason: ReasonUnmanagedPod, Type: corev1.EventTypeWarning,
+		Meaning: fmt.Sprintf("The Service asks for \"%s: %s\", but no workload would create its pods anew. They are not deleted.", AnnotationOnDemote, OnDemoteDelete),
+		Advice:  "Run the pods in a StatefulSet or a Deployment, or delete them by hand.",
+		See:     "operations.md#end-open-connections",
+	},
+	{
+		Reason: ReasonDeletionPaused, Type: corev1.EventTypeWarning,
+		Meaning: "The master has moved more than five times within a minute. The pod that must be deleted is deleted later.",
+		Advice:  "Look at why one pod after the other fails.",
+		See:     "operations.md#end-open-connections",
 	},
 	{
 		Reason: ReasonUnknownServiceMode, Type: corev1.EventTypeWarning,

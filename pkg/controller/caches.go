@@ -47,8 +47,10 @@ func (c *Controller) addInformers(namespaces []string) (err error) {
 	}
 	c.services, c.leases, c.slices = scoped[*corev1.Service]{}, scoped[*coordinationv1.Lease]{}, scoped[*discoveryv1.EndpointSlice]{}
 	for _, namespace := range namespaces {
+		watched := newWatched()
+		c.watched[namespace] = watched
 		services := coreinformers.NewTypedServiceInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{Indexers: serviceIndexers})
-		if c.services[namespace], err = newStore(services, trimService, c.serviceHandler()); err != nil {
+		if c.services[namespace], err = newStore(services, trimService, c.serviceHandler(), watched); err != nil {
 			return fmt.Errorf("watching Services: %w", err)
 		}
 		leases := coordinationinformers.NewTypedLeaseInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{
@@ -57,37 +59,22 @@ func (c *Controller) addInformers(namespaces []string) (err error) {
 				o.LabelSelector = labels.SelectorFromSet(labels.Set{api.LabelManagedBy: api.ManagedBy}).String()
 			},
 		})
-		if c.leases[namespace], err = newStore(leases, trimLease, c.leaseHandler()); err != nil {
+		if c.leases[namespace], err = newStore(leases, trimLease, c.leaseHandler(), watched); err != nil {
 			return fmt.Errorf("watching Leases: %w", err)
 		}
 		endpointSlices := discoveryinformers.NewTypedEndpointSliceInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{
 			Indexers:         sliceIndexers,
 			TweakListOptions: func(o *metav1.ListOptions) { o.LabelSelector = observation.NotBuiltIn },
 		})
-		if c.slices[namespace], err = newStore(endpointSlices, trimSlice, c.sliceHandler()); err != nil {
+		if c.slices[namespace], err = newStore(endpointSlices, trimSlice, c.sliceHandler(), watched); err != nil {
 			return fmt.Errorf("watching EndpointSlices: %w", err)
 		}
 	}
 	nodes := coreinformers.NewTypedNodeInformerWithOptions(c.client, internalinterfaces.InformerOptions{})
-	if c.nodes, err = newStore(nodes, trimNode, c.nodeHandler()); err != nil {
+	if c.nodes, err = newStore(nodes, trimNode, c.nodeHandler(), c.nodesWatched); err != nil {
 		return fmt.Errorf("watching Nodes: %w", err)
 	}
 	return nil
-}
-
-// informers returns the informers that run as long as the controller does.
-func (c *Controller) informers() []cache.SharedIndexInformer {
-	all := []cache.SharedIndexInformer{c.nodes.informer}
-	for _, s := range c.services {
-		all = append(all, s.informer)
-	}
-	for _, s := range c.leases {
-		all = append(all, s.informer)
-	}
-	for _, s := range c.slices {
-		all = append(all, s.informer)
-	}
-	return all
 }
 
 var serviceIndexers = cache.TypedIndexersToIndexers(cache.TypedIndexers[*corev1.Service]{

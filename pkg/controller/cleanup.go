@@ -87,23 +87,20 @@ func (r road) clean(ctx context.Context, namespace string, owners []metav1.Owner
 	return left, unreleased, errors.Join(errs...)
 }
 
-// findLeftovers finds, once after the start, pods whose Services went away
-// while no controller ran. Services and Leases are watched anyway.
-func (c *Controller) findLeftovers(ctx context.Context) {
+// findLeftovers finds, once after the start, pods of a namespace, or of all, whose Services went
+// away while no controller ran. Services and Leases are watched anyway.
+func (c *Controller) findLeftovers(ctx context.Context, namespace string) {
 	backoff := wait.Backoff{Duration: time.Second, Factor: 2, Steps: 6, Cap: time.Minute}
 	err := backoff.DelayFunc().Until(ctx, true, true, func(ctx context.Context) (bool, error) {
-		for namespace := range c.services {
-			err := c.markedPods(ctx, namespace, func(pod *corev1.Pod) {
-				if observation.OldestSelecting(c.annotatedServices(pod.Namespace), pod) == nil {
-					c.queue.Add(key{Namespace: pod.Namespace})
-				}
-			})
-			if err != nil {
-				klog.FromContext(ctx).Error(err, "Failed to look for leftovers, will retry")
-				return false, nil
+		err := c.markedPods(ctx, namespace, func(pod *corev1.Pod) {
+			if observation.OldestSelecting(c.annotatedServices(pod.Namespace), pod) == nil {
+				c.queue.Add(key{Namespace: pod.Namespace})
 			}
+		})
+		if err != nil {
+			klog.FromContext(ctx).Error(err, "Failed to look for leftovers, will retry")
 		}
-		return true, nil
+		return err == nil, nil
 	})
 	if err != nil {
 		klog.FromContext(ctx).V(4).Info("Stopped looking for leftovers", "reason", err)

@@ -9,6 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +19,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	utilcache "k8s.io/apimachinery/pkg/util/cache"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -90,8 +94,11 @@ type Controller struct {
 	seed maphash.Seed
 	live live.Reader
 
-	synced chan struct{}
-	lock   sync.Mutex
+	// watched has, by namespace as in scoped, what must be synced before elections of the
+	// namespace are reconciled. nodesWatched is the same of the nodes, which are optional.
+	watched      map[string]*watched
+	nodesWatched *watched
+	lock         sync.Mutex
 	// busy holds when the reconciliation of each key in progress began.
 	busy map[key]time.Time
 }
@@ -115,8 +122,8 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 		seed:        maphash.MakeSeed(),
 		drainTaints: sets.New(drainTaints...),
 		deleted:     utilcache.NewLRUExpireCache(deletedMax),
-		synced:      make(chan struct{}),
-		busy:        map[key]time.Time{},
+		watched:     map[string]*watched{}, nodesWatched: newWatched(),
+		busy: map[key]time.Time{},
 	}
 	c.pods, c.published = c.podsOnDemand(), c.publishedOnDemand()
 	if heartbeatTimeout > 0 {
@@ -145,18 +152,12 @@ func (c *Controller) Run(ctx context.Context) error {
 		running.Go(func() { c.heartbeats.Run(informing) })
 	}
 	running.Go(func() { c.prober.Run(informing) })
-	var checkers []cache.DoneChecker
-	for _, informer := range c.informers() {
-		checkers = append(checkers, informer.HasSyncedChecker())
-		running.Go(func() { informer.RunWithContext(informing) })
+	c.nodesWatched.run(informing, &running, "Nodes", func() {})
+	for namespace, w := range c.watched {
+		w.run(informing, &running, watchedIn(namespace), func() { c.begin(ctx, namespace) })
 	}
-	if !cache.WaitFor(ctx, "Services, Leases, EndpointSlices and Nodes", checkers...) {
-		return nil
-	}
-	close(c.synced)
 	logger.Info("Started", "workers", workers)
 
-	running.Go(func() { c.findLeftovers(ctx) })
 	// A reconciliation in progress when ctx ends is not cut short: another replica would
 	// find a switch half done.
 	syncing := context.WithoutCancel(ctx)
@@ -173,14 +174,69 @@ func (c *Controller) Run(ctx context.Context) error {
 	return restored
 }
 
-// Ready returns why the controller does not work yet, nil once it does.
-func (c *Controller) Ready() error {
+// begin reconciles the elections of a namespace, or of all, once its caches are synced. What
+// its events have asked for before was left alone. It waits for the nodes, unless they must not
+// be watched: an endpoint would be written without a zone, and once more with it.
+func (c *Controller) begin(ctx context.Context, namespace string) {
 	select {
-	case <-c.synced:
-		return nil
-	default:
-		return errors.New("the caches of Services, Leases, EndpointSlices and Nodes are not yet synced")
+	case <-c.nodesWatched.synced:
+	case <-c.nodesWatched.refused:
+	case <-ctx.Done():
+		return
 	}
+	w := c.watched[namespace]
+	close(w.begun)
+	handle(c.services[namespace], c.serviceHandler())
+	handle(c.leases[namespace], c.leaseHandler())
+	handle(c.slices[namespace], c.sliceHandler())
+	c.findLeftovers(ctx, namespace)
+}
+
+// handle calls the handler with each object of the store.
+func handle[T cache.Object](s store[T], handler cache.TypedResourceEventHandler[T]) {
+	for _, o := range s.informer.GetStore().List() {
+		handler.OnAdd(o.(T), true)
+	}
+}
+
+// watchedIn says what is watched in a namespace.
+func watchedIn(namespace string) string {
+	const what = "Services, Leases and EndpointSlices"
+	if namespace == metav1.NamespaceAll {
+		return what
+	}
+	return what + " of " + namespace
+}
+
+// Ready returns why the controller does not work yet, nil once it does. What it has no rights
+// for keeps it from nothing else: neither the nodes, nor one of several namespaces.
+func (c *Controller) Ready() error {
+	var awaited, refused []string
+	for _, namespace := range slices.Sorted(maps.Keys(c.watched)) {
+		switch w := c.watched[namespace]; {
+		case is(w.begun):
+		case is(w.refused):
+			refused = append(refused, watchedIn(namespace))
+		default:
+			awaited = append(awaited, watchedIn(namespace))
+		}
+	}
+	switch {
+	case len(awaited) > 0:
+		return fmt.Errorf("the caches of %s, or of Nodes, are not yet synced", strings.Join(awaited, "; "))
+	case len(refused) == len(c.watched):
+		return fmt.Errorf("there are no rights to watch %s", strings.Join(refused, "; "))
+	}
+	return nil
+}
+
+// begun reports whether elections of the namespace are reconciled.
+func (c *Controller) begun(namespace string) bool {
+	w, found := c.watched[namespace]
+	if !found {
+		w = c.watched[metav1.NamespaceAll]
+	}
+	return is(w.begun)
 }
 
 // Alive returns an error that names the key at which a worker is stuck, nil if none is.
@@ -201,6 +257,10 @@ func (c *Controller) next(ctx context.Context) bool {
 		return false
 	}
 	defer c.queue.Done(k)
+	if !c.begun(k.Namespace) {
+		// begin adds it.
+		return true
+	}
 	c.setBusy(k, true)
 	defer c.setBusy(k, false)
 

@@ -56,7 +56,7 @@ type watchedStore[T cache.Object] struct {
 func (c *Controller) podsOnDemand() *onDemand[*corev1.Pod] {
 	return &onDemand[*corev1.Pod]{kind: "pods", stores: map[string]watchedStore[*corev1.Pod]{}, make: func(namespace string) (store[*corev1.Pod], error) {
 		informer := coreinformers.NewTypedPodInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{Indexers: podIndexers})
-		return newStore(informer, trimPod, c.podHandler())
+		return newStore(informer, trimPod, c.podHandler(), newWatched())
 	}}
 }
 
@@ -67,7 +67,7 @@ func (c *Controller) publishedOnDemand() *onDemand[*discoveryv1.EndpointSlice] {
 			Indexers:         sliceIndexers,
 			TweakListOptions: func(o *metav1.ListOptions) { o.LabelSelector = observation.IsBuiltIn },
 		})
-		return newStore(informer, trimPublished, c.publishedHandler())
+		return newStore(informer, trimPublished, c.publishedHandler(), newWatched())
 	}}
 }
 

@@ -131,7 +131,7 @@ func (c *Controller) nodesKnown() observation.Nodes {
 	if c.heartbeats != nil {
 		known.Silent = c.heartbeats.Dead
 	}
-	if c.nodes.informer.HasSynced() {
+	if c.nodes.informer.HasSynced() && !c.nodesWatched.forbidden.Load() {
 		known.Find = func(name string) *corev1.Node {
 			node, _ := c.nodes.get(key{Name: name})
 			return node

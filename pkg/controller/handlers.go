@@ -176,8 +176,13 @@ func (c *Controller) publishedHandler() cache.TypedResourceEventHandler[*discove
 // which something changes that is kept. Kubelets report more than that every few minutes.
 func (c *Controller) nodeHandler() cache.TypedResourceEventHandler[*corev1.Node] {
 	return cache.TypedResourceEventHandlerFuncs[*corev1.Node]{
-		AddFunc: func(n *corev1.Node) { c.lookAtNode(n.Name) },
+		AddFunc: func(n *corev1.Node) {
+			c.nodesWatched.forbidden.Store(false)
+			c.lookAtNode(n.Name)
+		},
 		UpdateFunc: func(before, now *corev1.Node) {
+			// Every node is heard of, changed or not, when there are rights again.
+			c.nodesWatched.forbidden.Store(false)
 			if !apiequality.Semantic.DeepEqual(before.Spec, now.Spec) || !maps.Equal(before.Labels, now.Labels) {
 				c.lookAtNode(now.Name)
 			}

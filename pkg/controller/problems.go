@@ -39,6 +39,12 @@ func (c *Controller) problems(o *observation.Observation, d election.Decision, s
 	if d.Problem() {
 		problems = append(problems, api.Problem{Reason: string(d.Reason), Message: d.Message()})
 	}
+	if o.Lease != nil && lease.DeletionPause(o.Lease, o.Now) > 0 {
+		if i := slices.IndexFunc(o.Pods, func(p observation.Pod) bool { return p.UID == mustGo(o, d, o.Lease) && observation.Active(p.Pod) }); i >= 0 {
+			problems = append(problems, api.Problem{Reason: api.ReasonDeletionPaused, Message: fmt.Sprintf(
+				"%s is deleted later (%s), because the master has moved more than five times within a minute", o.Pods[i].Name, api.AnnotationOnDemote)})
+		}
+	}
 	if p, found := refused(err); found {
 		problems = append(problems, p)
 	}

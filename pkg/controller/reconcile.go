@@ -8,6 +8,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/lease"
@@ -52,7 +53,9 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 	plan := routing.NewPlan(routing.Assignment{HolderUID: d.HolderUID, Epoch: d.Epoch}, o.Members, o.Pods)
 	err = r.route(ctx, plan, func() { r.routed(ctx, k, d) })
 	if err == nil {
-		err = r.demote(ctx, o, d, l, plan)
+		var pause time.Duration
+		pause, err = r.demote(ctx, o, d, l, plan)
+		again = soonest(again, pause)
 	}
 	return soonest(d.Again, again), err
 }
@@ -136,22 +139,30 @@ func (r road) apply(ctx context.Context, plan *routing.Plan, changes []routing.C
 }
 
 // demote deletes the pod that has to go, if the Service asks for that: the holder, so that
-// another pod can follow it, or the former holder.
-func (r road) demote(ctx context.Context, o *observation.Observation, d election.Decision, l *coordinationv1.Lease, plan *routing.Plan) error {
-	uid := lease.Demoted(l)
-	switch {
-	case d.Action == election.Stop:
-		uid = d.HolderUID
-	case uid == d.HolderUID || !o.Settings().DeleteDemoted:
-		return nil
+// another pod can follow it, or the former holder. It returns after how long it must be tried
+// again, because too many pods were deleted of late; 0 if that is not so.
+func (r road) demote(ctx context.Context, o *observation.Observation, d election.Decision, l *coordinationv1.Lease, plan *routing.Plan) (pause time.Duration, err error) {
+	pod := plan.Pod(mustGo(o, d, l))
+	if pod == nil || pod.Unselected || pod.Elsewhere || !pod.Managed() || !observation.Active(pod.Pod) {
+		return 0, nil
 	}
-	pod := plan.Pod(uid)
-	if pod == nil || pod.Unselected || pod.Elsewhere || !observation.Active(pod.Pod) {
-		return nil
+	if pause := lease.DeletionPause(l, o.Now); pause > 0 {
+		return pause, nil
 	}
 	deleted, err := r.deletePod(ctx, pod.Pod, l)
 	if deleted {
 		r.demoted(ctx, o, d, pod.Pod)
 	}
-	return err
+	return 0, err
+}
+
+// mustGo names the pod that has to be deleted; empty if there is none.
+func mustGo(o *observation.Observation, d election.Decision, l *coordinationv1.Lease) types.UID {
+	switch uid := lease.Demoted(l); {
+	case d.Action == election.Stop:
+		return d.HolderUID
+	case uid != d.HolderUID && o.Settings().DeleteDemoted:
+		return uid
+	}
+	return ""
 }

@@ -108,6 +108,9 @@ func (s *stage) pod(c scenario.Command) error {
 		p.Spec.NodeName = "node-3"
 	}
 	p.Spec.Containers = []corev1.Container{{Name: "main", Ports: p.Ports()}}
+	if !p.Bare {
+		p.OwnerReferences = fakeapi.Workload()
+	}
 	s.pods++
 	p.Status.PodIP = fmt.Sprint("10.0.0.", s.pods)
 	p.Status.PodIPs = []corev1.PodIP{{IP: p.Status.PodIP}}

@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/probe"
 )
@@ -209,6 +210,9 @@ func (w *world) createPod(a, b int) bool {
 			pod.Annotations = maps.Clone(copied.Annotations)
 		}
 	}
+	if b/5%6 == 0 {
+		pod.OwnerReferences = nil
+	}
 	if b/7%4 == 0 {
 		pod.Spec.Containers = nil
 	}
@@ -223,7 +227,7 @@ func (w *world) createPod(a, b int) bool {
 func newSimulatedPod(w *world, name, node, tier string, ready bool) *corev1.Pod {
 	ip := w.version%250 + 1
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"app": name[:len(name)-2], "tier": tier}},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"app": name[:len(name)-2], "tier": tier}, OwnerReferences: fakeapi.Workload()},
 		Spec: corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{
 			Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080, Protocol: corev1.ProtocolTCP}},
 		}}},

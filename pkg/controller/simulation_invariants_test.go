@@ -8,6 +8,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
@@ -123,8 +124,15 @@ func (w *world) checkReleased(name string) {
 }
 
 // checkDeletion is for a pod that a replica deletes: it was a holder, and is one only if
-// another is to follow it.
+// another is to follow it. A workload creates it anew, and not many are deleted in a minute.
 func (w *world) checkDeletion(by *replica, pod *corev1.Pod) {
+	w.deletions = slices.DeleteFunc(append(w.deletions, w.now), func(at time.Time) bool { return w.now.Sub(at) >= time.Minute })
+	if len(w.deletions) > 6 {
+		w.fail("replica %d deletes %s, the %dth pod within a minute", by.number, pod.UID, len(w.deletions))
+	}
+	if metav1.GetControllerOf(pod) == nil {
+		w.fail("replica %d deletes %s, which nothing creates anew", by.number, pod.UID)
+	}
 	if !w.held[pod.UID] {
 		w.fail("replica %d deletes %s, which never held a Lease", by.number, pod.UID)
 	}

@@ -76,7 +76,7 @@ var profiles = []profile{
 	},
 	{name: "after termination", services: []*corev1.Service{manifest("a", afterTermination)}, weights: map[string]int{"believe": 2}},
 	{name: "after termination, and deleted", services: []*corev1.Service{manifest("a", stops)}},
-	{name: "demoted pods are deleted", services: []*corev1.Service{manifest("a", demotes)}, weights: map[string]int{"believe": 2}},
+	{name: "demoted pods are deleted", services: []*corev1.Service{manifest("a", demotes)}, weights: map[string]int{"believe": 2, "hold": 20, "create": 20, "stop": 10, "time": 2}},
 	{name: "a Lease that is renewed", services: []*corev1.Service{manifest("a", fenced)}, weights: map[string]int{"believe": 4, "time": 15}},
 	{
 		name: "settings that change", services: []*corev1.Service{manifest("a", nil)}, annotations: preferring,

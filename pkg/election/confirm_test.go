@@ -2,6 +2,7 @@ package election
 
 import (
 	"testing"
+	"time"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
@@ -88,8 +89,8 @@ func TestConfirm(t *testing.T) {
 		"a move is planned": {
 			"a failback": {view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: api.Election{Failback: after(0)}}, want: Live},
 			"a failback, and the master's pod was read":            {view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: api.Election{Failback: after(0)}}, have: PodRead, want: Live},
-			"a master that is asked to stop":                       {view: View{Lease: held("a", 4), Candidates: failing, Settings: stopping}, want: Live},
-			"a master that is asked to stop, and its pod was read": {view: View{Lease: held("a", 4), Candidates: failing, Settings: stopping}, have: PodRead, want: Live},
+			"a master that is asked to stop":                       {view: View{Now: now, DownSince: downFor(time.Second), Lease: held("a", 4), Candidates: failing, Settings: stopping}, want: Live},
+			"a master that is asked to stop, and its pod was read": {view: View{Now: now, DownSince: downFor(time.Second), Lease: held("a", 4), Candidates: failing, Settings: stopping}, have: PodRead, want: Live},
 		},
 		"no pod can be master because nodes are gone": {
 			"the nodes of all pods are gone":         {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeGone), pod("b", nodeGone)}}, want: Live},

@@ -15,6 +15,11 @@ var demoteTests = map[string]decisionTest{
 		want:   to(Failover, HolderNotReady, "b", 5).from("a").deleting("a"),
 		writes: true,
 	},
+	"a master that belongs to no workload is not deleted": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady, unmanaged), pod("b")}, Settings: deleting},
+		want:   to(Failover, HolderNotReady, "b", 5).from("a"),
+		writes: true,
+	},
 	"a master whose node was silent is deleted": {
 		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeSilent), pod("b")}, Settings: deleting},
 		want:   to(Failover, NodeSilent, "b", 5).from("a").deleting("a"),

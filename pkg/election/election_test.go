@@ -18,7 +18,7 @@ var (
 
 // pod returns an eligible candidate.
 func pod(name string, change ...func(*Candidate)) Candidate {
-	c := Candidate{Name: name, UID: types.UID("uid-" + name), Ready: true, ReadySince: start, SeenReady: start, Created: start}
+	c := Candidate{Name: name, UID: types.UID("uid-" + name), Ready: true, ReadySince: start, SeenReady: start, Created: start, Workload: "web"}
 	for _, f := range change {
 		f(&c)
 	}
@@ -32,6 +32,7 @@ func unselected(c *Candidate)   { c.Unselected = true }
 func elsewhere(c *Candidate)    { c.Elsewhere = true }
 func designated(c *Candidate)   { c.Designated = true }
 func draining(c *Candidate)     { c.Draining = true }
+func unmanaged(c *Candidate)    { c.Workload = "" }
 func portless(c *Candidate)     { c.Portless = true }
 func nodeGone(c *Candidate)     { c.NodeGone = true }
 func nodeSilent(c *Candidate)   { c.NodeSilent = true }

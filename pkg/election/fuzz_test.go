@@ -154,7 +154,7 @@ func (c checked) waiting() {
 // deleting checks which pods the controller deletes.
 func (c checked) deleting() {
 	d, settings, i := c.d, c.view.Settings, c.incumbent
-	may := settings.DeleteDemoted && !settings.Paused && i != nil && !i.Terminating && !i.Finished && !i.Unselected
+	may := settings.DeleteDemoted && !settings.Paused && i != nil && !i.Terminating && !i.Finished && !i.Unselected && i.Workload != ""
 	if d.Action == Stop && (!may || !settings.AfterTermination || d.HolderUID != i.UID) {
 		c.Errorf("%s is deleted while it is master", d.Holder)
 	}
@@ -295,7 +295,7 @@ func viewOf(input []byte) View {
 			c.Unresponsive = true
 		}
 		c.Excluded, c.NodeGone = r.next()&7 == 7, r.next()&7 == 7
-		c.Index, c.Revision, c.Workload = int(r.next()&3), []string{"old", "new"}[r.next()&1], []string{"slow", "fast"}[r.next()&1]
+		c.Index, c.Revision, c.Workload = int(r.next()&3), []string{"old", "new"}[r.next()&1], []string{"slow", "fast", "", "slow"}[r.next()&3]
 		c.Created = time.Unix(int64(r.next()), 0)
 	}
 	is = r.bits()

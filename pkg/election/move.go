@@ -56,9 +56,10 @@ func (s situation) move(action Action, reason Reason, next *Candidate) (Decision
 func (s situation) working() bool { return s.incumbent != nil && !s.incumbent.Finished }
 
 // deletable reports whether the controller may delete the incumbent. It never deletes a pod
-// that the Services do not select, or that another election designates.
+// that the Services do not select, that another election designates, or that nothing would
+// create anew.
 func (s situation) deletable() bool {
-	return s.Settings.DeleteDemoted && !s.incumbent.Unselected && !s.incumbent.Elsewhere
+	return s.Settings.DeleteDemoted && !s.incumbent.Unselected && !s.incumbent.Elsewhere && s.incumbent.Workload != ""
 }
 
 // remaining returns how much is left of a wait that began when the holder went down.

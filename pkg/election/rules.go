@@ -138,12 +138,20 @@ func holdWhenNobodyEligible(s situation) (Decision, bool) {
 	}
 }
 
+// deletionPause is how long a master that may recover is waited for at least, if it would have to
+// be deleted. A deletion cannot be taken back.
+const deletionPause = time.Second
+
 // waitForHolder keeps a master that may recover before another pod has taken over.
 func waitForHolder(s situation) (Decision, bool) {
 	if s.incumbent == nil || !s.incumbent.Ineligible().recovers() {
 		return Decision{}, false
 	}
-	remaining := s.remaining(s.Settings.FailoverDelay)
+	wait := s.Settings.FailoverDelay
+	if s.Settings.AfterTermination && s.deletable() {
+		wait = max(wait, deletionPause)
+	}
+	remaining := s.remaining(wait)
 	if remaining <= 0 {
 		return Decision{}, false
 	}

@@ -49,6 +49,9 @@ type Monitor struct {
 	timeout time.Duration
 	changed func(node string)
 
+	// refused lets the lack of rights be said once.
+	refused sync.Once
+
 	lock sync.Mutex
 	// ctx ends every watch; nil before Run and after it. running counts the watches.
 	ctx     context.Context
@@ -171,6 +174,17 @@ func (m *Monitor) watch(name string) {
 	}); err != nil {
 		// This fails only for an informer that was stopped.
 		klog.FromContext(ctx).Error(err, "Failed to watch heartbeats", "node", name)
+	}
+	if err := informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
+		if !apierrors.IsForbidden(err) {
+			cache.DefaultWatchErrorHandler(ctx, r, err)
+			return
+		}
+		m.refused.Do(func() {
+			klog.FromContext(ctx).Error(err, "Failed to watch heartbeats without rights, will retry")
+		})
+	}); err != nil {
+		klog.FromContext(ctx).Error(err, "Failed to handle errors of the watch of heartbeats", "node", name)
 	}
 	m.running.Go(func() { informer.RunWithContext(ctx) })
 }

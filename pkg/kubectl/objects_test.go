@@ -16,6 +16,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/endpoints"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
@@ -72,6 +73,7 @@ func aLease(name, holder string, epoch int32, change ...func(*coordinationv1.Lea
 // aPod is Ready, on a node of its own, and marked as the controller marks candidates.
 func aPod(name, designation string, change ...func(*corev1.Pod)) *corev1.Pod {
 	p := &corev1.Pod{ObjectMeta: metaOf(name), Spec: corev1.PodSpec{NodeName: "node-" + name[len(name)-1:]}}
+	p.OwnerReferences = fakeapi.Workload()
 	p.Labels["app"] = "web"
 	p.Labels[api.LabelPodUID] = string(p.UID)
 	p.Labels[api.LabelDesignation] = designation

@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -79,6 +80,9 @@ type Pod struct {
 	// Node is the pod's node.
 	Node Node
 }
+
+// Managed reports whether a workload creates the pod anew when it is deleted.
+func (p Pod) Managed() bool { return metav1.GetControllerOf(p.Pod) != nil }
 
 // Ready reports whether the pod's condition Ready is True.
 func Ready(pod *corev1.Pod) bool {

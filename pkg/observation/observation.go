@@ -76,6 +76,7 @@ func Look(in Inputs) *Observation {
 	for _, m := range o.Members {
 		o.comparePorts(m)
 	}
+	o.findUnmanaged()
 	o.seen = o.see()
 	o.view = o.makeView()
 	return o
@@ -271,6 +272,23 @@ func (o *Observation) comparePorts(m Member) {
 	}
 	for _, i := range without {
 		o.Pods[i].Portless = true
+	}
+}
+
+// findUnmanaged adds a problem if pods must be deleted once they are no longer master, and nothing
+// would create them anew.
+func (o *Observation) findUnmanaged() {
+	var names []string
+	for _, p := range o.Pods {
+		if !p.Unselected && Active(p.Pod) && !p.Managed() {
+			names = append(names, p.Name)
+		}
+	}
+	if len(names) > 0 && o.Settings().DeleteDemoted {
+		slices.Sort(names)
+		o.problem(api.ReasonUnmanagedPod, fmt.Sprintf(
+			"%s is never deleted (%s: %s), because no workload would create a new pod in its place; run the pods in a StatefulSet or a Deployment",
+			few(names), api.AnnotationOnDemote, api.OnDemoteDelete))
 	}
 }
 

@@ -22,9 +22,9 @@
 //	    creates an active-standby Service of the pods labelled app=web; with "plain", one
 //	    that is not annotated so. TYPE is also "headless". LABELS can be "none".
 //	    The port is 8080, or the container port of that name.
-//	pod NAME [unready] [stubborn] [node=NODE] [port=NAME] [LABEL=VALUE]...
+//	pod NAME [unready] [stubborn] [bare] [node=NODE] [port=NAME] [LABEL=VALUE]...
 //	    creates a pod labelled app=web that is Ready. A stubborn one, when it is deleted,
-//	    stays until it exits.
+//	    stays until it exits. A bare one belongs to no workload that would create it anew.
 //	ready POD, unready POD, fail POD, exit POD
 //	    what kubelet reports: readiness, the end of all containers, the end of a pod
 //	    that is being deleted

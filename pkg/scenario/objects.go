@@ -60,6 +60,8 @@ type Pod struct {
 	*corev1.Pod
 	// Unready means that the pod is not Ready from its first moment.
 	Unready bool
+	// Bare means that the pod belongs to no workload.
+	Bare bool
 	// Port is the name that the port of the container has; empty for a container without ports.
 	Port string
 }
@@ -82,6 +84,8 @@ func NewPod(c Command) (Pod, error) {
 	for _, word := range words[1:] {
 		key, value, isLabel := strings.Cut(word, "=")
 		switch {
+		case word == "bare":
+			p.Bare = true
 		case word == "unready":
 			p.Unready = true
 		case word == "stubborn":
