@@ -68,7 +68,7 @@ func (g *group) look(p *pod, now time.Time) {
 // hear records the answer of a pod to a question.
 func (g *group) hear(p *pod, q *question, now time.Time, err error) {
 	good := p.good
-	silence := p.detector.hear(q, now, err, p.enough())
+	silence := p.hear(q, now, err, p.enough())
 	if !p.good.Equal(good) {
 		if p == g.accused {
 			g.pace.learn(silence, now)

@@ -251,7 +251,7 @@ func (p *Prober) end(ctx context.Context, pod *pod, asked *question, now time.Ti
 	}
 }
 
-// update lets change change what is known of a pod. It plans what is due then, logs the
+// update changes what is known of a pod. It plans what is due then, logs the
 // new state, and calls changed if that is due.
 func (p *Prober) update(ctx context.Context, pod *pod, change func(now time.Time)) {
 	p.lock.Lock()

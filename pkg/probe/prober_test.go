@@ -338,8 +338,8 @@ func TestQuestionsEnd(t *testing.T) {
 		}
 		p.Want(web, nil)
 		p.pass(ms)
-		if len(open) > 0 || p.busy+p.Prober.silent > 0 {
-			t.Errorf("%d questions are open, %d workers busy", len(open), p.busy+p.Prober.silent)
+		if len(open) > 0 || p.busy+p.silent > 0 {
+			t.Errorf("%d questions are open, %d workers busy", len(open), p.busy+p.silent)
 		}
 	})
 }

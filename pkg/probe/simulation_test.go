@@ -87,7 +87,7 @@ type end struct {
 }
 
 func newSim(seed uint64, c conditions, before bool, probe api.Probe) *sim {
-	s := &sim{Rand: rand.New(rand.NewPCG(seed, 1)), conditions: c, Probe: probe, before: before, g: &group{}, now: start, stalls: map[types.UID]*stall{}} //nolint:gosec // a simulation
+	s := &sim{Rand: rand.New(rand.NewPCG(seed, 1)), conditions: c, Probe: probe, before: before, g: &group{}, now: start, stalls: map[types.UID]*stall{}}
 	for _, uid := range append(uids, "") {
 		s.stalls[uid] = &stall{}
 	}

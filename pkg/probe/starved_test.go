@@ -144,7 +144,7 @@ func (c *cluster) signal(pods []*process, name string) {
 	for _, p := range pods {
 		arguments = append(arguments, fmt.Sprint(p.Pid))
 	}
-	if err := exec.CommandContext(c.Context(), "kill", arguments...).Run(); err != nil { //nolint:gosec // processes of this test
+	if err := exec.CommandContext(c.Context(), "kill", arguments...).Run(); err != nil {
 		c.Error(err)
 	}
 }
@@ -152,7 +152,7 @@ func (c *cluster) signal(pods []*process, name string) {
 // startPod runs TestPod at an address in a process of its own.
 func startPod(t *testing.T, address string) *process {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestPod$") //nolint:gosec // this test
+	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestPod$")
 	command.Env = append(os.Environ(), "PROBE_TEST_ADDRESS="+address)
 	out, err := command.StdoutPipe()
 	if err != nil {
@@ -185,9 +185,9 @@ func TestPod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Println(listener.Addr()) //nolint:forbidigo // for the process that has started this one
+	fmt.Println(listener.Addr())
 	work := make([]byte, 4<<20)
-	t.Error(http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { //nolint:gosec // asked by this test alone
+	t.Error(http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Sum", fmt.Sprintf("%x", sha256.Sum256(work)))
 	})))
 }
