@@ -38,7 +38,9 @@ type Observation struct {
 	settings api.Election
 	leading  string
 	seen     Seen
-	view     election.View
+	// holders are the pods of which the election must know even if no member selects them.
+	holders []types.UID
+	view    election.View
 }
 
 // Look makes an observation of what was gathered. It does not change the Inputs.
@@ -67,6 +69,7 @@ func Look(in Inputs) *Observation {
 		o.Members = slices.Insert(slices.Delete(o.Members, i, i+1), 0, leading)
 	}
 	o.addSlices(in.Slices)
+	o.holders = o.possibleHolders()
 	for _, pod := range in.Pods {
 		o.addPod(pod, annotated, served)
 	}
@@ -75,6 +78,16 @@ func Look(in Inputs) *Observation {
 	o.seen = o.see()
 	o.view = o.makeView()
 	return o
+}
+
+// possibleHolders returns the UIDs of the pods that the Lease names. If it names none, the Services
+// and slices tell of the last holder.
+func (o *Observation) possibleHolders() []types.UID {
+	_, recorded, _ := lease.Recorded(o.Lease)
+	if holder := lease.Decode(o.Lease).HolderUID; holder != "" {
+		return []types.UID{holder, recorded}
+	}
+	return []types.UID{recorded, trace(o.Members, nil).HolderUID}
 }
 
 // OldestSelecting returns the first of the Services, which are sorted by age, that selects the
@@ -98,7 +111,7 @@ func (o *Observation) addPod(pod *corev1.Pod, annotated []*corev1.Service, serve
 		all, some = all && matches, some || matches
 	}
 	o.selected = o.selected || some
-	holder := o.Lease != nil && pod.UID == lease.Decode(o.Lease).HolderUID
+	holder := slices.Contains(o.holders, pod.UID)
 	marked := some && MarkedPod(pod)
 	if !all && !holder && !marked {
 		return
@@ -118,6 +131,10 @@ func (o *Observation) addPod(pod *corev1.Pod, annotated []*corev1.Service, serve
 		if all {
 			o.overlap(annotated[i])
 		}
+	}
+	if p.Elsewhere && !all && !marked && lease.Decode(o.Lease).HolderUID == "" {
+		// It was the master of an election that the Service has left.
+		return
 	}
 	if _, problem := api.Candidate(pod); all && problem != nil {
 		o.problem(problem.Reason, problem.Message)

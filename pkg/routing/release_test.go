@@ -67,15 +67,15 @@ func TestReleasePod(t *testing.T) {
 	}{
 		"a master loses all marks": {
 			pod: pod("a", active("4")), marked: true,
-			want: podPatch("a", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationDeletionCost: nil}),
+			want: podPatch("a", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationWitness: nil, api.AnnotationDeletionCost: nil}),
 		},
 		"a standby loses all marks": {
 			pod: pod("a", standby("4")), marked: true,
-			want: podPatch("a", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil}),
+			want: podPatch("a", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationWitness: nil}),
 		},
 		"a standby of routing by label loses its marks": {
 			pod: pod("a", designated("standby"), stamped("4")), marked: true,
-			want: podPatch("a", keys{api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil}),
+			want: podPatch("a", keys{api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationWitness: nil}),
 		},
 		"a pod that is only identified loses that alone": {
 			pod: pod("a", identified, designated("active")), marked: true,
@@ -83,7 +83,7 @@ func TestReleasePod(t *testing.T) {
 		},
 		"a user's deletion cost stays": {
 			pod: pod("a", active("4"), annotated(api.AnnotationDeletionCost, "-5")), marked: true,
-			want: podPatch("a", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil}),
+			want: podPatch("a", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationWitness: nil}),
 		},
 		"the predecessor's designation stays": {
 			pod:  pod("a", designated("active"), annotated(api.AnnotationDeletionCost, api.MasterDeletionCost)),
@@ -156,7 +156,7 @@ func TestRelease(t *testing.T) {
 			},
 			steps: [][]Change{
 				{released},
-				{podPatch("a", keys{api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil}), podPatch("b", keys{api.LabelPodUID: nil}, nil)},
+				{podPatch("a", keys{api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationWitness: nil}), podPatch("b", keys{api.LabelPodUID: nil}, nil)},
 				{sliceRemoval(ofDB(ownSlice("b", "4")))},
 			},
 		},
