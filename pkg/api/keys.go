@@ -74,11 +74,18 @@ const (
 	// AnnotationLeaseTransitions is the stamp: the epoch (the Lease's
 	// spec.leaseTransitions) that the object was last written for.
 	AnnotationLeaseTransitions = Domain + "/lease-transitions"
-	AnnotationHolderUID        = Domain + "/holder-uid"
-	AnnotationReason           = Domain + "/reason"
-	AnnotationNextHolder       = Domain + "/next-holder"
-	AnnotationDemotedUID       = Domain + "/demoted-uid"
-	AnnotationHistory          = Domain + "/history"
+	// AnnotationWitness stands beside the stamp on a pod: the pod's UID and, after "@", the
+	// epoch in which the pod was master last. A stamp that was copied from another pod, with
+	// or without its witness, does not count.
+	AnnotationWitness   = Domain + "/witness"
+	AnnotationHolderUID = Domain + "/holder-uid"
+	// AnnotationRecord is the epoch and the holder's UID once more, as "EPOCH/UID". It tells
+	// an edit of the Lease's holder UID from what the controller has written.
+	AnnotationRecord     = Domain + "/record"
+	AnnotationReason     = Domain + "/reason"
+	AnnotationNextHolder = Domain + "/next-holder"
+	AnnotationDemotedUID = Domain + "/demoted-uid"
+	AnnotationHistory    = Domain + "/history"
 	// AnnotationLeadingService names the Service whose handover and duration the Lease
 	// remembers. AnnotationHandover stands beside it if it is HandoverAfterTermination.
 	AnnotationLeadingService = Domain + "/leading-service"

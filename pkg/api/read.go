@@ -236,7 +236,7 @@ func misspelt(pod *corev1.Pod) *Problem {
 	// Called for each pod at each look: the usual pod costs no more than this loop.
 	var found, meant string
 	for key := range pod.Annotations {
-		if !ours(key) || key == AnnotationLeaseTransitions || found != "" && found < key {
+		if !ours(key) || key == AnnotationLeaseTransitions || key == AnnotationWitness || found != "" && found < key {
 			continue
 		}
 		if near, ok := nearest(key, ObjectPod); ok {

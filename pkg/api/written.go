@@ -40,6 +40,7 @@ var written = []Key{
 	{ObjectPod, inLabel, LabelPodUID, "The pod's own UID."},
 	{ObjectPod, inLabel, LabelDesignation, fmt.Sprintf("%q on the master, %q on the other candidates.", DesignationActive, DesignationStandby)},
 	{ObjectPod, inAnnotation, AnnotationLeaseTransitions, "On the master, its epoch. On a standby, the epoch in which it became a standby."},
+	{ObjectPod, inAnnotation, AnnotationWitness, "The pod's own UID and, once the pod has been master, \"@\" and the epoch of the last time. The stamp counts only beside it, so that a copied one does not."},
 	{ObjectPod, inAnnotation, AnnotationDeletionCost, fmt.Sprintf("%q on the master: a ReplicaSet that scales down deletes the master last. A value that a user has set is left alone.", MasterDeletionCost)},
 
 	{ObjectLease, inLabel, LabelManagedBy, fmt.Sprintf("%q. A Lease without it is not the controller's and is never changed.", ManagedBy)},
@@ -49,6 +50,7 @@ var written = []Key{
 	{ObjectLease, inSpec, "renewTime", "When the controller last wrote the Lease for the holder, or renewed it."},
 	{ObjectLease, inSpec, "leaseDurationSeconds", fmt.Sprintf("What %q asks for; else it is not set.", AnnotationLeaseDuration)},
 	{ObjectLease, inAnnotation, AnnotationHolderUID, "The master's UID. It tells a pod of a StatefulSet from the next pod of that name."},
+	{ObjectLease, inAnnotation, AnnotationRecord, "The epoch and the master's UID once more, as \"EPOCH/UID\". An edit of the master's UID is told by it."},
 	{ObjectLease, inAnnotation, AnnotationReason, "Why the holder became master: a reason of the table of events."},
 	{ObjectLease, inAnnotation, AnnotationNextHolder, fmt.Sprintf("The pod that a user has asked for, while the master has yet to stop (\"%s: %s\"). Remove it to take the request back.", AnnotationHandover, HandoverAfterTermination)},
 	{ObjectLease, inAnnotation, AnnotationDemotedUID, fmt.Sprintf("The UID of the former master that must be deleted (\"%s: %s\").", AnnotationOnDemote, OnDemoteDelete)},

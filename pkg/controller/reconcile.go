@@ -45,12 +45,12 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 	case d.Action == election.Refuse:
 		return refusedAgain, nil
 	}
-	l, again, err := r.record(ctx, o, d)
+	plan := routing.NewPlan(routing.Assignment{HolderUID: d.HolderUID, Epoch: d.Epoch}, o.Members, o.Pods)
+	l, again, err := r.record(ctx, o, d, plan)
 	if err != nil {
 		return d.Again, err
 	}
 	r.held(o, d)
-	plan := routing.NewPlan(routing.Assignment{HolderUID: d.HolderUID, Epoch: d.Epoch}, o.Members, o.Pods)
 	err = r.route(ctx, plan, func() { r.routed(ctx, k, d) })
 	if err == nil {
 		var pause time.Duration
@@ -79,12 +79,18 @@ func (r road) decide(ctx context.Context, k key) (o *observation.Observation, d 
 
 // record writes the decision into the Lease, or renews the Lease if that is due. Of several
 // replicas all but one get a conflict here, and start again.
-func (r road) record(ctx context.Context, o *observation.Observation, d election.Decision) (l *coordinationv1.Lease, again time.Duration, err error) {
+func (r road) record(ctx context.Context, o *observation.Observation, d election.Decision, plan *routing.Plan) (l *coordinationv1.Lease, again time.Duration, err error) {
 	due, again := renewal(o, d, r.lag)
 	began := time.Now()
 	next, need := lease.Next(o.Lease, o.Terms(), d, due, o.Now)
 	if need == lease.NeedNothing {
 		return o.Lease, again, nil
+	}
+	if d.Epoch-1 > o.Traced() {
+		err = r.traceAhead(ctx, plan, d.Epoch-1)
+	}
+	if err != nil {
+		return nil, again, fmt.Errorf("recording the epoch before the next: %w", err)
 	}
 	l, err = r.writeLease(ctx, next)
 	switch {
@@ -97,6 +103,20 @@ func (r road) record(ctx context.Context, o *observation.Observation, d election
 		r.recorded(ctx, o, d, time.Since(began))
 	}
 	return l, again, nil
+}
+
+// traceAhead records, on an object beside the Lease, that the epoch was given out, before the
+// Lease says the next: no epoch may be given to two pods, and the Lease may be deleted. Usually
+// the epoch is recorded, because it was routed. One pod suffices. It is an error if there are
+// candidates and none can be written to.
+func (r road) traceAhead(ctx context.Context, plan *routing.Plan, epoch int32) (err error) {
+	for _, change := range plan.Traces(epoch) {
+		err = r.apply(ctx, plan, []routing.Change{change})
+		if pod := plan.Pod(change.UID); err == nil && pod != nil || apierrors.IsConflict(err) {
+			return err
+		}
+	}
+	return err
 }
 
 // route writes what follows from the Lease, phase by phase, and calls routed once traffic
@@ -148,6 +168,10 @@ func (r road) demote(ctx context.Context, o *observation.Observation, d election
 	}
 	if pause := lease.DeletionPause(l, o.Now); pause > 0 {
 		return pause, nil
+	}
+	if d.Action != election.Stop && observation.Held(pod.Pod) < 0 {
+		// Only the Lease says that it was master. Whoever may write there must not have it deleted.
+		return 0, nil
 	}
 	deleted, err := r.deletePod(ctx, pod.Pod, l)
 	if deleted {

@@ -13,6 +13,7 @@ import (
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
+	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/probe"
 )
@@ -165,11 +166,13 @@ func (w *world) changePod(n int, says string, edit func(*corev1.Pod)) bool {
 	if pod == nil {
 		return false
 	}
+	edited := pod.DeepCopy()
+	if edit(edited); erases(w, w.pods, pod.Name, edited) {
+		return false
+	}
 	w.tell("%s %s", pod.UID, says)
-	return change(w, w.pods, pod.Name, func(p *corev1.Pod) {
-		p.Labels, p.Annotations = maps.Clone(p.Labels), maps.Clone(p.Annotations)
-		edit(p)
-	})
+	put(w, w.pods, edited)
+	return true
 }
 
 func setReadiness(p *corev1.Pod, status corev1.ConditionStatus, at time.Time) {
@@ -206,9 +209,7 @@ func (w *world) createPod(a, b int) bool {
 	}
 	pod := newSimulatedPod(w, name, nodeNames[b%2], tiers[b/2%2], b/4%3 > 0)
 	if copied := w.pod(b / 12); copied != nil && b/12%4 == 0 {
-		if pod.Labels = maps.Clone(copied.Labels); !w.spareTraces() || w.mended[copiedMarks] {
-			pod.Annotations = maps.Clone(copied.Annotations)
-		}
+		pod.Labels, pod.Annotations = maps.Clone(copied.Labels), maps.Clone(copied.Annotations)
 	}
 	if b/5%6 == 0 {
 		pod.OwnerReferences = nil
@@ -216,7 +217,7 @@ func (w *world) createPod(a, b int) bool {
 	if b/7%4 == 0 {
 		pod.Spec.Containers = nil
 	}
-	if b/48%4 == 0 && w.mended[forgedStamp] {
+	if b/48%4 == 0 {
 		pod.Annotations = map[string]string{api.AnnotationLeaseTransitions: fmt.Sprint(api.MaxEpoch - 1)}
 	}
 	put(w, w.pods, pod)
@@ -253,7 +254,7 @@ func (w *world) deletePodStep(a, _ int) bool {
 func (w *world) deletePod(name string) {
 	switch pod := w.pods.all[name]; {
 	case observation.Finished(pod):
-		remove(w, w.pods, name)
+		w.stop(pod)
 	case pod.DeletionTimestamp == nil:
 		change(w, w.pods, name, func(p *corev1.Pod) { p.DeletionTimestamp = ptr.To(metav1.NewTime(w.now)) })
 	}
@@ -261,10 +262,15 @@ func (w *world) deletePod(name string) {
 
 func (w *world) killPod(a, _ int) bool {
 	pod := w.pod(a)
-	if pod == nil {
+	return pod != nil && w.stop(pod)
+}
+
+// stop has a pod go for good.
+func (w *world) stop(pod *corev1.Pod) bool {
+	if erases(w, w.pods, pod.Name, nil) {
 		return false
 	}
-	w.tell("%s is deleted by force", pod.UID)
+	w.tell("%s is gone", pod.UID)
 	remove(w, w.pods, pod.Name)
 	return true
 }
@@ -272,12 +278,7 @@ func (w *world) killPod(a, _ int) bool {
 // stopped lets kubelet tell that a pod which terminates has stopped.
 func (w *world) stopped(a, _ int) bool {
 	pod := w.pod(a)
-	if pod == nil || pod.DeletionTimestamp == nil {
-		return false
-	}
-	w.tell("%s has stopped", pod.UID)
-	remove(w, w.pods, pod.Name)
-	return true
+	return pod != nil && pod.DeletionTimestamp != nil && w.stop(pod)
 }
 
 func (w *world) endPod(a, b int) bool {
@@ -390,33 +391,37 @@ func (w *world) editHolder(a, b int) bool {
 	return change(w, w.leases, l.Name, func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = &to })
 }
 
-// forge writes into a Lease what nobody but the controller may. What it says counts from then
-// on, but for what is spared otherwise.
+// forge writes into a Lease what nobody but the controller may. An epoch counts from then on, but
+// no holder and no demotion does.
 func (w *world) forge(a, b int) bool {
 	l, pod := w.lease(a), w.pod(b)
 	if l == nil || pod == nil || l.Labels[api.LabelManagedBy] != api.ManagedBy {
 		return false
 	}
-	epoch, forged := ptr.Deref(l.Spec.LeaseTransitions, 0), true
+	_, holder, _ := lease.Recorded(l)
+	epoch := ptr.Deref(l.Spec.LeaseTransitions, 0)
 	change(w, w.leases, l.Name, func(l *coordinationv1.Lease) {
 		switch what := b / 5 % 5; {
-		case what == 0 && w.mended[forgedDemotion]:
+		case what == 0:
 			l.Annotations[api.AnnotationDemotedUID] = string(pod.UID)
-			forged = false
-		case what == 1 && w.mended[forgedEpochs]:
-			l.Spec.LeaseTransitions = ptr.To(api.MaxEpoch)
-		case what < 3:
+			return
+		case what == 1:
+			epoch = api.MaxEpoch
+		case what == 2:
 			l.Spec.HolderIdentity = &pod.Name
 			l.Annotations[api.AnnotationHolderUID] = string(pod.UID)
-			forged, w.held[pod.UID] = !w.mended[forgedHolder], true
+			return
 		default:
-			l.Spec.LeaseTransitions = ptr.To(epoch + int32(b%7))
+			// A higher one is taken for none.
+			epoch = min(epoch+int32(b%7), api.MaxEpoch)
+		}
+		if epoch < api.MaxEpoch || l.Annotations[api.AnnotationHolderUID] == string(holder) {
+			// Beside a forged holder the highest would leave no epoch for any other pod.
+			l.Spec.LeaseTransitions = &epoch
+			w.leaseForged(l)
 		}
 	})
 	l = w.leases.all[l.Name]
-	if forged {
-		w.leaseForged(l)
-	}
 	w.tell("a user forges Lease %s: %s", l.Name, w.showLease(l))
 	return true
 }
@@ -424,7 +429,7 @@ func (w *world) forge(a, b int) bool {
 // loseLease deletes a Lease.
 func (w *world) loseLease(a, _ int) bool {
 	l := w.lease(a)
-	if l == nil || !w.mended[lastTrace] && !w.traced(l) || !w.mended[copiedMarks] && w.copied(l) {
+	if l == nil || erases(w, w.leases, l.Name, nil) {
 		return false
 	}
 	w.tell("a user deletes Lease %s", l.Name)
@@ -454,6 +459,9 @@ func (w *world) loseSlice(a, _ int) bool {
 		return false
 	}
 	name := all[a%len(all)].Name
+	if erases(w, w.slices, name, nil) {
+		return false
+	}
 	w.tell("a user deletes EndpointSlice %s", name)
 	remove(w, w.slices, name)
 	return true

@@ -9,14 +9,7 @@ import (
 type fault string
 
 const (
-	lastTrace      fault = "the last trace of an epoch"
-	copiedMarks    fault = "copied marks"
-	replaced       fault = "a Service that is replaced"
-	policyStays    fault = "a policy that stays"
-	forgedHolder   fault = "a forged holder"
-	forgedEpochs   fault = "a forged epoch"
-	forgedStamp    fault = "a forged stamp"
-	forgedDemotion fault = "a forged demotion"
+	policyStays fault = "a policy that stays"
 )
 
 // mended are the faults that actors no longer spare the controller.
@@ -34,52 +27,10 @@ var knownFaults = []struct {
 	history []told
 }{
 	{
-		lastTrace, "an epoch that stands in the Lease alone is given out again if the Lease is deleted",
-		"a Lease is deleted only when its Service has the same epoch, which stays until there is a Lease again",
-		"by label",
-		[]told{{"settle", 0, 0}, {"hold", 0, 2}, {"settle", 0, 0}, {"lose", 0, 0}, {"kill", 2, 0}, {"kill", 2, 0}, {"settle", 0, 0}},
-	},
-	{
-		copiedMarks, "while there is no Lease, a pod that was created with the master's labels and annotations is taken for the master, in the same epoch",
-		"no Lease is deleted while there is such a pod, and none is created while there is no Lease",
-		"by selector",
-		[]told{{"settle", 0, 0}, {"kill", 1, 0}, {"lose", 0, 0}, {"overwrite", 0, 1}, {"create", 0, 52}, {"settle", 0, 0}},
-	},
-	{
-		replaced, "a Service that is deleted and created again begins a new election if the garbage collector takes the Lease meanwhile, though the master runs",
-		"an election ends with its Lease",
-		"Services that overlap",
-		[]told{{"settle", 0, 0}, {"kill", 2, 0}, {"ready", 2, 0}, {"replace", 0, 0}, {"settle", 0, 0}},
-	},
-	{
 		policyStays, "a Service stays open to all pods as long as a policy lets none of them be labelled",
 		"policies end before anything comes to rest",
 		"by selector",
 		[]told{{"deny", 0, 0}, {"deny", 0, 1}, {"deny", 0, 2}, {"settle", 0, 0}},
-	},
-	{
-		forgedHolder, "who writes a holder and its UID into a Lease makes a master in the same epoch",
-		"what is forged counts from then on",
-		"Leases that are forged",
-		[]told{{"settle", 0, 0}, {"forge", 0, 11}, {"settle", 0, 0}},
-	},
-	{
-		forgedEpochs, "after the highest epoch they begin anew",
-		"no epoch is forged that is so high",
-		"Leases that are forged",
-		[]told{{"settle", 0, 0}, {"forge", 0, 5}, {"ready", 2, 0}, {"settle", 0, 0}, {"ready", 2, 0}, {"ready", 3, 0}, {"settle", 0, 0}},
-	},
-	{
-		forgedStamp, "a pod that is created with a stamp is believed, of whatever epoch",
-		"none is",
-		"by selector",
-		[]told{{"delete", 1, 0}, {"settle", 0, 0}, {"create", 0, 966}, {"settle", 0, 0}, {"ready", 2, 0}, {"settle", 0, 0}},
-	},
-	{
-		forgedDemotion, "a pod that is written into a Lease as demoted is deleted, though it never held the Lease",
-		"none is",
-		"Leases that are forged",
-		[]told{{"settle", 0, 0}, {"forge", 0, 3}, {"settle", 0, 0}},
 	},
 }
 

@@ -163,9 +163,14 @@ func collect[T simulated](w *world, t table[T], name string) bool {
 	case len(gone) == 0:
 		return false
 	case all:
+		var none T
+		erased := erases(w, t, name, none)
+		if erased && t.kind != w.leases.kind {
+			return false
+		}
 		w.tell("the garbage collector deletes %s %s", t.kind, name)
 		remove(w, t, name)
-		if t.kind == w.leases.kind && (!w.asked(name) || !w.mended[replaced]) {
+		if t.kind == w.leases.kind && (erased || !w.asked(name)) {
 			w.leaseEnded(name)
 		}
 		return true

@@ -86,7 +86,8 @@ func (w *world) checkElection(name string, members []observation.Member) {
 	}
 	paused := slices.ContainsFunc(part, func(m observation.Member) bool { return m.Settings.Paused })
 	awaited := holder != nil && !observation.Finished(holder) && (lease.Remembered(l).AfterTermination || slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.AfterTermination }))
-	if i := slices.IndexFunc(w.pods.list(), eligible); i >= 0 && !paused && !awaited && (holder == nil || !eligible(holder)) {
+	exhausted := ptr.Deref(l.Spec.LeaseTransitions, 0) == api.MaxEpoch
+	if i := slices.IndexFunc(w.pods.list(), eligible); i >= 0 && !paused && !awaited && !exhausted && (holder == nil || !eligible(holder)) {
 		w.fail("%s is eligible, but Lease %s has %s", w.pods.list()[i].UID, name, cmp.Or(string(lease.Decode(l).HolderUID), "nobody"))
 	}
 	for _, m := range members {
@@ -265,9 +266,7 @@ func (w *world) settle() bool {
 func (w *world) quiet() (some bool) {
 	for _, p := range w.pods.list() {
 		if p.DeletionTimestamp != nil || w.nodes.all[p.Spec.NodeName] == nil {
-			w.tell("%s has stopped, or its node is gone", p.UID)
-			remove(w, w.pods, p.Name)
-			some = true
+			some = w.stop(p) || some
 		}
 	}
 	for n := range len(w.leases.all) + len(w.slices.all) {

@@ -56,16 +56,23 @@ type Lease struct {
 	Duration time.Duration
 	// Outdated: the Lease's owners or its duration are not what the Services ask for.
 	Outdated bool
+	// Forged: the Lease names another pod's UID than HolderUID, which is the one that the
+	// controller has written. Spent: it does so in an epoch that the controller has not written.
+	// No pod can have that epoch.
+	Forged, Spent bool
 }
 
 // Trace is what routing has written on Services, EndpointSlices and pods. It survives the
 // deletion of the Lease.
 type Trace struct {
+	// Stamped: something is stamped, if only with epoch 0.
+	Stamped bool
 	// Epoch is the highest epoch with which anything is stamped.
 	Epoch int32
-	// HolderUID is the pod to which traffic was routed in that epoch; empty if that is not
-	// known.
-	HolderUID types.UID
+	// HolderUID is the last pod that is known to have been the holder, and HolderEpoch the epoch
+	// in which it was; empty and 0 if none is known.
+	HolderUID   types.UID
+	HolderEpoch int32
 }
 
 // Candidate is a pod that could become, or is, the master.
@@ -180,7 +187,7 @@ type Refusal struct {
 
 // Writes reports whether the Lease must be written for the decision.
 func (d Decision) Writes(lease Lease) bool {
-	return d.Action != Refuse && (!lease.Exists || lease.Holder != d.Holder || lease.HolderUID != d.HolderUID || lease.Epoch != d.Epoch || lease.Next != d.Next)
+	return d.Action != Refuse && (!lease.Exists || lease.Forged || lease.Holder != d.Holder || lease.HolderUID != d.HolderUID || lease.Epoch != d.Epoch || lease.Next != d.Next)
 }
 
 // Transition reports whether the decision changes the holder.
@@ -194,7 +201,7 @@ func (d Decision) Served() bool { return d.HolderUID != "" && d.Ineligible == ""
 // Problem reports whether users must hear that nothing is done.
 func (d Decision) Problem() bool {
 	switch d.Reason {
-	case LeaseForeign, NobodyEligible, AwaitingHolder, AwaitingExpiry:
+	case LeaseForeign, NobodyEligible, AwaitingHolder, AwaitingExpiry, EpochsExhausted:
 		return true
 	case AwaitingTermination:
 		// A pod that terminates will stop by itself.

@@ -66,6 +66,12 @@ func (l Lease) editedTo(holder string) Lease {
 	return l
 }
 
+// forged is a Lease in which a user has overwritten the UID of the holder.
+func (l Lease) forged() Lease {
+	l.Forged = true
+	return l
+}
+
 // promising is a Lease in which the controller has noted the pod that a user asked for.
 func (l Lease) promising(next string) Lease {
 	l.Next = next
@@ -84,7 +90,7 @@ func (l Lease) valid(d time.Duration) Lease {
 }
 
 func routed(to string, epoch int32) Trace {
-	return Trace{Epoch: epoch, HolderUID: types.UID("uid-" + to)}
+	return Trace{Stamped: true, Epoch: epoch, HolderUID: types.UID("uid-" + to), HolderEpoch: epoch}
 }
 
 func to(action Action, reason Reason, holder string, epoch int32) Decision {
@@ -215,7 +221,7 @@ var electionTests = map[string]decisionTest{
 	},
 	"a master on an unschedulable node moves also if the Lease was deleted": {
 		view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("a"), pod("b", draining)}},
-		want:   to(Switchover, NodeUnschedulable, "a", 5).from("b"),
+		want:   to(Switchover, NodeUnschedulable, "a", 6).from("b"),
 		writes: true,
 	},
 	"a master that fails on an unschedulable node fails over": {

@@ -139,7 +139,7 @@ var failbackTests = map[string]decisionTest{
 	},
 	"a Lease that was deleted is restored while failback waits": {
 		view:   View{Now: now, Trace: routed("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(4*time.Minute))}, Settings: backSoon},
-		want:   to(Restore, LeaseLost, "a", 4).again(6 * time.Minute),
+		want:   to(Restore, LeaseLost, "a", 6).again(6 * time.Minute),
 		writes: true,
 	},
 

@@ -68,6 +68,9 @@ func (c checked) epoch() {
 	if d.Epoch < view.Lease.Epoch || d.Epoch < view.Trace.Epoch {
 		c.Errorf("the epoch falls to %d from %d and %d", d.Epoch, view.Lease.Epoch, view.Trace.Epoch)
 	}
+	if !view.Lease.Exists && d.Epoch < view.Trace.Epoch+2 {
+		c.Errorf("the epoch %d follows %d, though the Lease that is gone may have said it", d.Epoch, view.Trace.Epoch)
+	}
 	if d.HolderUID != "" && d.HolderUID != view.Lease.HolderUID && d.HolderUID != view.Trace.HolderUID &&
 		(d.Epoch == view.Lease.Epoch || d.Epoch == view.Trace.Epoch) {
 		c.Errorf("epoch %d is used again, for %s", d.Epoch, d.HolderUID)
@@ -251,12 +254,15 @@ func viewOf(input []byte) View {
 			view.Lease.Next = name()
 		}
 	}
-	view.Trace = Trace{Epoch: int32(r.next()), HolderUID: uid()}
+	view.Trace = Trace{Stamped: true, Epoch: int32(r.next()), HolderUID: uid()}
+	if view.Trace.HolderUID != "" {
+		view.Trace.HolderEpoch = max(0, view.Trace.Epoch-int32(r.next()&1))
+	}
 	if is(3) {
 		// The controller has left everything like this, and a user may have edited it.
 		holder := 1 + int(r.next())%4
 		view.Lease.Holder, view.Lease.HolderUID = names[holder], uids[holder]
-		view.Trace = Trace{Epoch: view.Lease.Epoch, HolderUID: uids[holder]}
+		view.Trace = Trace{Stamped: true, Epoch: view.Lease.Epoch, HolderUID: uids[holder], HolderEpoch: view.Lease.Epoch}
 		shift = func() int { return 0 }
 		if edit := name(); is(5) {
 			view.Lease.Holder = edit

@@ -9,9 +9,11 @@ import (
 func (s situation) decide(action Action, reason Reason, holder *Candidate) (Decision, bool) {
 	d := Decision{Action: action, Reason: reason, Holder: holder.Name, HolderUID: holder.UID, Epoch: s.epochOf(holder.UID)}
 	if d.Transition() && s.had {
-		d.Previous = s.Lease.Holder
-		if s.incumbent != nil {
+		switch {
+		case s.incumbent != nil:
 			d.Previous = s.incumbent.Name
+		case !s.edited():
+			d.Previous = s.Lease.Holder
 		}
 		if s.working() && !s.incumbent.Terminating && s.deletable() {
 			d.Demoted = s.incumbent.UID
@@ -108,7 +110,7 @@ func (s situation) holdIncumbent(reason Reason) (Decision, bool) {
 	switch {
 	case s.refused != nil:
 		d.Action, d.Reason = Restore, EditRefused
-	case s.Lease.Holder == "" || s.Lease.HolderUID == "":
+	case s.Lease.Holder == "" || s.Lease.HolderUID == "" || s.Lease.Forged:
 		d.Action, d.Reason = Restore, LeaseLost
 	case d.Epoch != s.Lease.Epoch:
 		d.Action, d.Reason = Restore, EpochRestored
@@ -121,7 +123,11 @@ func (s situation) holdIncumbent(reason Reason) (Decision, bool) {
 func (s situation) holdRecorded(reason Reason) (Decision, bool) {
 	if s.Lease.HolderUID == "" {
 		// The epoch stays with its last holder, whose name is no longer known.
-		return Decision{Action: Hold, Reason: reason, Epoch: max(s.Lease.Epoch, s.Trace.Epoch)}, true
+		d := Decision{Action: Hold, Reason: reason, Epoch: max(s.Lease.Epoch, s.Trace.Epoch)}
+		if !s.Lease.Exists && s.Trace.Stamped {
+			d.Epoch = s.epochOf("")
+		}
+		return d, true
 	}
 	d := Decision{
 		Action: Hold, Reason: reason, Holder: s.Lease.Holder, HolderUID: s.Lease.HolderUID, Epoch: s.epochOf(s.Lease.HolderUID),

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +23,7 @@ const (
 	AwaitingHolder      Reason = "AwaitingHolder"
 	AwaitingExpiry      Reason = "AwaitingExpiry"
 	AwaitingTermination Reason = "AwaitingTermination"
+	EpochsExhausted     Reason = "EpochsExhausted"
 )
 
 // Reasons to restore.
@@ -136,7 +138,7 @@ var events = []api.Event{
 	},
 	{
 		Reason: string(LeaseLost), Type: corev1.EventTypeNormal, InLease: true,
-		Meaning: "The Lease, its holder or the holder's UID had been removed, and was restored. The master stays.",
+		Meaning: "The Lease, its holder or the holder's UID had been removed or overwritten, and was restored. The master stays. After the loss of the Lease it has a new epoch, because the Lease may have said one more than is known.",
 	},
 	{
 		Reason: string(EpochRestored), Type: corev1.EventTypeNormal,
@@ -181,6 +183,11 @@ var events = []api.Event{
 		Meaning: `The master is not eligible, and has not been told to stop. Another pod follows once it has stopped ("qoqo.dev/handover: after-termination").`,
 		Advice:  "If it does not stop by itself, delete its pod. If its node is dead, say so to Kubernetes.",
 		See:     "operations.md",
+	},
+	{
+		Reason: string(EpochsExhausted), Type: corev1.EventTypeWarning,
+		Meaning: fmt.Sprintf("The Lease says the highest epoch that there is, %d, and no other master can follow. Only an edit gets there.", api.MaxEpoch),
+		Advice:  "Opt the Service out and in again. The epochs then begin anew, so what applications remember of them must be cleared first.",
 	},
 	{
 		Reason: string(LeaseForeign), Type: corev1.EventTypeWarning,

@@ -3,6 +3,8 @@ package election
 import (
 	"slices"
 	"time"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
 // rules are asked in order. The first that decides counts.
@@ -25,11 +27,25 @@ func Decide(view View) Decision {
 	s := newSituation(view)
 	for _, rule := range rules {
 		if d, decided := rule(s); decided {
+			if d.Epoch > api.MaxEpoch {
+				d = s.exhausted()
+			}
 			d.Refused = s.refused
 			return d
 		}
 	}
 	panic("unreachable: the last rule always decides")
+}
+
+// exhausted keeps what there is: after the highest epoch there is none that no other pod has had.
+func (s situation) exhausted() (d Decision) {
+	if s.incumbent != nil {
+		d, _ = s.holdIncumbent(EpochsExhausted)
+	} else {
+		d, _ = s.holdRecorded(EpochsExhausted)
+	}
+	d.Reason, d.Epoch = EpochsExhausted, api.MaxEpoch
+	return d
 }
 
 // refuseForeignLease leaves a Lease alone that is not the controller's.

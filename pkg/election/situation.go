@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
 // situation is a View with what several rules need to know of it.
@@ -68,6 +70,8 @@ func (s situation) refuses(c *Candidate) Reason {
 		return HolderGone
 	case c.Ineligible() != "":
 		return c.Ineligible()
+	case s.epochOf(c.UID) > api.MaxEpoch:
+		return EpochsExhausted
 	case s.Settings.Paused:
 		return ElectionPaused
 	case s.leaves(c):
@@ -87,6 +91,8 @@ func (s situation) edited() bool {
 	switch {
 	case !s.Lease.Exists || s.Lease.Foreign || s.Lease.Holder == "":
 		return false
+	case s.Lease.Forged:
+		return true
 	case s.incumbent == nil:
 		return s.Lease.HolderUID == ""
 	default:
@@ -110,12 +116,16 @@ func (s situation) leaves(c *Candidate) bool {
 }
 
 // epochOf returns the epoch in which uid is, or becomes, the holder: the one that is recorded
-// for it, or else one that has had no holder.
+// for it, or else one that has had no holder. A Lease that is gone may have said one more epoch
+// than the traces know, with any holder: no Lease gets ahead of them by two.
 func (s situation) epochOf(uid types.UID) int32 {
-	if uid == s.Lease.HolderUID && s.Lease.Epoch >= s.Trace.Epoch {
+	switch {
+	case !s.Lease.Exists && s.Trace.Stamped:
+		return s.Trace.Epoch + 2
+	case uid == s.Lease.HolderUID && s.Lease.Epoch >= s.Trace.Epoch && !s.Lease.Spent:
 		return s.Lease.Epoch
-	}
-	if uid == s.Trace.HolderUID && (s.Trace.Epoch > s.Lease.Epoch || s.Trace.Epoch == s.Lease.Epoch && s.Lease.HolderUID == "") {
+	case uid != s.Trace.HolderUID || s.Trace.HolderEpoch < s.Trace.Epoch:
+	case s.Trace.Epoch > s.Lease.Epoch, s.Trace.Epoch == s.Lease.Epoch && s.Lease.HolderUID == "":
 		return s.Trace.Epoch
 	}
 	return max(s.Lease.Epoch, s.Trace.Epoch) + 1

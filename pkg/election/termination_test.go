@@ -70,7 +70,7 @@ var terminationTests = map[string]decisionTest{
 	},
 	"the master of a Lease that was deleted must stop too": {
 		view:   View{Trace: routed("a", 4), Candidates: []Candidate{pod("a", terminating), pod("b")}, Settings: stopping},
-		want:   to(Restore, LeaseLost, "a", 4).though(HolderTerminating),
+		want:   to(Restore, LeaseLost, "a", 6).though(HolderTerminating),
 		writes: true,
 	},
 	"a first master need not wait": {

@@ -4,8 +4,11 @@
 package lease
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -98,7 +101,33 @@ func Decode(l *coordinationv1.Lease) election.Lease {
 	if record.Epoch > api.MaxEpoch {
 		record.Epoch = 0
 	}
+	if epoch, uid, found := Recorded(l); found && epoch == record.Epoch && record.HolderUID != "" && uid != record.HolderUID {
+		record.HolderUID, record.Forged = uid, true
+	}
 	return record
+}
+
+// Recorded returns the epoch and the holder's UID as the controller has written them into the
+// Lease beside those that users see; false if they are not there.
+func Recorded(l *coordinationv1.Lease) (epoch int32, holder types.UID, found bool) {
+	if l == nil {
+		return 0, "", false
+	}
+	number, uid, found := strings.Cut(l.Annotations[api.AnnotationRecord], "/")
+	value, err := strconv.ParseInt(number, 10, 32)
+	if !found || uid == "" || err != nil || value < 0 || int32(value) > api.MaxEpoch {
+		return 0, "", false
+	}
+	return int32(value), types.UID(uid), true
+}
+
+// recordOf returns the value of AnnotationRecord for a decision; empty if there has not been a
+// holder.
+func recordOf(d election.Decision) string {
+	if d.HolderUID == "" {
+		return ""
+	}
+	return fmt.Sprintf("%d/%s", d.Epoch, d.HolderUID)
 }
 
 // Demoted returns the UID of the former master that, according to the Lease, must be deleted;
@@ -144,7 +173,7 @@ func Next(l *coordinationv1.Lease, terms Terms, d election.Decision, renew bool,
 	switch {
 	case d.Writes(Decode(l)):
 		need = NeedDecision
-	case !owned(l, terms), !remembered(l, terms), !terms.DeleteDemoted && Demoted(l) != "", d.Ineligible == "" && !timed(l, terms):
+	case l.Annotations[api.AnnotationRecord] != recordOf(d), !owned(l, terms), !remembered(l, terms), !terms.DeleteDemoted && Demoted(l) != "", d.Ineligible == "" && !timed(l, terms):
 		need = NeedTerms
 	case renew:
 		need = NeedRenewal
@@ -163,6 +192,7 @@ func Next(l *coordinationv1.Lease, terms Terms, d election.Decision, renew bool,
 	}
 	next.OwnerReferences = owners(l, terms)
 	terms.remember(next)
+	annotate(next, api.AnnotationRecord, recordOf(d))
 	if d.Ineligible == "" || l == nil {
 		// A holder that is waited for relies on the duration that it has read.
 		next.Spec.LeaseDurationSeconds = seconds(terms.Duration)

@@ -67,6 +67,7 @@ func written(change ...func(*coordinationv1.Lease)) *coordinationv1.Lease {
 			Labels: map[string]string{api.LabelManagedBy: api.ManagedBy},
 			Annotations: map[string]string{
 				api.AnnotationHolderUID: "uid-web-0", api.AnnotationNextHolder: "web-2", api.AnnotationReason: "HolderGone", api.AnnotationDemotedUID: "uid-web-3",
+				api.AnnotationRecord: "4/uid-web-0",
 			},
 			OwnerReferences: []metav1.OwnerReference{owner("web"), owner("db")},
 		},
@@ -106,6 +107,10 @@ func TestDecode(t *testing.T) {
 		"the holder was edited":            {written(func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = ptr.To("web-1") }), with(func(l *election.Lease) { l.Holder = "web-1" })},
 		"a Lease without label":            {written(func(l *coordinationv1.Lease) { l.Labels = nil }), with(func(l *election.Lease) { l.Foreign = true })},
 		"a Lease of another manager":       {written(func(l *coordinationv1.Lease) { l.Labels[api.LabelManagedBy] = "helm" }), with(func(l *election.Lease) { l.Foreign = true })},
+		"the UID was overwritten":          {written(annotated(api.AnnotationHolderUID, "uid-web-9")), with(func(l *election.Lease) { l.Forged = true })},
+		"the UID was removed":              {written(annotated(api.AnnotationHolderUID, "")), with(func(l *election.Lease) { l.HolderUID = "" })},
+		"the record is of another epoch":   {written(annotated(api.AnnotationRecord, "3/uid-web-9")), full},
+		"the record cannot be read":        {written(annotated(api.AnnotationRecord, "4")), full},
 		"the highest epoch":                {written(func(l *coordinationv1.Lease) { l.Spec.LeaseTransitions = ptr.To(api.MaxEpoch) }), with(func(l *election.Lease) { l.Epoch = 1 << 30 })},
 		"an epoch that no cluster gets to": {written(func(l *coordinationv1.Lease) { l.Spec.LeaseTransitions = ptr.To(api.MaxEpoch + 1) }), with(func(l *election.Lease) { l.Epoch = 0 })},
 	}

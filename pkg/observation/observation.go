@@ -38,7 +38,9 @@ type Observation struct {
 	settings api.Election
 	leading  string
 	seen     Seen
-	view     election.View
+	// holders are the pods of which the election must know even if no member selects them.
+	holders []types.UID
+	view    election.View
 }
 
 // Look makes an observation of what was gathered. It does not change the Inputs.
@@ -69,6 +71,7 @@ func Look(in Inputs) *Observation {
 	o.setApart()
 	o.addSlices(in.Slices)
 	designators := newDesignators(annotated, served)
+	o.holders = o.possibleHolders()
 	for _, pod := range in.Pods {
 		o.addPod(pod, designators)
 	}
@@ -80,6 +83,16 @@ func Look(in Inputs) *Observation {
 	o.seen = o.see()
 	o.view = o.makeView()
 	return o
+}
+
+// possibleHolders returns the UIDs of the pods that the Lease names. If it names none, the Services
+// and slices tell of the last holder.
+func (o *Observation) possibleHolders() []types.UID {
+	_, recorded, _ := lease.Recorded(o.Lease)
+	if holder := lease.Decode(o.Lease).HolderUID; holder != "" {
+		return []types.UID{holder, recorded}
+	}
+	return []types.UID{recorded, trace(o.Members, nil).HolderUID}
 }
 
 // OldestSelecting returns the first of the Services, which are sorted by age, that selects the
@@ -138,17 +151,21 @@ func (o *Observation) addPod(pod *corev1.Pod, d *designators) {
 		matches := m.Settings.Candidates.Matches(labels.Set(pod.Labels))
 		all, some = all && (matches || m.Apart), some || matches
 	}
-	holder, marked := o.holds(pod), some && MarkedPod(pod)
+	holder, marked := slices.Contains(o.holders, pod.UID), some && MarkedPod(pod)
 	if !all && !holder && !marked {
 		return
 	}
 	by := d.of(pod)
 	p := Pod{
-		Pod: pod, Unselected: !all, Kept: !all && some && holder, Served: by != nil, Elsewhere: by != nil && LeaseKey(by) != o.Key,
+		Pod: pod, Unselected: !all, Kept: !all && some && o.holds(pod), Served: by != nil, Elsewhere: by != nil && LeaseKey(by) != o.Key,
 		Node: o.Nodes.Of(pod.Spec.NodeName),
 	}
 	if p.Elsewhere && all {
 		o.overlap(by)
+	}
+	if p.Elsewhere && !all && !marked && lease.Decode(o.Lease).HolderUID == "" {
+		// It was the master of an election that the Service has left.
+		return
 	}
 	if _, problem := api.Candidate(pod); all && problem != nil {
 		o.problem(problem.Reason, problem.Message)

@@ -33,6 +33,7 @@ func (o *Observation) makeView() election.View {
 		Now:       o.Now,
 		DownSince: o.Outage.since(o.Lease),
 	}
+	o.compareRecord(&v)
 	v.Lease.Acquired = o.seen.holder(v.Lease).since(v.Lease.Acquired, o.Now)
 	v.Lease.Outdated = lease.Outdated(o.Lease, o.Terms())
 	if !v.Lease.Exists {
@@ -44,6 +45,31 @@ func (o *Observation) makeView() election.View {
 	}
 	return v
 }
+
+// compareRecord finds out whether a user has overwritten the UID of the Lease's holder, and takes
+// the Lease's own record for one more trace. A Lease without a record, or with one of an earlier
+// epoch, may have been written by an older version. Then the traces of its epoch tell.
+func (o *Observation) compareRecord(v *election.View) {
+	epoch, uid, found := lease.Recorded(o.Lease)
+	traced := v.Trace.HolderEpoch == v.Lease.Epoch && v.Trace.HolderUID != ""
+	switch named := v.Lease.HolderUID; {
+	case named == "":
+	case !found && traced && v.Trace.HolderUID != named:
+		v.Lease.HolderUID, v.Lease.Forged = v.Trace.HolderUID, true
+	case found && uid != named && (!traced || v.Trace.HolderUID != named):
+		v.Lease.HolderUID, v.Lease.Forged, v.Lease.Spent = uid, true, epoch < v.Lease.Epoch
+	}
+	if !found {
+		return
+	}
+	v.Trace.Stamped, v.Trace.Epoch = true, max(v.Trace.Epoch, epoch)
+	if epoch >= v.Trace.HolderEpoch {
+		v.Trace.HolderUID, v.Trace.HolderEpoch = uid, epoch
+	}
+}
+
+// Traced returns the highest epoch with which anything but the Lease is stamped; 0 if nothing is.
+func (o *Observation) Traced() int32 { return trace(o.Members, o.Pods).Epoch }
 
 // NodeNames returns the names of the nodes of all pods that are, or could become, eligible.
 func (o *Observation) NodeNames() sets.Set[string] {

@@ -177,7 +177,7 @@ func TestView(t *testing.T) {
 		Probes: map[types.UID]probe.State{"uid-web-0": probe.Suspected, "uid-web-1": probe.Answering},
 		Outage: Outage{Holder: "uid-web-2", Since: now.Add(-time.Second)},
 	}).View()
-	if diff := cmp.Diff(election.Trace{Epoch: 4, HolderUID: "uid-web-0"}, got.Trace); diff != "" {
+	if diff := cmp.Diff(election.Trace{Stamped: true, Epoch: 4, HolderUID: "uid-web-0", HolderEpoch: 4}, got.Trace); diff != "" {
 		t.Errorf("trace (-want +got):\n%s", diff)
 	}
 	if !got.Now.Equal(now) || !got.DownSince.Equal(now.Add(-time.Second)) || got.Lease.HolderUID != "uid-web-2" {

@@ -74,7 +74,7 @@ func selected(a Assignment) string {
 // podChanges adds what the pod must carry. With identify it carries its identity label.
 func podChanges(a Assignment, pod observation.Pod, identify bool, add func(Phase, Change)) {
 	// The stamp of a pod that another election designates is that election's.
-	if !pod.Elsewhere && observation.Stamp(pod) > a.Epoch {
+	if !pod.Elsewhere && observation.PodStamp(pod.Pod) > a.Epoch {
 		return
 	}
 	active := pod.Labels[api.LabelDesignation] == api.DesignationActive
@@ -129,18 +129,34 @@ func podMarks(a Assignment, pod observation.Pod, identify bool) Change {
 	}
 	if pod.UID == a.HolderUID {
 		set(c.Labels, pod.Labels, api.LabelDesignation, api.DesignationActive)
-		set(c.Annotations, pod.Annotations, api.AnnotationLeaseTransitions, formatEpoch(a.Epoch))
+		stamp(c, pod.Pod, a.Epoch, a.Epoch)
 		if _, found := pod.Annotations[api.AnnotationDeletionCost]; !found {
 			set(c.Annotations, pod.Annotations, api.AnnotationDeletionCost, api.MasterDeletionCost)
 		}
 		return c
 	}
 	set(c.Labels, pod.Labels, api.LabelDesignation, api.DesignationStandby)
-	if _, stamped := pod.Annotations[api.AnnotationLeaseTransitions]; !stamped || len(c.Labels) > 0 {
-		set(c.Annotations, pod.Annotations, api.AnnotationLeaseTransitions, formatEpoch(a.Epoch))
+	if observation.PodStamp(pod.Pod) < 0 || len(c.Labels) > 0 {
+		held := observation.Held(pod.Pod)
+		if held >= a.Epoch {
+			// The epoch is the holder's.
+			held = -1
+		}
+		stamp(c, pod.Pod, a.Epoch, held)
 	}
 	unsetDeletionCost(c, pod.Pod)
 	return c
+}
+
+// stamp adds the stamp, and the pod's witness of it; held is the epoch in which the pod was
+// master last, -1 for none.
+func stamp(c Change, pod *corev1.Pod, epoch, held int32) {
+	witness := string(pod.UID)
+	if held >= 0 {
+		witness += "@" + formatEpoch(held)
+	}
+	set(c.Annotations, pod.Annotations, api.AnnotationLeaseTransitions, formatEpoch(epoch))
+	set(c.Annotations, pod.Annotations, api.AnnotationWitness, witness)
 }
 
 // unsetDeletionCost removes a deletion cost that the controller has set; a user's stays.

@@ -46,13 +46,27 @@ func annotated(key, value string) func(*observation.Pod) {
 }
 
 func stamped(epoch string) func(*observation.Pod) {
-	return annotated(api.AnnotationLeaseTransitions, epoch)
+	return func(p *observation.Pod) {
+		annotated(api.AnnotationLeaseTransitions, epoch)(p)
+		witness(p)
+	}
+}
+
+// witness makes a stamp the pod's own, and an active pod the master of that epoch.
+func witness(p *observation.Pod) {
+	p.Annotations[api.AnnotationWitness] = string(p.UID)
+	if p.Labels[api.LabelDesignation] == api.DesignationActive {
+		p.Annotations[api.AnnotationWitness] += "@" + p.Annotations[api.AnnotationLeaseTransitions]
+	}
 }
 func elsewhere(p *observation.Pod)  { p.Elsewhere = true }
 func unselected(p *observation.Pod) { p.Unselected = true }
 func identified(p *observation.Pod) { p.Labels[api.LabelPodUID] = string(p.UID) }
 func designated(designation string) func(*observation.Pod) {
-	return labelled(api.LabelDesignation, designation)
+	return func(p *observation.Pod) {
+		labelled(api.LabelDesignation, designation)(p)
+		witness(p)
+	}
 }
 
 // active is how a Plan leaves the holder of an epoch.

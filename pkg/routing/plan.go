@@ -2,6 +2,7 @@ package routing
 
 import (
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -83,6 +84,21 @@ func (p *Plan) Routed(phase Phase) bool {
 		with = PhasePromote
 	}
 	return phase > with && !p.Migrating()
+}
+
+// Traces returns the changes, one for each candidate, of which any records that the epoch was
+// given out, and no more than that. They are in the order in which all replicas try them: of two
+// replicas that do, one gets a conflict.
+func (p *Plan) Traces(epoch int32) (changes []Change) {
+	for _, pod := range p.pods {
+		if !pod.Elsewhere && !pod.Unselected && observation.PodStamp(pod.Pod) < epoch {
+			c := changeOf(KindPod, pod)
+			stamp(c, pod.Pod, epoch, observation.Held(pod.Pod))
+			changes = append(changes, c)
+		}
+	}
+	slices.SortFunc(changes, func(a, b Change) int { return strings.Compare(a.Name, b.Name) })
+	return changes
 }
 
 // Next returns the first phase that is not yet written, and its changes, which may be

@@ -189,6 +189,7 @@ func ReleasePod(pod *corev1.Pod) Change {
 	if _, stamped := pod.Annotations[api.AnnotationLeaseTransitions]; stamped {
 		unset(c.Labels, pod.Labels, api.LabelDesignation)
 		unset(c.Annotations, pod.Annotations, api.AnnotationLeaseTransitions)
+		unset(c.Annotations, pod.Annotations, api.AnnotationWitness)
 		unsetDeletionCost(c, pod)
 	}
 	return c

@@ -76,15 +76,15 @@ func TestReleasePod(t *testing.T) {
 	}{
 		"a master loses all marks": {
 			pod: pod("a", active("4")), marked: true,
-			want: podPatch("a", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationDeletionCost: nil}),
+			want: podPatch("a", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationWitness: nil, api.AnnotationDeletionCost: nil}),
 		},
 		"a standby loses all marks": {
 			pod: pod("a", standby("4")), marked: true,
-			want: podPatch("a", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil}),
+			want: podPatch("a", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationWitness: nil}),
 		},
 		"a standby of routing by label loses its marks": {
 			pod: pod("a", designated("standby"), stamped("4")), marked: true,
-			want: podPatch("a", keys{api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil}),
+			want: podPatch("a", keys{api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationWitness: nil}),
 		},
 		"a pod that is only identified loses that alone": {
 			pod: pod("a", identified, designated("active")), marked: true,
@@ -92,7 +92,7 @@ func TestReleasePod(t *testing.T) {
 		},
 		"a user's deletion cost stays": {
 			pod: pod("a", active("4"), annotated(api.AnnotationDeletionCost, "-5")), marked: true,
-			want: podPatch("a", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil}),
+			want: podPatch("a", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationWitness: nil}),
 		},
 		"the predecessor's designation stays": {
 			pod:  pod("a", designated("active"), annotated(api.AnnotationDeletionCost, api.MasterDeletionCost)),
@@ -165,7 +165,7 @@ func TestRelease(t *testing.T) {
 				[]*discoveryv1.EndpointSlice{ofDB(ownSlice("b", "4"))},
 				nil,
 			},
-			services: []Change{released}, rest: []Change{podPatch("a", keys{api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil}), podPatch("b", keys{api.LabelPodUID: nil}, nil), sliceRemoval(ofDB(ownSlice("b", "4")))},
+			services: []Change{released}, rest: []Change{podPatch("a", keys{api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationWitness: nil}), podPatch("b", keys{api.LabelPodUID: nil}, nil), sliceRemoval(ofDB(ownSlice("b", "4")))},
 		},
 		"what belongs to a Service that is annotated stays": {
 			left: Leftovers{
@@ -263,8 +263,8 @@ func TestRelease(t *testing.T) {
 		"the last master keeps the designation that a user's selector asks for": {
 			left: Leftovers{[]*corev1.Service{optedOut(service(api.RoutingLabel, "", ""))}, all(pod("a", designated("active"), stamped("4")), pod("b", designated("standby"), stamped("4"))), nil, nil},
 			rest: []Change{
-				podPatch("a", nil, keys{api.AnnotationLeaseTransitions: nil}),
-				podPatch("b", keys{api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil}),
+				podPatch("a", nil, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationWitness: nil}),
+				podPatch("b", keys{api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationWitness: nil}),
 			},
 		},
 		"the Lease shows that the key of a Service which has lost its stamp is the controller's": {
