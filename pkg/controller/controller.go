@@ -90,6 +90,8 @@ type Controller struct {
 	memory    *memory
 	// deleted holds the UIDs of pods that this replica has deleted.
 	deleted *utilcache.LRUExpireCache
+	// spent holds the elections on which an epoch was spent just now.
+	spent *utilcache.LRUExpireCache
 	// seed makes this replica's lag differ from that of others; see lag.
 	seed maphash.Seed
 	live live.Reader
@@ -122,6 +124,7 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 		seed:        maphash.MakeSeed(),
 		drainTaints: sets.New(drainTaints...),
 		deleted:     utilcache.NewLRUExpireCache(deletedMax),
+		spent:       utilcache.NewLRUExpireCache(deletedMax),
 		watched:     map[string]*watched{}, nodesWatched: newWatched(),
 		busy: map[key]time.Time{},
 	}
@@ -267,7 +270,7 @@ func (c *Controller) next(ctx context.Context) bool {
 	logger := klog.FromContext(ctx).WithValues("lease", klog.KRef(k.Namespace, k.Name))
 	ctx, cancel := context.WithTimeout(klog.NewContext(ctx, logger), syncTimeout)
 	defer cancel()
-	again, err := road{c, c, c, c.lag}.reconcile(ctx, k)
+	again, err := road{c, c, c, c.lag, c.paced}.reconcile(ctx, k)
 	// Even after an error: retries back off, and this election may be due earlier.
 	if again = soonest(again, c.slowLook(k)); again > 0 {
 		c.queue.AddAfter(k, again)
@@ -275,7 +278,7 @@ func (c *Controller) next(ctx context.Context) bool {
 	switch {
 	case err == nil:
 		c.queue.Forget(k)
-	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || errors.Is(err, errAwaited):
+	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || errors.Is(err, errAwaited), errors.Is(err, errPaced):
 		// Another replica was first, or the cache or Kubernetes' controller is behind.
 		logger.V(4).Info("Retrying", "reason", err)
 		c.queue.AddRateLimited(k)

@@ -135,6 +135,16 @@ func renewal(o *observation.Observation, d election.Decision, lag func(key) floa
 // lag differs between replicas and between Leases.
 func (c *Controller) lag(k key) float64 { return fraction(maphash.String(c.seed, k.String())) }
 
+// paced implements that of road. Each try to write a Lease that is gone takes an epoch of its own,
+// because the one before may have succeeded.
+func (c *Controller) paced(k key) bool {
+	_, spent := c.spent.Get(k)
+	if !spent {
+		c.spent.Add(k, nil, retryMax)
+	}
+	return !spent
+}
+
 // phase is the same in every replica. Names often differ only in their last letter, which
 // a simpler hash, such as FNV, does not spread.
 func phase(k key) float64 {

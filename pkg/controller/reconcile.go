@@ -20,6 +20,10 @@ import (
 // election is retried soon, and then less and less often.
 var errAwaited = errors.New("the built-in EndpointSlice controller has yet to follow the Service")
 
+// errPaced: an epoch was recorded ahead of a Lease that could not be written just now. The next
+// try would spend another.
+var errPaced = errors.New("an epoch was spent on the election just now")
+
 // refusedAgain is after how long an election with a foreign Lease is reconciled again:
 // foreign Leases are not watched.
 const refusedAgain = 30 * time.Second
@@ -87,6 +91,9 @@ func (r road) record(ctx context.Context, o *observation.Observation, d election
 		return o.Lease, again, nil
 	}
 	if d.Epoch-1 > o.Traced() {
+		if !r.paced(o.Key) {
+			return nil, again, errPaced
+		}
 		err = r.traceAhead(ctx, plan, d.Epoch-1)
 	}
 	if err != nil {

@@ -22,6 +22,8 @@ type road struct {
 	listener
 	// lag, from 0 to 1, is by how much this replica lets others renew the Lease first.
 	lag func(k key) float64
+	// paced reports whether an epoch may be spent on a Lease that cannot be written, for now.
+	paced func(k key) bool
 }
 
 // reader reads what an election depends on.

@@ -77,9 +77,10 @@ func aPod(name, designation string, change ...func(*corev1.Pod)) *corev1.Pod {
 	p.Labels["app"] = "web"
 	p.Labels[api.LabelPodUID] = string(p.UID)
 	p.Labels[api.LabelDesignation] = designation
-	p.Annotations[api.AnnotationLeaseTransitions] = "3"
+	p.Annotations[api.AnnotationLeaseTransitions], p.Annotations[api.AnnotationWitness] = "3", string(p.UID)
 	if designation == api.DesignationActive {
 		p.Annotations[api.AnnotationDeletionCost] = api.MasterDeletionCost
+		p.Annotations[api.AnnotationWitness] += "@3"
 	}
 	p.Status = corev1.PodStatus{
 		Phase:      corev1.PodRunning,
