@@ -82,6 +82,7 @@ type Controller struct {
 	pods       *podStores
 	warnings   *warnings
 	outages    *outages
+	refusals   *refusals
 	// deleted holds the UIDs of pods that this replica has deleted.
 	deleted *utilcache.LRUExpireCache
 	// seed makes this replica's lag differ from that of others; see lag.
@@ -109,6 +110,7 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 		),
 		warnings: newWarnings(),
 		outages:  newOutages(),
+		refusals: newRefusals(time.Now),
 		live:     live.Reader{Client: client},
 		seed:     maphash.MakeSeed(),
 		deleted:  utilcache.NewLRUExpireCache(deletedMax),

@@ -46,7 +46,7 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 		if in, err = c.live.Election(ctx, k); err != nil {
 			return in, err
 		}
-		in.Outage, in.Probes = cached.Outage, cached.Probes
+		in.Outage, in.Probes, in.Refused = cached.Outage, cached.Probes, cached.Refused
 		in.Slices = append(in.Slices, c.takenNames(in.Services)...)
 		err = c.readNodes(ctx, &in)
 	}
@@ -75,6 +75,7 @@ func (c *Controller) gatherCached(ctx context.Context, k key) (observation.Input
 	in.Nodes = c.nodesKnown()
 	in.Outage = c.outages.recall(k)
 	in.Probes = c.prober.States(k)
+	in.Refused = c.refusals.known()
 	return in, nil
 }
 

@@ -49,7 +49,7 @@ func TestOptOutLeavesWhatUsersHaveWritten(t *testing.T) {
 	})
 }
 
-// The younger election hears at once that the older Service has no pods any more.
+// The younger election hears at once that the older Service no longer has pods.
 func TestOverlapEndsWithTheTypeOfTheService(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		c.Create(fakeapi.NewService("a"), fakeapi.NewService("b"), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
@@ -57,7 +57,9 @@ func TestOverlapEndsWithTheTypeOfTheService(t *testing.T) {
 		c.Settle()
 		c.SwitchTo("b", "web-1")
 		c.Settle()
-		c.EditService("a", func(s *corev1.Service) { s.Spec.Type, s.Spec.ExternalName = corev1.ServiceTypeExternalName, "x.example.com" })
+		c.EditService("a", func(s *corev1.Service) {
+			s.Spec.Type, s.Spec.ExternalName = corev1.ServiceTypeExternalName, "x.example.com"
+		})
 		c.Settle()
 		if got := c.State(); !slices.Contains(got, "Pod web-1: identified active @2 spared") {
 			t.Errorf("the master of the younger election is not designated: %q", got)

@@ -50,9 +50,9 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 	}
 	r.held(o, d)
 	plan := routing.NewPlan(routing.Assignment{HolderUID: d.HolderUID, Epoch: d.Epoch}, o.Members, o.Pods)
-	err = r.route(ctx, plan, func() { r.routed(ctx, k, d) })
-	if err == nil {
-		err = r.demote(ctx, o, d, l, plan)
+	routed, err := r.route(ctx, plan, func() { r.routed(ctx, k, d) })
+	if routed || d.Action == election.Stop {
+		err = errors.Join(err, r.demote(ctx, o, d, l, plan))
 	}
 	return soonest(d.Again, again), err
 }
@@ -96,50 +96,65 @@ func (r road) record(ctx context.Context, o *observation.Observation, d election
 	return l, again, nil
 }
 
-// route writes what follows from the Lease, phase by phase, and calls routed once traffic
-// follows the holder. It returns errAwaited if Kubernetes' controller has to follow first.
-func (r road) route(ctx context.Context, plan *routing.Plan, routed func()) error {
-	var unzoned error
+// route writes what follows from the Lease, phase by phase, and calls tell once traffic
+// follows the holder; it reports whether it does. What cannot be written holds up only what
+// depends on it. It returns errAwaited if Kubernetes' controller has to follow first.
+func (r road) route(ctx context.Context, plan *routing.Plan, tell func()) (routed bool, err error) {
+	var errs []error
 	if node := plan.ZoneWanted(); node != "" {
-		var zone string
 		// Traffic does not wait for a zone that cannot be read.
-		zone, unzoned = r.zone(ctx, node)
+		zone, err := r.zone(ctx, node)
 		plan.SetZone(zone)
+		errs = append(errs, err)
 	}
 	for last := routing.PhaseCorrect - 1; ; {
 		phase, changes := plan.Next()
-		if routed != nil && plan.Routed(phase) {
-			routed()
-			routed = nil
+		if !routed && plan.Routed(phase) {
+			routed = true
+			tell()
 		}
 		switch {
-		case phase == routing.PhaseDone && plan.Migrating():
-			return errors.Join(errAwaited, unzoned)
 		case phase == routing.PhaseDone:
-			return unzoned
+			if err = errors.Join(errs...); err == nil && plan.Migrating() {
+				err = errAwaited
+			}
+			return routed, err
 		case phase <= last:
-			return fmt.Errorf("phase %d is not finished by its changes; what others write undoes them", phase)
+			return routed, fmt.Errorf("phase %d is not finished by its changes; what others write undoes them", phase)
 		}
 		last = phase
-		if err := r.apply(ctx, plan, changes); err != nil {
-			return err
+		if err, outdated := r.apply(ctx, plan, phase, changes); outdated {
+			return routed, errors.Join(append(errs, err)...)
+		} else if err != nil {
+			plan.Failed(phase)
+			errs = append(errs, err)
 		}
 	}
 }
 
-// apply writes the changes of one phase, and lets the plan know of those that succeeded.
-func (r road) apply(ctx context.Context, plan *routing.Plan, changes []routing.Change) error {
+// openFor is how long the writes of labels may keep a Service open.
+const openFor = 2 * time.Second
+
+// apply writes the changes of one phase, and lets the plan know of those that succeeded. It
+// reports whether the plan is outdated, because another writer was first.
+func (r road) apply(ctx context.Context, plan *routing.Plan, phase routing.Phase, changes []routing.Change) (err error, outdated bool) {
+	if phase < routing.PhaseRoute && plan.Open() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, openFor)
+		defer cancel()
+	}
 	var errs []error
 	for i, w := range r.write(ctx, changes) {
 		if w.err != nil {
 			errs = append(errs, w.err)
+			outdated = outdated || apierrors.IsConflict(w.err) || apierrors.IsAlreadyExists(w.err)
 			continue
 		}
 		if reversion := plan.Applied(changes[i], w.object); reversion != nil {
 			r.reverted(w.object, *reversion)
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(errs...), outdated
 }
 
 // demote deletes the pod that has to go, if the Service asks for that: the holder, so that

@@ -16,7 +16,6 @@ const (
 	unreadableSetting fault = "a safety setting that cannot be read"
 	zoneSetLate       fault = "a zone that is set late"
 	cordonedAndBehind fault = "a node that is cordoned, and pods that are not heard of"
-	policyStays       fault = "a policy that stays"
 	forgedHolder      fault = "a forged holder"
 	forgedEpochs      fault = "a forged epoch"
 	forgedStamp       fault = "a forged stamp"
@@ -80,12 +79,6 @@ var knownFaults = []struct {
 		[]told{
 			{"settle", 0, 0}, {"delete", 3, 0}, {"cordon", 0, 0}, {"cordon", 0, 0}, {"cordon", 1, 0}, {"hear", 2, 0}, {"begin", 2, 0}, {"finish", 2, 0}, {"settle", 0, 0},
 		},
-	},
-	{
-		policyStays, "a Service stays open to all pods as long as a policy lets none of them be labelled",
-		"policies end before anything comes to rest",
-		"by selector",
-		[]told{{"deny", 0, 0}, {"deny", 0, 1}, {"deny", 0, 2}, {"settle", 0, 0}},
 	},
 	{
 		forgedHolder, "who writes a holder and its UID into a Lease makes a master in the same epoch",

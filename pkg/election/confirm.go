@@ -48,8 +48,8 @@ var confirmations = []struct {
 		return d.Action == Failover && (d.Reason == HolderUnselected || d.Reason == HolderGone && have != PodRead)
 	}},
 	{"the Lease does not say which pod is the holder, so that pod cannot be read alone", Live, func(v View, d Decision, _ Evidence) bool { return d.Action == Failover && v.Lease.HolderUID == "" }},
-	{"the pod may have recovered", PodRead, func(v View, d Decision, _ Evidence) bool {
-		return (d.Reason == HolderNotReady || d.Reason == HolderExcluded || d.Reason == NobodyEligible) && v.shows(v.Lease.HolderUID)
+	{"the pod may have recovered, or been labelled", PodRead, func(v View, d Decision, _ Evidence) bool {
+		return slices.Contains([]Reason{HolderNotReady, HolderExcluded, HolderRefused, NobodyEligible}, d.Reason) && v.shows(v.Lease.HolderUID)
 	}},
 }
 

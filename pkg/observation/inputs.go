@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/lease"
@@ -38,6 +39,8 @@ type Inputs struct {
 	// Probes are the results of the controller's own probes, by the pod's UID. A pod that has
 	// no result is not among them.
 	Probes map[types.UID]probe.State
+	// Refused are pods that this replica was lately not allowed to label.
+	Refused sets.Set[types.UID]
 	// Outage is what this replica remembers of a holder that was not eligible.
 	Outage Outage
 }

@@ -71,6 +71,19 @@ func (o *Observation) Settings() api.Election {
 	return settings
 }
 
+// lacksLabel reports whether traffic of a member cannot go to the pod before it is labelled.
+func (o *Observation) lacksLabel(p Pod) bool {
+	return slices.ContainsFunc(o.Members, func(m Member) bool {
+		switch m.Settings.Routing {
+		case api.RoutingSelector:
+			return p.Labels[api.LabelPodUID] != string(p.UID)
+		case api.RoutingLabel:
+			return p.Labels[api.LabelDesignation] != api.DesignationActive && !p.Elsewhere
+		}
+		return false
+	})
+}
+
 func (o *Observation) candidate(p Pod) election.Candidate {
 	_, stamped := p.Annotations[api.AnnotationLeaseTransitions]
 	may, _ := api.Candidate(p.Pod)
@@ -88,6 +101,7 @@ func (o *Observation) candidate(p Pod) election.Candidate {
 		NodeSilent:   knows(o.Nodes.Silent, p.Spec.NodeName),
 		Answers:      o.Probes[p.UID] == probe.Answering,
 		Unresponsive: o.Probes[p.UID] == probe.Suspected,
+		Refused:      o.Refused.Has(p.UID) && o.lacksLabel(p),
 		Preferred:    o.Members[0].Settings.Prefer.Matches(labels.Set(p.Labels)),
 		Revision:     cmp.Or(p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], p.Labels[appsv1.ControllerRevisionHashLabelKey]),
 		Index:        index,
