@@ -88,6 +88,7 @@ type Controller struct {
 	published *onDemand[*discoveryv1.EndpointSlice]
 	warnings  *warnings
 	memory    *memory
+	refusals  *refusals
 	// deleted holds the UIDs of pods that this replica has deleted.
 	deleted *utilcache.LRUExpireCache
 	// spent holds the elections on which an epoch was spent just now.
@@ -120,6 +121,7 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 		),
 		warnings:    newWarnings(),
 		memory:      newMemory(),
+		refusals:    newRefusals(time.Now),
 		live:        live.Reader{Client: client},
 		seed:        maphash.MakeSeed(),
 		drainTaints: sets.New(drainTaints...),

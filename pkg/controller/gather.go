@@ -35,7 +35,7 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 		if in, err = c.live.Election(ctx, k); err != nil {
 			return in, err
 		}
-		in.Outage, in.Seen, in.Probes = cached.Outage, cached.Seen, cached.Probes
+		in.Outage, in.Seen, in.Probes, in.Refused = cached.Outage, cached.Seen, cached.Probes, cached.Refused
 		in.Slices = append(in.Slices, c.takenNames(in.Services)...)
 		err = c.readNodes(ctx, &in, func(n observation.Node) bool { return n.Gone || n.Draining })
 	}
@@ -70,6 +70,7 @@ func (c *Controller) gatherCached(ctx context.Context, k key) (observation.Input
 	in.Nodes = c.nodesKnown()
 	in.Outage, in.Seen = c.memory.recall(k)
 	in.Probes = c.prober.States(k)
+	in.Refused = c.refusals.known()
 	return in, nil
 }
 

@@ -51,7 +51,7 @@ func TestOptOutLeavesWhatUsersHaveWritten(t *testing.T) {
 	})
 }
 
-// The younger election hears at once that the older Service has no pods any more.
+// The younger election hears at once that the older Service no longer has pods.
 func TestOverlapEndsWithTheTypeOfTheService(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		c.Create(fakeapi.NewService("a"), fakeapi.NewService("b"), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))

@@ -1,7 +1,15 @@
 package controller
 
 import (
+	"errors"
+	"maps"
+	"net/http"
 	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/lease"
@@ -63,4 +71,60 @@ func (m *memory) forget(k key) {
 	defer m.lock.Unlock()
 	delete(m.outages, k)
 	delete(m.seen, k)
+}
+
+const (
+	// refusedFor is how long a refusal is remembered. While it stands, the label is tried
+	// again every few seconds.
+	refusedFor = time.Minute
+	// refusedMax is how many refusals are remembered. Forgetting one costs a move to a pod
+	// that cannot be labelled, and another from it.
+	refusedMax = 4096
+)
+
+// refusals remembers pods that this replica was not allowed to label. Nothing but which pod
+// is elected depends on it.
+type refusals struct {
+	now  func() time.Time
+	lock sync.Mutex
+	at   map[types.UID]time.Time
+}
+
+func newRefusals(now func() time.Time) *refusals {
+	return &refusals{now: now, at: map[types.UID]time.Time{}}
+}
+
+// saw takes up what came of a write to the pod.
+func (m *refusals) saw(pod types.UID, err error) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	switch {
+	case err == nil:
+		delete(m.at, pod)
+	case refused(err) && len(m.at) < refusedMax:
+		m.at[pod] = m.now()
+	}
+}
+
+// known returns the pods that were refused lately.
+func (m *refusals) known() sets.Set[types.UID] {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	maps.DeleteFunc(m.at, func(_ types.UID, at time.Time) bool { return m.now().Sub(at) >= refusedFor })
+	return sets.KeySet(m.at)
+}
+
+// refused reports whether the API server refuses what was written, and not because another
+// writer was first, or because it has too much to do. Webhooks choose the code by themselves.
+func refused(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	switch code := status.Status().Code; code {
+	case http.StatusUnauthorized, http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:
+		return false
+	default:
+		return code >= http.StatusBadRequest && code < http.StatusInternalServerError
+	}
 }

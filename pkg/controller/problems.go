@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -10,7 +9,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
@@ -45,7 +43,7 @@ func (c *Controller) problems(o *observation.Observation, d election.Decision, s
 				"%s is deleted later (%s), because the master has moved more than five times within a minute", o.Pods[i].Name, api.AnnotationOnDemote)})
 		}
 	}
-	if p, found := refused(err); found {
+	if p, found := refusal(err); found {
 		problems = append(problems, p)
 	}
 	if d.Action == election.Refuse || lease.Decode(o.Lease).HolderUID != d.HolderUID {
@@ -94,27 +92,18 @@ func unanswered(o *observation.Observation, holder types.UID, state probe.State)
 	return p, false
 }
 
-// passing are the API server's answers to a write that comes too early, or that another
-// replica's write has made needless. They are retried, and are no refusal.
-var passing = []func(error) bool{
-	apierrors.IsConflict, apierrors.IsAlreadyExists, apierrors.IsNotFound, apierrors.IsTimeout, apierrors.IsServerTimeout,
-	apierrors.IsTooManyRequests, apierrors.IsServiceUnavailable,
-	func(err error) bool { return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) },
-}
-
-// refused returns the problem if the API server does not let the controller write. Of several
-// refusals the first is named.
-func refused(err error) (p api.Problem, found bool) {
+// refusal returns the problem if the API server does not let the controller write. Of several
+// refusals the first is named. A webhook that cannot be called is an internal error.
+func refusal(err error) (p api.Problem, found bool) {
 	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range several.Unwrap() {
-			if p, found := refused(one); found {
+			if p, found := refusal(one); found {
 				return p, true
 			}
 		}
 		return p, false
 	}
-	var status apierrors.APIStatus
-	if !errors.As(err, &status) || status.Status().Reason == metav1.StatusReasonUnknown || slices.ContainsFunc(passing, func(passes func(error) bool) bool { return passes(err) }) {
+	if !refused(err) && !apierrors.IsInternalError(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return p, false
 	}
 	return api.Problem{Reason: api.ReasonWriteRefused, Message: fmt.Sprintf("the API server refuses it: %v", err)}, true

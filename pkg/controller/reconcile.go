@@ -55,11 +55,10 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 		return d.Again, err
 	}
 	r.held(o, d)
-	err = r.route(ctx, plan, func() { r.routed(ctx, k, d) })
-	if err == nil {
-		var pause time.Duration
-		pause, err = r.demote(ctx, o, d, l, plan)
-		again = soonest(again, pause)
+	routed, err := r.route(ctx, plan, func() { r.routed(ctx, k, d) })
+	if routed || d.Action == election.Stop {
+		pause, failed := r.demote(ctx, o, d, l, plan)
+		again, err = soonest(again, pause), errors.Join(err, failed)
 	}
 	return soonest(d.Again, again), err
 }
@@ -118,51 +117,68 @@ func (r road) record(ctx context.Context, o *observation.Observation, d election
 // candidates and none can be written to.
 func (r road) traceAhead(ctx context.Context, plan *routing.Plan, epoch int32) (err error) {
 	for _, change := range plan.Traces(epoch) {
-		err = r.apply(ctx, plan, []routing.Change{change})
-		if pod := plan.Pod(change.UID); err == nil && pod != nil || apierrors.IsConflict(err) {
+		var outdated bool
+		err, outdated = r.apply(ctx, plan, routing.PhaseTidy, []routing.Change{change})
+		if pod := plan.Pod(change.UID); err == nil && pod != nil || outdated {
 			return err
 		}
 	}
 	return err
 }
 
-// route writes what follows from the Lease, phase by phase, and calls routed once traffic
-// follows the holder. It returns errAwaited if Kubernetes' controller has to follow first.
-func (r road) route(ctx context.Context, plan *routing.Plan, routed func()) error {
+// route writes what follows from the Lease, phase by phase, and calls tell once traffic
+// follows the holder; it reports whether it does. What cannot be written holds up only what
+// depends on it. It returns errAwaited if Kubernetes' controller has to follow first.
+func (r road) route(ctx context.Context, plan *routing.Plan, tell func()) (routed bool, err error) {
+	var errs []error
 	for last := routing.PhaseCorrect - 1; ; {
 		phase, changes := plan.Next()
-		if routed != nil && plan.Routed(phase) {
-			routed()
-			routed = nil
+		if !routed && plan.Routed(phase) {
+			routed = true
+			tell()
 		}
 		switch {
-		case phase == routing.PhaseDone && plan.Migrating():
-			return errAwaited
 		case phase == routing.PhaseDone:
-			return nil
+			if err = errors.Join(errs...); err == nil && plan.Migrating() {
+				err = errAwaited
+			}
+			return routed, err
 		case phase <= last:
-			return fmt.Errorf("phase %d is not finished by its changes; what others write undoes them", phase)
+			return routed, fmt.Errorf("phase %d is not finished by its changes; what others write undoes them", phase)
 		}
 		last = phase
-		if err := r.apply(ctx, plan, changes); err != nil {
-			return err
+		if err, outdated := r.apply(ctx, plan, phase, changes); outdated {
+			return routed, errors.Join(append(errs, err)...)
+		} else if err != nil {
+			plan.Failed(phase)
+			errs = append(errs, err)
 		}
 	}
 }
 
-// apply writes the changes of one phase, and lets the plan know of those that succeeded.
-func (r road) apply(ctx context.Context, plan *routing.Plan, changes []routing.Change) error {
+// openFor is how long the writes of labels may keep a Service open.
+const openFor = 2 * time.Second
+
+// apply writes the changes of one phase, and lets the plan know of those that succeeded. It
+// reports whether the plan is outdated, because another writer was first.
+func (r road) apply(ctx context.Context, plan *routing.Plan, phase routing.Phase, changes []routing.Change) (err error, outdated bool) {
+	if phase < routing.PhaseRoute && plan.Open() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, openFor)
+		defer cancel()
+	}
 	var errs []error
 	for i, w := range r.write(ctx, changes) {
 		if w.err != nil {
 			errs = append(errs, w.err)
+			outdated = outdated || apierrors.IsConflict(w.err) || apierrors.IsAlreadyExists(w.err)
 			continue
 		}
 		if reversion := plan.Applied(changes[i], w.object); reversion != nil {
 			r.reverted(w.object, *reversion)
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(errs...), outdated
 }
 
 // demote deletes the pod that has to go, if the Service asks for that: the holder, so that

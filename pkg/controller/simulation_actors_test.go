@@ -77,7 +77,7 @@ var verbs = []verb{
 	{"unlist", 1, (*world).loseSlice},
 	{"deny", 1, (*world).deny},
 	// A while without anything.
-	{"settle", 0, func(w *world, _, _ int) bool { return w.settle() }},
+	{"settle", 0, func(w *world, a, _ int) bool { return w.settle(a > 0) }},
 }
 
 func (w *world) replica(n int) *replica { return w.replicas[n%len(w.replicas)] }

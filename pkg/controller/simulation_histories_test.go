@@ -29,6 +29,12 @@ func TestHistories(t *testing.T) {
 			"a Service that loses its selector",
 			[]told{{"unselect", 0, 0}, {"narrow", 0, 1}, {"settle", 0, 0}, {"narrow", 0, 0}, {"settle", 0, 0}},
 		},
+		"a Service is closed though a policy lets no pod be labelled": {
+			"by selector", []told{{"deny", 0, 0}, {"deny", 0, 1}, {"deny", 0, 2}, {"settle", 1, 0}},
+		},
+		"another pod is taken if a policy lets the first not be labelled": {
+			"by selector", []told{{"deny", 0, 1}, {"settle", 1, 0}},
+		},
 		"the selector is restored of a Service that opts out by removing all annotations": {
 			"opting out and in",
 			[]told{{"settle", 0, 0}, {"mode", 0, 0}, {"settle", 0, 0}},
@@ -94,7 +100,7 @@ func (w toldWorld) kubernetesFollows() {
 
 func (w toldWorld) expectWell(t *testing.T) {
 	t.Helper()
-	if w.settle(); w.failure != "" {
+	if w.settle(false); w.failure != "" {
 		t.Errorf("%s\n%s", w.failure, strings.Join(w.told, "\n"))
 	}
 }

@@ -8,9 +8,7 @@ import (
 // fault is one that is known, and not mended yet.
 type fault string
 
-const (
-	policyStays fault = "a policy that stays"
-)
+const ()
 
 // mended are the faults that actors no longer spare the controller.
 type mended map[fault]bool
@@ -25,14 +23,7 @@ var knownFaults = []struct {
 	// profile and history are a run that fails, if nothing is spared.
 	profile string
 	history []told
-}{
-	{
-		policyStays, "a Service stays open to all pods as long as a policy lets none of them be labelled",
-		"policies end before anything comes to rest",
-		"by selector",
-		[]told{{"deny", 0, 0}, {"deny", 0, 1}, {"deny", 0, 2}, {"settle", 0, 0}},
-	},
-}
+}{}
 
 // told is a step by the name of its verb.
 type told struct {

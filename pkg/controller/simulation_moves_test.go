@@ -123,7 +123,7 @@ func (w *world) checkPromoted(by *replica, pod *corev1.Pod) {
 func (w *world) checkDetached(by *replica, s *corev1.Service) {
 	_, before := w.services.all[s.Name].Spec.Selector[api.LabelRouting]
 	_, now := s.Spec.Selector[api.LabelRouting]
-	if before || !now || len(w.slicesOf(s.Name, true)) > 0 || w.unlisted > by.began {
+	if before || !now || isOpen(w.services.all[s.Name]) || len(w.slicesOf(s.Name, true)) > 0 || w.unlisted > by.began {
 		return
 	}
 	for _, m := range by.seen.Members {
@@ -141,6 +141,10 @@ func (w *world) checkDetached(by *replica, s *corev1.Service) {
 // identity label by then, and no other pod that the replica has seen does.
 func (w *world) checkPointed(by *replica, s *corev1.Service) {
 	uid := s.Spec.Selector[api.LabelPodUID]
+	if isOpen(w.services.all[s.Name]) {
+		// It is closed whatever else fails.
+		return
+	}
 	if uid == "" || uid == api.NoPod || uid == w.services.all[s.Name].Spec.Selector[api.LabelPodUID] || by.seen == nil {
 		return
 	}

@@ -68,6 +68,7 @@ func newReplica(w *world, number int) *replica {
 	if err != nil {
 		panic(err)
 	}
+	c.refusals.now = func() time.Time { return w.now }
 	c.queue.ShutDown()
 	r.queue = &simulatedQueue{}
 	c.queue = r.queue

@@ -137,12 +137,32 @@ func (w *world) takingPart(lease string, members []observation.Member, holder *c
 // some pods and Services.
 func (w *world) checkDenied() {
 	for _, s := range w.services.list() {
-		if !served(s) || w.denied["Service "+s.Name] {
+		if !served(s) || w.denied["Service "+s.Name] || len(s.Spec.Selector) == 0 {
+			// What Kubernetes has listed before the selector was taken away stays.
 			continue
 		}
 		if ready := w.ready(s.Name, discoveryv1.AddressTypeIPv4); len(ready) > 1 {
 			w.fail("Service %s stays open to %s", s.Name, strings.Join(ready, " and "))
 		}
+		w.checkAnother(s)
+	}
+}
+
+// checkAnother is for a Service whose master cannot be labelled, though another pod could be
+// master.
+func (w *world) checkAnother(s *corev1.Service) {
+	settings, _, _ := api.Parse(s)
+	holder := w.pods.uid(lease.Decode(w.leases.all[settings.LeaseName]).HolderUID)
+	able := func(p *corev1.Pod) bool {
+		may, _ := api.Candidate(p)
+		return may && settings.Candidates.Matches(labels.Set(p.Labels)) && observation.Ready(p) && observation.Active(p) &&
+			(p.Labels[api.LabelPodUID] == string(p.UID) || !w.denied["Pod "+p.Name])
+	}
+	if settings.Routing != api.RoutingSelector || settings.Paused || settings.AfterTermination || settings.LeaseName != s.Name || len(w.services.all) > 1 || holder == nil || able(holder) {
+		return
+	}
+	if i := slices.IndexFunc(w.pods.list(), able); i >= 0 {
+		w.fail("Service %s has the master %s, though %s can be labelled", s.Name, holder.UID, w.pods.list()[i].UID)
 	}
 }
 
@@ -218,9 +238,9 @@ func (w *world) checkLeftovers() {
 }
 
 // settle lets everything be heard of and time pass until nothing more is written. Then a
-// replica that is started anew must find nothing to do.
-func (w *world) settle() bool {
-	if !w.mended[policyStays] {
+// replica that is started anew must find nothing to do. Policies end before, or stay.
+func (w *world) settle(policiesStay bool) bool {
+	if !policiesStay {
 		clear(w.denied)
 	}
 	w.tell("everything is heard of, and nothing happens for a while")
@@ -228,8 +248,8 @@ func (w *world) settle() bool {
 		r.finish()
 		r.recover()
 	}
-	const rest, atMost = 2*slowLook + time.Minute, 300
-	for round, last := 0, w.now; w.now.Before(last.Add(rest)) && (len(w.denied) == 0 || round != atMost); round++ {
+	const rest, atMost, atMostDenied = 2*slowLook + time.Minute, 300, 40
+	for round, last := 0, w.now; w.now.Before(last.Add(rest)) && (len(w.denied) == 0 || round != atMostDenied); round++ {
 		writes := w.writes
 		if w.quiet() || w.writes > writes {
 			last = w.now

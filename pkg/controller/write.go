@@ -76,6 +76,7 @@ func (c *Controller) send(ctx context.Context, change routing.Change) (w written
 			// A pod that is gone needs no change.
 			return written{}
 		}
+		c.refusals.saw(change.UID, w.err)
 	}
 	if w.err != nil {
 		w.err = fmt.Errorf("writing %s %s: %w", change.Kind, change.Name, w.err)

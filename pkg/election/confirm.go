@@ -48,8 +48,8 @@ var confirmations = []struct {
 	{"a node may be newer than the cache", Live, func(v View, d Decision, _ Evidence) bool {
 		return (d.Reason == NobodyEligible || d.Reason == AwaitingEligible) && slices.ContainsFunc(v.Candidates, Candidate.lacksOnlyNode)
 	}},
-	{"the pod may have recovered, or its node may be newer than the cache", PodRead, func(v View, d Decision, _ Evidence) bool {
-		return (d.Reason == HolderNotReady || d.Reason == HolderExcluded || d.Reason == NodeGone || d.Reason == NobodyEligible) && v.shows(v.Lease.HolderUID)
+	{"the pod may have recovered, or been labelled, or its node may be newer than the cache", PodRead, func(v View, d Decision, _ Evidence) bool {
+		return slices.Contains([]Reason{HolderNotReady, HolderExcluded, HolderRefused, NodeGone, NobodyEligible}, d.Reason) && v.shows(v.Lease.HolderUID)
 	}},
 }
 

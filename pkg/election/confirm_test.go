@@ -63,6 +63,10 @@ func TestConfirm(t *testing.T) {
 			"the master stays":      {view: View{Lease: held("a", 4).outdated(), Candidates: []Candidate{pod("a")}}, want: Live},
 			"the master terminates": {view: View{Lease: held("a", 4).outdated(), Candidates: []Candidate{pod("a", terminating), pod("b")}}, want: Live},
 		},
+		"the master cannot be labelled, as far as this replica knows": {
+			"its pod was not read": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", refused), pod("b")}}, want: PodRead},
+			"its pod was read":     {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", refused), pod("b")}}, have: PodRead, want: PodRead},
+		},
 		"a Service takes no part, because it selects no pod of the others": {
 			"the master stays":        {view: divided(View{Lease: held("a", 4), Candidates: []Candidate{pod("a")}})},
 			"the master terminates":   {view: divided(View{Lease: held("a", 4), Candidates: []Candidate{pod("a", terminating), pod("b")}}), want: Live},

@@ -110,6 +110,8 @@ type Candidate struct {
 	// pod answered before, but no longer does. Both are false if the pod is not probed or has
 	// never answered.
 	Answers, Unresponsive bool
+	// Refused: the API server refuses the label by which traffic would go to the pod.
+	Refused bool
 	// doubted: the pod was Unresponsive, but no eligible pod answers either, so it may be the
 	// controller that reaches no pod.
 	doubted bool
@@ -213,7 +215,7 @@ func (d Decision) Problem() bool {
 }
 
 // Ineligible returns why the pod cannot hold the Lease now; empty if it can. believable
-// clears Unresponsive where it proves nothing.
+// clears Unresponsive where it proves nothing, and Refused where no other pod can be labelled.
 func (c Candidate) Ineligible() Reason {
 	switch {
 	case c.Unselected:
@@ -234,6 +236,8 @@ func (c Candidate) Ineligible() Reason {
 		return NodeSilent
 	case c.Unresponsive:
 		return HolderUnresponsive
+	case c.Refused:
+		return HolderRefused
 	}
 	return ""
 }

@@ -20,6 +20,7 @@ var ineligible = map[Reason]string{
 	HolderNotReady:     "%s is not Ready",
 	NodeSilent:         "%s is on a node that no longer sends heartbeats",
 	HolderUnresponsive: "%s has stopped answering the controller's probe, which another pod answers",
+	HolderRefused:      "the API server refuses to label %s",
 	NodeUnschedulable:  "%s is on a node that is unschedulable",
 }
 

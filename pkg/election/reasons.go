@@ -54,6 +54,7 @@ const (
 	HolderNotReady     Reason = "HolderNotReady"
 	NodeSilent         Reason = "NodeSilent"
 	HolderUnresponsive Reason = "HolderUnresponsive"
+	HolderRefused      Reason = "HolderRefused"
 )
 
 // Fails reports whether the reason is one for which a pod is not eligible.
@@ -115,6 +116,12 @@ var events = []api.Event{
 		Meaning: "Failover: the master no longer answers the controller's probe, and another pod does.",
 		Advice:  "Look at the former master.",
 		See:     "probes.md",
+	},
+	{
+		Reason: string(HolderRefused), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "Failover: the API server refuses the label by which traffic would go to the master, and another pod can be labelled.",
+		Advice:  "Look at admission policies and webhooks that refuse changes of pods' labels.",
+		See:     "operations.md",
 	},
 	{
 		Reason: string(HolderUnselected), Type: corev1.EventTypeNormal, InLease: true,

@@ -39,8 +39,21 @@ func believable(candidates []Candidate) []Candidate {
 	return candidates
 }
 
+// labelled returns the candidates with Refused cleared if no eligible pod can be labelled: no
+// other pod would do better.
+func labelled(candidates []Candidate) []Candidate {
+	if slices.ContainsFunc(candidates, func(c Candidate) bool { return c.Ineligible() == "" }) {
+		return candidates
+	}
+	candidates = slices.Clone(candidates)
+	for i := range candidates {
+		candidates[i].Refused = false
+	}
+	return candidates
+}
+
 func newSituation(view View) situation {
-	view.Candidates = compareRevisions(believable(view.Candidates))
+	view.Candidates = compareRevisions(labelled(believable(view.Candidates)))
 	s := situation{View: view, best: best(view.Candidates)}
 	if uid := cmp.Or(view.Lease.HolderUID, view.Trace.HolderUID); uid != "" {
 		s.had = true

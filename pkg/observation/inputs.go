@@ -43,6 +43,8 @@ type Inputs struct {
 	// Probes are the results of the controller's own probes, by the pod's UID. A pod that has
 	// no result is not among them.
 	Probes map[types.UID]probe.State
+	// Refused are pods that this replica was lately not allowed to label.
+	Refused sets.Set[types.UID]
 	// Outage is what this replica remembers of a holder that was not eligible.
 	Outage Outage
 	// Seen is what this replica has seen so far of an election that fails back.

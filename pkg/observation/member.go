@@ -19,6 +19,8 @@ type Member struct {
 	// Apart: the Service selects no pod that the other members select. It takes no part in the
 	// election, and gets no endpoint.
 	Apart bool
+	// Recorded: the Lease names the Service as an owner, so the Service has taken part before.
+	Recorded bool
 	// Slices are the EndpointSlices of the Service that are the controller's own.
 	Slices []*discoveryv1.EndpointSlice
 	// Listed are the pods in the slices of Kubernetes' controller; true for those that are

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -58,7 +59,7 @@ func Look(in Inputs) *Observation {
 		o.Services, asked = append(o.Services, s), append(asked, settings.Election)
 		o.Problems[s.UID] = problems
 		if ok {
-			o.Members = append(o.Members, Member{Service: s, Settings: settings})
+			o.Members = append(o.Members, Member{Service: s, Settings: settings, Recorded: o.owns(s)})
 		}
 	}
 	if len(o.Members) == 0 {
@@ -136,6 +137,11 @@ func (o *Observation) setApart() {
 		}
 	}
 	slices.SortStableFunc(o.Members, func(a, b Member) int { return trueFirst(!a.Apart, !b.Apart) })
+}
+
+// owns reports whether the Lease names the Service as an owner.
+func (o *Observation) owns(s *corev1.Service) bool {
+	return o.Lease != nil && slices.ContainsFunc(o.Lease.OwnerReferences, func(r metav1.OwnerReference) bool { return r.UID == s.UID })
 }
 
 // holds reports whether the pod is the Lease's holder.

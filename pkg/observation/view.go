@@ -82,6 +82,19 @@ func (o *Observation) NodeNames() sets.Set[string] {
 	return nodes
 }
 
+// lacksLabel reports whether traffic of a member cannot go to the pod before it is labelled.
+func (o *Observation) lacksLabel(p Pod) bool {
+	return slices.ContainsFunc(o.Members, func(m Member) bool {
+		switch m.Settings.Routing {
+		case api.RoutingSelector:
+			return p.Labels[api.LabelPodUID] != string(p.UID)
+		case api.RoutingLabel:
+			return p.Labels[api.LabelDesignation] != api.DesignationActive && !p.Elsewhere
+		}
+		return false
+	})
+}
+
 func (o *Observation) candidate(p Pod) election.Candidate {
 	_, stamped := p.Annotations[api.AnnotationLeaseTransitions]
 	may, _ := api.Candidate(p.Pod)
@@ -102,6 +115,7 @@ func (o *Observation) candidate(p Pod) election.Candidate {
 		NodeSilent:   p.Node.Silent,
 		Answers:      o.Probes[p.UID] == probe.Answering,
 		Unresponsive: o.Probes[p.UID] == probe.Suspected,
+		Refused:      o.Refused.Has(p.UID) && o.lacksLabel(p),
 		Preferred:    o.settings.Prefer.Matches(labels.Set(p.Labels)),
 		Workload:     workload,
 		Revision:     revision,

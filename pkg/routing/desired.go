@@ -19,7 +19,7 @@ func serviceChange(a Assignment, m member) (Phase, Change) {
 	}
 	phase := PhaseRoute
 	switch {
-	case m.inForce == api.RoutingLabel && m.inForce == m.Settings.Routing:
+	case m.inForce == api.RoutingLabel && m.Settings.Routing == api.RoutingLabel:
 		// The Service is patched only to take away a key that another routing has left in
 		// its selector. That comes late: until then only pods with that key get traffic.
 		c = ReleaseService(m.Service)

@@ -115,6 +115,12 @@ func newMember(a Assignment, m observation.Member, holder *observation.Pod) memb
 // wantsSlices reports whether the Service asks for routing by EndpointSlice.
 func (m member) wantsSlices() bool { return m.Settings.Routing == api.RoutingEndpointSlice }
 
+// open reports whether the member's selector stands for all its pods.
+func (m member) open() bool {
+	_, bySelector := m.Spec.Selector[api.LabelPodUID]
+	return !observation.Detached(m.Service) && !bySelector && !byLabel(m.Member)
+}
+
 // transitional reports whether one of the member's own slices is transitional.
 func (m member) transitional() bool { return slices.ContainsFunc(m.Slices, observation.Transitional) }
 

@@ -54,16 +54,18 @@ type Plan struct {
 	members    []member
 	pods       []observation.Pod
 	reverted   map[types.UID]Reversion
+	// failed are the phases of which a change was not written.
+	failed map[Phase]bool
 }
 
 // NewPlan returns a plan for the members and pods as they were just observed. It changes
 // neither.
 func NewPlan(a Assignment, members []observation.Member, pods []observation.Pod) *Plan {
-	p := &Plan{assignment: a, pods: slices.Clone(pods), reverted: map[types.UID]Reversion{}}
+	p := &Plan{assignment: a, pods: slices.Clone(pods), reverted: map[types.UID]Reversion{}, failed: map[Phase]bool{}}
 	holder := p.holder()
 	for _, m := range members {
 		p.members = append(p.members, newMember(a, m, m.Routes(holder)))
-		if r, found := reversion(a, m); found {
+		if r, found := reversion(a, m, m.Routes(holder)); found {
 			p.reverted[m.UID] = r
 		}
 	}
@@ -83,6 +85,11 @@ func (p *Plan) Routed(phase Phase) bool {
 	if slices.ContainsFunc(p.members, func(m member) bool { return m.Settings.Routing == api.RoutingLabel }) {
 		with = PhasePromote
 	}
+	for failed := range p.failed {
+		if failed <= with {
+			return false
+		}
+	}
 	return phase > with && !p.Migrating()
 }
 
@@ -101,9 +108,35 @@ func (p *Plan) Traces(epoch int32) (changes []Change) {
 	return changes
 }
 
+// Open reports whether Kubernetes' controller publishes all pods of a member, because its
+// selector does not name one.
+func (p *Plan) Open() bool { return slices.ContainsFunc(p.members, member.open) }
+
+// Failed records that a change of the phase was not written. Next then goes on with what
+// does not depend on it.
+func (p *Plan) Failed(phase Phase) { p.failed[phase] = true }
+
+// heldUp reports whether a change depends on one that was not written. An open Service is
+// closed whatever else fails: it then has no endpoint, but not all its pods.
+func (p *Plan) heldUp(phase Phase, c Change) bool {
+	opened := slices.ContainsFunc(p.members, func(m member) bool { return m.UID == c.UID && m.open() })
+	unidentified := p.failed[PhaseCorrect] || p.failed[PhaseIdentify]
+	switch phase {
+	case PhaseRoute:
+		return c.Kind == KindService && unidentified && !opened
+	case PhaseDetach:
+		return (p.failed[PhaseCorrect] || p.failed[PhaseRoute]) && !opened
+	case PhasePromote:
+		return p.failed[PhaseDemote]
+	case PhasePublish:
+		return unidentified || p.failed[PhaseRoute] || p.failed[PhaseDemote] || p.failed[PhasePromote]
+	}
+	return false
+}
+
 // Next returns the first phase that is not yet written, and its changes, which may be
 // sent in any order. The caller calls Applied for each change that succeeded and then
-// Next again, until PhaseDone. An object that is stamped with a later epoch is left
+// Next again, until PhaseDone; for a change that failed, it calls Failed. An object that is stamped with a later epoch is left
 // alone: then the assignment is out of date, not the object.
 func (p *Plan) Next() (Phase, []Change) {
 	a, holder := p.assignment, p.holder()
@@ -127,6 +160,10 @@ func (p *Plan) Next() (Phase, []Change) {
 		podChanges(a, pod, identify, add)
 	}
 	for phase, changes := range phases[:last+1] {
+		if p.failed[Phase(phase)] {
+			continue
+		}
+		changes = slices.DeleteFunc(changes, func(c Change) bool { return p.heldUp(Phase(phase), c) })
 		if len(changes) > 0 {
 			return Phase(phase), changes
 		}

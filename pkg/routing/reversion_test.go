@@ -11,6 +11,13 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
+func recorded(m *observation.Member) { m.Recorded = true }
+
+func promoted(epoch string) *observation.Pod {
+	p := pod("a", active(epoch))
+	return &p
+}
+
 func TestReversion(t *testing.T) {
 	assignment := Assignment{"uid-a", 4}
 	at := func(seconds int) *metav1.Time {
@@ -24,6 +31,7 @@ func TestReversion(t *testing.T) {
 	tests := map[string]struct {
 		member   observation.Member
 		managers []metav1.ManagedFieldsEntry
+		holder   *observation.Pod
 		want     Reversion
 	}{
 		"what was written stands": {
@@ -91,6 +99,29 @@ func TestReversion(t *testing.T) {
 		"a Service without a selector is not reverted": {
 			member: service(api.RoutingEndpointSlice, "", "4", selectorless),
 		},
+		"the Service was replaced, with its stamp": {
+			member: service(api.RoutingSelector, "", "", recorded), holder: promoted("4"),
+			want: Reversion{api.LabelPodUID, "unknown"},
+		},
+		"a Service that opts in is not reverted": {
+			member: service(api.RoutingSelector, "", "", recorded),
+		},
+		"a Service that its user closes, to leave routing by label, is not reverted": {
+			member: service(api.RoutingSelector, api.NoPod, "", recorded), holder: promoted("4"),
+		},
+		"a Service that joins is not reverted": {
+			member: service(api.RoutingSelector, "", ""), holder: promoted("4"),
+		},
+		"a Service without its stamp is not reverted while the holder is not designated in the epoch": {
+			member: service(api.RoutingSelector, "", "", recorded), holder: promoted("3"),
+		},
+		"by EndpointSlice, the Service was replaced, with its stamp": {
+			member: service(api.RoutingEndpointSlice, "", "", recorded, with(ownSlice("a", "4"))),
+			want:   Reversion{api.LabelRouting, "unknown"},
+		},
+		"by EndpointSlice, a Service that opts in is not reverted": {
+			member: service(api.RoutingEndpointSlice, "", "", recorded, with(ownSlice("a", "4", api.RoutingEndpointSlice))),
+		},
 		"what another routing left does not revert routing by label": {
 			member: service(api.RoutingLabel, "uid-b", "4"),
 		},
@@ -99,7 +130,7 @@ func TestReversion(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			test.member.ManagedFields = test.managers
 			before := test.member.DeepCopy()
-			got, found := reversion(assignment, test.member)
+			got, found := reversion(assignment, test.member, test.holder)
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("reversion (-want +got):\n%s", diff)
 			}

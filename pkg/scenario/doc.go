@@ -37,6 +37,8 @@
 //	annotate KIND NAME KEY=VALUE|KEY-..., label KIND NAME KEY=VALUE|KEY-...
 //	select SERVICE KEY=VALUE|KEY-...
 //	    edits the Service's selector
+//	replace SERVICE
+//	    takes from the Service all that the controller wrote to it, as kubectl replace does
 //	cordon NODE, uncordon NODE, taint NODE KEY, untaint NODE
 //	    of node-1, node-2 or node-3
 //	delete KIND NAME
