@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,14 +19,14 @@ import (
 // without takes the right to list and get a resource away from the controller, in a namespace
 // or, if that is empty, in all. It returns what gives the right back.
 func (s *started) without(resource, namespace string) (give func()) {
-	given := false
+	var given atomic.Bool
 	s.client.PrependReactor("*", resource, func(action clienttesting.Action) (bool, runtime.Object, error) {
-		if given || namespace != "" && action.GetNamespace() != namespace {
+		if given.Load() || namespace != "" && action.GetNamespace() != namespace {
 			return false, nil, nil
 		}
 		return true, nil, apierrors.NewForbidden(action.GetResource().GroupResource(), "", errors.New("no rights"))
 	})
-	return func() { given = true }
+	return func() { given.Store(true) }
 }
 
 // With Roles, but no ClusterRole, nodes cannot be read.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
@@ -129,6 +130,9 @@ func (w *world) checkDeletion(by *replica, pod *corev1.Pod) {
 	w.deletions = slices.DeleteFunc(append(w.deletions, w.now), func(at time.Time) bool { return w.now.Sub(at) >= time.Minute })
 	if len(w.deletions) > 6 {
 		w.fail("replica %d deletes %s, the %dth pod within a minute", by.number, pod.UID, len(w.deletions))
+	}
+	if by.decision.Ineligible == election.HolderNotReady && observation.Ready(pod) && by.decision.HolderUID == pod.UID {
+		w.fail("replica %d deletes %s, which is Ready again", by.number, pod.UID)
 	}
 	if metav1.GetControllerOf(pod) == nil {
 		w.fail("replica %d deletes %s, which nothing creates anew", by.number, pod.UID)
