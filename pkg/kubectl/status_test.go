@@ -25,7 +25,7 @@ func TestStatus(t *testing.T) {
 		}))
 		master := in("prod", aPod("db-0", "active", func(p *corev1.Pod) {
 			p.Labels["app"] = "db"
-			p.Annotations[api.AnnotationLeaseTransitions] = "12"
+			p.Annotations[api.AnnotationLeaseTransitions], p.Annotations[api.AnnotationWitness] = "12", "uid-db-0@12"
 		}))
 		return web(db, master, in("prod", aLease("db", "db-0", 12)), published(db, master))
 	}
