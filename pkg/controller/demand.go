@@ -111,8 +111,10 @@ func (d *onDemand[T]) watch(namespace string) (store[T], error) {
 	if err != nil {
 		return s, err
 	}
-	ctx, stop := context.WithCancel(d.ctx)
-	d.stores[namespace] = watchedStore[T]{s, stop}
+	watched := watchedStore[T]{store: s}
+	var ctx context.Context
+	ctx, watched.stop = context.WithCancel(d.ctx)
+	d.stores[namespace] = watched
 	d.running.Go(func() { s.informer.RunWithContext(ctx) })
 	return s, nil
 }

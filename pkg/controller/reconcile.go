@@ -168,13 +168,15 @@ func (r road) apply(ctx context.Context, plan *routing.Plan, phase routing.Phase
 		defer cancel()
 	}
 	var errs []error
-	for i, w := range r.write(ctx, changes) {
+	results := r.write(ctx, changes)
+	for i, change := range changes {
+		w := results[i]
 		if w.err != nil {
 			errs = append(errs, w.err)
 			outdated = outdated || apierrors.IsConflict(w.err) || apierrors.IsAlreadyExists(w.err)
 			continue
 		}
-		if reversion := plan.Applied(changes[i], w.object); reversion != nil {
+		if reversion := plan.Applied(change, w.object); reversion != nil {
 			r.reverted(w.object, *reversion)
 		}
 	}

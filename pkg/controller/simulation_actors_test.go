@@ -401,13 +401,13 @@ func (w *world) forge(a, b int) bool {
 	_, holder, _ := lease.Recorded(l)
 	epoch := ptr.Deref(l.Spec.LeaseTransitions, 0)
 	change(w, w.leases, l.Name, func(l *coordinationv1.Lease) {
-		switch what := b / 5 % 5; {
-		case what == 0:
+		switch b / 5 % 5 {
+		case 0:
 			l.Annotations[api.AnnotationDemotedUID] = string(pod.UID)
 			return
-		case what == 1:
+		case 1:
 			epoch = api.MaxEpoch
-		case what == 2:
+		case 2:
 			l.Spec.HolderIdentity = &pod.Name
 			l.Annotations[api.AnnotationHolderUID] = string(pod.UID)
 			return

@@ -8,8 +8,6 @@ import (
 // fault is one that is known, and not mended yet.
 type fault string
 
-const ()
-
 // mended are the faults that actors no longer spare the controller.
 type mended map[fault]bool
 

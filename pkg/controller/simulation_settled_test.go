@@ -152,13 +152,14 @@ func (w *world) checkDenied() {
 // master.
 func (w *world) checkAnother(s *corev1.Service) {
 	settings, _, _ := api.Parse(s)
-	holder := w.pods.uid(lease.Decode(w.leases.all[settings.LeaseName]).HolderUID)
+	l := lease.Decode(w.leases.all[settings.LeaseName])
+	holder := w.pods.uid(l.HolderUID)
 	able := func(p *corev1.Pod) bool {
 		may, _ := api.Candidate(p)
 		return may && settings.Candidates.Matches(labels.Set(p.Labels)) && observation.Ready(p) && observation.Active(p) &&
 			(p.Labels[api.LabelPodUID] == string(p.UID) || !w.denied["Pod "+p.Name])
 	}
-	if settings.Routing != api.RoutingSelector || settings.Paused || settings.AfterTermination || settings.LeaseName != s.Name || len(w.services.all) > 1 || holder == nil || able(holder) {
+	if settings.Routing != api.RoutingSelector || settings.Paused || settings.AfterTermination || settings.LeaseName != s.Name || len(w.services.all) > 1 || holder == nil || able(holder) || l.Epoch == api.MaxEpoch {
 		return
 	}
 	if i := slices.IndexFunc(w.pods.list(), able); i >= 0 {

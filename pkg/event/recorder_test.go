@@ -65,9 +65,9 @@ func TestWhatTwoReplicasSeeIsOneEvent(t *testing.T) {
 		"one says the same again after a minute": {
 			func(first, second *Recorder) {
 				first.Eventf(web, nil, "Warning", "Odd", "Check", "it is odd")
-				time.Sleep(time.Minute)
+				<-time.After(time.Minute)
 				second.Eventf(web, nil, "Warning", "Odd", "Check", "it is odd")
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 				first.Eventf(web, nil, "Warning", "Odd", "Check", "it is odd")
 			},
 			map[string]int32{"it is odd": 3},
@@ -75,7 +75,7 @@ func TestWhatTwoReplicasSeeIsOneEvent(t *testing.T) {
 		"one says the same twice": {
 			func(first, _ *Recorder) {
 				first.Eventf(web, nil, "Warning", "Odd", "Check", "it is odd")
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 				first.Eventf(web, nil, "Warning", "Odd", "Check", "it is odd")
 			},
 			map[string]int32{"it is odd": 2},

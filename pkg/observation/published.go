@@ -19,10 +19,9 @@ func (o *Observation) Unpublished(m Member, holder types.UID, served bool) (p ap
 	var others []string
 	listed := false
 	for uid, pod := range m.Published {
-		switch {
-		case uid == holder:
+		if uid == holder {
 			listed = true
-		default:
+		} else {
 			others = append(others, pod)
 		}
 	}

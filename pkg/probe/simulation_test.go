@@ -236,7 +236,7 @@ func (s *sim) move() {
 func detect(trials int, c conditions, f fault, before bool, probe api.Probe) (times []time.Duration) {
 	const tooLong = 30 * time.Second
 	for i := range trials {
-		s := newSim(uint64(i), c, before, probe) //nolint:gosec // not negative
+		s := newSim(uint64(i), c, before, probe)
 		s.run(time.Minute)
 		// The failures come at all phases between two questions.
 		s.run(s.g.due(s.g.master).Sub(s.now) + probe.Interval*time.Duration(2*i+1)/time.Duration(2*trials))
