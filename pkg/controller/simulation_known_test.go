@@ -8,6 +8,8 @@ import (
 // fault is one that is known, and not mended yet.
 type fault string
 
+const strippedWithItsSlice fault = "a Service that loses its annotations with its slice"
+
 // mended are the faults that actors no longer spare the controller.
 type mended map[fault]bool
 
@@ -21,7 +23,14 @@ var knownFaults = []struct {
 	// profile and history are a run that fails, if nothing is spared.
 	profile string
 	history []told
-}{}
+}{
+	{
+		strippedWithItsSlice, "a Service of a shared Lease that loses all annotations while its slice goes with the master keeps the key that keeps Kubernetes from publishing: nothing shows any longer that the controller wrote it",
+		"that key may stay",
+		"Services that share a Lease",
+		[]told{{"settle", 0, 0}, {"mode", 1, 0}, {"delete", 2, 0}, {"settle", 0, 0}},
+	},
+}
 
 // told is a step by the name of its verb.
 type told struct {
