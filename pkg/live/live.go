@@ -50,8 +50,15 @@ func (r Reader) Election(ctx context.Context, key types.NamespacedName) (in obse
 			names.Insert(s.Name)
 		}
 	}
-	in.Slices, err = r.slicesOf(ctx, key.Namespace, names)
-	return in, err
+	if in.Slices, err = r.slicesOf(ctx, key.Namespace, names); err != nil || in.Lease != nil || observation.Look(in).Traced() == 0 {
+		return in, err
+	}
+	// There are traces of an election, but there was no Lease. Another replica may have made it,
+	// and left the traces, since that was read. A Lease that is lost costs an epoch.
+	if l, err := r.Lease(ctx, key); err != nil || l == nil {
+		return in, err
+	}
+	return r.Election(ctx, key)
 }
 
 // Lease returns nil if there is none.

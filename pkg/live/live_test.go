@@ -301,3 +301,40 @@ func TestErrors(t *testing.T) {
 		})
 	}
 }
+
+// A Lease that another replica has made since it was read is not lost, though its traces are there.
+func TestLeaseThatIsMadeMeanwhile(t *testing.T) {
+	tests := map[string]struct {
+		stamped, made bool
+		gets          int
+	}{
+		"there is nothing yet":                 {gets: 1},
+		"another replica makes it meanwhile":   {stamped: true, made: true, gets: 3},
+		"it was lost, and its traces are left": {stamped: true, gets: 2},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			client, r := inCluster()
+			if test.stamped {
+				s := aService("shop", "web", "web")
+				s.Spec.Selector = map[string]string{"app": "web"}
+				s.Annotations[api.AnnotationLeaseTransitions] = "1"
+				if _, err := client.CoreV1().Services("shop").Update(t.Context(), s, metav1.UpdateOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			gets := 0
+			client.PrependReactor("get", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
+				gets++
+				return gets == 1 || !test.made, nil, apierrors.NewNotFound(coordinationv1.Resource("leases"), "web")
+			})
+			in, err := r.Election(t.Context(), shop)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (in.Lease != nil) != test.made || gets != test.gets {
+				t.Errorf("Lease %v after %d GETs, want one: %v after %d", in.Lease, gets, test.made, test.gets)
+			}
+		})
+	}
+}
