@@ -200,7 +200,7 @@ func (c *chaos) act(ctx context.Context, lasting time.Duration) error {
 			return err
 		}
 		n, a, b := c.random.IntN(weights), c.random.IntN(1<<20), c.random.IntN(1<<20)
-		next = time.Now().Add(time.Duration(c.random.ExpFloat64() * float64(pause)))
+		pauses := time.Duration(c.random.ExpFloat64() * float64(pause))
 		if c.random.IntN(focus) == 0 {
 			focused = a
 		}
@@ -213,6 +213,8 @@ func (c *chaos) act(ctx context.Context, lasting time.Duration) error {
 				break
 			}
 		}
+		// From now: an action that had to wait must not hold up the end of what it waited for.
+		next = time.Now().Add(pauses)
 	}
 	return nil
 }
