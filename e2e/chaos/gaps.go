@@ -43,10 +43,21 @@ func (j *judge) lookForGap(s *corev1.Service, isEmpty bool) {
 	waits := j.waits(s)
 	g.causes.Insert(slices.Collect(maps.Keys(j.faults))...)
 	g.causes.Insert(waits...)
-	if len(waits) > 0 {
+	if len(waits) > 0 || j.unlisted(s) {
 		g.sound = j.sound
 	}
 	j.once(j.sound-g.sound > empty, "empty "+s.Name, api.LeaseName(s), "Service %s has no endpoint for %s, though a pod is eligible and no setting asks to wait", s.Name, empty)
+}
+
+// unlisted reports whether Kubernetes may still leave out the holder, because its node was
+// gone: Kubernetes then tries again ever more rarely.
+func (j *judge) unlisted(s *corev1.Service) bool {
+	const atMost = time.Minute
+	holder := j.pod(lease.Decode(j.leases[api.LeaseName(s)]).HolderUID)
+	if holder == nil || j.nodes[holder.Spec.NodeName] == nil {
+		return false
+	}
+	return j.sound-j.moved[holder.Spec.NodeName] < atMost
 }
 
 // waits are the settings by which the election may have to wait.

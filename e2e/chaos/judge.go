@@ -48,8 +48,10 @@ type judge struct {
 	refused sets.Set[string]
 	// opened has when an actor last opened a Service, and paused since when it is paused.
 	opened, paused map[string]time.Duration
-	records        map[string]*record
-	gaps           map[string]*gap
+	// moved has when a node last came or went.
+	moved   map[string]time.Duration
+	records map[string]*record
+	gaps    map[string]*gap
 	// failing are the violations that last.
 	failing sets.Set[string]
 
@@ -68,7 +70,7 @@ func newJudge() *judge {
 	return &judge{
 		services: map[string]*corev1.Service{}, slices: map[string]*discoveryv1.EndpointSlice{}, leases: map[string]*coordinationv1.Lease{},
 		pods: map[string]*corev1.Pod{}, nodes: map[string]*corev1.Node{},
-		faults: map[string]int{}, opened: map[string]time.Duration{}, paused: map[string]time.Duration{},
+		faults: map[string]int{}, opened: map[string]time.Duration{}, moved: map[string]time.Duration{}, paused: map[string]time.Duration{},
 		records: map[string]*record{}, gaps: map[string]*gap{}, failing: sets.New[string](), excused: map[string]time.Duration{}, totals: map[string]*total{},
 	}
 }
@@ -138,6 +140,9 @@ func (j *judge) see(now time.Time, object metav1.Object, deleted bool) {
 		keep(j.pods, o, deleted)
 		j.tellPod(before, o, deleted)
 	case *corev1.Node:
+		if deleted || j.nodes[o.Name] == nil {
+			j.moved[o.Name] = j.sound
+		}
 		keep(j.nodes, o, deleted)
 		what = "" // its heartbeats are changes, too
 	}

@@ -112,6 +112,8 @@ func pod(name string, change ...func(*corev1.Pod)) *corev1.Pod {
 func notReady(p *corev1.Pod) { p.Status.Conditions[0].Status = corev1.ConditionFalse }
 func ended(p *corev1.Pod)    { p.Status.Phase = corev1.PodFailed }
 
+func on(node string) func(*corev1.Pod) { return func(p *corev1.Pod) { p.Spec.NodeName = node } }
+
 func designated(value string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) { p.Labels[api.LabelDesignation] = value }
 }
@@ -311,6 +313,21 @@ func TestViolations(t *testing.T) {
 		},
 		"a Service may be without an endpoint as long as a setting asks to wait": {
 			acts: []act{{0, sees(node)}, {0, sees(annotated(closed("web"), api.AnnotationPaused, "true"))}, {21, passes}, {0, sees(closed("web"))}, {19, passes}},
+		},
+		"a Service may be without an endpoint when the master's node has just come back": {
+			acts: []act{{0, sees(node)}, {0, sees(closed("web"))}, {0, sees(leased("a", 1))}, {0, gone(node)}, {1, sees(node)}, {21, passes}},
+		},
+		"a Service must not be without an endpoint because the master's node is gone": {
+			acts: []act{
+				{0, sees(node)},
+				{0, sees(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "other"}})},
+				{0, sees(pod("b", on("other")))},
+				{0, sees(closed("web"))},
+				{0, sees(leased("a", 1))},
+				{0, gone(node)},
+				{21, passes},
+			},
+			want: []string{"Service web has no endpoint for 20s, though a pod is eligible and no setting asks to wait"},
 		},
 		"a Service may be without an endpoint while its pods cannot be labelled": {
 			acts: []act{{0, sees(node)}, {0, refuses("a", "b")}, {0, sees(closed("web"))}, {21, passes}},
