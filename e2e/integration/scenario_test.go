@@ -39,7 +39,7 @@ func TestScenarios(t *testing.T) {
 				t.Parallel()
 			}
 			s := newStage(t)
-			s.unguarded = played.Uses("epoch")
+			s.unguarded = played.Uses("epoch", "replace")
 			played.Play(t, s, *update)
 		})
 	}

@@ -41,6 +41,10 @@ const (
 	deletedFor = time.Minute
 	// deletedMax is how many deletions are remembered. Forgetting one costs a request.
 	deletedMax = 4096
+	// routedFor is how long it is remembered that a Service was seen routed: longer than it is
+	// until the next look. routedMax is of how many Services.
+	routedFor = time.Hour
+	routedMax = 4096
 )
 
 const (
@@ -91,6 +95,9 @@ type Controller struct {
 	refusals  *refusals
 	// deleted holds the UIDs of pods that this replica has deleted.
 	deleted *utilcache.LRUExpireCache
+	// routedOnce holds the UIDs of Services that this replica has seen routed. Only what is
+	// reported depends on it.
+	routedOnce *utilcache.LRUExpireCache
 	// spent holds the elections on which an epoch was spent just now.
 	spent *utilcache.LRUExpireCache
 	// seed makes this replica's lag differ from that of others; see lag.
@@ -127,6 +134,7 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 		drainTaints: sets.New(drainTaints...),
 		deleted:     utilcache.NewLRUExpireCache(deletedMax),
 		spent:       utilcache.NewLRUExpireCache(deletedMax),
+		routedOnce:  utilcache.NewLRUExpireCache(routedMax),
 		watched:     map[string]*watched{}, nodesWatched: newWatched(),
 		busy: map[key]time.Time{},
 	}

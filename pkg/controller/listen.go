@@ -57,6 +57,11 @@ func (c *Controller) routed(ctx context.Context, k key, d election.Decision) {
 
 // looked implements listener.
 func (c *Controller) looked(ctx context.Context, o *observation.Observation, d election.Decision, err error) {
+	for _, m := range o.Members {
+		if m.Spec.Selector[api.LabelPodUID] != "" || m.Spec.Selector[api.LabelRouting] != "" {
+			c.routedOnce.Add(m.UID, nil, routedFor)
+		}
+	}
 	if again := c.warn(ctx, o, d, err); again > 0 {
 		c.queue.AddAfter(o.Key, again)
 	}

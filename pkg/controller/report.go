@@ -92,6 +92,11 @@ func (c *Controller) warn(ctx context.Context, o *observation.Observation, d ele
 
 // reverted implements listener.
 func (c *Controller) reverted(service runtime.Object, r routing.Reversion) {
+	if s, is := service.(*corev1.Service); is && r.Inferred {
+		if _, seen := c.routedOnce.Get(s.UID); !seen {
+			return
+		}
+	}
 	instead := fmt.Sprintf("let it set %s: %s for routing by label", api.LabelDesignation, api.DesignationActive)
 	if r.Key == api.LabelRouting {
 		instead = fmt.Sprintf("let it set %s: %s itself", r.Key, api.RoutingEndpointSlice)

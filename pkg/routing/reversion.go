@@ -18,6 +18,9 @@ type Reversion struct {
 	// Manager is the field manager, other than the controller, that wrote the selector
 	// last; "unknown" if the Service does not name one.
 	Manager string
+	// Inferred: the stamp is gone too. Another replica may be about to route a Service that has
+	// just joined the election, unless this one has seen it routed.
+	Inferred bool
 }
 
 // reversion finds out whether another writer has undone the routing of the epoch. It
@@ -44,7 +47,7 @@ func reversion(a Assignment, m observation.Member, holder *observation.Pod) (r R
 	if !reverted {
 		return Reversion{}, false
 	}
-	return Reversion{key, selectorManager(m.Service)}, true
+	return Reversion{key, selectorManager(m.Service), replaced}, true
 }
 
 // selectorManager returns the field manager that wrote the Service's selector last.

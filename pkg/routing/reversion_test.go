@@ -41,30 +41,30 @@ func TestReversion(t *testing.T) {
 		"the controller's key was removed": {
 			member:   service(api.RoutingSelector, "", "4"),
 			managers: []metav1.ManagedFieldsEntry{wrote("kubectl", at(1), selector)},
-			want:     Reversion{api.LabelPodUID, "kubectl"},
+			want:     Reversion{Key: api.LabelPodUID, Manager: "kubectl"},
 		},
 		"the controller's key was set to another pod": {
 			member:   service(api.RoutingSelector, "uid-b", "4"),
 			managers: []metav1.ManagedFieldsEntry{wrote("kubectl", at(1), selector)},
-			want:     Reversion{api.LabelPodUID, "kubectl"},
+			want:     Reversion{Key: api.LabelPodUID, Manager: "kubectl"},
 		},
 		"the manager that wrote the selector last did it": {
 			member: service(api.RoutingSelector, "", "4"),
 			managers: []metav1.ManagedFieldsEntry{
 				wrote("kubectl", at(1), selector), wrote("argocd", at(3), selector), wrote("helm", at(2), selector),
 			},
-			want: Reversion{api.LabelPodUID, "argocd"},
+			want: Reversion{Key: api.LabelPodUID, Manager: "argocd"},
 		},
 		"the controller did not do it, and a manager of other fields did not": {
 			member: service(api.RoutingSelector, "", "4"),
 			managers: []metav1.ManagedFieldsEntry{
 				wrote("kubectl", at(1), selector), wrote(api.ManagedBy, at(2), selector), wrote("helm", at(3), ports), {Manager: "empty", Time: at(4)},
 			},
-			want: Reversion{api.LabelPodUID, "kubectl"},
+			want: Reversion{Key: api.LabelPodUID, Manager: "kubectl"},
 		},
 		"no manager says that it did it": {
 			member: service(api.RoutingSelector, "", "4"),
-			want:   Reversion{api.LabelPodUID, "unknown"},
+			want:   Reversion{Key: api.LabelPodUID, Manager: "unknown"},
 		},
 		"a Service of an earlier epoch is behind and not reverted": {
 			member: service(api.RoutingSelector, "uid-b", "3"),
@@ -77,7 +77,7 @@ func TestReversion(t *testing.T) {
 		},
 		"the controller's key was set to no pod": {
 			member: service(api.RoutingSelector, api.NoPod, "4"),
-			want:   Reversion{api.LabelPodUID, "unknown"},
+			want:   Reversion{Key: api.LabelPodUID, Manager: "unknown"},
 		},
 		"by EndpointSlice, what was written stands": {
 			member: service(api.RoutingEndpointSlice, "", "4", detached),
@@ -85,7 +85,7 @@ func TestReversion(t *testing.T) {
 		"by EndpointSlice, the controller's key was removed": {
 			member:   service(api.RoutingEndpointSlice, "", "4"),
 			managers: []metav1.ManagedFieldsEntry{wrote("kubectl", at(1), selector)},
-			want:     Reversion{api.LabelRouting, "kubectl"},
+			want:     Reversion{Key: api.LabelRouting, Manager: "kubectl"},
 		},
 		"a Service that migrates from selector to EndpointSlice is not reverted": {
 			member: service(api.RoutingEndpointSlice, "uid-a", "4"),
@@ -101,7 +101,7 @@ func TestReversion(t *testing.T) {
 		},
 		"the Service was replaced, with its stamp": {
 			member: service(api.RoutingSelector, "", "", recorded), holder: promoted("4"),
-			want: Reversion{api.LabelPodUID, "unknown"},
+			want: Reversion{Key: api.LabelPodUID, Manager: "unknown", Inferred: true},
 		},
 		"a Service that opts in is not reverted": {
 			member: service(api.RoutingSelector, "", "", recorded),
@@ -117,7 +117,7 @@ func TestReversion(t *testing.T) {
 		},
 		"by EndpointSlice, the Service was replaced, with its stamp": {
 			member: service(api.RoutingEndpointSlice, "", "", recorded, with(ownSlice("a", "4"))),
-			want:   Reversion{api.LabelRouting, "unknown"},
+			want:   Reversion{Key: api.LabelRouting, Manager: "unknown", Inferred: true},
 		},
 		"by EndpointSlice, a Service that opts in is not reverted": {
 			member: service(api.RoutingEndpointSlice, "", "", recorded, with(ownSlice("a", "4", api.RoutingEndpointSlice))),
