@@ -159,7 +159,7 @@ func (w *world) checkAnother(s *corev1.Service) {
 		return may && settings.Candidates.Matches(labels.Set(p.Labels)) && observation.Ready(p) && observation.Active(p) &&
 			(p.Labels[api.LabelPodUID] == string(p.UID) || !w.denied["Pod "+p.Name])
 	}
-	if settings.Routing != api.RoutingSelector || settings.Paused || settings.AfterTermination || settings.LeaseName != s.Name || len(w.services.all) > 1 || holder == nil || able(holder) || l.Epoch == api.MaxEpoch {
+	if settings.Routing != api.RoutingSelector || settings.Paused || settings.AfterTermination || settings.LeaseName != s.Name || len(w.services.all) > 1 || holder == nil || able(holder) || l.Epoch == api.MaxEpoch || l.Foreign {
 		return
 	}
 	if i := slices.IndexFunc(w.pods.list(), able); i >= 0 {
