@@ -111,10 +111,8 @@ func (d *onDemand[T]) watch(namespace string) (store[T], error) {
 	if err != nil {
 		return s, err
 	}
-	watched := watchedStore[T]{store: s}
-	var ctx context.Context
-	ctx, watched.stop = context.WithCancel(d.ctx)
-	d.stores[namespace] = watched
+	ctx, stop := context.WithCancel(d.ctx) //nolint:gosec // forget calls it
+	d.stores[namespace] = watchedStore[T]{s, stop}
 	d.running.Go(func() { s.informer.RunWithContext(ctx) })
 	return s, nil
 }

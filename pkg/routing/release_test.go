@@ -234,7 +234,9 @@ func TestRelease(t *testing.T) {
 		"slices of a Service whose selector is the controller's alone do not wait": {
 			left: Leftovers{
 				[]*corev1.Service{changed(service(slice, "", "4", detached), func(s *corev1.Service) { delete(s.Spec.Selector, "app") })},
-				pods, []*discoveryv1.EndpointSlice{own}, nil,
+				pods,
+				[]*discoveryv1.EndpointSlice{own},
+				nil,
 			},
 			services: []Change{released}, rest: []Change{sliceRemoval(ownSlice("a", "4"))},
 		},
