@@ -271,7 +271,9 @@ func TestRelease(t *testing.T) {
 		},
 		"the Lease shows that the key of a Service which has lost its stamp is the controller's": {
 			left: Leftovers{
-				[]*corev1.Service{optedOut(service(slice, "", "", detached))}, nil, nil,
+				[]*corev1.Service{optedOut(service(slice, "", "", detached))},
+				nil,
+				nil,
 				[]metav1.OwnerReference{{Kind: "Service", Name: "web", UID: service(slice, "", "").UID}},
 			},
 			services: []Change{servicePatch(keys{api.LabelRouting: nil}, nil)},
