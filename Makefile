@@ -69,6 +69,18 @@ simulate: ## Let replicas of the controller run into everything that can happen,
 test-integration: ## Tests on a real API server, which is built the first time.
 	cd e2e && $(GO) run ./cmd/local build && $(GO) test -tags integration -v -count=1 -timeout 20m ./...
 
+# How long make chaos lets things go wrong, what chooses them (0: a random seed), and the
+# names of actors that are left out, separated by commas.
+CHAOS_TIME    ?= 10m
+CHAOS_SEED    ?= 0
+CHAOS_WITHOUT ?=
+# The directory in which it saves the history and the logs.
+CHAOS_ARTIFACTS ?= $(CURDIR)/$(BIN)/chaos
+
+.PHONY: chaos
+chaos: ## Let everything go wrong on a real API server, and judge what three replicas make of it. CHAOS_TIME, CHAOS_SEED, CHAOS_WITHOUT.
+	cd e2e && $(GO) run ./cmd/chaos -time '$(CHAOS_TIME)' -seed '$(CHAOS_SEED)' -without '$(CHAOS_WITHOUT)' -artifacts '$(CHAOS_ARTIFACTS)'
+
 # Image names for make e2e alone. They are never pulled.
 E2E_IMAGE  := localhost/active-standby-controller:e2e
 E2E_TARGET := localhost/active-standby-controller-e2e-target:e2e

@@ -4,16 +4,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/tools/events"
 	"k8s.io/component-base/cli"
 	cliflag "k8s.io/component-base/cli/flag"
 	logsapi "k8s.io/component-base/logs/api/v1"
@@ -27,6 +27,7 @@ import (
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/controller"
+	"qoqo.dev/active-standby-controller/pkg/event"
 	"qoqo.dev/active-standby-controller/pkg/server"
 )
 
@@ -80,12 +81,12 @@ func run(ctx context.Context, o *options) error {
 	}
 	logger.Info("Starting", "version", version.Get().GitVersion, "server", config.Host, "namespaces", o.namespaces)
 
-	broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: client.EventsV1()})
-	defer broadcaster.Shutdown()
-	if err := broadcaster.StartRecordingToSinkWithContext(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("recording events: %w", err)
+	instance, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("reading the host's name: %w", err)
 	}
-	c, err := controller.New(client, broadcaster.NewRecorder(scheme.Scheme, api.Domain+"/"+api.ManagedBy), o.namespaces, o.nodeHeartbeatTimeout)
+	recorder := event.New(client, api.Domain+"/"+api.ManagedBy, instance)
+	c, err := controller.New(client, recorder, o.namespaces, o.nodeHeartbeatTimeout, o.drainTaints)
 	if err != nil {
 		return err
 	}
@@ -107,7 +108,13 @@ func run(ctx context.Context, o *options) error {
 	} else {
 		served <- nil
 	}
-	c.Run(ctx)
+	var recording sync.WaitGroup
+	defer recording.Wait()
+	// What the controller does last is recorded too.
+	done, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	recording.Go(func() { recorder.Run(done) })
+	err = c.Run(ctx)
 	cancel()
-	return <-served
+	return errors.Join(err, <-served)
 }

@@ -125,7 +125,7 @@ func TestProgram(t *testing.T) {
 		text   string
 	}{
 		"/livez":   {200, "ok\n"},
-		"/readyz":  {503, "the caches of Services, Leases, EndpointSlices and Nodes are not yet synced\n"},
+		"/readyz":  {503, "the caches of Services, Leases and EndpointSlices, or of Nodes, are not yet synced\n"},
 		"/metrics": {200, "\nactive_standby_elections 0\n"},
 	} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)

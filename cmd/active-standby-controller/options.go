@@ -13,6 +13,7 @@ import (
 	cliflag "k8s.io/component-base/cli/flag"
 	logsapi "k8s.io/component-base/logs/api/v1"
 
+	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/heartbeat"
 )
 
@@ -22,19 +23,21 @@ type options struct {
 	httpEndpoint string
 	// nodeHeartbeatTimeout is 0 if the nodes' heartbeats are not watched.
 	nodeHeartbeatTimeout time.Duration
+	drainTaints          []string
 	logs                 *logsapi.LoggingConfiguration
 }
 
 func newOptions() *options {
-	return &options{httpEndpoint: ":8080", nodeHeartbeatTimeout: 25 * time.Second, logs: logsapi.NewLoggingConfiguration()}
+	return &options{httpEndpoint: ":8080", nodeHeartbeatTimeout: 25 * time.Second, drainTaints: api.DrainTaints(), logs: logsapi.NewLoggingConfiguration()}
 }
 
 // flags returns the flags of the command line, in the sections that --help shows.
 func (o *options) flags() (sets cliflag.NamedFlagSets) {
 	cluster := sets.FlagSet("cluster")
 	cluster.StringVar(&o.kubeconfig, "kubeconfig", o.kubeconfig, "Path of a kubeconfig file. By default, the files that the environment variable KUBECONFIG names, or else the ServiceAccount of the pod.")
-	cluster.StringSliceVar(&o.namespaces, "namespaces", o.namespaces, "Namespaces whose Services are served, separated by commas. By default, all of them.")
+	cluster.StringSliceVar(&o.namespaces, "namespaces", o.namespaces, "Namespaces whose Services are served, separated by commas. By default, all of them. One without rights keeps no other from being served.")
 	cluster.DurationVar(&o.nodeHeartbeatTimeout, "node-heartbeat-timeout", o.nodeHeartbeatTimeout, "How long a node may send no heartbeat, while other nodes do, before its pods are no longer eligible: 25s or more, because kubelets send a heartbeat every 10s. With 0, a pod stays eligible until Kubernetes marks it NotReady. Needs the rights to get, list and watch the Leases in kube-node-lease; without them it is off.")
+	cluster.StringSliceVar(&o.drainTaints, "drain-taints", o.drainTaints, `Keys of the taints, separated by commas, that count as a cordon: masters move off a node with one of them. With "", none counts.`)
 
 	serving := sets.FlagSet("serving")
 	serving.StringVar(&o.httpEndpoint, "http-endpoint", o.httpEndpoint, `TCP address that serves /livez, /readyz and /metrics. With "", they are not served.`)
@@ -51,6 +54,11 @@ func (o *options) validate() error {
 	for _, namespace := range o.namespaces {
 		if errs := validation.IsDNS1123Label(namespace); len(errs) > 0 {
 			return fmt.Errorf("--namespaces: %q is not the name of a namespace: %s", namespace, strings.Join(errs, "; "))
+		}
+	}
+	for _, key := range o.drainTaints {
+		if errs := validation.IsQualifiedName(key); len(errs) > 0 {
+			return fmt.Errorf("--drain-taints: %q is not the key of a taint: %s", key, strings.Join(errs, "; "))
 		}
 	}
 	if t := o.nodeHeartbeatTimeout; t != 0 && t < heartbeat.MinTimeout {

@@ -153,7 +153,7 @@ func gatherMetrics(t *testing.T) (found metrics) {
 	if _, err := client.Discovery().ServerVersion(); err == nil {
 		t.Fatal("an answer, want 404")
 	}
-	c, err := controller.New(client, events.NewFakeRecorder(0), nil, newOptions().nodeHeartbeatTimeout)
+	c, err := controller.New(client, events.NewFakeRecorder(0), nil, newOptions().nodeHeartbeatTimeout, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,6 +165,8 @@ func gatherMetrics(t *testing.T) (found metrics) {
 		case *kmetrics.CounterVec:
 			m.WithLabelValues("")
 		case *kmetrics.HistogramVec:
+			m.WithLabelValues("")
+		case *kmetrics.GaugeVec:
 			m.WithLabelValues("")
 		}
 	}

@@ -54,6 +54,7 @@ var Scenarios = []Scenario{
 	{Name: "node-off", Title: "The master's node loses power", node: true, cause: onNode("kill"), undo: startNode},
 	{Name: "node-off-with-controller", Title: "The master's node loses power, and a replica of the controller with it", node: true, withController: true, cause: onNode("kill"), undo: startNode},
 	{Name: "node-frozen", Title: "The master's node freezes", node: true, cause: onNode("pause"), undo: unfreezeNode},
+	{Name: "starved", Title: "The nodes have too little CPU time, and nothing fails", planned: true, cause: starve},
 }
 
 // variants returns those of the asked variants that the scenario measures.
@@ -178,4 +179,29 @@ func startNode(ctx context.Context, m *measurement, w *workload) error {
 
 func unfreezeNode(ctx context.Context, m *measurement, w *workload) error {
 	return m.Docker(ctx, w.master.Spec.NodeName, "unpause")
+}
+
+const (
+	// starved is how long nodes get too little CPU time, and hogs how many processes on
+	// each node use all that they get.
+	starved = 30 * time.Second
+	hogs    = 10
+)
+
+// starve runs processes on each worker that use all CPU time they get. They end by
+// themselves. It returns after that: a master that moves meanwhile was slow, not dead.
+func starve(ctx context.Context, m *measurement, _ *workload) (time.Time, error) {
+	now := time.Now()
+	script := fmt.Sprintf("for i in $(seq %d); do timeout %.0f sh -c 'while :; do :; done' >/dev/null 2>&1 </dev/null & done", hogs, starved.Seconds())
+	for _, node := range m.Workers {
+		if _, err := m.Exec(ctx, node, "sh", "-c", script); err != nil {
+			return now, err
+		}
+	}
+	select {
+	case <-ctx.Done():
+		return now, context.Cause(ctx)
+	case <-time.After(starved):
+		return now, nil
+	}
 }

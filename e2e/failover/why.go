@@ -64,4 +64,7 @@ is the same as above.`,
 	"node-frozen": `The node's container is paused: nothing on it runs any longer, but its kernel still accepts connections, and
 established ones are not reset. It is noticed like a dead node. A probe that asks for an answer, and not only for
 a connection, notices it as fast as a dead node.`,
+
+	"starved": `Ten processes on each worker use all CPU time they get, for 30 s. No master fails, so each transition is a false
+move: a probe or the kubelet took a slow master for a dead one.`,
 }

@@ -72,7 +72,7 @@ func TestLabelRouting(t *testing.T) {
 }
 
 // servesUnpatched takes the Service web, whose only pod is web-0, through a failover, a
-// switchover and the loss of its Lease, whose epoch is read from what was written
+// switchover and the loss of its Lease, which costs two epochs. They follow from what was written
 // elsewhere: to the Service itself nothing is.
 func (s *scene) servesUnpatched(service *corev1.Service) {
 	s.Helper()
@@ -84,7 +84,7 @@ func (s *scene) servesUnpatched(service *corev1.Service) {
 
 	s.guard.MayGo("web")
 	assert.Must(0, client.CoordinationV1().Leases(s.namespace).Delete(s.Context(), "web", metav1.DeleteOptions{}))(s)
-	s.awaitMaster("web", "web-0", 3)
+	s.awaitMaster("web", "web-0", 5)
 	if now := s.getService("web"); now.ResourceVersion != service.ResourceVersion {
 		s.Errorf("the Service was patched: %v", now)
 	}

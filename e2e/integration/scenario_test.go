@@ -35,11 +35,11 @@ func TestScenarios(t *testing.T) {
 	for _, played := range scenarios {
 		t.Run(played.Name, func(t *testing.T) {
 			// What all tests share, such as nodes, only one of them may change.
-			if !played.Uses("stop", "start", "cordon", "uncordon") {
+			if !played.Uses("stop", "start", "cordon", "uncordon", "taint", "untaint") {
 				t.Parallel()
 			}
 			s := newStage(t)
-			s.unguarded = played.Uses("epoch")
+			s.unguarded = played.Uses("epoch", "replace")
 			played.Play(t, s, *update)
 		})
 	}
@@ -177,7 +177,10 @@ func (s *stage) put(c scenario.Command) error {
 	}
 	node := p.Spec.NodeName
 	p.Spec = podSpec()
-	p.Spec.NodeName = node
+	if !p.Bare {
+		p.OwnerReferences = s.workload
+	}
+	p.Spec.NodeName, p.Spec.Containers[0].Ports = node, p.Ports()
 	labels := p.Labels
 	if p.Unready {
 		p.Labels = nil

@@ -31,6 +31,8 @@ type scene struct {
 	*testing.T
 	namespace string
 	guard     *guard.Guard
+	// workload is the owner of the pods that are created.
+	workload []metav1.OwnerReference
 }
 
 func newScene(t *testing.T) *scene {
@@ -49,7 +51,12 @@ func newNamespace(t *testing.T) *scene {
 	}
 	s := &scene{T: t, namespace: namespace.Name}
 	s.eventually("the namespace's ServiceAccount exists", func() error {
-		_, err := client.CoreV1().ServiceAccounts(s.namespace).Get(t.Context(), "default", metav1.GetOptions{})
+		account, err := client.CoreV1().ServiceAccounts(s.namespace).Get(t.Context(), "default", metav1.GetOptions{})
+		if err == nil {
+			// It passes for the workload of the pods: the garbage collector finds that it exists, and
+			// no controller adds or removes pods.
+			s.workload = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ServiceAccount", Name: account.Name, UID: account.UID, Controller: ptr.To(true)}}
+		}
 		return err
 	})
 	return s
@@ -95,7 +102,7 @@ func podSpec() corev1.PodSpec {
 // pod creates a pod labelled app=web, which becomes Ready by itself.
 func (s *scene) pod(name string, change ...func(*corev1.Pod)) *corev1.Pod {
 	s.Helper()
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"app": "web"}}, Spec: podSpec()}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"app": "web"}, OwnerReferences: s.workload}, Spec: podSpec()}
 	for _, f := range change {
 		f(pod)
 	}

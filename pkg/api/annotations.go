@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -13,9 +14,12 @@ type Annotation struct {
 	Key string
 	// Object is the kind of object that carries it: ObjectService or ObjectPod.
 	Object string
-	// Default is the value that applies if the annotation is missing or not valid. If
-	// Default is empty, an annotation that is not valid is ignored.
+	// Default is the value that applies if the annotation is missing, and also if it is not
+	// valid and Safe is empty. If both are empty, an annotation that is not valid is ignored.
 	Default string
+	// Safe is the value that applies if the annotation is not valid: a typing error must not
+	// switch off what keeps two pods from being master.
+	Safe string
 	// Allowed says which values are valid.
 	Allowed string
 	// Sentence says what the annotation is for.
@@ -102,6 +106,7 @@ var annotations = []Annotation{
 	{
 		Key: AnnotationPaused, Object: ObjectService,
 		Default:  "false",
+		Safe:     "true",
 		Allowed:  allowedBool,
 		Sentence: "Stops all transitions, also those by hand. Of Services that share a Lease, any one can pause the election.",
 		See:      "operations.md#pause",
@@ -110,6 +115,7 @@ var annotations = []Annotation{
 	{
 		Key: AnnotationHandover, Object: ObjectService,
 		Default:  HandoverImmediate,
+		Safe:     HandoverAfterTermination,
 		Allowed:  fmt.Sprintf("%q or %q", HandoverImmediate, HandoverAfterTermination),
 		Sentence: fmt.Sprintf("With %q, another pod becomes master only once the former master has stopped.", HandoverAfterTermination),
 		See:      "operations.md",
@@ -124,6 +130,15 @@ var annotations = []Annotation{
 		See:      "operations.md#end-open-connections",
 		read:     (*parser).onDemote,
 		differs:  func(a, b Election) bool { return a.DeleteDemoted != b.DeleteDemoted },
+	},
+	{
+		Key: AnnotationOnCordon, Object: ObjectService,
+		Default:  OnCordonMove,
+		Allowed:  fmt.Sprintf("%q or %q", OnCordonMove, OnCordonStay),
+		Sentence: fmt.Sprintf("With %q, the master stays on a node that is cordoned until it is evicted, and a user may move it to such a node.", OnCordonStay),
+		See:      "operations.md#drain-a-node",
+		read:     (*parser).onCordon,
+		differs:  func(a, b Election) bool { return a.StayOnCordon != b.StayOnCordon },
 	},
 	{
 		Key: AnnotationLeaseDuration, Object: ObjectService,
@@ -154,7 +169,7 @@ var annotations = []Annotation{
 		Key: AnnotationProbeTimeout, Object: ObjectService,
 		Default:  defaultProbeTime.String(),
 		Allowed:  allowedProbeTime,
-		Sentence: "How long the answer to a probe may take, connecting included.",
+		Sentence: "After how long a missing answer to a probe is a failure, connecting included. A later answer still counts.",
 		See:      "probes.md",
 		needs:    AnnotationProbe,
 		read:     (*parser).probeTimeout,
@@ -163,7 +178,7 @@ var annotations = []Annotation{
 		Key: AnnotationProbeFailures, Object: ObjectService,
 		Default:  fmt.Sprint(defaultProbeFailures),
 		Allowed:  fmt.Sprintf("a number from \"%d\" to \"%d\"", MinProbeFailures, MaxProbeFailures),
-		Sentence: "How many failed probes in a row make a pod suspected.",
+		Sentence: "How many failures in a row make a pod suspected. A pod that was slow lately gets more time.",
 		See:      "probes.md",
 		needs:    AnnotationProbe,
 		read:     (*parser).probeFailures,
@@ -188,8 +203,10 @@ var allowedProbeTime = fmt.Sprintf("a duration from %q to %q, such as \"250ms\""
 // empty for a Service; wrong is a predicate.
 func (a *Annotation) invalid(subject, value, wrong string) Problem {
 	instead := "it is ignored"
-	if a.Default != "" {
-		instead = fmt.Sprintf("%q is used", a.Default)
+	if used := cmp.Or(a.Safe, a.Default); used != "" {
+		instead = fmt.Sprintf("%q is used", used)
+	} else if a.Key == AnnotationLeaseDuration {
+		instead = "the Lease keeps the duration that it has"
 	}
 	return Problem{ReasonInvalidAnnotation, fmt.Sprintf("annotation %s%s: %q %s; allowed: %s; %s", a.Key, subject, value, wrong, a.Allowed, instead)}
 }

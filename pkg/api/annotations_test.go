@@ -14,7 +14,7 @@ import (
 var valid = map[string]string{
 	AnnotationRouting: string(RoutingEndpointSlice), AnnotationLeaseName: "db", AnnotationPrefer: "tier=fast",
 	AnnotationFailback: "10m", AnnotationFailoverDelay: "10s", AnnotationPaused: "true",
-	AnnotationHandover: HandoverAfterTermination, AnnotationOnDemote: OnDemoteDelete, AnnotationLeaseDuration: "15s",
+	AnnotationHandover: HandoverAfterTermination, AnnotationOnDemote: OnDemoteDelete, AnnotationOnCordon: OnCordonStay, AnnotationLeaseDuration: "15s",
 	AnnotationProbe: "tcp://:80", AnnotationProbeInterval: "1s", AnnotationProbeTimeout: "1s", AnnotationProbeFailures: "1",
 }
 

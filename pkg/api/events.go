@@ -40,12 +40,18 @@ const (
 	ReasonProbeUnanswered      = "ProbeUnanswered"
 	ReasonDifferingSettings    = "DifferingSettings"
 	ReasonNoCommonCandidate    = "NoCommonCandidate"
+	ReasonNotPublished         = "NotPublished"
+	ReasonWriteRefused         = "WriteRefused"
+	ReasonPortUnresolved       = "PortUnresolved"
+	ReasonUnmanagedPod         = "UnmanagedPod"
+	ReasonDeletionPaused       = "DeletionPaused"
 )
 
 // Reasons of events of what the controller does beside the election.
 const (
 	ReasonSelectorReverted = "SelectorReverted"
 	ReasonHolderDemoted    = "HolderDemoted"
+	ReasonOptedOut         = "OptedOut"
 )
 
 var events = []Event{
@@ -58,6 +64,24 @@ var events = []Event{
 		Meaning: "Another client had overwritten the controller's key in the selector, and the controller put it back. The message names the field manager.",
 		Advice:  "Let the tool ignore the key, or choose a routing that it cannot disturb.",
 		See:     "routing.md#tools-that-apply-manifests",
+	},
+	{
+		Reason: ReasonNotPublished, Type: corev1.EventTypeWarning,
+		Meaning: "For some seconds the Service's EndpointSlices have listed another pod than the master, or not the master, although all is written.",
+		Advice:  "See whether kube-controller-manager runs: it makes the EndpointSlices of Services with a selector.",
+		See:     "operations.md#troubleshooting",
+	},
+	{
+		Reason: ReasonWriteRefused, Type: corev1.EventTypeWarning,
+		Meaning: "For some seconds the API server has refused something that the controller must write. The message names the object, and has the API server's words.",
+		Advice:  "Look at the admission policies, webhooks and quotas of the namespace, and at the controller's rights.",
+		See:     "operations.md#troubleshooting",
+	},
+	{
+		Reason: ReasonOptedOut, Type: corev1.EventTypeWarning,
+		Meaning: "The Service has opted out, and is left without endpoints, or with the last master alone, because of its selector.",
+		Advice:  "Change the selector as the message says.",
+		See:     "uninstall.md#what-a-service-is-left-with",
 	},
 	{
 		Reason: ReasonForeignEndpointSlice, Type: corev1.EventTypeWarning,
@@ -78,13 +102,31 @@ var events = []Event{
 	},
 	{
 		Reason: ReasonDifferingSettings, Type: corev1.EventTypeWarning,
-		Meaning: "The Service shares a Lease and asks for other settings than the Service whose settings apply.",
+		Meaning: "The Service shares a Lease and asks for other settings than the Service whose settings apply; or it does not say whether what the Lease remembers of such a Service, which is gone, still applies.",
 		Advice:  "Set them on the Service that the message names.",
 	},
 	{
 		Reason: ReasonNoCommonCandidate, Type: corev1.EventTypeWarning,
-		Meaning: "No pod is selected by all the Services that share the Lease, so no pod can become master.",
-		Advice:  "Let the Services select the same pods, or give one a Lease of its own.",
+		Meaning: "The Service shares a Lease, but selects no pod that the others select. It has no endpoint, and its settings do not count. The others are served.",
+		Advice:  "Let the Services select the same pods, or give this one a Lease of its own.",
+	},
+	{
+		Reason: ReasonPortUnresolved, Type: corev1.EventTypeWarning,
+		Meaning: "Pods that the Service selects have none of the ports that it names, so that they cannot become master; or no pod has one, so that the endpoint has no port.",
+		Advice:  "Let the selector leave such pods out, or correct the name of the port.",
+		See:     "elections.md#pods-without-the-services-port",
+	},
+	{
+		Reason: ReasonUnmanagedPod, Type: corev1.EventTypeWarning,
+		Meaning: fmt.Sprintf("The Service asks for \"%s: %s\", but no workload would create its pods anew. They are not deleted.", AnnotationOnDemote, OnDemoteDelete),
+		Advice:  "Run the pods in a StatefulSet or a Deployment, or delete them by hand.",
+		See:     "operations.md#end-open-connections",
+	},
+	{
+		Reason: ReasonDeletionPaused, Type: corev1.EventTypeWarning,
+		Meaning: "The master has moved more than five times within a minute. The pod that must be deleted is deleted later.",
+		Advice:  "Look at why one pod after the other fails.",
+		See:     "operations.md#end-open-connections",
 	},
 	{
 		Reason: ReasonUnknownServiceMode, Type: corev1.EventTypeWarning,
@@ -103,7 +145,7 @@ var events = []Event{
 	},
 	{
 		Reason: ReasonInvalidAnnotation, Type: corev1.EventTypeWarning,
-		Meaning: "An annotation of the Service, or of one of its pods, is not valid or needs another one. Its default applies.",
+		Meaning: "An annotation of the Service, or of one of its pods, is not valid or needs another one. Its default applies, or what is safer.",
 		Advice:  "Correct it. The message says what is allowed.",
 	},
 	{

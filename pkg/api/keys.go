@@ -22,6 +22,7 @@ const (
 	AnnotationPaused        = Domain + "/paused"
 	AnnotationHandover      = Domain + "/handover"
 	AnnotationOnDemote      = Domain + "/on-demote"
+	AnnotationOnCordon      = Domain + "/on-cordon"
 	AnnotationLeaseDuration = Domain + "/lease-duration"
 	AnnotationProbe         = Domain + "/probe"
 	AnnotationProbeInterval = Domain + "/probe-interval"
@@ -47,7 +48,18 @@ const (
 	// OnDemoteDelete deletes the pod that is no longer master, or that must make
 	// room for the next master.
 	OnDemoteDelete = "delete"
+	// OnCordonMove moves the master off a node that is cordoned.
+	OnCordonMove = "move"
+	OnCordonStay = "stay"
 )
+
+// DrainTaints returns the keys of the taints that by default count as a cordon: those with
+// which Karpenter and the cluster autoscaler mark a node that they are about to drain. The
+// autoscaler's DeletionCandidateOfClusterAutoscaler is not among them, because most nodes lose
+// it again.
+func DrainTaints() []string {
+	return []string{"karpenter.sh/disrupted", "ToBeDeletedByClusterAutoscaler"}
+}
 
 // Labels and annotations that the controller writes. The table in written.go says
 // on which objects, and what for.
@@ -55,14 +67,28 @@ const (
 	LabelPodUID      = Domain + "/pod-uid"
 	LabelRouting     = Domain + "/routing"
 	LabelDesignation = Domain + "/pod-designation"
+	// LabelMigrating is on a Service while it changes to or from EndpointSlices of its own:
+	// the epoch. Kubernetes copies a Service's labels to its EndpointSlices, which shows that
+	// it works with a Service that is no older.
+	LabelMigrating = Domain + "/migrating"
 	// AnnotationLeaseTransitions is the stamp: the epoch (the Lease's
 	// spec.leaseTransitions) that the object was last written for.
 	AnnotationLeaseTransitions = Domain + "/lease-transitions"
-	AnnotationHolderUID        = Domain + "/holder-uid"
-	AnnotationReason           = Domain + "/reason"
-	AnnotationNextHolder       = Domain + "/next-holder"
-	AnnotationDemotedUID       = Domain + "/demoted-uid"
-	AnnotationHistory          = Domain + "/history"
+	// AnnotationWitness stands beside the stamp on a pod: the pod's UID and, after "@", the
+	// epoch in which the pod was master last. A stamp that was copied from another pod, with
+	// or without its witness, does not count.
+	AnnotationWitness   = Domain + "/witness"
+	AnnotationHolderUID = Domain + "/holder-uid"
+	// AnnotationRecord is the epoch and the holder's UID once more, as "EPOCH/UID". It tells
+	// an edit of the Lease's holder UID from what the controller has written.
+	AnnotationRecord     = Domain + "/record"
+	AnnotationReason     = Domain + "/reason"
+	AnnotationNextHolder = Domain + "/next-holder"
+	AnnotationDemotedUID = Domain + "/demoted-uid"
+	AnnotationHistory    = Domain + "/history"
+	// AnnotationLeadingService names the Service whose handover and duration the Lease
+	// remembers. AnnotationHandover stands beside it if it is HandoverAfterTermination.
+	AnnotationLeadingService = Domain + "/leading-service"
 	// AnnotationDeletionCost is Kubernetes' own: a ReplicaSet that scales down
 	// deletes the pods of the lowest cost first.
 	AnnotationDeletionCost = "controller.kubernetes.io/pod-deletion-cost"

@@ -28,7 +28,12 @@ func annotated(key, value string) func(*corev1.Service) {
 }
 
 func selecting(key, value string) func(*corev1.Service) {
-	return func(s *corev1.Service) { s.Spec.Selector[key] = value }
+	return func(s *corev1.Service) {
+		if s.Spec.Selector == nil {
+			s.Spec.Selector = map[string]string{}
+		}
+		s.Spec.Selector[key] = value
+	}
 }
 
 func without(s *corev1.Service) { s.Spec.Selector = nil }
@@ -166,6 +171,10 @@ func TestParse(t *testing.T) {
 			service: service(without, annotated(AnnotationSelector, "app=web,tier in (a,b)")),
 			want:    readable{LeaseName: "web", Routing: RoutingEndpointSlice, Candidates: "app=web,tier in (a,b)", Prefer: nobody, Selectorless: true},
 		},
+		"a Service whose selector holds the controller's keys alone has one in an annotation, and is patched": {
+			service: service(without, selecting(LabelPodUID, "uid"), annotated(AnnotationSelector, "app=web")),
+			want:    readable{LeaseName: "web", Routing: RoutingEndpointSlice, Candidates: "app=web", Prefer: nobody},
+		},
 		"a Service without selector may ask for own EndpointSlices": {
 			service: service(without, annotated(AnnotationSelector, "app=web"), annotated(AnnotationRouting, "endpointslice")),
 			want:    readable{LeaseName: "web", Routing: RoutingEndpointSlice, Candidates: "app=web", Prefer: nobody, Selectorless: true},
@@ -220,7 +229,7 @@ func TestParse(t *testing.T) {
 }
 
 const allowed = "qoqo.dev/service-mode, qoqo.dev/routing, qoqo.dev/selector, qoqo.dev/lease-name, qoqo.dev/prefer, " +
-	"qoqo.dev/failback, qoqo.dev/failover-delay, qoqo.dev/paused, qoqo.dev/handover, qoqo.dev/on-demote, qoqo.dev/lease-duration, " +
+	"qoqo.dev/failback, qoqo.dev/failover-delay, qoqo.dev/paused, qoqo.dev/handover, qoqo.dev/on-demote, qoqo.dev/on-cordon, qoqo.dev/lease-duration, " +
 	"qoqo.dev/probe, qoqo.dev/probe-interval, qoqo.dev/probe-timeout, qoqo.dev/probe-failures"
 
 func parseError(selector string) string {

@@ -35,7 +35,7 @@ type Probe struct {
 	Path string
 	// Interval is the time from one probe of the master to the next.
 	Interval time.Duration
-	// Timeout is how long an answer may take, connecting included.
+	// Timeout is after how long a missing answer is a failure, connecting included.
 	Timeout time.Duration
 	// Failures is how many failed probes in a row make a pod suspected.
 	Failures int

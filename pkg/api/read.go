@@ -17,6 +17,8 @@ type parser struct {
 	Settings
 	service  *corev1.Service
 	problems []Problem
+	// byAnnotation: the candidates are those of AnnotationSelector.
+	byAnnotation bool
 	// at is the annotation that is read.
 	at *Annotation
 }
@@ -52,7 +54,7 @@ func (p *parser) routing(value string) {
 	case asked == p.Routing:
 	case asked == RoutingEndpointSlice:
 		p.Routing = asked
-	case asked == RoutingSelector && p.Selectorless:
+	case asked == RoutingSelector && p.byAnnotation:
 		p.problem(value, "needs a selector, and the Service has none; %q is used", p.Routing)
 	case asked == RoutingSelector:
 		p.problem(value, "contradicts the selector, which holds %s: %s; %q is used; remove one of them", LabelDesignation, DesignationActive, p.Routing)
@@ -63,7 +65,7 @@ func (p *parser) routing(value string) {
 
 // candidates only checks the annotation: selector has read it.
 func (p *parser) candidates(value string) {
-	if !p.Selectorless {
+	if !p.byAnnotation {
 		p.problem(value, "is for a Service without a selector of its own; this Service has %s, which is used; remove one of them", p.Candidates)
 	}
 }
@@ -108,21 +110,29 @@ func (p *parser) paused(value string) {
 	if err != nil {
 		p.invalid(value, notValid)
 	}
-	p.Paused = paused
+	p.Paused = paused || err != nil
 }
 
 func (p *parser) handover(value string) {
-	p.AfterTermination = p.either(value, HandoverImmediate, HandoverAfterTermination)
+	p.AfterTermination = !p.either(value, HandoverAfterTermination, HandoverImmediate)
 }
 
 func (p *parser) onDemote(value string) {
 	p.DeleteDemoted = p.either(value, OnDemoteNone, OnDemoteDelete)
 }
 
+func (p *parser) onCordon(value string) {
+	p.StayOnCordon = p.either(value, OnCordonMove, OnCordonStay)
+}
+
 func (p *parser) leaseDuration(value string) {
 	d, ok := p.duration(value, MinLeaseDuration, MaxLeaseDuration)
 	if ok && d%time.Second != 0 {
 		p.invalid(value, notValid)
+		ok = false
+	}
+	if !ok {
+		p.KeepDuration = true
 		return
 	}
 	p.LeaseDuration = d
@@ -158,7 +168,8 @@ func (p *parser) probeFailures(value string) {
 	p.Probe.Failures = n
 }
 
-// either reports whether the value is the second of two. The first is the default.
+// either reports whether the value is the second of two. The first stands for one that is
+// not valid.
 func (p *parser) either(value, first, second string) bool {
 	if value != first && value != second {
 		p.invalid(value, notValid)
@@ -225,7 +236,7 @@ func misspelt(pod *corev1.Pod) *Problem {
 	// Called for each pod at each look: the usual pod costs no more than this loop.
 	var found, meant string
 	for key := range pod.Annotations {
-		if !ours(key) || key == AnnotationLeaseTransitions || found != "" && found < key {
+		if !ours(key) || key == AnnotationLeaseTransitions || key == AnnotationWitness || found != "" && found < key {
 			continue
 		}
 		if near, ok := nearest(key, ObjectPod); ok {

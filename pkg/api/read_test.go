@@ -70,26 +70,31 @@ func TestParseElection(t *testing.T) {
 		"paused in capitals": {service: asking(AnnotationPaused, "TRUE"), want: Election{Paused: true}},
 		"paused by another word": {
 			service:  asking(AnnotationPaused, "yes"),
-			problems: []string{`qoqo.dev/paused: "yes" is not valid; allowed: "true" or "false"; "false" is used`},
+			want:     Election{Paused: true},
+			problems: []string{`qoqo.dev/paused: "yes" is not valid; allowed: "true" or "false"; "true" is used`},
 		},
 		"paused by an empty value": {
 			service:  asking(AnnotationPaused, ""),
-			problems: []string{`qoqo.dev/paused: "" is not valid; allowed: "true" or "false"; "false" is used`},
+			want:     Election{Paused: true},
+			problems: []string{`qoqo.dev/paused: "" is not valid; allowed: "true" or "false"; "true" is used`},
 		},
 
 		"handover after termination": {service: asking(AnnotationHandover, "after-termination"), want: Election{AfterTermination: true}},
 		"handover at once":           {service: asking(AnnotationHandover, "immediate")},
 		"another handover": {
 			service:  asking(AnnotationHandover, "After-Termination"),
-			problems: []string{`qoqo.dev/handover: "After-Termination" is not valid; allowed: "immediate" or "after-termination"; "immediate" is used`},
+			want:     Election{AfterTermination: true},
+			problems: []string{`qoqo.dev/handover: "After-Termination" is not valid; allowed: "immediate" or "after-termination"; "after-termination" is used`},
 		},
 		"an empty handover": {
 			service:  asking(AnnotationHandover, ""),
-			problems: []string{`qoqo.dev/handover: "" is not valid; allowed: "immediate" or "after-termination"; "immediate" is used`},
+			want:     Election{AfterTermination: true},
+			problems: []string{`qoqo.dev/handover: "" is not valid; allowed: "immediate" or "after-termination"; "after-termination" is used`},
 		},
 
-		"the demoted pod is deleted":     {service: asking(AnnotationOnDemote, "delete"), want: Election{DeleteDemoted: true}},
-		"the demoted pod is not deleted": {service: asking(AnnotationOnDemote, "none")},
+		"the master stays on a node that is cordoned": {service: asking(AnnotationOnCordon, "stay"), want: Election{StayOnCordon: true}},
+		"the demoted pod is deleted":                  {service: asking(AnnotationOnDemote, "delete"), want: Election{DeleteDemoted: true}},
+		"the demoted pod is not deleted":              {service: asking(AnnotationOnDemote, "none")},
 		"another fate for the demoted pod": {
 			service:  asking(AnnotationOnDemote, "restart"),
 			problems: []string{`qoqo.dev/on-demote: "restart" is not valid; allowed: "none" or "delete"; "none" is used`},
@@ -98,12 +103,12 @@ func TestParseElection(t *testing.T) {
 		"the Lease is renewed":                    {service: asking(AnnotationLeaseDuration, "15s"), want: Election{LeaseDuration: 15 * time.Second}},
 		"the shortest duration":                   {service: asking(AnnotationLeaseDuration, "3s"), want: Election{LeaseDuration: 3 * time.Second}},
 		"the longest duration":                    {service: asking(AnnotationLeaseDuration, "60m"), want: Election{LeaseDuration: time.Hour}},
-		"a duration too short":                    {service: asking(AnnotationLeaseDuration, "2s"), problems: []string{noDuration("2s")}},
-		"a duration too long":                     {service: asking(AnnotationLeaseDuration, "1h0m1s"), problems: []string{noDuration("1h0m1s")}},
-		"a duration that is not in whole seconds": {service: asking(AnnotationLeaseDuration, "15500ms"), problems: []string{noDuration("15500ms")}},
-		"a negative duration":                     {service: asking(AnnotationLeaseDuration, "-15s"), problems: []string{noDuration("-15s")}},
-		"a duration without a unit":               {service: asking(AnnotationLeaseDuration, "15"), problems: []string{noDuration("15")}},
-		"a duration that is a word":               {service: asking(AnnotationLeaseDuration, "none"), problems: []string{noDuration("none")}},
+		"a duration too short":                    {service: asking(AnnotationLeaseDuration, "2s"), want: Election{KeepDuration: true}, problems: []string{noDuration("2s")}},
+		"a duration too long":                     {service: asking(AnnotationLeaseDuration, "1h0m1s"), want: Election{KeepDuration: true}, problems: []string{noDuration("1h0m1s")}},
+		"a duration that is not in whole seconds": {service: asking(AnnotationLeaseDuration, "15500ms"), want: Election{KeepDuration: true}, problems: []string{noDuration("15500ms")}},
+		"a negative duration":                     {service: asking(AnnotationLeaseDuration, "-15s"), want: Election{KeepDuration: true}, problems: []string{noDuration("-15s")}},
+		"a duration without a unit":               {service: asking(AnnotationLeaseDuration, "15"), want: Election{KeepDuration: true}, problems: []string{noDuration("15")}},
+		"a duration that is a word":               {service: asking(AnnotationLeaseDuration, "none"), want: Election{KeepDuration: true}, problems: []string{noDuration("none")}},
 
 		"failback by deleting the master": {
 			service: asking(prefer, fast, AnnotationFailback, "10m", AnnotationHandover, "after-termination", AnnotationOnDemote, "delete"),
@@ -120,11 +125,12 @@ func TestParseElection(t *testing.T) {
 		},
 		"all values are wrong, and reported in the order of the table": {
 			service: asking(AnnotationLeaseDuration, "x", AnnotationOnDemote, "x", AnnotationHandover, "x", AnnotationPaused, "x", AnnotationFailoverDelay, "x", AnnotationFailback, "x", prefer, fast),
+			want:    Election{Paused: true, AfterTermination: true, KeepDuration: true},
 			problems: []string{
 				`qoqo.dev/failback: "x" is not valid; allowed: "never", or a duration of "0s" or more, such as "10m"; "never" is used`,
 				`qoqo.dev/failover-delay: "x" is not valid; allowed: a duration of "0s" or more, such as "10s"; "0s" is used`,
-				`qoqo.dev/paused: "x" is not valid; allowed: "true" or "false"; "false" is used`,
-				`qoqo.dev/handover: "x" is not valid; allowed: "immediate" or "after-termination"; "immediate" is used`,
+				`qoqo.dev/paused: "x" is not valid; allowed: "true" or "false"; "true" is used`,
+				`qoqo.dev/handover: "x" is not valid; allowed: "immediate" or "after-termination"; "after-termination" is used`,
 				`qoqo.dev/on-demote: "x" is not valid; allowed: "none" or "delete"; "none" is used`,
 				noDuration("x"),
 			},
@@ -151,7 +157,7 @@ func TestParseElection(t *testing.T) {
 }
 
 func noDuration(value string) string {
-	return fmt.Sprintf(`qoqo.dev/lease-duration: %q is not valid; allowed: a duration in whole seconds from "3s" to "1h0m0s", such as "15s"; it is ignored`, value)
+	return fmt.Sprintf(`qoqo.dev/lease-duration: %q is not valid; allowed: a duration in whole seconds from "3s" to "1h0m0s", such as "15s"; the Lease keeps the duration that it has`, value)
 }
 
 func TestCandidate(t *testing.T) {

@@ -38,7 +38,8 @@ func (p *parser) selector() (refused *Problem) {
 	}
 	// LabelRouting chooses nothing: the controller may have left it.
 	delete(own, LabelRouting)
-	if _, found := own[LabelDesignation]; found {
+	_, designated := own[LabelDesignation]
+	if designated {
 		p.Routing = RoutingLabel
 		delete(own, LabelDesignation)
 	}
@@ -51,6 +52,9 @@ func (p *parser) selector() (refused *Problem) {
 		p.Candidates = labels.SelectorFromSet(own)
 		return nil
 	}
+	if designated {
+		return refusal(ReasonUnsupportedService, "the selector holds nothing but %s, which the masters of all elections carry; add keys of your own, such as {app: %s}; the Service is left as it is", LabelDesignation, p.service.Name)
+	}
 	selector, err := annotatedSelector(p.service)
 	if err != nil {
 		return refusal(ReasonUnsupportedService, "the Service has no selector of its own, and annotation %s: %q is not a label selector, such as \"app=%s\": %v; the Service is left as it is",
@@ -59,6 +63,9 @@ func (p *parser) selector() (refused *Problem) {
 	if _, selectable := selector.Requirements(); !selectable {
 		return refusal(ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become master; give it a selector, such as {app: %s}, or the annotation %s: app=%s; the Service is left as it is", p.service.Name, AnnotationSelector, p.service.Name)
 	}
-	p.Candidates, p.Selectorless, p.Routing = selector, true, RoutingEndpointSlice
+	// What the controller has left in the selector is no selector of the user's, but by it
+	// Kubernetes goes on to publish.
+	p.Candidates, p.Selectorless, p.Routing = selector, len(p.service.Spec.Selector) == 0, RoutingEndpointSlice
+	p.byAnnotation = true
 	return nil
 }

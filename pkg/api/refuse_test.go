@@ -2,9 +2,11 @@ package api
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 func TestParseRefuses(t *testing.T) {
@@ -28,9 +30,15 @@ func TestParseRefuses(t *testing.T) {
 			service: service(func(s *corev1.Service) { s.Spec.Selector = nil }),
 			want:    Problem{ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become master; give it a selector, such as {app: web}, or the annotation qoqo.dev/selector: app=web; the Service is left as it is"},
 		},
+		"a selector of the designation alone": {
+			service: service(annotated(AnnotationSelector, "app=web"), func(s *corev1.Service) {
+				s.Spec.Selector = map[string]string{LabelPodUID: NoPod, LabelDesignation: DesignationActive}
+			}),
+			want: Problem{ReasonUnsupportedService, "the selector holds nothing but qoqo.dev/pod-designation, which the masters of all elections carry; add keys of your own, such as {app: web}; the Service is left as it is"},
+		},
 		"a selector of the controller's keys alone": {
 			service: service(func(s *corev1.Service) {
-				s.Spec.Selector = map[string]string{LabelPodUID: NoPod, LabelDesignation: DesignationActive}
+				s.Spec.Selector = map[string]string{LabelPodUID: NoPod, LabelRouting: string(RoutingEndpointSlice)}
 			}),
 			want: Problem{ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become master; give it a selector, such as {app: web}, or the annotation qoqo.dev/selector: app=web; the Service is left as it is"},
 		},
@@ -73,9 +81,20 @@ func TestParseRefuses(t *testing.T) {
 			if diff := cmp.Diff([]Problem{test.want}, problems); diff != "" {
 				t.Errorf("problems (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(read(Settings{}), read(settings)); diff != "" {
+			if diff := cmp.Diff(read(Settings{Election: Election{Prefer: labels.Nothing()}}), read(settings)); diff != "" {
 				t.Errorf("settings (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestParseReadsWhatARefusedServiceAsksOfItsElection(t *testing.T) {
+	s := asking(AnnotationServiceMode, "actve-standby", AnnotationHandover, "after-termination", AnnotationLeaseDuration, "15s", AnnotationPaused, "x")
+	settings, _, ok := Parse(s)
+	if ok {
+		t.Error("the Service is served")
+	}
+	if diff := cmp.Diff(Election{AfterTermination: true, LeaseDuration: 15 * time.Second, Paused: true}, read(settings).Rest); diff != "" {
+		t.Errorf("settings (-want +got):\n%s", diff)
 	}
 }

@@ -72,7 +72,8 @@ func SameElection(a, b *corev1.Service) bool {
 		delete(own, LabelRouting)
 		return own
 	}
-	return a.UID == b.UID && Annotated(a) == Annotated(b) && LeaseName(a) == LeaseName(b) &&
+	external := func(s *corev1.Service) bool { return s.Spec.Type == corev1.ServiceTypeExternalName }
+	return a.UID == b.UID && Annotated(a) == Annotated(b) && external(a) == external(b) && LeaseName(a) == LeaseName(b) &&
 		a.Annotations[AnnotationServiceMode] == b.Annotations[AnnotationServiceMode] &&
 		a.Annotations[AnnotationSelector] == b.Annotations[AnnotationSelector] && maps.Equal(users(a), users(b))
 }

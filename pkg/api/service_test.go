@@ -113,6 +113,7 @@ func TestSameElection(t *testing.T) {
 		"the controller has put the key of own EndpointSlices into its selector": {service(), service(selecting(LabelRouting, "endpointslice")), true},
 		"it changed to own EndpointSlices":                                       {service(), service(annotated(AnnotationRouting, "endpointslice")), true},
 		"its annotation selects other pods":                                      {service(without, annotated(AnnotationSelector, "app=web")), service(without, annotated(AnnotationSelector, "app=db")), false},
+		"it became an ExternalName":                                              {service(), service(func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName }), false},
 		"its selector has an unknown key":                                        {service(), service(selecting("qoqo.dev/zone", "a")), false},
 	}
 	for name, test := range tests {

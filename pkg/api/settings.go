@@ -15,15 +15,16 @@ type Settings struct {
 	// Candidates selects the pods that can become master: the Service's own selector
 	// without the controller's keys, or the selector of AnnotationSelector.
 	Candidates labels.Selector
-	// Selectorless reports whether the Service has no selector of its own. Such a
-	// Service is never patched.
+	// Selectorless reports whether the Service's selector is empty. Such a Service is never
+	// patched.
 	Selectorless bool
 	Election
 }
 
 // Election is what a Service asks of its election. If Services share a Lease, the
-// settings of the Service with the Lease's name apply, or else those of the oldest.
-// Any of them can pause the election.
+// settings of the Service with the Lease's name apply, or else those of the oldest, even
+// if that Service cannot be served. Any of them can pause the election. A Service that selects
+// no pod of the others has no say.
 type Election struct {
 	// Prefer selects the preferred candidates. By default it selects none.
 	Prefer labels.Selector
@@ -42,9 +43,14 @@ type Election struct {
 	// DeleteDemoted deletes the pod that is no longer master, or that must make room
 	// for the next master.
 	DeleteDemoted bool
+	// StayOnCordon keeps the master on a node that is cordoned.
+	StayOnCordon bool
 	// LeaseDuration is how long the Lease is valid after each renewal, in whole
 	// seconds. If it is 0, the Lease is valid for ever and is not renewed.
 	LeaseDuration time.Duration
+	// KeepDuration: the duration that the Service asks for cannot be read, so the Lease keeps
+	// the one that it has.
+	KeepDuration bool
 }
 
 // Limits of AnnotationLeaseDuration. A shorter duration would expire when the API
@@ -76,19 +82,22 @@ type Problem struct {
 }
 
 // Parse reads the settings of a Service that is Annotated. It returns true if the
-// Service can be served. There may be problems all the same: then a default applies
-// in the place of each value that is not valid.
+// Service can be served. There may be problems all the same: then a default, or what is
+// safe, applies in the place of each value that is not valid. Of a Service that cannot be
+// served it returns what that asks of its election: a typing error in one annotation does
+// not switch off the others.
 func Parse(service *corev1.Service) (settings Settings, problems []Problem, ok bool) {
 	p := parser{service: service, Settings: defaults(service)}
-	if refused := p.refused(); refused != nil {
-		return Settings{}, []Problem{*refused}, false
-	}
+	refused := p.refused()
 	for i := range annotations {
 		if value, found := service.Annotations[annotations[i].Key]; found {
 			p.read(&annotations[i], value)
 		}
 	}
 	p.combine()
+	if refused != nil {
+		return Settings{Election: p.Election}, []Problem{*refused}, false
+	}
 	p.unknown()
 	return p.Settings, p.problems, true
 }

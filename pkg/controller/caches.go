@@ -2,20 +2,22 @@ package controller
 
 import (
 	"fmt"
+	"slices"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	coordinationinformers "k8s.io/client-go/informers/coordination/v1"
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	discoveryinformers "k8s.io/client-go/informers/discovery/v1"
 	"k8s.io/client-go/informers/internalinterfaces"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
@@ -27,59 +29,52 @@ const (
 	byNamespace = "annotated"
 )
 
+// byHolder is the index of Leases by the UID of the holder.
+const byHolder = "holder"
+
+var leaseIndexers = cache.TypedIndexersToIndexers(cache.TypedIndexers[*coordinationv1.Lease]{
+	byHolder: func(l *coordinationv1.Lease) ([]string, error) {
+		return []string{string(lease.Decode(l).HolderUID)}, nil
+	},
+})
+
 // addInformers watches, in the namespaces, all Services (an API server cannot select by
 // annotation), the controller's Leases, and all EndpointSlices but Kubernetes' own; and
-// the cordoned nodes.
+// all nodes (it cannot select by taint either).
 func (c *Controller) addInformers(namespaces []string) (err error) {
 	if len(namespaces) == 0 {
 		namespaces = []string{metav1.NamespaceAll}
 	}
 	c.services, c.leases, c.slices = scoped[*corev1.Service]{}, scoped[*coordinationv1.Lease]{}, scoped[*discoveryv1.EndpointSlice]{}
 	for _, namespace := range namespaces {
+		watched := newWatched()
+		c.watched[namespace] = watched
 		services := coreinformers.NewTypedServiceInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{Indexers: serviceIndexers})
-		if c.services[namespace], err = newStore(services, trimService, c.serviceHandler()); err != nil {
+		if c.services[namespace], err = newStore(services, trimService, c.serviceHandler(), watched); err != nil {
 			return fmt.Errorf("watching Services: %w", err)
 		}
 		leases := coordinationinformers.NewTypedLeaseInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{
+			Indexers: leaseIndexers,
 			TweakListOptions: func(o *metav1.ListOptions) {
 				o.LabelSelector = labels.SelectorFromSet(labels.Set{api.LabelManagedBy: api.ManagedBy}).String()
 			},
 		})
-		if c.leases[namespace], err = newStore(leases, trimLease, c.leaseHandler()); err != nil {
+		if c.leases[namespace], err = newStore(leases, trimLease, c.leaseHandler(), watched); err != nil {
 			return fmt.Errorf("watching Leases: %w", err)
 		}
 		endpointSlices := discoveryinformers.NewTypedEndpointSliceInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{
 			Indexers:         sliceIndexers,
 			TweakListOptions: func(o *metav1.ListOptions) { o.LabelSelector = observation.NotBuiltIn },
 		})
-		if c.slices[namespace], err = newStore(endpointSlices, trimSlice, c.sliceHandler()); err != nil {
+		if c.slices[namespace], err = newStore(endpointSlices, trimSlice, c.sliceHandler(), watched); err != nil {
 			return fmt.Errorf("watching EndpointSlices: %w", err)
 		}
 	}
-	nodes := coreinformers.NewTypedNodeInformerWithOptions(c.client, internalinterfaces.InformerOptions{
-		TweakListOptions: func(o *metav1.ListOptions) {
-			o.FieldSelector = fields.OneTermEqualSelector("spec.unschedulable", "true").String()
-		},
-	})
-	if c.nodes, err = newStore(nodes, trimNode, c.nodeHandler()); err != nil {
+	nodes := coreinformers.NewTypedNodeInformerWithOptions(c.client, internalinterfaces.InformerOptions{})
+	if c.nodes, err = newStore(nodes, trimNode, c.nodeHandler(), c.nodesWatched); err != nil {
 		return fmt.Errorf("watching Nodes: %w", err)
 	}
 	return nil
-}
-
-// informers returns the informers that run as long as the controller does.
-func (c *Controller) informers() []cache.SharedIndexInformer {
-	all := []cache.SharedIndexInformer{c.nodes.informer}
-	for _, s := range c.services {
-		all = append(all, s.informer)
-	}
-	for _, s := range c.leases {
-		all = append(all, s.informer)
-	}
-	for _, s := range c.slices {
-		all = append(all, s.informer)
-	}
-	return all
 }
 
 var serviceIndexers = cache.TypedIndexersToIndexers(cache.TypedIndexers[*corev1.Service]{
@@ -114,13 +109,18 @@ func trimService(s *corev1.Service) {
 func trimLease(l *coordinationv1.Lease) { l.ManagedFields = nil }
 
 func trimNode(n *corev1.Node) {
+	zone, zoned := n.Labels[corev1.LabelTopologyZone]
 	n.ManagedFields, n.Labels, n.Annotations = nil, nil, nil
-	n.Spec = corev1.NodeSpec{Unschedulable: n.Spec.Unschedulable}
+	if zoned {
+		n.Labels = map[string]string{corev1.LabelTopologyZone: zone}
+	}
+	n.Spec = corev1.NodeSpec{Unschedulable: n.Spec.Unschedulable, Taints: n.Spec.Taints}
 	n.Status = corev1.NodeStatus{}
 }
 
 func trimPod(p *corev1.Pod) {
-	p.ManagedFields, p.OwnerReferences = nil, nil
+	p.ManagedFields = nil
+	p.OwnerReferences = slices.DeleteFunc(p.OwnerReferences, func(r metav1.OwnerReference) bool { return !ptr.Deref(r.Controller, false) })
 	p.Spec = corev1.PodSpec{
 		NodeName: p.Spec.NodeName, Hostname: p.Spec.Hostname, Subdomain: p.Spec.Subdomain,
 		Containers: portsOnly(p.Spec.Containers), InitContainers: portsOnly(p.Spec.InitContainers),
@@ -139,6 +139,18 @@ func portsOnly(containers []corev1.Container) (kept []corev1.Container) {
 }
 
 func trimSlice(s *discoveryv1.EndpointSlice) { s.ManagedFields = nil }
+
+// trimPublished keeps which pods are listed, and whether they are ready.
+func trimPublished(s *discoveryv1.EndpointSlice) {
+	s.ObjectMeta = metav1.ObjectMeta{
+		Namespace: s.Namespace, Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion,
+		Labels: map[string]string{discoveryv1.LabelManagedBy: observation.BuiltIn, discoveryv1.LabelServiceName: s.Labels[discoveryv1.LabelServiceName]},
+	}
+	s.Ports = nil
+	for i, e := range s.Endpoints {
+		s.Endpoints[i] = discoveryv1.Endpoint{Conditions: discoveryv1.EndpointConditions{Ready: e.Conditions.Ready}, TargetRef: e.TargetRef}
+	}
+}
 
 // byService is the index of EndpointSlices by their Service.
 const byService = "service"

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/pager"
 	"k8s.io/klog/v2"
@@ -22,68 +23,84 @@ import (
 )
 
 // release takes away what is left of an election that no Service asks for. The Lease, nil
-// if there is none, goes last: its presence makes another replica, or this one after a
-// restart, finish what was left undone.
+// if there is none, goes last of what is its Services': its presence makes another replica,
+// or this one after a restart, finish what was left undone. What is left of others does not
+// hold it up.
 func (r road) release(ctx context.Context, k key, l *coordinationv1.Lease) error {
 	r.released(k)
-	annotated, err := r.clean(ctx, k.Namespace)
-	if err != nil || l == nil || lease.Decode(l).Foreign {
+	var owners []metav1.OwnerReference
+	if l != nil && !lease.Decode(l).Foreign {
+		owners = l.OwnerReferences
+	}
+	left, unreleased, err := r.clean(ctx, k.Namespace, owners)
+	switch {
+	case unreleased == nil, l == nil, lease.Decode(l).Foreign:
+		return err
+	case slices.ContainsFunc(left.Annotated(), func(s *corev1.Service) bool { return observation.LeaseKey(s) == k }):
+		// A Service has opted in, and the cache has heard of its Lease first.
+		return err
+	case slices.ContainsFunc(l.OwnerReferences, func(o metav1.OwnerReference) bool { return unreleased.Has(o.Name) }):
 		return err
 	}
-	if slices.ContainsFunc(annotated, func(s *corev1.Service) bool { return observation.LeaseKey(s) == k }) {
-		// A Service has opted in, and the cache has heard of its Lease first.
-		return nil
+	deleted, failed := r.deleteLease(ctx, l)
+	if deleted {
+		r.optedOut(left, l.OwnerReferences)
 	}
-	return r.deleteLease(ctx, l)
+	return errors.Join(err, failed)
 }
 
 // releaseLeftovers takes away what former elections have left behind in a namespace.
 func (r road) releaseLeftovers(ctx context.Context, namespace string) error {
-	_, err := r.clean(ctx, namespace)
+	_, _, err := r.clean(ctx, namespace, nil)
 	return err
 }
 
-// clean takes away what is left behind in a namespace, and returns the Services that are
-// still annotated. It reads from the API server: a cache that has not heard of a Service
-// would strip its master.
-func (r road) clean(ctx context.Context, namespace string) (annotated []*corev1.Service, err error) {
-	left, err := r.leftovers(ctx, namespace)
-	if err != nil {
-		return nil, err
+// clean takes away what is left behind in a namespace, and returns what there was, with the
+// names of the Services of which something is left; nil if it could not be read. It reads
+// from the API server: a cache that has not heard of a Service would strip its master. What
+// cannot be written holds up only what depends on it. owners are those of the election's Lease.
+func (r road) clean(ctx context.Context, namespace string, owners []metav1.OwnerReference) (left routing.Leftovers, unreleased sets.Set[string], err error) {
+	if left, err = r.leftovers(ctx, namespace); err != nil {
+		return left, nil, err
 	}
-	steps, waits := routing.Release(left)
-	for _, changes := range steps {
-		var errs []error
-		for _, w := range r.write(ctx, changes) {
+	left.Owners = owners
+	var errs []error
+	unreleased = sets.New[string]()
+	changes := left.ReleaseServices()
+	for i, w := range r.write(ctx, changes) {
+		if w.err != nil {
+			unreleased.Insert(changes[i].Name)
 			errs = append(errs, w.err)
 		}
-		if err := errors.Join(errs...); err != nil {
-			return nil, err
+	}
+	changes, waits := left.Release(unreleased)
+	for i, w := range r.write(ctx, changes) {
+		if w.err != nil && changes[i].Kind == routing.KindEndpointSlice {
+			unreleased.Insert(left.ServiceOf(changes[i]))
 		}
+		errs = append(errs, w.err)
 	}
-	if waits {
-		return nil, errAwaited
+	if len(waits) > 0 {
+		unreleased.Insert(waits...)
+		errs = append(errs, errAwaited)
 	}
-	return left.Annotated(), nil
+	return left, unreleased, errors.Join(errs...)
 }
 
-// findLeftovers finds, once after the start, pods whose Services went away
-// while no controller ran. Services and Leases are watched anyway.
-func (c *Controller) findLeftovers(ctx context.Context) {
+// findLeftovers finds, once after the start, pods of a namespace, or of all, whose Services went
+// away while no controller ran. Services and Leases are watched anyway.
+func (c *Controller) findLeftovers(ctx context.Context, namespace string) {
 	backoff := wait.Backoff{Duration: time.Second, Factor: 2, Steps: 6, Cap: time.Minute}
 	err := backoff.DelayFunc().Until(ctx, true, true, func(ctx context.Context) (bool, error) {
-		for namespace := range c.services {
-			err := c.markedPods(ctx, namespace, func(pod *corev1.Pod) {
-				if observation.OldestSelecting(c.annotatedServices(pod.Namespace), pod) == nil {
-					c.queue.Add(key{Namespace: pod.Namespace})
-				}
-			})
-			if err != nil {
-				klog.FromContext(ctx).Error(err, "Failed to look for leftovers, will retry")
-				return false, nil
+		err := c.markedPods(ctx, namespace, func(pod *corev1.Pod) {
+			if observation.OldestSelecting(c.annotatedServices(pod.Namespace), pod) == nil {
+				c.queue.Add(key{Namespace: pod.Namespace})
 			}
+		})
+		if err != nil {
+			klog.FromContext(ctx).Error(err, "Failed to look for leftovers, will retry")
 		}
-		return true, nil
+		return err == nil, nil
 	})
 	if err != nil {
 		klog.FromContext(ctx).V(4).Info("Stopped looking for leftovers", "reason", err)

@@ -9,6 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,8 +19,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	utilcache "k8s.io/apimachinery/pkg/util/cache"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -36,6 +41,10 @@ const (
 	deletedFor = time.Minute
 	// deletedMax is how many deletions are remembered. Forgetting one costs a request.
 	deletedMax = 4096
+	// routedFor is how long it is remembered that a Service was seen routed: longer than it is
+	// until the next look. routedMax is of how many Services.
+	routedFor = time.Hour
+	routedMax = 4096
 )
 
 const (
@@ -72,33 +81,43 @@ type Controller struct {
 	leases   scoped[*coordinationv1.Lease]
 	// slices are all EndpointSlices but those of Kubernetes' own controller.
 	slices scoped[*discoveryv1.EndpointSlice]
-	// zones are the zones of nodes, by the nodes' names.
-	zones *utilcache.LRUExpireCache
-	// nodes are the nodes that are cordoned.
-	nodes store[*corev1.Node]
+	nodes  store[*corev1.Node]
+	// drainTaints are the keys of the taints that count as a cordon.
+	drainTaints sets.Set[string]
 	// heartbeats is nil if the controller does not listen to nodes.
 	heartbeats *heartbeat.Monitor
 	prober     *probe.Prober
-	pods       *podStores
-	warnings   *warnings
-	outages    *outages
+	pods       *onDemand[*corev1.Pod]
+	// published are the EndpointSlices of Kubernetes' own controller. No decision rests on them.
+	published *onDemand[*discoveryv1.EndpointSlice]
+	warnings  *warnings
+	memory    *memory
+	refusals  *refusals
 	// deleted holds the UIDs of pods that this replica has deleted.
 	deleted *utilcache.LRUExpireCache
+	// routedOnce holds the UIDs of Services that this replica has seen routed. Only what is
+	// reported depends on it.
+	routedOnce *utilcache.LRUExpireCache
+	// spent holds the elections on which an epoch was spent just now.
+	spent *utilcache.LRUExpireCache
 	// seed makes this replica's lag differ from that of others; see lag.
 	seed maphash.Seed
 	live live.Reader
 
-	synced chan struct{}
-	lock   sync.Mutex
+	// watched has, by namespace as in scoped, what must be synced before elections of the
+	// namespace are reconciled. nodesWatched is the same of the nodes, which are optional.
+	watched      map[string]*watched
+	nodesWatched *watched
+	lock         sync.Mutex
 	// busy holds when the reconciliation of each key in progress began.
 	busy map[key]time.Time
 }
 
 // New returns a controller of the Services in the namespaces, or in all namespaces if
 // none is given. A node counts as dead after heartbeatTimeout without a heartbeat; with 0
-// the controller does not listen to nodes, and Kubernetes' own timeouts apply. The
-// controller does nothing before Run.
-func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces []string, heartbeatTimeout time.Duration) (*Controller, error) {
+// the controller does not listen to nodes, and Kubernetes' own timeouts apply. A taint with
+// one of the keys drainTaints counts as a cordon. The controller does nothing before Run.
+func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces []string, heartbeatTimeout time.Duration, drainTaints []string) (*Controller, error) {
 	c := &Controller{
 		client:   client,
 		recorder: recorder,
@@ -107,16 +126,19 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 			workqueue.NewTypedItemExponentialFailureRateLimiter[key](retryMin, retryMax),
 			workqueue.TypedRateLimitingQueueConfig[key]{Name: "elections"},
 		),
-		warnings: newWarnings(),
-		outages:  newOutages(),
-		live:     live.Reader{Client: client},
-		seed:     maphash.MakeSeed(),
-		deleted:  utilcache.NewLRUExpireCache(deletedMax),
-		zones:    utilcache.NewLRUExpireCache(zonesMax),
-		synced:   make(chan struct{}),
-		busy:     map[key]time.Time{},
+		warnings:    newWarnings(),
+		memory:      newMemory(),
+		refusals:    newRefusals(time.Now),
+		live:        live.Reader{Client: client},
+		seed:        maphash.MakeSeed(),
+		drainTaints: sets.New(drainTaints...),
+		deleted:     utilcache.NewLRUExpireCache(deletedMax),
+		spent:       utilcache.NewLRUExpireCache(deletedMax),
+		routedOnce:  utilcache.NewLRUExpireCache(routedMax),
+		watched:     map[string]*watched{}, nodesWatched: newWatched(),
+		busy: map[key]time.Time{},
 	}
-	c.pods = newPodStores(client, c.podHandler())
+	c.pods, c.published = c.podsOnDemand(), c.publishedOnDemand()
 	if heartbeatTimeout > 0 {
 		c.heartbeats = heartbeat.New(c.client, heartbeatTimeout, c.lookAtNode)
 	}
@@ -125,8 +147,11 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 }
 
 // Run reconciles until ctx is done, and then finishes what it has begun. It must be
-// called once.
-func (c *Controller) Run(ctx context.Context) {
+// called once. It returns an error if the API server was restored from a backup: then the
+// program must begin anew, without what it has cached.
+func (c *Controller) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	logger := klog.FromContext(ctx)
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -135,22 +160,17 @@ func (c *Controller) Run(ctx context.Context) {
 	informing, stop := context.WithCancel(ctx)
 	defer stop()
 	c.pods.start(informing, &running)
+	c.published.start(informing, &running)
 	if c.heartbeats != nil {
 		running.Go(func() { c.heartbeats.Run(informing) })
 	}
 	running.Go(func() { c.prober.Run(informing) })
-	var checkers []cache.DoneChecker
-	for _, informer := range c.informers() {
-		checkers = append(checkers, informer.HasSyncedChecker())
-		running.Go(func() { informer.RunWithContext(informing) })
+	c.nodesWatched.run(informing, &running, "Nodes", func() {})
+	for namespace, w := range c.watched {
+		w.run(informing, &running, watchedIn(namespace), func() { c.begin(ctx, namespace) })
 	}
-	if !cache.WaitFor(ctx, "Services, Leases, EndpointSlices and Nodes", checkers...) {
-		return
-	}
-	close(c.synced)
 	logger.Info("Started", "workers", workers)
 
-	running.Go(func() { c.findLeftovers(ctx) })
 	// A reconciliation in progress when ctx ends is not cut short: another replica would
 	// find a switch half done.
 	syncing := context.WithoutCancel(ctx)
@@ -161,18 +181,75 @@ func (c *Controller) Run(ctx context.Context) {
 			}
 		})
 	}
-	<-ctx.Done()
+	restored := c.watchForRestore(ctx)
+	cancel()
 	logger.Info("Stopping")
+	return restored
 }
 
-// Ready returns why the controller does not work yet, nil once it does.
-func (c *Controller) Ready() error {
+// begin reconciles the elections of a namespace, or of all, once its caches are synced. What
+// its events have asked for before was left alone. It waits for the nodes, unless they must not
+// be watched: an endpoint would be written without a zone, and once more with it.
+func (c *Controller) begin(ctx context.Context, namespace string) {
 	select {
-	case <-c.synced:
-		return nil
-	default:
-		return errors.New("the caches of Services, Leases, EndpointSlices and Nodes are not yet synced")
+	case <-c.nodesWatched.synced:
+	case <-c.nodesWatched.refused:
+	case <-ctx.Done():
+		return
 	}
+	w := c.watched[namespace]
+	close(w.begun)
+	handle(c.services[namespace], c.serviceHandler())
+	handle(c.leases[namespace], c.leaseHandler())
+	handle(c.slices[namespace], c.sliceHandler())
+	c.findLeftovers(ctx, namespace)
+}
+
+// handle calls the handler with each object of the store.
+func handle[T cache.Object](s store[T], handler cache.TypedResourceEventHandler[T]) {
+	for _, o := range s.informer.GetStore().List() {
+		handler.OnAdd(o.(T), true)
+	}
+}
+
+// watchedIn says what is watched in a namespace.
+func watchedIn(namespace string) string {
+	const what = "Services, Leases and EndpointSlices"
+	if namespace == metav1.NamespaceAll {
+		return what
+	}
+	return what + " of " + namespace
+}
+
+// Ready returns why the controller does not work yet, nil once it does. What it has no rights
+// for keeps it from nothing else: neither the nodes, nor one of several namespaces.
+func (c *Controller) Ready() error {
+	var awaited, refused []string
+	for _, namespace := range slices.Sorted(maps.Keys(c.watched)) {
+		switch w := c.watched[namespace]; {
+		case is(w.begun):
+		case is(w.refused):
+			refused = append(refused, watchedIn(namespace))
+		default:
+			awaited = append(awaited, watchedIn(namespace))
+		}
+	}
+	switch {
+	case len(awaited) > 0:
+		return fmt.Errorf("the caches of %s, or of Nodes, are not yet synced", strings.Join(awaited, "; "))
+	case len(refused) == len(c.watched):
+		return fmt.Errorf("there are no rights to watch %s", strings.Join(refused, "; "))
+	}
+	return nil
+}
+
+// begun reports whether elections of the namespace are reconciled.
+func (c *Controller) begun(namespace string) bool {
+	w, found := c.watched[namespace]
+	if !found {
+		w = c.watched[metav1.NamespaceAll]
+	}
+	return is(w.begun)
 }
 
 // Alive returns an error that names the key at which a worker is stuck, nil if none is.
@@ -193,13 +270,17 @@ func (c *Controller) next(ctx context.Context) bool {
 		return false
 	}
 	defer c.queue.Done(k)
+	if !c.begun(k.Namespace) {
+		// begin adds it.
+		return true
+	}
 	c.setBusy(k, true)
 	defer c.setBusy(k, false)
 
 	logger := klog.FromContext(ctx).WithValues("lease", klog.KRef(k.Namespace, k.Name))
 	ctx, cancel := context.WithTimeout(klog.NewContext(ctx, logger), syncTimeout)
 	defer cancel()
-	again, err := road{c, c, c, c.lag}.reconcile(ctx, k)
+	again, err := road{c, c, c, c.lag, c.paced}.reconcile(ctx, k)
 	// Even after an error: retries back off, and this election may be due earlier.
 	if again = soonest(again, c.slowLook(k)); again > 0 {
 		c.queue.AddAfter(k, again)
@@ -207,7 +288,7 @@ func (c *Controller) next(ctx context.Context) bool {
 	switch {
 	case err == nil:
 		c.queue.Forget(k)
-	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || errors.Is(err, errAwaited):
+	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || errors.Is(err, errAwaited), errors.Is(err, errPaced):
 		// Another replica was first, or the cache or Kubernetes' controller is behind.
 		logger.V(4).Info("Retrying", "reason", err)
 		c.queue.AddRateLimited(k)

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/tools/cache"
@@ -16,17 +17,6 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/routing"
-)
-
-const (
-	// zoneFor is how long a node's zone is remembered. It does not change while the node
-	// exists, and is needed when an endpoint on the node is made.
-	zoneFor = time.Hour
-	// noZoneFor is how long the lack of a zone is remembered. As long as an endpoint has no
-	// zone, each reconciliation needs it: a cloud's controller may yet label the node.
-	noZoneFor = 24 * time.Hour
-	// zonesMax is how many nodes' zones are remembered. Forgetting one costs a request.
-	zonesMax = 4096
 )
 
 // gather implements reader.
@@ -40,16 +30,15 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 		if read, err = c.readHolder(ctx, &in); !read {
 			evidence = election.Cached
 		}
-	case election.NodesRead:
-		err = c.readNodes(ctx, &in)
+		err = c.readNodes(ctx, &in, func(n observation.Node) bool { return n.Gone })
 	case election.Live:
 		cached := in
 		if in, err = c.live.Election(ctx, k); err != nil {
 			return in, err
 		}
-		in.Outage, in.Probes = cached.Outage, cached.Probes
+		in.Outage, in.Seen, in.Probes, in.Refused = cached.Outage, cached.Seen, cached.Probes, cached.Refused
 		in.Slices = append(in.Slices, c.takenNames(in.Services)...)
-		err = c.readNodes(ctx, &in)
+		err = c.readNodes(ctx, &in, func(n observation.Node) bool { return n.Gone || n.Draining })
 	}
 	// Reading takes time, and what is written carries this time.
 	in.Evidence, in.Now = evidence, time.Now()
@@ -69,13 +58,20 @@ func (c *Controller) gatherCached(ctx context.Context, k key) (observation.Input
 		return in, fmt.Errorf("watching the pods: %w", err)
 	}
 	in.Services, in.Pods = c.annotatedServices(k.Namespace), pods.by(cache.NamespaceIndex, k.Namespace)
+	published, seen := c.published.synced(k.Namespace)
+	in.SeesPublished = seen
 	for _, s := range of {
-		in.Slices = append(in.Slices, c.slices.in(s.Namespace).by(byService, key{Namespace: s.Namespace, Name: s.Name}.String())...)
+		name := key{Namespace: s.Namespace, Name: s.Name}.String()
+		in.Slices = append(in.Slices, c.slices.in(s.Namespace).by(byService, name)...)
+		if seen {
+			in.Slices = append(in.Slices, published.by(byService, name)...)
+		}
 	}
 	in.Slices = append(in.Slices, c.takenNames(of)...)
 	in.Nodes = c.nodesKnown()
-	in.Outage = c.outages.recall(k)
+	in.Outage, in.Seen = c.memory.recall(k)
 	in.Probes = c.prober.States(k)
+	in.Refused = c.refusals.known()
 	return in, nil
 }
 
@@ -101,36 +97,49 @@ func (c *Controller) readHolder(ctx context.Context, in *observation.Inputs) (re
 	return true, nil
 }
 
-// readNodes reads those of the election's nodes from the API server that are
-// unschedulable by the cache.
-func (c *Controller) readNodes(ctx context.Context, in *observation.Inputs) error {
+// readNodes reads those of the election's nodes from the API server that are doubtful by the
+// cache. If nodes can no longer be read, nothing is known of them.
+func (c *Controller) readNodes(ctx context.Context, in *observation.Inputs, doubtful func(observation.Node) bool) error {
 	in.Nodes = c.nodesKnown()
-	seeming := sets.New[string]()
-	for node := range observation.Look(*in).NodeNames() {
-		if c.unschedulable(node) {
-			seeming.Insert(node)
+	names := sets.New[string]()
+	for name := range observation.Look(*in).NodeNames() {
+		if doubtful(in.Nodes.Of(name)) {
+			names.Insert(name)
 		}
 	}
-	cordoned, err := c.live.Unschedulable(ctx, seeming)
-	if err != nil {
-		return fmt.Errorf("confirming that nodes are unschedulable: %w", err)
+	read, err := c.live.Nodes(ctx, names)
+	if apierrors.IsForbidden(err) {
+		in.Nodes.Find = nil
+		return nil
 	}
-	in.Nodes.Unschedulable = cordoned.Has
+	if err != nil {
+		return fmt.Errorf("confirming the state of nodes: %w", err)
+	}
+	if cached := in.Nodes.Find; len(read) > 0 {
+		in.Nodes.Find = func(name string) *corev1.Node {
+			if node, found := read[name]; found {
+				return node
+			}
+			return cached(name)
+		}
+	}
 	return nil
 }
 
-// nodesKnown is what the watches show of nodes.
+// nodesKnown is what the watches show of nodes. A cache that is not complete would show that
+// nodes do not exist.
 func (c *Controller) nodesKnown() observation.Nodes {
-	known := observation.Nodes{Unschedulable: c.unschedulable}
+	known := observation.Nodes{DrainTaints: c.drainTaints}
 	if c.heartbeats != nil {
 		known.Silent = c.heartbeats.Dead
 	}
+	if c.nodes.informer.HasSynced() && !c.nodesWatched.forbidden.Load() {
+		known.Find = func(name string) *corev1.Node {
+			node, _ := c.nodes.get(key{Name: name})
+			return node
+		}
+	}
 	return known
-}
-
-func (c *Controller) unschedulable(node string) bool {
-	n, found := c.nodes.get(key{Name: node})
-	return found && n.Spec.Unschedulable
 }
 
 // takenNames returns cached slices of other Services, or of none, that have a name which
@@ -147,28 +156,13 @@ func (c *Controller) takenNames(services []*corev1.Service) (taken []*discoveryv
 	return taken
 }
 
-// zone implements reader.
-func (c *Controller) zone(ctx context.Context, node string) (string, error) {
-	if zone, known := c.zones.Get(node); known {
-		return zone.(string), nil
-	}
-	n, err := c.live.Node(ctx, node)
-	if err != nil {
-		return "", err
-	}
-	zone, remembered := "", noZoneFor
-	if n != nil && n.Labels[corev1.LabelTopologyZone] != "" {
-		zone, remembered = n.Labels[corev1.LabelTopologyZone], zoneFor
-	}
-	c.zones.Add(node, zone, remembered)
-	return zone, nil
-}
-
 // leftovers implements reader.
 func (c *Controller) leftovers(ctx context.Context, namespace string) (routing.Leftovers, error) {
 	left, err := c.live.Leftovers(ctx, namespace)
 	if err == nil && len(left.Annotated()) == 0 {
-		c.pods.forget(namespace, func() bool { return len(c.annotatedServices(namespace)) == 0 })
+		needless := func() bool { return len(c.annotatedServices(namespace)) == 0 }
+		c.pods.forget(namespace, needless)
+		c.published.forget(namespace, needless)
 	}
 	return left, err
 }

@@ -1,11 +1,13 @@
 package controller
 
 import (
+	"maps"
 	"slices"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/tools/cache"
 
@@ -24,25 +26,36 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 			c.queue.Add(key{Namespace: s.Namespace})
 		}
 	}
-	// left wakes all elections of the namespace: the Service has left its election, or
+	// others wakes all elections of the namespace: the Service has joined or left one, or
 	// selects other pods, which may make a difference to each of them.
+	others := func(s *corev1.Service) {
+		if !api.Annotated(s) {
+			return
+		}
+		for _, other := range c.annotatedServices(s.Namespace) {
+			enqueue(other)
+		}
+	}
 	left := func(before *corev1.Service) {
 		if !api.Annotated(before) {
 			return
 		}
 		c.warnings.forget(before.UID)
 		c.queue.Add(key{Namespace: before.Namespace})
-		for _, other := range c.annotatedServices(before.Namespace) {
-			enqueue(other)
-		}
+		others(before)
 	}
-	return cache.TypedResourceEventHandlerFuncs[*corev1.Service]{
-		AddFunc: enqueue,
+	return cache.TypedResourceEventHandlerDetailedFuncs[*corev1.Service]{
+		AddFunc: func(s *corev1.Service, isInInitialList bool) {
+			if enqueue(s); !isInInitialList {
+				others(s)
+			}
+		},
 		UpdateFunc: func(before, now *corev1.Service) {
 			enqueue(before)
 			enqueue(now)
 			if !api.SameElection(before, now) {
 				left(before)
+				others(now)
 			}
 		},
 		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Service]) {
@@ -60,7 +73,7 @@ func (c *Controller) leaseHandler() cache.TypedResourceEventHandler[*coordinatio
 		AddFunc: enqueue,
 		UpdateFunc: func(before, now *coordinationv1.Lease) {
 			// A renewal ends an outage: the replica that renewed has seen the holder healthy.
-			if !lease.RenewedOnly(before, now) || c.outages.has(key{Namespace: now.Namespace, Name: now.Name}) {
+			if !lease.RenewedOnly(before, now) || c.memory.has(key{Namespace: now.Namespace, Name: now.Name}) {
 				enqueue(now)
 			}
 		},
@@ -72,8 +85,8 @@ func (c *Controller) leaseHandler() cache.TypedResourceEventHandler[*coordinatio
 	}
 }
 
-// podHandler wakes every election that selects the pod or has selected it. A marked pod
-// that no election selects wakes the clean-up of its namespace.
+// podHandler wakes every election that selects the pod or has selected it, and those whose
+// master it is. A marked pod that no election selects wakes the clean-up of its namespace.
 func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
 	exists := func(now *corev1.Pod, before ...*corev1.Pod) {
 		if !c.enqueueSelecting(now, before...) && observation.MarkedPod(now) {
@@ -92,7 +105,8 @@ func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
 }
 
 // enqueueSelecting wakes, once, each election that selects the pod as it is now or as it
-// was before. It reports whether an election selects it now.
+// was before, and each that has the pod as its master: that may have lost its labels, and its
+// election waits for it to stop. It reports whether an election selects the pod now.
 func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (selected bool) {
 	elections := sets.New[key]()
 	for _, s := range c.annotatedServices(now.Namespace) {
@@ -101,6 +115,9 @@ func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (s
 		if selects || slices.ContainsFunc(before, func(pod *corev1.Pod) bool { return api.Selects(s, pod.Labels) }) {
 			elections.Insert(observation.LeaseKey(s))
 		}
+	}
+	for _, l := range c.leases.in(now.Namespace).by(byHolder, string(now.UID)) {
+		elections.Insert(key{Namespace: l.Namespace, Name: l.Name})
 	}
 	for k := range elections {
 		c.queue.Add(k)
@@ -133,11 +150,43 @@ func (c *Controller) sliceHandler() cache.TypedResourceEventHandler[*discoveryv1
 	}
 }
 
-// nodeHandler wakes the elections with pods on a node that was cordoned or uncordoned. A
-// master may move to a node that was uncordoned.
+// publishedHandler wakes the election of the Service whose endpoints have changed.
+func (c *Controller) publishedHandler() cache.TypedResourceEventHandler[*discoveryv1.EndpointSlice] {
+	enqueue := func(s *discoveryv1.EndpointSlice) {
+		if service, found := c.services.in(s.Namespace).get(observation.ServiceOf(s)); found && api.Annotated(service) {
+			c.queue.Add(observation.LeaseKey(service))
+		}
+	}
+	return cache.TypedResourceEventHandlerFuncs[*discoveryv1.EndpointSlice]{
+		AddFunc: enqueue,
+		UpdateFunc: func(before, now *discoveryv1.EndpointSlice) {
+			if !apiequality.Semantic.DeepEqual(before.Endpoints, now.Endpoints) {
+				enqueue(now)
+			}
+		},
+		DeleteFunc: func(deleted cache.DeletedObject[*discoveryv1.EndpointSlice]) {
+			if deleted.OptionalObj != nil {
+				enqueue(deleted.OptionalObj)
+			}
+		},
+	}
+}
+
+// nodeHandler wakes the elections with pods on a node that begins or ceases to exist, or of
+// which something changes that is kept. Kubelets report more than that every few minutes.
 func (c *Controller) nodeHandler() cache.TypedResourceEventHandler[*corev1.Node] {
 	return cache.TypedResourceEventHandlerFuncs[*corev1.Node]{
-		AddFunc: func(n *corev1.Node) { c.lookAtNode(n.Name) },
+		AddFunc: func(n *corev1.Node) {
+			c.nodesWatched.forbidden.Store(false)
+			c.lookAtNode(n.Name)
+		},
+		UpdateFunc: func(before, now *corev1.Node) {
+			// Every node is heard of, changed or not, when there are rights again.
+			c.nodesWatched.forbidden.Store(false)
+			if !apiequality.Semantic.DeepEqual(before.Spec, now.Spec) || !maps.Equal(before.Labels, now.Labels) {
+				c.lookAtNode(now.Name)
+			}
+		},
 		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Node]) {
 			if deleted.OptionalObj != nil {
 				c.lookAtNode(deleted.OptionalObj.Name)

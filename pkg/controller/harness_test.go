@@ -15,6 +15,7 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
 
+	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
@@ -23,13 +24,37 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// cluster is a simulated cluster in which controllers run.
-type cluster struct{ *fakeapi.Cluster }
+// cluster is a simulated cluster in which controllers run, Kubernetes' own among them.
+type cluster struct {
+	*fakeapi.Cluster
+	stopKubernetes func()
+}
 
 // inCluster runs the test in a bubble.
 func inCluster(t *testing.T, test func(c *cluster)) {
 	t.Helper()
-	fakeapi.Run(t, func(c *fakeapi.Cluster) { test(&cluster{c}) })
+	fakeapi.Run(t, func(c *fakeapi.Cluster) { test(&cluster{c, c.RunKubernetes(fakeapi.BuiltInDelay)}) })
+}
+
+// RunKubernetes runs Kubernetes' own controllers with another delay, instead of the usual one.
+func (c *cluster) RunKubernetes(delay time.Duration) (stop func()) {
+	c.Helper()
+	c.stopKubernetes()
+	c.stopKubernetes = c.Cluster.RunKubernetes(delay)
+	return c.stopKubernetes
+}
+
+// Expect compares what there is. What Kubernetes publishes counts only if it is expected.
+func (c *cluster) Expect(want ...string) {
+	c.Helper()
+	published := func(line string) bool { return strings.Contains(line, " by Kubernetes: ") }
+	got := c.State()
+	if !slices.ContainsFunc(want, published) {
+		got = slices.DeleteFunc(got, published)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		c.Errorf("cluster (-want +got):\n%s", diff)
+	}
 }
 
 // started is a controller that runs.
@@ -41,6 +66,8 @@ type started struct {
 	events *fakeapi.Recorder
 	cancel context.CancelFunc
 	done   chan struct{}
+	// ended is what the controller has ended with.
+	ended error
 }
 
 // start runs a controller until the test ends, unless it is stopped before.
@@ -57,7 +84,7 @@ func (c *cluster) prepare(namespaces ...string) *started {
 	s := &started{behind: map[string]time.Duration{}, events: &fakeapi.Recorder{}, done: make(chan struct{})}
 	s.client = c.Server.Client(fakeapi.Latency, s.behind)
 	var err error
-	if s.Controller, err = New(fakeapi.Heeding{Interface: s.client}, s.events, namespaces, 25*time.Second); err != nil {
+	if s.Controller, err = New(fakeapi.Heeding{Interface: s.client}, s.events, namespaces, 25*time.Second, api.DrainTaints()); err != nil {
 		c.Fatal(err)
 	}
 	return s
@@ -68,7 +95,7 @@ func (c *cluster) run(s *started) {
 	s.cancel = cancel
 	go func() {
 		defer close(s.done)
-		s.Run(ctx)
+		s.ended = s.Run(ctx)
 	}()
 	c.Cleanup(s.stop)
 }

@@ -3,6 +3,7 @@ package controller
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,7 +44,7 @@ func TestMasterThatOneServiceNoLongerSelects(t *testing.T) {
 			"Lease db: web-1 @2 HolderUnselected, of db and db-nodes",
 			"Service db: app=web,tier=x -> web-1 @2",
 			"Service db-nodes: app=web -> web-1 @2",
-			"Pod web-0:",
+			"Pod web-0: identified",
 			"Pod web-1: identified active @2 spared",
 		)
 	})
@@ -133,7 +134,7 @@ func TestStaleCordonIsConfirmed(t *testing.T) {
 		s.client.ClearActions()
 		c.EditPod("web-1", fakeapi.WithLabel("look", "again"))
 		c.Wait(10 * time.Second)
-		if diff := cmp.Diff([]string{"get nodes one"}, s.requests()); diff != "" {
+		if diff := cmp.Diff([]string{"get leases web", "list pods", "list services", "list endpointslices", "get nodes one"}, s.requests()); diff != "" {
 			t.Errorf("requests (-want +got):\n%s", diff)
 		}
 	})
@@ -151,4 +152,28 @@ func TestReplicaThatIsBehindAnOptOut(t *testing.T) {
 		c.Wait(time.Minute)
 		c.Expect("Service web: app=web", "EndpointSlice web by Kubernetes: web-0 web-1", "Pod web-0:", "Pod web-1:")
 	})
+}
+
+// No Service selects the master any longer, and its election waits for it to stop. What happens
+// to that pod wakes the election within moments.
+func TestAnUnselectedMasterThatStopsWakesItsElection(t *testing.T) {
+	for name, stops := range map[string]func(c *cluster){
+		"the pod is gone":   func(c *cluster) { c.DeletePod("web-0") },
+		"the pod has ended": func(c *cluster) { c.EditPod("web-0", func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(c *cluster) {
+				c.Create(fakeapi.NewService("web", fakeapi.WithAnnotation(api.AnnotationHandover, api.HandoverAfterTermination)), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
+				c.start()
+				c.Settle()
+				c.EditPod("web-0", func(p *corev1.Pod) { p.Labels["app"] = "debug" })
+				c.Settle()
+				stops(c)
+				c.Wait(time.Second)
+				if state := c.State(); !slices.ContainsFunc(state, func(line string) bool { return strings.HasPrefix(line, "Lease web: web-1 @2") }) {
+					t.Errorf("no pod follows:\n%s", strings.Join(state, "\n"))
+				}
+			})
+		})
+	}
 }

@@ -1,7 +1,9 @@
 package controller
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,6 +14,8 @@ import (
 
 func TestOptOutEndsTheWatchOfPods(t *testing.T) {
 	inCluster(t, func(c *cluster) {
+		// They watch the pods too.
+		c.stopKubernetes()
 		c.Create(fakeapi.NewService("web"), fakeapi.NewService("db", fakeapi.WithSelector("app", "db")), fakeapi.NewPod("web-0"))
 		c.start()
 		c.Settle()
@@ -45,6 +49,56 @@ func TestOptOutLeavesWhatUsersHaveWritten(t *testing.T) {
 			t.Errorf("labels %v and annotations %v of a user are not all there", pod.Labels, pod.Annotations)
 		}
 	})
+}
+
+// The younger election hears at once that the older Service no longer has pods.
+func TestOverlapEndsWithTheTypeOfTheService(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.Create(fakeapi.NewService("a"), fakeapi.NewService("b"), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
+		c.start()
+		c.Settle()
+		c.SwitchTo("b", "web-1")
+		c.Settle()
+		c.EditService("a", func(s *corev1.Service) {
+			s.Spec.Type, s.Spec.ExternalName = corev1.ServiceTypeExternalName, "x.example.com"
+		})
+		c.Settle()
+		if got := c.State(); !slices.Contains(got, "Pod web-1: identified active @2 spared") {
+			t.Errorf("the master of the younger election is not designated: %q", got)
+		}
+	})
+}
+
+// What cannot be written holds up only what depends on it.
+func TestReleaseThatIsRefused(t *testing.T) {
+	tests := map[string]struct {
+		resource, name string
+		want           []string
+	}{
+		"of a pod": {"pods", "web-0", []string{"Service db: app=db", "Service web: app=web", "Pod db-0:", "Pod web-0: identified active @1 spared", "Pod web-1:"}},
+		"of a Service": {"services", "web", []string{
+			"Lease web: web-0 @1 FirstEligible, of web", "Service db: app=db", "Service web: app=web -> web-0 @1",
+			"Pod db-0:", "Pod web-0: identified active @1 spared", "Pod web-1: identified standby @1",
+		}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(c *cluster) {
+				c.Create(fakeapi.NewService("web"), fakeapi.NewService("db", fakeapi.WithSelector("app", "db")),
+					fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"), fakeapi.NewPod("db-0", fakeapi.WithLabel("app", "db")))
+				c.start()
+				c.Settle()
+				c.denying(test.resource, test.name)
+				c.EditService("web", fakeapi.OptOut)
+				c.EditService("db", fakeapi.OptOut)
+				c.Wait(time.Minute)
+				c.Expect(test.want...)
+				c.failingNoMore()
+				c.Wait(2*retryMax + time.Second)
+				c.Expect("Service db: app=db", "Service web: app=web", "Pod db-0:", "Pod web-0:", "Pod web-1:")
+			})
+		})
+	}
 }
 
 func TestServiceDeletedWhileNoControllerRuns(t *testing.T) {

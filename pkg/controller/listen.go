@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"math"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,7 +20,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/probe"
 )
 
-// decided implements listener: it remembers outages, and listens to the nodes.
+// decided implements listener: it remembers what was seen, and listens to the nodes.
 func (c *Controller) decided(o *observation.Observation, d election.Decision) {
 	if c.heartbeats != nil {
 		c.heartbeats.Want(o.Key, o.NodeNames())
@@ -29,7 +30,7 @@ func (c *Controller) decided(o *observation.Observation, d election.Decision) {
 		return
 	}
 	c.metrics.election(o.Key, d.Served())
-	c.outages.saw(o, d)
+	c.memory.saw(o, d)
 	if d.Action == election.Refuse {
 		c.wantProbes(o.Key, nil)
 	}
@@ -55,7 +56,22 @@ func (c *Controller) routed(ctx context.Context, k key, d election.Decision) {
 }
 
 // looked implements listener.
-func (c *Controller) looked(o *observation.Observation, d election.Decision) { c.warn(o, d) }
+func (c *Controller) looked(ctx context.Context, o *observation.Observation, d election.Decision, err error) {
+	for _, m := range o.Members {
+		if m.Spec.Selector[api.LabelPodUID] != "" || m.Spec.Selector[api.LabelRouting] != "" {
+			c.routedOnce.Add(m.UID, nil, routedFor)
+		}
+	}
+	if again := c.warn(ctx, o, d, err); again > 0 {
+		c.queue.AddAfter(o.Key, again)
+	}
+	if o.SeesPublished && len(o.Members) > 0 && lease.Decode(o.Lease).HolderUID == d.HolderUID && !slices.ContainsFunc(o.Members, func(m observation.Member) bool {
+		_, found := o.Unpublished(m, d.HolderUID, d.Served())
+		return found
+	}) {
+		c.metrics.published(o.Key)
+	}
+}
 
 // demoted implements listener.
 func (c *Controller) demoted(ctx context.Context, o *observation.Observation, d election.Decision, pod *corev1.Pod) {
@@ -74,13 +90,13 @@ func (c *Controller) released(k key) {
 // forget drops what is remembered of an election that is no longer served.
 func (c *Controller) forget(k key) {
 	c.metrics.forget(k)
-	c.outages.forget(k)
+	c.memory.forget(k)
 	c.wantProbes(k, nil)
 }
 
 // lookAtNode wakes the elections with pods on the node.
 func (c *Controller) lookAtNode(node string) {
-	for _, pod := range c.pods.on(node) {
+	for _, pod := range c.pods.all(byNode, node) {
 		c.enqueueSelecting(pod)
 	}
 }
@@ -99,7 +115,7 @@ func (c *Controller) probed(k key) {
 
 // targets returns the pods that could be master, none if the Service asks for no probe.
 func targets(o *observation.Observation, holder types.UID) (targets []probe.Target) {
-	asked := o.Members[0].Settings.Probe
+	asked := o.Settings().Probe
 	if asked == (api.Probe{}) {
 		return nil
 	}
@@ -123,6 +139,16 @@ func renewal(o *observation.Observation, d election.Decision, lag func(key) floa
 
 // lag differs between replicas and between Leases.
 func (c *Controller) lag(k key) float64 { return fraction(maphash.String(c.seed, k.String())) }
+
+// paced implements that of road. Each try to write a Lease that is gone takes an epoch of its own,
+// because the one before may have succeeded.
+func (c *Controller) paced(k key) bool {
+	_, spent := c.spent.Get(k)
+	if !spent {
+		c.spent.Add(k, nil, retryMax)
+	}
+	return !spent
+}
 
 // phase is the same in every replica. Names often differ only in their last letter, which
 // a simpler hash, such as FNV, does not spread.

@@ -1,54 +1,130 @@
 package controller
 
 import (
+	"errors"
+	"maps"
+	"net/http"
 	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
-// outages remembers since when holders have not been eligible. This replica's clock times
-// them, so that no two clocks are compared; each replica, and each start, counts anew.
-// Nothing but how long the election waits for a holder depends on it.
-type outages struct {
+// memory is what this replica has seen of elections, by its own clock, so that no two clocks are
+// compared. Each replica, and each start, begins anew. How long an election waits for a holder
+// depends on it, and when the master moves back to a preferred pod; nothing else.
+type memory struct {
 	lock sync.Mutex
-	of   map[key]observation.Outage
+	// outages are since when holders have not been eligible.
+	outages map[key]observation.Outage
+	// seen is, of elections that fail back, since when holders have been masters and pods Ready.
+	seen map[key]observation.Seen
 }
 
-func newOutages() *outages { return &outages{of: map[key]observation.Outage{}} }
-
-// recall returns the outage of the Lease's holder, the zero value if none is known.
-func (m *outages) recall(k key) observation.Outage {
-	m.lock.Lock()
-	defer m.lock.Unlock()
-	return m.of[k]
+func newMemory() *memory {
+	return &memory{outages: map[key]observation.Outage{}, seen: map[key]observation.Seen{}}
 }
 
-// saw takes up whether the holder is eligible, by what was decided.
-func (m *outages) saw(o *observation.Observation, d election.Decision) {
+// recall returns what is known of the election; the zero values if that is nothing.
+func (m *memory) recall(k key) (observation.Outage, observation.Seen) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
+	return m.outages[k], m.seen[k]
+}
+
+// saw takes up what a look at the election has shown, and whether the holder is eligible by
+// what was decided.
+func (m *memory) saw(o *observation.Observation, d election.Decision) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	if seen := o.See(); seen.Ready != nil {
+		m.seen[o.Key] = seen
+	} else {
+		delete(m.seen, o.Key)
+	}
 	switch {
 	case d.Transition():
 		// Once the decision is written, the outage is of another holder, and no longer applies.
 	case d.Ineligible == "":
-		delete(m.of, o.Key)
+		delete(m.outages, o.Key)
 	case o.View().DownSince.IsZero():
-		m.of[o.Key] = observation.Outage{Holder: d.HolderUID, Renewed: lease.Renewed(o.Lease), Since: o.Now}
+		m.outages[o.Key] = observation.Outage{Holder: d.HolderUID, Renewed: lease.Renewed(o.Lease), Since: o.Now}
 	}
 }
 
 // has reports whether an outage of the Lease's holder is known.
-func (m *outages) has(k key) bool {
+func (m *memory) has(k key) bool {
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	_, found := m.of[k]
+	_, found := m.outages[k]
 	return found
 }
 
-func (m *outages) forget(k key) {
+func (m *memory) forget(k key) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	delete(m.of, k)
+	delete(m.outages, k)
+	delete(m.seen, k)
+}
+
+const (
+	// refusedFor is how long a refusal is remembered. While it stands, the label is tried
+	// again every few seconds.
+	refusedFor = time.Minute
+	// refusedMax is how many refusals are remembered. Forgetting one costs a move to a pod
+	// that cannot be labelled, and another from it.
+	refusedMax = 4096
+)
+
+// refusals remembers pods that this replica was not allowed to label. Nothing but which pod
+// is elected depends on it.
+type refusals struct {
+	now  func() time.Time
+	lock sync.Mutex
+	at   map[types.UID]time.Time
+}
+
+func newRefusals(now func() time.Time) *refusals {
+	return &refusals{now: now, at: map[types.UID]time.Time{}}
+}
+
+// saw takes up what came of a write to the pod.
+func (m *refusals) saw(pod types.UID, err error) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	switch {
+	case err == nil:
+		delete(m.at, pod)
+	case refused(err) && len(m.at) < refusedMax:
+		m.at[pod] = m.now()
+	}
+}
+
+// known returns the pods that were refused lately.
+func (m *refusals) known() sets.Set[types.UID] {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	maps.DeleteFunc(m.at, func(_ types.UID, at time.Time) bool { return m.now().Sub(at) >= refusedFor })
+	return sets.KeySet(m.at)
+}
+
+// refused reports whether the API server refuses what was written, and not because another
+// writer was first, or because it has too much to do. Webhooks choose the code by themselves.
+func refused(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	switch code := status.Status().Code; code {
+	case http.StatusUnauthorized, http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:
+		return false
+	default:
+		return code >= http.StatusBadRequest && code < http.StatusInternalServerError
+	}
 }

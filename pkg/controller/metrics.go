@@ -17,8 +17,9 @@ const subsystem = "active_standby"
 
 // Phases of a transition. The time of each starts at the decision.
 const (
-	phaseLease  = "lease"
-	phaseRouted = "routed"
+	phaseLease     = "lease"
+	phaseRouted    = "routed"
+	phasePublished = "published"
 )
 
 type metrics struct {
@@ -27,13 +28,20 @@ type metrics struct {
 	elections   *kmetrics.Gauge
 	masterless  *kmetrics.Gauge
 	suspected   *kmetrics.Gauge
+	problems    *kmetrics.GaugeVec
 
 	lock sync.Mutex
 	// served reports for each election whether it has a master that is eligible.
 	served map[key]bool
-	// decided holds the times of the decisions that this replica has written into
-	// Leases, until traffic is routed. Any replica may do the routing, at any try.
-	decided map[key]time.Time
+	// moving holds the transitions that this replica has written into Leases, until traffic
+	// is seen to follow. Any replica may do the routing, at any try.
+	moving map[key]moving
+}
+
+// moving is a transition that traffic has yet to follow.
+type moving struct {
+	decided time.Time
+	routed  bool
 }
 
 func newMetrics() *metrics {
@@ -44,7 +52,7 @@ func newMetrics() *metrics {
 		}, []string{"reason"}),
 		duration: kmetrics.NewHistogramVec(&kmetrics.HistogramOpts{
 			Subsystem: subsystem, Name: "transition_duration_seconds",
-			Help:    "Time from the decision on a change of holder until the Lease is written (phase=lease) and until traffic is routed to the holder (phase=routed).",
+			Help:    "Time from the decision on a change of holder until the Lease is written (phase=lease), until all is written with which traffic follows (phase=routed), and until the EndpointSlices are seen to list the holder alone (phase=published).",
 			Buckets: kmetrics.ExponentialBuckets(0.001, 2, 14),
 		}, []string{"phase"}),
 		elections: kmetrics.NewGauge(&kmetrics.GaugeOpts{
@@ -59,15 +67,19 @@ func newMetrics() *metrics {
 			Subsystem: subsystem, Name: "suspected_pods",
 			Help: "Pods that have stopped answering this replica's probes.",
 		}),
-		served:  map[key]bool{},
-		decided: map[key]time.Time{},
+		problems: kmetrics.NewGaugeVec(&kmetrics.GaugeOpts{
+			Subsystem: subsystem, Name: "services_with_problem",
+			Help: "Services that have a problem now, by the reason of its Warning event.",
+		}, []string{"reason"}),
+		served: map[key]bool{},
+		moving: map[key]moving{},
 	}
 }
 
 // Metrics returns the metrics of this replica. The program registers them before Run: a
 // metric that is not registered counts nothing.
 func (c *Controller) Metrics() []kmetrics.Registerable {
-	return []kmetrics.Registerable{c.metrics.transitions, c.metrics.duration, c.metrics.elections, c.metrics.masterless, c.metrics.suspected}
+	return []kmetrics.Registerable{c.metrics.transitions, c.metrics.duration, c.metrics.elections, c.metrics.masterless, c.metrics.suspected, c.metrics.problems}
 }
 
 // recorded counts a decision that this replica has written into the Lease.
@@ -79,7 +91,7 @@ func (m *metrics) recorded(k key, d election.Decision, took time.Duration) {
 	m.duration.WithLabelValues(phaseLease).Observe(took.Seconds())
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	m.decided[k] = time.Now().Add(-took)
+	m.moving[k] = moving{decided: time.Now().Add(-took)}
 }
 
 // routed notes that the election's traffic goes to the holder. If this replica had
@@ -87,14 +99,35 @@ func (m *metrics) recorded(k key, d election.Decision, took time.Duration) {
 func (m *metrics) routed(k key) (took time.Duration, transition bool) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	decided, transition := m.decided[k]
-	if !transition {
+	move, transition := m.moving[k]
+	if !transition || move.routed {
 		return 0, false
 	}
-	delete(m.decided, k)
-	took = time.Since(decided)
+	move.routed = true
+	m.moving[k] = move
+	took = time.Since(move.decided)
 	m.duration.WithLabelValues(phaseRouted).Observe(took.Seconds())
 	return took, true
+}
+
+// published notes that the election's EndpointSlices are as they should be.
+func (m *metrics) published(k key) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	if move, transition := m.moving[k]; transition {
+		delete(m.moving, k)
+		m.duration.WithLabelValues(phasePublished).Observe(time.Since(move.decided).Seconds())
+	}
+}
+
+// problem counts the Services with problems, under the lock like suspect.
+func (m *metrics) problem(count func() map[string]int) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	m.problems.Reset()
+	for reason, n := range count() {
+		m.problems.WithLabelValues(reason).Set(float64(n))
+	}
 }
 
 func (m *metrics) election(k key, served bool) {
@@ -104,7 +137,7 @@ func (m *metrics) election(k key, served bool) {
 func (m *metrics) forget(k key) {
 	m.update(func() {
 		delete(m.served, k)
-		delete(m.decided, k)
+		delete(m.moving, k)
 	})
 }
 

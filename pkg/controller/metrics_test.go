@@ -54,10 +54,12 @@ active_standby_elections_without_master 1
 # HELP active_standby_suspected_pods [ALPHA] Pods that have stopped answering this replica's probes.
 # TYPE active_standby_suspected_pods gauge
 active_standby_suspected_pods 0
-# HELP active_standby_transition_duration_seconds [ALPHA] Time from the decision on a change of holder until the Lease is written (phase=lease) and until traffic is routed to the holder (phase=routed).
+# HELP active_standby_transition_duration_seconds [ALPHA] Time from the decision on a change of holder until the Lease is written (phase=lease), until all is written with which traffic follows (phase=routed), and until the EndpointSlices are seen to list the holder alone (phase=published).
 # TYPE active_standby_transition_duration_seconds histogram
 active_standby_transition_duration_seconds_sum{phase="lease"} 0.03
 active_standby_transition_duration_seconds_count{phase="lease"} 3
+active_standby_transition_duration_seconds_sum{phase="published"} 0.555
+active_standby_transition_duration_seconds_count{phase="published"} 3
 active_standby_transition_duration_seconds_sum{phase="routed"} 0.07
 active_standby_transition_duration_seconds_count{phase="routed"} 3
 # HELP active_standby_transitions_total [ALPHA] Changes of holder that this replica has written, by the election's reason.

@@ -116,6 +116,7 @@ func TestMigrations(t *testing.T) {
 // While Kubernetes' controller does not follow at all, the controller asks ever more rarely.
 func TestMigrationIsAwaitedPatiently(t *testing.T) {
 	inCluster(t, func(c *cluster) {
+		c.stopKubernetes()
 		c.Create(fakeapi.NewService("web", fakeapi.WithAddress), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		s := c.start()
 		c.Settle()
@@ -127,8 +128,8 @@ func TestMigrationIsAwaitedPatiently(t *testing.T) {
 		if most := int(2*time.Hour/retryMax) + 40; asked == 0 || asked > most {
 			t.Errorf("asked %d times in an hour, want at most %d", asked, most)
 		}
-		// The slice lists no pod yet.
-		if diff := cmp.Diff([]string{"create endpointslices web-master-ipv4"}, s.writes()); diff != "" {
+		// The slice lists no pod yet, and the Service is labelled.
+		if diff := cmp.Diff([]string{"create endpointslices web-master-ipv4", "patch services web"}, s.writes()); diff != "" {
 			t.Errorf("writes (-want +got):\n%s", diff)
 		}
 	})
@@ -202,7 +203,6 @@ func TestErrorsOfAMigrationAreRetried(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			inCluster(t, func(c *cluster) {
-				c.RunKubernetes(fakeapi.BuiltInDelay)
 				c.Create(fakeapi.NewService("web", fakeapi.WithAddress), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 				c.start()
 				c.Settle()
@@ -214,7 +214,8 @@ func TestErrorsOfAMigrationAreRetried(t *testing.T) {
 					t.Error("it was not tried, so that nothing is tested")
 				}
 				c.failingNoMore()
-				c.Wait(retryMax + time.Second)
+				// A step that awaits Kubernetes comes before the last one.
+				c.Wait(2*retryMax + time.Second)
 				if got := c.State(); !slices.Contains(got, "EndpointSlice web-master-ipv4: web-0 @1, of web-0") || !slices.Contains(got, "Service web: app=web detached @1") {
 					t.Errorf("it did not migrate: %q", got)
 				}

@@ -8,6 +8,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/lease"
@@ -18,6 +19,10 @@ import (
 // errAwaited: Kubernetes' own EndpointSlice controller has yet to follow the Service. The
 // election is retried soon, and then less and less often.
 var errAwaited = errors.New("the built-in EndpointSlice controller has yet to follow the Service")
+
+// errPaced: an epoch was recorded ahead of a Lease that could not be written just now. The next
+// try would spend another.
+var errPaced = errors.New("an epoch was spent on the election just now")
 
 // refusedAgain is after how long an election with a foreign Lease is reconciled again:
 // foreign Leases are not watched.
@@ -37,22 +42,23 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 		return 0, r.release(ctx, k, o.Lease)
 	}
 	r.decided(o, d)
-	defer func() { r.looked(o, d) }()
+	defer func() { r.looked(ctx, o, d, err) }()
 	switch {
 	case len(o.Members) == 0:
 		return 0, nil
 	case d.Action == election.Refuse:
 		return refusedAgain, nil
 	}
-	l, again, err := r.record(ctx, o, d)
+	plan := routing.NewPlan(routing.Assignment{HolderUID: d.HolderUID, Epoch: d.Epoch}, o.Members, o.Pods)
+	l, again, err := r.record(ctx, o, d, plan)
 	if err != nil {
 		return d.Again, err
 	}
 	r.held(o, d)
-	plan := routing.NewPlan(routing.Assignment{HolderUID: d.HolderUID, Epoch: d.Epoch}, o.Members, o.Pods)
-	err = r.route(ctx, plan, func() { r.routed(ctx, k, d) })
-	if err == nil {
-		err = r.demote(ctx, o, d, l, plan)
+	routed, err := r.route(ctx, plan, func() { r.routed(ctx, k, d) })
+	if routed || d.Action == election.Stop {
+		pause, failed := r.demote(ctx, o, d, l, plan)
+		again, err = soonest(again, pause), errors.Join(err, failed)
 	}
 	return soonest(d.Again, again), err
 }
@@ -76,12 +82,21 @@ func (r road) decide(ctx context.Context, k key) (o *observation.Observation, d 
 
 // record writes the decision into the Lease, or renews the Lease if that is due. Of several
 // replicas all but one get a conflict here, and start again.
-func (r road) record(ctx context.Context, o *observation.Observation, d election.Decision) (l *coordinationv1.Lease, again time.Duration, err error) {
+func (r road) record(ctx context.Context, o *observation.Observation, d election.Decision, plan *routing.Plan) (l *coordinationv1.Lease, again time.Duration, err error) {
 	due, again := renewal(o, d, r.lag)
 	began := time.Now()
 	next, need := lease.Next(o.Lease, o.Terms(), d, due, o.Now)
 	if need == lease.NeedNothing {
 		return o.Lease, again, nil
+	}
+	if d.Epoch-1 > o.Traced() {
+		if !r.paced(o.Key) {
+			return nil, again, errPaced
+		}
+		err = r.traceAhead(ctx, plan, d.Epoch-1)
+	}
+	if err != nil {
+		return nil, again, fmt.Errorf("recording the epoch before the next: %w", err)
 	}
 	l, err = r.writeLease(ctx, next)
 	switch {
@@ -96,69 +111,107 @@ func (r road) record(ctx context.Context, o *observation.Observation, d election
 	return l, again, nil
 }
 
-// route writes what follows from the Lease, phase by phase, and calls routed once traffic
-// follows the holder. It returns errAwaited if Kubernetes' controller has to follow first.
-func (r road) route(ctx context.Context, plan *routing.Plan, routed func()) error {
-	var unzoned error
-	if node := plan.ZoneWanted(); node != "" {
-		var zone string
-		// Traffic does not wait for a zone that cannot be read.
-		zone, unzoned = r.zone(ctx, node)
-		plan.SetZone(zone)
-	}
-	for last := routing.PhaseCorrect - 1; ; {
-		phase, changes := plan.Next()
-		if routed != nil && plan.Routed(phase) {
-			routed()
-			routed = nil
-		}
-		switch {
-		case phase == routing.PhaseDone && plan.Migrating():
-			return errors.Join(errAwaited, unzoned)
-		case phase == routing.PhaseDone:
-			return unzoned
-		case phase <= last:
-			return fmt.Errorf("phase %d is not finished by its changes; what others write undoes them", phase)
-		}
-		last = phase
-		if err := r.apply(ctx, plan, changes); err != nil {
+// traceAhead records, on an object beside the Lease, that the epoch was given out, before the
+// Lease says the next: no epoch may be given to two pods, and the Lease may be deleted. Usually
+// the epoch is recorded, because it was routed. One pod suffices. It is an error if there are
+// candidates and none can be written to.
+func (r road) traceAhead(ctx context.Context, plan *routing.Plan, epoch int32) (err error) {
+	for _, change := range plan.Traces(epoch) {
+		var outdated bool
+		err, outdated = r.apply(ctx, plan, routing.PhaseTidy, []routing.Change{change})
+		if pod := plan.Pod(change.UID); err == nil && pod != nil || outdated {
 			return err
 		}
 	}
+	return err
 }
 
-// apply writes the changes of one phase, and lets the plan know of those that succeeded.
-func (r road) apply(ctx context.Context, plan *routing.Plan, changes []routing.Change) error {
+// route writes what follows from the Lease, phase by phase, and calls tell once traffic
+// follows the holder; it reports whether it does. What cannot be written holds up only what
+// depends on it. It returns errAwaited if Kubernetes' controller has to follow first.
+func (r road) route(ctx context.Context, plan *routing.Plan, tell func()) (routed bool, err error) {
 	var errs []error
-	for i, w := range r.write(ctx, changes) {
+	for last := routing.PhaseCorrect - 1; ; {
+		phase, changes := plan.Next()
+		if !routed && plan.Routed(phase) {
+			routed = true
+			tell()
+		}
+		switch {
+		case phase == routing.PhaseDone:
+			if err = errors.Join(errs...); err == nil && plan.Migrating() {
+				err = errAwaited
+			}
+			return routed, err
+		case phase <= last:
+			return routed, fmt.Errorf("phase %d is not finished by its changes; what others write undoes them", phase)
+		}
+		last = phase
+		if err, outdated := r.apply(ctx, plan, phase, changes); outdated {
+			return routed, errors.Join(append(errs, err)...)
+		} else if err != nil {
+			plan.Failed(phase)
+			errs = append(errs, err)
+		}
+	}
+}
+
+// openFor is how long the writes of labels may keep a Service open.
+const openFor = 2 * time.Second
+
+// apply writes the changes of one phase, and lets the plan know of those that succeeded. It
+// reports whether the plan is outdated, because another writer was first.
+func (r road) apply(ctx context.Context, plan *routing.Plan, phase routing.Phase, changes []routing.Change) (err error, outdated bool) {
+	if phase < routing.PhaseRoute && plan.Open() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, openFor)
+		defer cancel()
+	}
+	var errs []error
+	results := r.write(ctx, changes)
+	for i, change := range changes {
+		w := results[i]
 		if w.err != nil {
 			errs = append(errs, w.err)
+			outdated = outdated || apierrors.IsConflict(w.err) || apierrors.IsAlreadyExists(w.err)
 			continue
 		}
-		if reversion := plan.Applied(changes[i], w.object); reversion != nil {
+		if reversion := plan.Applied(change, w.object); reversion != nil {
 			r.reverted(w.object, *reversion)
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(errs...), outdated
 }
 
 // demote deletes the pod that has to go, if the Service asks for that: the holder, so that
-// another pod can follow it, or the former holder.
-func (r road) demote(ctx context.Context, o *observation.Observation, d election.Decision, l *coordinationv1.Lease, plan *routing.Plan) error {
-	uid := lease.Demoted(l)
-	switch {
-	case d.Action == election.Stop:
-		uid = d.HolderUID
-	case uid == d.HolderUID || !o.Settings().DeleteDemoted:
-		return nil
+// another pod can follow it, or the former holder. It returns after how long it must be tried
+// again, because too many pods were deleted of late; 0 if that is not so.
+func (r road) demote(ctx context.Context, o *observation.Observation, d election.Decision, l *coordinationv1.Lease, plan *routing.Plan) (pause time.Duration, err error) {
+	pod := plan.Pod(mustGo(o, d, l))
+	if pod == nil || pod.Unselected || pod.Elsewhere || !pod.Managed() || !observation.Active(pod.Pod) {
+		return 0, nil
 	}
-	pod := plan.Pod(uid)
-	if pod == nil || pod.Unselected || pod.Elsewhere || !observation.Active(pod.Pod) {
-		return nil
+	if pause := lease.DeletionPause(l, o.Now); pause > 0 {
+		return pause, nil
+	}
+	if d.Action != election.Stop && observation.Held(pod.Pod) < 0 {
+		// Only the Lease says that it was master. Whoever may write there must not have it deleted.
+		return 0, nil
 	}
 	deleted, err := r.deletePod(ctx, pod.Pod, l)
 	if deleted {
 		r.demoted(ctx, o, d, pod.Pod)
 	}
-	return err
+	return 0, err
+}
+
+// mustGo names the pod that has to be deleted; empty if there is none.
+func mustGo(o *observation.Observation, d election.Decision, l *coordinationv1.Lease) types.UID {
+	switch uid := lease.Demoted(l); {
+	case d.Action == election.Stop:
+		return d.HolderUID
+	case uid != d.HolderUID && o.Settings().DeleteDemoted:
+		return uid
+	}
+	return ""
 }

@@ -6,18 +6,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
-	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
-	"qoqo.dev/active-standby-controller/pkg/probe"
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
@@ -70,59 +69,34 @@ func (c *Controller) announceDeleted(o *observation.Observation, d election.Deci
 	}
 }
 
-// warn records a Warning event of each problem that has appeared since the last
-// reconciliation. Problems of one reason share an event, because client-go would drop all
-// but the first.
-func (c *Controller) warn(o *observation.Observation, d election.Decision) {
+// warn records a Warning event of each problem that has appeared, and returns after how long
+// to look for one that may yet.
+func (c *Controller) warn(ctx context.Context, o *observation.Observation, d election.Decision, err error) (again time.Duration) {
 	for _, s := range o.Services {
-		messages := map[string][]string{}
-		for _, problem := range c.warnings.appeared(s.UID, c.problems(o, d, s)) {
-			messages[problem.Reason] = append(messages[problem.Reason], problem.Message)
-		}
-		for reason, texts := range messages {
-			note := shortened(strings.Join(texts, "; "), noteMax)
-			klog.Background().V(2).Info("Problem", "service", klog.KObj(s), "reason", reason, "message", note)
-			c.recorder.Eventf(s, nil, corev1.EventTypeWarning, reason, "Check", "%s", note)
-		}
-	}
-}
-
-// problems returns what the Service has now.
-func (c *Controller) problems(o *observation.Observation, d election.Decision, s *corev1.Service) []api.Problem {
-	problems := slices.Clone(o.Problems[s.UID])
-	if !slices.ContainsFunc(o.Members, func(m observation.Member) bool { return m.UID == s.UID }) {
-		return problems
-	}
-	if d.Problem() {
-		problems = append(problems, api.Problem{Reason: string(d.Reason), Message: d.Message()})
-	}
-	if lease.Decode(o.Lease).HolderUID != d.HolderUID {
-		// The pod has become master only now, or has yet to; its answers count from then on.
-		return problems
-	}
-	if p, found := unanswered(o, d.HolderUID, c.prober.State(o.Key, d.HolderUID)); found {
-		problems = append(problems, p)
-	}
-	return problems
-}
-
-// unanswered returns the problem of a master that is Ready but has never answered the probe.
-func unanswered(o *observation.Observation, holder types.UID, state probe.State) (p api.Problem, found bool) {
-	if state != probe.NeverAnswered {
-		return p, false
-	}
-	for _, pod := range o.Pods {
-		if pod.UID == holder && observation.Ready(pod.Pod) {
-			return api.Problem{Reason: api.ReasonProbeUnanswered, Message: fmt.Sprintf(
-				"%s is Ready, but has not answered the probe %s since it became master; until it does, only its readiness counts. Check NetworkPolicies and the port (%s)",
-				pod.Name, o.Members[0].Settings.Probe, api.AnnotationProbe)}, true
+		report, sooner := c.warnings.saw(s.UID, c.problems(o, d, s, err), o.Now)
+		again = soonest(again, sooner)
+		for _, p := range report {
+			if p.Reason == api.ReasonNotPublished && !c.unpublished(ctx, o.Key, s.UID) {
+				c.warnings.withdraw(s.UID, p)
+				again = soonest(again, patience)
+				continue
+			}
+			note := shortened(p.Message, noteMax)
+			klog.Background().V(2).Info("Problem", "service", klog.KObj(s), "reason", p.Reason, "message", note)
+			c.recorder.Eventf(s, nil, corev1.EventTypeWarning, p.Reason, "Check", "%s", note)
 		}
 	}
-	return p, false
+	c.metrics.problem(c.warnings.count)
+	return again
 }
 
 // reverted implements listener.
 func (c *Controller) reverted(service runtime.Object, r routing.Reversion) {
+	if s, is := service.(*corev1.Service); is && r.Inferred {
+		if _, seen := c.routedOnce.Get(s.UID); !seen {
+			return
+		}
+	}
 	instead := fmt.Sprintf("let it set %s: %s for routing by label", api.LabelDesignation, api.DesignationActive)
 	if r.Key == api.LabelRouting {
 		instead = fmt.Sprintf("let it set %s: %s itself", r.Key, api.RoutingEndpointSlice)
@@ -132,25 +106,15 @@ func (c *Controller) reverted(service runtime.Object, r routing.Reversion) {
 		r.Manager, r.Key, strconv.Quote(r.Manager), instead)
 }
 
-// warnings remembers the last problems of each Service, so that each is reported when it
-// appears and not at every reconciliation.
-type warnings struct {
-	lock     sync.Mutex
-	problems map[types.UID][]api.Problem
-}
-
-func newWarnings() *warnings { return &warnings{problems: map[types.UID][]api.Problem{}} }
-
-func (w *warnings) appeared(uid types.UID, now []api.Problem) []api.Problem {
-	w.lock.Lock()
-	defer w.lock.Unlock()
-	before := w.problems[uid]
-	if len(now) == 0 {
-		delete(w.problems, uid)
-		return nil
+// optedOut implements listener. It tells the users of Services which are left with fewer
+// endpoints than a plain Service has.
+func (c *Controller) optedOut(left routing.Leftovers, owners []metav1.OwnerReference) {
+	for _, s := range left.Services {
+		if api.Annotated(s) || !slices.ContainsFunc(owners, func(o metav1.OwnerReference) bool { return o.UID == s.UID }) {
+			continue
+		}
+		if problem, found := routing.LeftBy(s); found {
+			c.recorder.Eventf(s, nil, corev1.EventTypeWarning, problem.Reason, "Release", "%s", problem.Message)
+		}
 	}
-	w.problems[uid] = slices.Clone(now)
-	return slices.DeleteFunc(slices.Clone(now), func(p api.Problem) bool { return slices.Contains(before, p) })
 }
-
-func (w *warnings) forget(uid types.UID) { w.appeared(uid, nil) }

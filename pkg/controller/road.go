@@ -6,6 +6,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
@@ -21,6 +22,8 @@ type road struct {
 	listener
 	// lag, from 0 to 1, is by how much this replica lets others renew the Lease first.
 	lag func(k key) float64
+	// paced reports whether an epoch may be spent on a Lease that cannot be written, for now.
+	paced func(k key) bool
 }
 
 // reader reads what an election depends on.
@@ -28,8 +31,6 @@ type reader interface {
 	// gather reads it, with that evidence. If no Service asks for the election, the Lease
 	// suffices.
 	gather(ctx context.Context, k key, evidence election.Evidence) (observation.Inputs, error)
-	// zone returns the zone of a node, empty if the node has none.
-	zone(ctx context.Context, node string) (string, error)
 	// leftovers reads a namespace from the API server.
 	leftovers(ctx context.Context, namespace string) (routing.Leftovers, error)
 }
@@ -39,8 +40,8 @@ type reader interface {
 type writer interface {
 	// writeLease creates a Lease that has no resource version, and updates any other.
 	writeLease(ctx context.Context, l *coordinationv1.Lease) (*coordinationv1.Lease, error)
-	// deleteLease succeeds if there is none.
-	deleteLease(ctx context.Context, l *coordinationv1.Lease) error
+	// deleteLease reports whether it deleted the Lease. It succeeds if there is none.
+	deleteLease(ctx context.Context, l *coordinationv1.Lease) (deleted bool, err error)
 	// write sends the changes, in any order. Its results are in the order of the changes.
 	write(ctx context.Context, changes []routing.Change) []written
 	// deletePod deletes the pod if the Lease is still as it was read, and reports whether
@@ -68,8 +69,11 @@ type listener interface {
 	reverted(service runtime.Object, r routing.Reversion)
 	// demoted is told of a pod that was deleted.
 	demoted(ctx context.Context, o *observation.Observation, d election.Decision, pod *corev1.Pod)
-	// looked is told of the end of each reconciliation. Without Members there is no decision.
-	looked(o *observation.Observation, d election.Decision)
+	// looked is told of the end of each reconciliation, and of the error that it ended with.
+	// Without Members there is no decision.
+	looked(ctx context.Context, o *observation.Observation, d election.Decision, err error)
 	// released is told of an election that no Service asks for.
 	released(k key)
+	// optedOut is told of the owners of a Lease that this replica has deleted.
+	optedOut(left routing.Leftovers, owners []metav1.OwnerReference)
 }

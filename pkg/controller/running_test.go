@@ -115,7 +115,7 @@ func TestWatchesOfWhatIsNeededAlone(t *testing.T) {
 			"services":       "", // An annotation cannot be selected.
 			"leases":         "app.kubernetes.io/managed-by=active-standby-controller",
 			"endpointslices": "endpointslice.kubernetes.io/managed-by!=endpointslice-controller.k8s.io",
-			"nodes":          "spec.unschedulable=true",
+			"nodes":          "", // A taint cannot be selected.
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("watches and their selectors (-want +got):\n%s", diff)

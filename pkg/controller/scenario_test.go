@@ -47,7 +47,6 @@ type stage struct {
 func newStage(c *cluster) *stage {
 	c.Helper()
 	c.Create(fakeapi.Schedulable("node-1"), fakeapi.Schedulable("node-2"), fakeapi.Schedulable("node-3"))
-	c.RunKubernetes(fakeapi.BuiltInDelay)
 	return &stage{cluster: c, hands: scenario.Hands{Client: c.Users, Namespace: fakeapi.Namespace}, replica: c.start()}
 }
 
@@ -107,6 +106,10 @@ func (s *stage) pod(c scenario.Command) error {
 	}
 	if p.Spec.NodeName == "" {
 		p.Spec.NodeName = "node-3"
+	}
+	p.Spec.Containers = []corev1.Container{{Name: "main", Ports: p.Ports()}}
+	if !p.Bare {
+		p.OwnerReferences = fakeapi.Workload()
 	}
 	s.pods++
 	p.Status.PodIP = fmt.Sprint("10.0.0.", s.pods)

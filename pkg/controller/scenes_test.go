@@ -60,7 +60,6 @@ var bySlices = []string{
 // epoch 1 and has a standby; the events of that are taken, the requests forgotten.
 func servingBySlices(c *cluster, change ...func(*corev1.Service)) *started {
 	c.Helper()
-	c.RunKubernetes(fakeapi.BuiltInDelay)
 	c.Create(fakeapi.NewService("web", append([]func(*corev1.Service){fakeapi.BySlice}, change...)...), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 	s := c.start()
 	c.Settle()

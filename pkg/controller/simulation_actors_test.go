@@ -12,6 +12,8 @@ import (
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
+	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/probe"
 )
@@ -55,6 +57,7 @@ var verbs = []verb{
 	// Nodes.
 	{"cordon", 1, (*world).cordon},
 	{"zone", 1, (*world).zoneOfNode},
+	{"remove a node", 1, (*world).removeNode},
 	// Services.
 	{"annotate", 0, (*world).annotate},
 	{"mode", 0, (*world).mode},
@@ -74,7 +77,7 @@ var verbs = []verb{
 	{"unlist", 1, (*world).loseSlice},
 	{"deny", 1, (*world).deny},
 	// A while without anything.
-	{"settle", 0, func(w *world, _, _ int) bool { return w.settle() }},
+	{"settle", 0, func(w *world, a, _ int) bool { return w.settle(a > 0) }},
 }
 
 func (w *world) replica(n int) *replica { return w.replicas[n%len(w.replicas)] }
@@ -163,11 +166,13 @@ func (w *world) changePod(n int, says string, edit func(*corev1.Pod)) bool {
 	if pod == nil {
 		return false
 	}
+	edited := pod.DeepCopy()
+	if edit(edited); erases(w, w.pods, pod.Name, edited) {
+		return false
+	}
 	w.tell("%s %s", pod.UID, says)
-	return change(w, w.pods, pod.Name, func(p *corev1.Pod) {
-		p.Labels, p.Annotations = maps.Clone(p.Labels), maps.Clone(p.Annotations)
-		edit(p)
-	})
+	put(w, w.pods, edited)
+	return true
 }
 
 func setReadiness(p *corev1.Pod, status corev1.ConditionStatus, at time.Time) {
@@ -199,13 +204,20 @@ func (w *world) createPod(a, b int) bool {
 	if w.pods.all[name] != nil {
 		return false
 	}
+	if w.nodes.all[nodeNames[b%2]] == nil {
+		return false
+	}
 	pod := newSimulatedPod(w, name, nodeNames[b%2], tiers[b/2%2], b/4%3 > 0)
 	if copied := w.pod(b / 12); copied != nil && b/12%4 == 0 {
-		if pod.Labels = maps.Clone(copied.Labels); !w.spareTraces() || w.mended[copiedMarks] {
-			pod.Annotations = maps.Clone(copied.Annotations)
-		}
+		pod.Labels, pod.Annotations = maps.Clone(copied.Labels), maps.Clone(copied.Annotations)
 	}
-	if b/48%4 == 0 && w.mended[forgedStamp] {
+	if b/5%6 == 0 {
+		pod.OwnerReferences = nil
+	}
+	if b/7%4 == 0 {
+		pod.Spec.Containers = nil
+	}
+	if b/48%4 == 0 {
 		pod.Annotations = map[string]string{api.AnnotationLeaseTransitions: fmt.Sprint(api.MaxEpoch - 1)}
 	}
 	put(w, w.pods, pod)
@@ -216,8 +228,10 @@ func (w *world) createPod(a, b int) bool {
 func newSimulatedPod(w *world, name, node, tier string, ready bool) *corev1.Pod {
 	ip := w.version%250 + 1
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"app": name[:len(name)-2], "tier": tier}},
-		Spec:       corev1.PodSpec{NodeName: node},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"app": name[:len(name)-2], "tier": tier}, OwnerReferences: fakeapi.Workload()},
+		Spec: corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{
+			Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080, Protocol: corev1.ProtocolTCP}},
+		}}},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning, PodIP: fmt.Sprint("10.0.0.", ip), PodIPs: []corev1.PodIP{
 			{IP: fmt.Sprint("10.0.0.", ip)}, {IP: fmt.Sprintf("fd00::%x", ip)},
 		}},
@@ -240,7 +254,7 @@ func (w *world) deletePodStep(a, _ int) bool {
 func (w *world) deletePod(name string) {
 	switch pod := w.pods.all[name]; {
 	case observation.Finished(pod):
-		remove(w, w.pods, name)
+		w.stop(pod)
 	case pod.DeletionTimestamp == nil:
 		change(w, w.pods, name, func(p *corev1.Pod) { p.DeletionTimestamp = ptr.To(metav1.NewTime(w.now)) })
 	}
@@ -248,10 +262,15 @@ func (w *world) deletePod(name string) {
 
 func (w *world) killPod(a, _ int) bool {
 	pod := w.pod(a)
-	if pod == nil {
+	return pod != nil && w.stop(pod)
+}
+
+// stop has a pod go for good.
+func (w *world) stop(pod *corev1.Pod) bool {
+	if erases(w, w.pods, pod.Name, nil) {
 		return false
 	}
-	w.tell("%s is deleted by force", pod.UID)
+	w.tell("%s is gone", pod.UID)
 	remove(w, w.pods, pod.Name)
 	return true
 }
@@ -259,12 +278,7 @@ func (w *world) killPod(a, _ int) bool {
 // stopped lets kubelet tell that a pod which terminates has stopped.
 func (w *world) stopped(a, _ int) bool {
 	pod := w.pod(a)
-	if pod == nil || pod.DeletionTimestamp == nil {
-		return false
-	}
-	w.tell("%s has stopped", pod.UID)
-	remove(w, w.pods, pod.Name)
-	return true
+	return pod != nil && pod.DeletionTimestamp != nil && w.stop(pod)
 }
 
 func (w *world) endPod(a, b int) bool {
@@ -313,17 +327,43 @@ func (w *world) excludePod(a, b int) bool {
 	})
 }
 
-func (w *world) cordon(a, _ int) bool {
+// cordon cordons a node, or taints it as an autoscaler does, or takes that back.
+func (w *world) cordon(a, b int) bool {
 	name := nodeNames[a%len(nodeNames)]
-	w.tell("%s is cordoned, or no longer", name)
-	return change(w, w.nodes, name, func(n *corev1.Node) { n.Spec.Unschedulable = !n.Spec.Unschedulable })
+	return change(w, w.nodes, name, func(n *corev1.Node) {
+		switch {
+		case b%3 < 2:
+			n.Spec.Unschedulable = !n.Spec.Unschedulable
+		case len(n.Spec.Taints) > 0:
+			n.Spec.Taints = nil
+		default:
+			n.Spec.Taints = []corev1.Taint{{Key: api.DrainTaints()[0], Effect: corev1.TaintEffectNoSchedule}}
+		}
+		w.tell("%s is cordoned: %v, and has the taints %v", name, n.Spec.Unschedulable, n.Spec.Taints)
+	})
+}
+
+// removeNode deletes a node, and leaves its pods; or it creates the one that was deleted.
+func (w *world) removeNode(a, _ int) bool {
+	for _, name := range nodeNames {
+		if w.nodes.all[name] == nil {
+			w.tell("%s is created", name)
+			put(w, w.nodes, newSimulatedNode(name))
+			return true
+		}
+	}
+	name := nodeNames[a%len(nodeNames)]
+	w.tell("%s is deleted", name)
+	remove(w, w.nodes, name)
+	return true
+}
+
+func newSimulatedNode(name string) *corev1.Node {
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelTopologyZone: "east"}}}
 }
 
 func (w *world) zoneOfNode(a, b int) bool {
 	name, zone := nodeNames[a%len(nodeNames)], []string{"east", "west", ""}[b%3]
-	if zone == "" && !w.mended[zoneSetLate] {
-		return false
-	}
 	w.tell("the zone of %s is now %q", name, zone)
 	return change(w, w.nodes, name, func(n *corev1.Node) {
 		n.Labels = map[string]string{corev1.LabelTopologyZone: zone}
@@ -351,33 +391,37 @@ func (w *world) editHolder(a, b int) bool {
 	return change(w, w.leases, l.Name, func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = &to })
 }
 
-// forge writes into a Lease what nobody but the controller may. What it says counts from then
-// on, but for what is spared otherwise.
+// forge writes into a Lease what nobody but the controller may. An epoch counts from then on, but
+// no holder and no demotion does.
 func (w *world) forge(a, b int) bool {
 	l, pod := w.lease(a), w.pod(b)
 	if l == nil || pod == nil || l.Labels[api.LabelManagedBy] != api.ManagedBy {
 		return false
 	}
-	epoch, forged := ptr.Deref(l.Spec.LeaseTransitions, 0), true
+	_, holder, _ := lease.Recorded(l)
+	epoch := ptr.Deref(l.Spec.LeaseTransitions, 0)
 	change(w, w.leases, l.Name, func(l *coordinationv1.Lease) {
-		switch what := b / 5 % 5; {
-		case what == 0 && w.mended[forgedDemotion]:
+		switch b / 5 % 5 {
+		case 0:
 			l.Annotations[api.AnnotationDemotedUID] = string(pod.UID)
-			forged = false
-		case what == 1 && w.mended[forgedEpochs]:
-			l.Spec.LeaseTransitions = ptr.To(api.MaxEpoch)
-		case what < 3:
+			return
+		case 1:
+			epoch = api.MaxEpoch
+		case 2:
 			l.Spec.HolderIdentity = &pod.Name
 			l.Annotations[api.AnnotationHolderUID] = string(pod.UID)
-			forged, w.held[pod.UID] = !w.mended[forgedHolder], true
+			return
 		default:
-			l.Spec.LeaseTransitions = ptr.To(epoch + int32(b%7))
+			// A higher one is taken for none.
+			epoch = min(epoch+int32(b%7), api.MaxEpoch)
+		}
+		if epoch < api.MaxEpoch || l.Annotations[api.AnnotationHolderUID] == string(holder) {
+			// Beside a forged holder the highest would leave no epoch for any other pod.
+			l.Spec.LeaseTransitions = &epoch
+			w.leaseForged(l)
 		}
 	})
 	l = w.leases.all[l.Name]
-	if forged {
-		w.leaseForged(l)
-	}
 	w.tell("a user forges Lease %s: %s", l.Name, w.showLease(l))
 	return true
 }
@@ -385,7 +429,7 @@ func (w *world) forge(a, b int) bool {
 // loseLease deletes a Lease.
 func (w *world) loseLease(a, _ int) bool {
 	l := w.lease(a)
-	if l == nil || !w.mended[lastTrace] && !w.traced(l) || !w.mended[copiedMarks] && w.copied(l) {
+	if l == nil || erases(w, w.leases, l.Name, nil) {
 		return false
 	}
 	w.tell("a user deletes Lease %s", l.Name)
@@ -415,6 +459,9 @@ func (w *world) loseSlice(a, _ int) bool {
 		return false
 	}
 	name := all[a%len(all)].Name
+	if erases(w, w.slices, name, nil) {
+		return false
+	}
 	w.tell("a user deletes EndpointSlice %s", name)
 	remove(w, w.slices, name)
 	return true

@@ -1,9 +1,11 @@
 package controller
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/cache"
@@ -24,6 +26,9 @@ func (q *simulatedQueue) Add(k key) {
 	}
 }
 
+// AddAfter is for what is only reported.
+func (q *simulatedQueue) AddAfter(key, time.Duration) {}
+
 // noEvents is a recorder of events that nobody reads.
 type noEvents struct{}
 
@@ -33,6 +38,13 @@ func (noEvents) Eventf(runtime.Object, runtime.Object, string, string, string, s
 type synced struct{ cache.SharedIndexInformer }
 
 func (synced) HasSynced() bool { return true }
+
+// unsynced is an informer that has not listed anything yet.
+type unsynced struct{ cache.SharedIndexInformer }
+
+func (unsynced) HasSynced() bool { return false }
+
+func (unsynced) RunWithContext(context.Context) {}
 
 // simulatedCache is a cache that hears of each object when it is told to.
 type simulatedCache interface {

@@ -8,10 +8,12 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
@@ -69,6 +71,10 @@ func (w *world) leaseWritten(by *replica, before, now *coordinationv1.Lease) (re
 	case had != "" && holder != "" && had != holder:
 		w.fail("the epoch %d of Lease %s has two holders, %s and then %q", epoch, now.Name, had, holder)
 	}
+	if was := lease.Remembered(before); by.seen != nil && was.AfterTermination && !lease.Remembered(now).AfterTermination &&
+		!slices.ContainsFunc(by.seen.Services, func(s *corev1.Service) bool { return s.Name == was.Leading || saysHandover(s) }) {
+		w.fail("replica %d forgets that Service %s has asked for %s", by.number, was.Leading, api.HandoverAfterTermination)
+	}
 	if former != "" && holder != "" && former != holder {
 		w.checkFollowed(by, before, now.Name, former, holder)
 	}
@@ -119,8 +125,18 @@ func (w *world) checkReleased(name string) {
 }
 
 // checkDeletion is for a pod that a replica deletes: it was a holder, and is one only if
-// another is to follow it.
+// another is to follow it. A workload creates it anew, and not many are deleted in a minute.
 func (w *world) checkDeletion(by *replica, pod *corev1.Pod) {
+	w.deletions = slices.DeleteFunc(append(w.deletions, w.now), func(at time.Time) bool { return w.now.Sub(at) >= time.Minute })
+	if len(w.deletions) > 6 {
+		w.fail("replica %d deletes %s, the %dth pod within a minute", by.number, pod.UID, len(w.deletions))
+	}
+	if by.decision.Ineligible == election.HolderNotReady && observation.Ready(pod) && by.decision.HolderUID == pod.UID {
+		w.fail("replica %d deletes %s, which is Ready again", by.number, pod.UID)
+	}
+	if metav1.GetControllerOf(pod) == nil {
+		w.fail("replica %d deletes %s, which nothing creates anew", by.number, pod.UID)
+	}
 	if !w.held[pod.UID] {
 		w.fail("replica %d deletes %s, which never held a Lease", by.number, pod.UID)
 	}
@@ -145,10 +161,8 @@ func (w *world) checkListed() {
 	}
 }
 
-// opening reports whether Kubernetes has yet to publish a version of the Service that a user
-// has opened; or one without a selector, by which what was listed before stays.
+// opening reports whether Kubernetes has yet to publish a version of the Service without a
+// selector, by which what was listed before stays.
 func (w *world) opening(name string) bool {
-	versions := w.platform.services[name]
-	return slices.ContainsFunc(versions, func(s *corev1.Service) bool { return s != nil && len(s.Spec.Selector) == 0 }) ||
-		!w.mended[overwrittenAndMigrating] && (w.platform.passed[name] || slices.ContainsFunc(versions, func(s *corev1.Service) bool { return s != nil && isOpen(s) }))
+	return slices.ContainsFunc(w.platform.services[name], func(s *corev1.Service) bool { return s != nil && len(s.Spec.Selector) == 0 })
 }

@@ -8,25 +8,7 @@ import (
 // fault is one that is known, and not mended yet.
 type fault string
 
-const (
-	lastTrace               fault = "the last trace of an epoch"
-	copiedMarks             fault = "copied marks"
-	replaced                fault = "a Service that is replaced"
-	refusedSetting          fault = "a safety setting of a refused Service"
-	unreadableSetting       fault = "a safety setting that cannot be read"
-	ourKeysAlone            fault = "our keys alone"
-	optingOutWithTheStamp   fault = "opting out with the stamp"
-	overwrittenAndMigrating fault = "a selector overwritten while migrating"
-	zoneSetLate             fault = "a zone that is set late"
-	othersJoin              fault = "joined by a Service with other pods"
-	cordonedAndBehind       fault = "a node that is cordoned, and pods that are not heard of"
-	narrowerMember          fault = "a member that selects fewer pods"
-	policyStays             fault = "a policy that stays"
-	forgedHolder            fault = "a forged holder"
-	forgedEpochs            fault = "a forged epoch"
-	forgedStamp             fault = "a forged stamp"
-	forgedDemotion          fault = "a forged demotion"
-)
+const strippedWithItsSlice fault = "a Service that loses its annotations with its slice"
 
 // mended are the faults that actors no longer spare the controller.
 type mended map[fault]bool
@@ -43,108 +25,10 @@ var knownFaults = []struct {
 	history []told
 }{
 	{
-		lastTrace, "an epoch that stands in the Lease alone is given out again if the Lease is deleted",
-		"a Lease is deleted only when its Service has the same epoch, which stays until there is a Lease again",
-		"by label",
-		[]told{{"settle", 0, 0}, {"hold", 0, 2}, {"settle", 0, 0}, {"lose", 0, 0}, {"kill", 2, 0}, {"kill", 2, 0}, {"settle", 0, 0}},
-	},
-	{
-		copiedMarks, "while there is no Lease, a pod that was created with the master's labels and annotations is taken for the master, in the same epoch",
-		"no Lease is deleted while there is such a pod, and none is created while there is no Lease",
-		"by selector",
-		[]told{{"settle", 0, 0}, {"kill", 1, 0}, {"lose", 0, 0}, {"overwrite", 0, 1}, {"create", 0, 52}, {"settle", 0, 0}},
-	},
-	{
-		replaced, "a Service that is deleted and created again begins a new election if the garbage collector takes the Lease meanwhile, though the master runs",
-		"an election ends with its Lease",
-		"Services that overlap",
-		[]told{{"settle", 0, 0}, {"kill", 2, 0}, {"ready", 2, 0}, {"replace", 0, 0}, {"settle", 0, 0}},
-	},
-	{
-		refusedSetting, "a typing error in the mode of the Service whose settings count switches off that nobody follows a master which may run",
-		"no such Service gets one",
-		"Services that share a Lease, after termination",
-		[]told{{"settle", 0, 0}, {"mode", 0, 1}, {"ready", 2, 0}, {"settle", 0, 0}},
-	},
-	{
-		unreadableSetting, "a handover that cannot be read is the default, which is the less safe one",
-		"none is written",
-		"Services that share a Lease, after termination",
-		[]told{{"settle", 0, 0}, {"annotate", 0, 1}, {"ready", 2, 0}, {"settle", 0, 0}},
-	},
-	{
-		ourKeysAlone, "a Service whose selector holds nothing but the controller's own key, and that says whom to elect from in an annotation, has no endpoint, and is looked at again for ever",
-		"the last key of a user stays",
-		"a Service that loses its selector",
-		[]told{{"unselect", 0, 0}, {"narrow", 0, 1}, {"settle", 0, 0}, {"narrow", 0, 0}, {"settle", 0, 0}},
-	},
-	{
-		optingOutWithTheStamp, "of a Service that opts out by removing all annotations, the stamp among them, the selector is not restored",
-		"who opts out removes one annotation",
-		"opting out and in",
-		[]told{{"settle", 0, 0}, {"mode", 0, 0}, {"settle", 0, 0}},
-	},
-	{
-		overwrittenAndMigrating, "a Service that migrates to EndpointSlices, while Kubernetes has yet to hear that its selector was overwritten, lists the holder beside the pod that Kubernetes lists",
-		"two pods may be listed for as long as Kubernetes has yet to hear of the open selector",
-		"two routings",
-		[]told{{"settle", 0, 0}, {"overwrite", 0, 0}, {"narrow", 0, 0}, {"hear", 2, 0}, {"begin", 2, 1}, {"route", 0, 0}, {"settle", 0, 0}},
-	},
-	{
-		zoneSetLate, "a replica remembers for a day that a node has no zone; one that is started anew writes the zone",
-		"all nodes have a zone",
-		"by EndpointSlice",
-		[]told{{"zone", 1, 2}, {"settle", 0, 0}, {"zone", 1, 0}, {"settle", 0, 0}},
-	},
-	{
-		othersJoin, "a Service that joins an election, or is changed, so that it does not select the holder takes its endpoint from the others",
-		"such a holder need not be listed",
+		strippedWithItsSlice, "a Service of a shared Lease that loses all annotations while its slice goes with the master keeps the key that keeps Kubernetes from publishing: nothing shows any longer that the controller wrote it",
+		"that key may stay",
 		"Services that share a Lease",
-		[]told{{"narrow", 1, 0}, {"settle", 0, 0}, {"narrow", 0, 1}, {"settle", 0, 0}},
-	},
-	{
-		cordonedAndBehind, "a move away from a cordoned node is confirmed by reading nodes alone; it goes to a pod that is ready in the cache, though it is gone",
-		"such a move may go to a pod that could not be master",
-		"by selector",
-		[]told{
-			{"settle", 0, 0}, {"delete", 3, 0}, {"cordon", 0, 0}, {"cordon", 0, 0}, {"cordon", 1, 0}, {"hear", 2, 0}, {"begin", 2, 0}, {"finish", 2, 0}, {"settle", 0, 0},
-		},
-	},
-	{
-		narrowerMember, "two elections write the identity label of a pod in turns, for ever, if only some Services of the one select it",
-		"where there are other elections, the Services of one select the same",
-		"a Service that narrows, beside two that share a Lease",
-		[]told{{"narrow", 0, 0}, {"settle", 0, 0}},
-	},
-	{
-		policyStays, "a Service stays open to all pods as long as a policy lets none of them be labelled",
-		"policies end before anything comes to rest",
-		"by selector",
-		[]told{{"deny", 0, 0}, {"deny", 0, 1}, {"deny", 0, 2}, {"settle", 0, 0}},
-	},
-	{
-		forgedHolder, "who writes a holder and its UID into a Lease makes a master in the same epoch",
-		"what is forged counts from then on",
-		"Leases that are forged",
-		[]told{{"settle", 0, 0}, {"forge", 0, 11}, {"settle", 0, 0}},
-	},
-	{
-		forgedEpochs, "after the highest epoch they begin anew",
-		"no epoch is forged that is so high",
-		"Leases that are forged",
-		[]told{{"settle", 0, 0}, {"forge", 0, 5}, {"ready", 2, 0}, {"settle", 0, 0}, {"ready", 2, 0}, {"ready", 3, 0}, {"settle", 0, 0}},
-	},
-	{
-		forgedStamp, "a pod that is created with a stamp is believed, of whatever epoch",
-		"none is",
-		"by selector",
-		[]told{{"delete", 1, 0}, {"settle", 0, 0}, {"create", 0, 966}, {"settle", 0, 0}, {"ready", 2, 0}, {"settle", 0, 0}},
-	},
-	{
-		forgedDemotion, "a pod that is written into a Lease as demoted is deleted, though it never held the Lease",
-		"none is",
-		"Leases that are forged",
-		[]told{{"settle", 0, 0}, {"forge", 0, 3}, {"settle", 0, 0}},
+		[]told{{"settle", 0, 0}, {"mode", 1, 0}, {"delete", 2, 0}, {"settle", 0, 0}},
 	},
 }
 

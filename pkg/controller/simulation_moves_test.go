@@ -17,19 +17,28 @@ func waits(s *corev1.Service) bool {
 	return found && said != api.HandoverImmediate
 }
 
+// saysHandover reports whether the Service asks for a handover, of whatever kind.
+func saysHandover(s *corev1.Service) bool {
+	_, said := s.Annotations[api.AnnotationHandover]
+	return said
+}
+
 // rate takes down since when a pod could be master, or a node is not cordoned; or no longer.
 func (w *world) rate(o any, exists bool) {
-	var uid types.UID
-	var able bool
 	switch o := o.(type) {
 	case *corev1.Pod:
 		may, _ := api.Candidate(o)
-		uid, able = o.UID, exists && may && observation.Ready(o) && observation.Active(o)
+		w.rateAs(o.UID, exists && may && observation.Ready(o) && observation.Active(o))
 	case *corev1.Node:
-		uid, able = types.UID(o.Name), exists && !o.Spec.Unschedulable
-	default:
-		return
+		w.rateAs(types.UID(o.Name), exists && !o.Spec.Unschedulable && len(o.Spec.Taints) == 0)
+		w.rateAs(existence(o.Name), exists)
 	}
+}
+
+// existence is what is taken down of a node beside that it is not cordoned.
+func existence(node string) types.UID { return types.UID(node + " exists") }
+
+func (w *world) rateAs(uid types.UID, able bool) {
 	now, before := w.able, w.unable
 	if !able {
 		now, before = before, now
@@ -44,6 +53,16 @@ func (w *world) rate(o any, exists bool) {
 func (r *replica) allTheWhile(since map[types.UID]int, uid types.UID) bool {
 	at, holds := since[uid]
 	return holds && at <= r.began
+}
+
+// nodeOf names the node of a pod that the look has seen; empty if it has seen none.
+func (r *replica) nodeOf(uid types.UID) string {
+	for _, p := range r.seen.Pods {
+		if p.UID == uid {
+			return p.Spec.NodeName
+		}
+	}
+	return ""
 }
 
 // selectedAllTheWhile reports whether all Services of the election have selected the pod
@@ -62,16 +81,18 @@ func (w *world) checkNeeded(by *replica, former, holder types.UID) {
 	d := by.decision
 	switch {
 	case former == "" || former == holder:
-	case d.Reason == election.NodeUnschedulable && !w.mended[cordonedAndBehind]:
 	case d.Action == election.Switchover && by.allTheWhile(w.unable, holder):
 		w.fail("replica %d moves the master to %s, which could not be master all the while", by.number, holder)
 	case d.Action == election.Failover && slices.Contains([]election.Reason{election.HolderNotReady, election.HolderExcluded, election.HolderGone, election.HolderUnselected}, d.Reason) &&
 		by.allTheWhile(w.able, former) && by.selectedAllTheWhile(former):
 		w.fail("replica %d moves the master from %s, which could be master all the while: %s", by.number, former, d.Reason)
 	}
-	if d.Reason == election.NodeUnschedulable && former != holder {
-		if pod := w.pods.uid(former); pod != nil && by.allTheWhile(w.able, types.UID(pod.Spec.NodeName)) {
+	if former != holder {
+		switch node := by.nodeOf(former); {
+		case d.Reason == election.NodeUnschedulable && by.allTheWhile(w.able, types.UID(node)):
 			w.fail("replica %d moves the master from %s, whose node was not cordoned all the while", by.number, former)
+		case d.Reason == election.NodeGone && by.allTheWhile(w.able, existence(node)):
+			w.fail("replica %d moves the master from %s, whose node existed all the while", by.number, former)
 		}
 	}
 	if d.Refused != nil && slices.Contains([]election.Reason{election.HolderNotReady, election.HolderExcluded, election.HolderTerminating}, d.Refused.Why) {
@@ -102,7 +123,7 @@ func (w *world) checkPromoted(by *replica, pod *corev1.Pod) {
 func (w *world) checkDetached(by *replica, s *corev1.Service) {
 	_, before := w.services.all[s.Name].Spec.Selector[api.LabelRouting]
 	_, now := s.Spec.Selector[api.LabelRouting]
-	if before || !now || len(w.slicesOf(s.Name, true)) > 0 || w.unlisted > by.began {
+	if before || !now || isOpen(w.services.all[s.Name]) || len(w.slicesOf(s.Name, true)) > 0 || w.unlisted > by.began {
 		return
 	}
 	for _, m := range by.seen.Members {
@@ -120,6 +141,10 @@ func (w *world) checkDetached(by *replica, s *corev1.Service) {
 // identity label by then, and no other pod that the replica has seen does.
 func (w *world) checkPointed(by *replica, s *corev1.Service) {
 	uid := s.Spec.Selector[api.LabelPodUID]
+	if isOpen(w.services.all[s.Name]) {
+		// It is closed whatever else fails.
+		return
+	}
 	if uid == "" || uid == api.NoPod || uid == w.services.all[s.Name].Spec.Selector[api.LabelPodUID] || by.seen == nil {
 		return
 	}

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,18 +25,16 @@ type platform struct {
 	pods     map[string]*corev1.Pod
 	// opened are the EndpointSlices that were last made of what a user has opened.
 	opened map[string]bool
-	// passed are the Services of which it has heard that they are open, since it has published them.
-	passed map[string]bool
 }
 
 func newPlatform() platform {
-	return platform{services: map[string][]*corev1.Service{}, pods: map[string]*corev1.Pod{}, opened: map[string]bool{}, passed: map[string]bool{}}
+	return platform{services: map[string][]*corev1.Service{}, pods: map[string]*corev1.Pod{}, opened: map[string]bool{}}
 }
 
 func (p platform) changed(o any, name string) {
 	if s, is := o.(*corev1.Service); is {
 		known := p.services[name]
-		if last := len(known) - 1; last >= 0 && known[last] != nil && apiequality.Semantic.DeepEqual(known[last].Spec, s.Spec) {
+		if last := len(known) - 1; last >= 0 && known[last] != nil && apiequality.Semantic.DeepEqual(known[last].Spec, s.Spec) && maps.Equal(known[last].Labels, s.Labels) {
 			return
 		}
 		p.services[name] = append(slices.Clip(known), s)
@@ -56,8 +55,13 @@ func (p platform) hearOfService(name string) bool {
 	if !p.behind(name) {
 		return false
 	}
+	if s := p.services[name][0]; s != nil && len(s.Spec.Selector) == 0 {
+		// What was published before the user took the selector away stays until it publishes anew.
+		for _, family := range []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6} {
+			p.opened[kubernetesSlice(name, family)] = true
+		}
+	}
 	p.services[name] = p.services[name][1:]
-	p.passed[name] = p.passed[name] || p.services[name][0] != nil && isOpen(p.services[name][0])
 	return true
 }
 
@@ -106,7 +110,7 @@ func (w *world) publish(name string) (wrote bool) {
 		w.platform.opened[slice.Name] = opened
 		live := w.slices.all[slice.Name]
 		switch {
-		case live != nil && apiequality.Semantic.DeepEqual(live.Endpoints, slice.Endpoints) && live.OwnerReferences[0].UID == s.UID:
+		case live != nil && apiequality.Semantic.DeepEqual(live.Endpoints, slice.Endpoints) && maps.Equal(live.Labels, slice.Labels) && live.OwnerReferences[0].UID == s.UID:
 			continue
 		case live != nil && live.OwnerReferences[0].UID != s.UID:
 			remove(w, w.slices, slice.Name)
@@ -115,7 +119,6 @@ func (w *world) publish(name string) (wrote bool) {
 		wrote = true
 		w.tell("Kubernetes publishes Service %s: %s", name, showSlice(slice))
 	}
-	w.platform.passed[name] = false
 	return wrote
 }
 
@@ -160,9 +163,14 @@ func collect[T simulated](w *world, t table[T], name string) bool {
 	case len(gone) == 0:
 		return false
 	case all:
+		var none T
+		erased := erases(w, t, name, none)
+		if erased && t.kind != w.leases.kind {
+			return false
+		}
 		w.tell("the garbage collector deletes %s %s", t.kind, name)
 		remove(w, t, name)
-		if t.kind == w.leases.kind && (!w.asked(name) || !w.mended[replaced]) {
+		if t.kind == w.leases.kind && (erased || !w.asked(name)) {
 			w.leaseEnded(name)
 		}
 		return true

@@ -2,7 +2,7 @@ package controller
 
 import (
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
@@ -24,7 +24,7 @@ type profile struct {
 func (p profile) begin(w *world) {
 	w.profile = p
 	for _, name := range nodeNames {
-		put(w, w.nodes, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelTopologyZone: "east"}}})
+		put(w, w.nodes, newSimulatedNode(name))
 	}
 	for _, s := range p.services {
 		put(w, w.services, s.DeepCopy())
@@ -36,6 +36,11 @@ func (p profile) begin(w *world) {
 
 func asks(wanted api.Routing) func(*corev1.Service) {
 	return func(s *corev1.Service) { ask(s, wanted) }
+}
+
+// named is a Service of the pods' port of that name.
+func named(s *corev1.Service) {
+	s.Spec.Ports = []corev1.ServicePort{{Port: 80, Protocol: corev1.ProtocolTCP, TargetPort: intstr.FromString("http")}}
 }
 
 func dual(s *corev1.Service) {
@@ -71,13 +76,15 @@ var profiles = []profile{
 	},
 	{name: "after termination", services: []*corev1.Service{manifest("a", afterTermination)}, weights: map[string]int{"believe": 2}},
 	{name: "after termination, and deleted", services: []*corev1.Service{manifest("a", stops)}},
-	{name: "demoted pods are deleted", services: []*corev1.Service{manifest("a", demotes)}, weights: map[string]int{"believe": 2}},
+	{name: "demoted pods are deleted", services: []*corev1.Service{manifest("a", demotes)}, weights: map[string]int{"believe": 2, "hold": 20, "create": 20, "stop": 10, "time": 2}},
 	{name: "a Lease that is renewed", services: []*corev1.Service{manifest("a", fenced)}, weights: map[string]int{"believe": 4, "time": 15}},
 	{
 		name: "settings that change", services: []*corev1.Service{manifest("a", nil)}, annotations: preferring,
 		weights: map[string]int{"annotate": 4, "cordon": 3, "time": 10},
 	},
-	{name: "nodes that are cordoned", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"cordon": 12}},
+	{name: "nodes that are cordoned", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"cordon": 12, "remove a node": 3}},
+	{name: "nodes that are removed, by EndpointSlice", services: []*corev1.Service{manifest("a", nil, asks(api.RoutingEndpointSlice))}, weights: map[string]int{"remove a node": 12, "zone": 4}},
+	{name: "pods without the port", services: []*corev1.Service{manifest("a", nil, named)}, weights: map[string]int{"create": 12, "kill": 6}},
 	{name: "opting out and in", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"mode": 10}},
 	{
 		name: "opting out and in, by EndpointSlice", services: []*corev1.Service{manifest("a", nil, asks(api.RoutingEndpointSlice))},
@@ -108,7 +115,7 @@ var profiles = []profile{
 	{name: "Leases of others", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"disown": 3}},
 	{
 		name: "Services that join and leave", services: []*corev1.Service{manifest("a", nil), manifest("b", nil), manifest("c", nil, asks(api.RoutingEndpointSlice))},
-		weights: map[string]int{"share": 3, "mode": 1, "narrow": 0},
+		weights: map[string]int{"share": 3, "mode": 1},
 	},
 	{
 		name: "after termination, with typing errors", services: []*corev1.Service{manifest("a", afterTermination)},

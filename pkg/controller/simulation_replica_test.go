@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -63,25 +64,31 @@ type replica struct {
 
 func newReplica(w *world, number int) *replica {
 	r := &replica{world: w, number: number, later: map[key]time.Time{}, probes: map[types.UID]probe.State{}, silent: sets.New[string]()}
-	c, err := New(server{r: r}, noEvents{}, nil, 0)
+	c, err := New(server{r: r}, noEvents{}, nil, 0, api.DrainTaints())
 	if err != nil {
 		panic(err)
 	}
+	c.refusals.now = func() time.Time { return w.now }
 	c.queue.ShutDown()
 	r.queue = &simulatedQueue{}
 	c.queue = r.queue
 	r.Controller = c
 	services := newSimulatedCache(w.services, serviceIndexers, c.serviceHandler(), trimService, nil)
-	leases := newSimulatedCache(w.leases, nil, c.leaseHandler(), trimLease, func(l *coordinationv1.Lease) bool { return l.Labels[api.LabelManagedBy] == api.ManagedBy })
+	leases := newSimulatedCache(w.leases, leaseIndexers, c.leaseHandler(), trimLease, func(l *coordinationv1.Lease) bool { return l.Labels[api.LabelManagedBy] == api.ManagedBy })
 	endpointSlices := newSimulatedCache(w.slices, sliceIndexers, c.sliceHandler(), trimSlice, func(s *discoveryv1.EndpointSlice) bool {
 		return s.Labels[discoveryv1.LabelManagedBy] != observation.BuiltIn
 	})
-	nodes := newSimulatedCache(w.nodes, nil, c.nodeHandler(), trimNode, func(n *corev1.Node) bool { return n.Spec.Unschedulable })
+	nodes := newSimulatedCache(w.nodes, nil, c.nodeHandler(), trimNode, nil)
 	c.services = scoped[*corev1.Service]{"": {synced{}, services}}
 	c.leases = scoped[*coordinationv1.Lease]{"": {synced{}, leases}}
 	c.slices = scoped[*discoveryv1.EndpointSlice]{"": {synced{}, endpointSlices}}
 	c.nodes = store[*corev1.Node]{synced{}, nodes}
 	r.caches = []simulatedCache{services, leases, endpointSlices, nodes, nil}
+	// What is published decides nothing, so that it is never seen.
+	r.published.start(context.Background(), &sync.WaitGroup{})
+	r.published.make = func(string) (store[*discoveryv1.EndpointSlice], error) {
+		return store[*discoveryv1.EndpointSlice]{unsynced{}, nil}, nil
+	}
 	r.watchPods()
 	r.hearAll()
 	r.queue.Add(key{Namespace: simulatedNamespace})
@@ -94,7 +101,7 @@ func (r *replica) watchPods() {
 		return
 	}
 	pods := newSimulatedCache(r.world.pods, podIndexers, r.podHandler(), trimPod, nil)
-	r.pods.stores[simulatedNamespace] = podStore{store[*corev1.Pod]{synced{}, pods}, func() {}}
+	r.pods.stores[simulatedNamespace] = watchedStore[*corev1.Pod]{store[*corev1.Pod]{synced{}, pods}, func() {}}
 	r.caches[len(r.caches)-1] = pods
 	for _, name := range pods.unheard() {
 		pods.hear(name)
@@ -190,7 +197,7 @@ func (r *replica) look(k key, pick int) {
 	r.world.tell("replica %d looks at %s", r.number, cmp.Or(k.Name, "what is left"))
 	r.resume, r.stop = iter.Pull(func(yield func(string) bool) {
 		r.yield = yield
-		again, err := road{r, r, r, r.lag}.reconcile(context.Background(), k)
+		again, err := road{r, r, r, r.lag, func(key) bool { return true }}.reconcile(context.Background(), k)
 		r.ended(k, again, err)
 	})
 	r.proceed(fine)

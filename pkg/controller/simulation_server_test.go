@@ -305,8 +305,8 @@ func (k kindAPI[T]) store(live, now T) T {
 	}
 	w := k.r.world
 	before, _ := any(live).(*coordinationv1.Lease)
-	if live != none && observation.Stamp(now) >= 0 && observation.Stamp(now) < observation.Stamp(live) {
-		w.fail("replica %d writes epoch %d on %s %s, which is of epoch %d", k.r.number, observation.Stamp(now), k.of.kind, now.GetName(), observation.Stamp(live))
+	if live != none && stampOf(now) >= 0 && stampOf(now) < stampOf(live) {
+		w.fail("replica %d writes epoch %d on %s %s, which is of epoch %d", k.r.number, stampOf(now), k.of.kind, now.GetName(), stampOf(live))
 	}
 	switch o := any(now).(type) {
 	case *corev1.Pod:
@@ -321,6 +321,14 @@ func (k kindAPI[T]) store(live, now T) T {
 		w.writes++
 	}
 	return put(w, k.of, now)
+}
+
+// stampOf is the epoch of which an object is; -1 if it has no stamp of its own.
+func stampOf(o metav1.Object) int32 {
+	if pod, is := o.(*corev1.Pod); is {
+		return observation.PodStamp(pod)
+	}
+	return observation.Stamp(o)
 }
 
 // merged applies a JSON merge patch to a map.

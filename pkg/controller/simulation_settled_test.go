@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/endpoints"
 	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
@@ -68,21 +69,30 @@ func (w *world) checkElection(name string, members []observation.Member) {
 	if r := w.records[name]; r != nil && holder != nil && r.epoch == ptr.Deref(l.Spec.LeaseTransitions, 0) && r.last != holder.UID {
 		w.fail("the epoch %d of Lease %s has two holders, %s and then %s", r.epoch, name, r.last, holder.UID)
 	}
+	part := w.takingPart(name, members, holder)
 	isCandidate := func(p *corev1.Pod) bool {
-		return p != nil && !slices.ContainsFunc(members, func(m observation.Member) bool { return !m.Settings.Candidates.Matches(labels.Set(p.Labels)) })
+		return p != nil && !slices.ContainsFunc(part, func(m observation.Member) bool { return !selects(m, p) })
+	}
+	ported := func(p *corev1.Pod) bool {
+		return !slices.ContainsFunc(members, func(m observation.Member) bool {
+			return !endpoints.HasPort(m.Service, p) && slices.ContainsFunc(w.pods.list(), func(p *corev1.Pod) bool {
+				return isCandidate(p) && observation.Active(p) && endpoints.HasPort(m.Service, p)
+			})
+		})
 	}
 	eligible := func(p *corev1.Pod) bool {
 		may, _ := api.Candidate(p)
-		return may && isCandidate(p) && observation.Ready(p) && observation.Active(p)
+		return may && ported(p) && isCandidate(p) && observation.Ready(p) && observation.Active(p) && w.nodes.all[p.Spec.NodeName] != nil
 	}
-	paused := slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.Paused })
-	awaited := holder != nil && !observation.Finished(holder) && slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.AfterTermination })
-	if i := slices.IndexFunc(w.pods.list(), eligible); i >= 0 && !paused && !awaited && (holder == nil || !eligible(holder)) {
+	paused := slices.ContainsFunc(part, func(m observation.Member) bool { return m.Settings.Paused })
+	awaited := holder != nil && !observation.Finished(holder) && (lease.Remembered(l).AfterTermination || slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.AfterTermination }))
+	exhausted := ptr.Deref(l.Spec.LeaseTransitions, 0) == api.MaxEpoch
+	if i := slices.IndexFunc(w.pods.list(), eligible); i >= 0 && !paused && !awaited && !exhausted && (holder == nil || !eligible(holder)) {
 		w.fail("%s is eligible, but Lease %s has %s", w.pods.list()[i].UID, name, cmp.Or(string(lease.Decode(l).HolderUID), "nobody"))
 	}
 	for _, m := range members {
 		want := map[types.UID]bool{}
-		if isCandidate(holder) || holder != nil && w.mended[othersJoin] && m.Settings.Candidates.Matches(labels.Set(holder.Labels)) {
+		if holder != nil && selects(m, holder) {
 			want[holder.UID] = observation.Ready(holder) && holder.DeletionTimestamp == nil
 		}
 		w.checkRouted(m, want)
@@ -94,16 +104,66 @@ func (w *world) checkElection(name string, members []observation.Member) {
 	}
 }
 
+func selects(m observation.Member, p *corev1.Pod) bool {
+	return m.Settings.Candidates.Matches(labels.Set(p.Labels))
+}
+
+// takingPart returns the members of which some pod is selected by all: those that select the
+// holder come first, and then the one with the Lease's name and the oldest.
+func (w *world) takingPart(lease string, members []observation.Member, holder *corev1.Pod) (part []observation.Member) {
+	members = slices.Clone(members)
+	slices.SortFunc(members, func(a, b observation.Member) int {
+		before := func(is func(observation.Member) bool) int {
+			return cmp.Compare(map[bool]int{true: 1}[is(b)], map[bool]int{true: 1}[is(a)])
+		}
+		return cmp.Or(
+			before(func(m observation.Member) bool { return holder != nil && selects(m, holder) }),
+			before(func(m observation.Member) bool { return m.Name == lease }),
+			a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+	})
+	pods := w.pods.list()
+	for _, m := range members {
+		if left := slices.DeleteFunc(slices.Clone(pods), func(p *corev1.Pod) bool { return !selects(m, p) }); len(left) > 0 {
+			part, pods = append(part, m), left
+		}
+	}
+	if len(part) == 0 {
+		return members
+	}
+	return part
+}
+
 // checkDenied is for what must be although a policy keeps the controller from writing to
 // some pods and Services.
 func (w *world) checkDenied() {
 	for _, s := range w.services.list() {
-		if !served(s) || w.denied["Service "+s.Name] {
+		if !served(s) || w.denied["Service "+s.Name] || len(s.Spec.Selector) == 0 {
+			// What Kubernetes has listed before the selector was taken away stays.
 			continue
 		}
 		if ready := w.ready(s.Name, discoveryv1.AddressTypeIPv4); len(ready) > 1 {
 			w.fail("Service %s stays open to %s", s.Name, strings.Join(ready, " and "))
 		}
+		w.checkAnother(s)
+	}
+}
+
+// checkAnother is for a Service whose master cannot be labelled, though another pod could be
+// master.
+func (w *world) checkAnother(s *corev1.Service) {
+	settings, _, _ := api.Parse(s)
+	l := lease.Decode(w.leases.all[settings.LeaseName])
+	holder := w.pods.uid(l.HolderUID)
+	able := func(p *corev1.Pod) bool {
+		may, _ := api.Candidate(p)
+		return may && settings.Candidates.Matches(labels.Set(p.Labels)) && observation.Ready(p) && observation.Active(p) &&
+			(p.Labels[api.LabelPodUID] == string(p.UID) || !w.denied["Pod "+p.Name])
+	}
+	if settings.Routing != api.RoutingSelector || settings.Paused || settings.AfterTermination || settings.LeaseName != s.Name || len(w.services.all) > 1 || holder == nil || able(holder) || l.Epoch == api.MaxEpoch || l.Foreign {
+		return
+	}
+	if i := slices.IndexFunc(w.pods.list(), able); i >= 0 {
+		w.fail("Service %s has the master %s, though %s can be labelled", s.Name, holder.UID, w.pods.list()[i].UID)
 	}
 }
 
@@ -135,15 +195,22 @@ func (w *world) checkRouted(m observation.Member, want map[types.UID]bool) {
 }
 
 // designates names the election that decides if a pod is active: that of the oldest served
-// Service that selects the pod.
-func (w *world) designates(p *corev1.Pod) (election string) {
-	var oldest *corev1.Service
-	for _, s := range w.services.list() {
-		if _, _, ok := api.Parse(s); ok && api.Annotated(s) && api.Selects(s, p.Labels) && (oldest == nil || s.CreationTimestamp.Time.Before(oldest.CreationTimestamp.Time)) {
-			oldest, election = s, api.LeaseName(s)
-		}
+// Service that selects the pod with all others of its election, or else of the oldest that
+// selects the pod.
+func (w *world) designates(p *corev1.Pod) string {
+	all := slices.DeleteFunc(w.services.list(), func(s *corev1.Service) bool { return !served(s) })
+	slices.SortStableFunc(all, func(a, b *corev1.Service) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
+	other := func(s *corev1.Service) bool { return !api.Selects(s, p.Labels) }
+	fewer := map[string]bool{}
+	for _, s := range all {
+		fewer[api.LeaseName(s)] = fewer[api.LeaseName(s)] || other(s)
 	}
-	return election
+	selecting := slices.DeleteFunc(all, other)
+	i := max(0, slices.IndexFunc(selecting, func(s *corev1.Service) bool { return !fewer[api.LeaseName(s)] }))
+	if i < len(selecting) {
+		return api.LeaseName(selecting[i])
+	}
+	return ""
 }
 
 // checkLeftovers looks for what is left where no Service asks for it.
@@ -155,7 +222,7 @@ func (w *world) checkLeftovers() {
 	}
 	annotated := slices.DeleteFunc(w.services.list(), func(s *corev1.Service) bool { return !api.Annotated(s) })
 	for _, s := range w.services.list() {
-		if !api.Annotated(s) && (observation.MarkedService(s) || s.Spec.Selector[api.LabelPodUID] != "" || s.Spec.Selector[api.LabelRouting] != "") {
+		if !api.Annotated(s) && (observation.MarkedService(s) || s.Spec.Selector[api.LabelPodUID] != "" || w.mended[strippedWithItsSlice] && s.Spec.Selector[api.LabelRouting] != "") {
 			w.fail("the marks on Service %s are left", s.Name)
 		}
 	}
@@ -172,9 +239,9 @@ func (w *world) checkLeftovers() {
 }
 
 // settle lets everything be heard of and time pass until nothing more is written. Then a
-// replica that is started anew must find nothing to do.
-func (w *world) settle() bool {
-	if !w.mended[policyStays] {
+// replica that is started anew must find nothing to do. Policies end before, or stay.
+func (w *world) settle(policiesStay bool) bool {
+	if !policiesStay {
 		clear(w.denied)
 	}
 	w.tell("everything is heard of, and nothing happens for a while")
@@ -182,8 +249,8 @@ func (w *world) settle() bool {
 		r.finish()
 		r.recover()
 	}
-	const rest, atMost = 2*slowLook + time.Minute, 300
-	for round, last := 0, w.now; w.now.Before(last.Add(rest)) && (len(w.denied) == 0 || round != atMost); round++ {
+	const rest, atMost, atMostDenied = 2*slowLook + time.Minute, 300, 40
+	for round, last := 0, w.now; w.now.Before(last.Add(rest)) && (len(w.denied) == 0 || round != atMostDenied); round++ {
 		writes := w.writes
 		if w.quiet() || w.writes > writes {
 			last = w.now
@@ -219,10 +286,8 @@ func (w *world) settle() bool {
 // changed anything.
 func (w *world) quiet() (some bool) {
 	for _, p := range w.pods.list() {
-		if p.DeletionTimestamp != nil {
-			w.tell("%s has stopped", p.UID)
-			remove(w, w.pods, p.Name)
-			some = true
+		if p.DeletionTimestamp != nil || w.nodes.all[p.Spec.NodeName] == nil {
+			some = w.stop(p) || some
 		}
 	}
 	for n := range len(w.leases.all) + len(w.slices.all) {

@@ -63,6 +63,9 @@ func play(p profile, m mended, seed uint64, steps int) *run {
 	}
 	for n := 1; n <= steps && r.failure == ""; n++ {
 		s := step{verbNamed("settle"), 0, 0}
+		if n%(4*untilRest) == 0 {
+			s.a = 1
+		}
 		if n%untilRest != 0 && n != steps {
 			s = step{0, random.IntN(1 << 10), random.IntN(1 << 10)}
 			for at := random.IntN(total); at >= weights[s.verb]; s.verb++ {

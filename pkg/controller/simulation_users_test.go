@@ -4,13 +4,13 @@ import (
 	"maps"
 	"slices"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
-	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
@@ -43,7 +43,6 @@ func (w *world) changeService(n int, says string, edit func(*corev1.Service)) bo
 	if s == nil {
 		return false
 	}
-	_, stamped := s.Annotations[api.AnnotationLeaseTransitions]
 	edited := s.DeepCopy()
 	if edited.Annotations == nil {
 		edited.Annotations = map[string]string{}
@@ -55,7 +54,7 @@ func (w *world) changeService(n int, says string, edit func(*corev1.Service)) bo
 	if maps.Equal(edited.Annotations, s.Annotations) && maps.Equal(edited.Spec.Selector, s.Spec.Selector) && edited.Spec.Type == s.Spec.Type {
 		return false
 	}
-	if _, still := edited.Annotations[api.AnnotationLeaseTransitions]; stamped && (!still || !served(edited)) && w.spareTraces() {
+	if erases(w, w.services, s.Name, edited) {
 		return false
 	}
 	put(w, w.services, edited)
@@ -73,9 +72,6 @@ func (w *world) annotate(a, b int) bool {
 	values := w.profile.annotations[key]
 	value := values[b/len(keys)%len(values)]
 	return w.changeService(a, "annotates", func(s *corev1.Service) {
-		if key == api.AnnotationHandover && value == unreadable && !w.mended[unreadableSetting] {
-			return
-		}
 		if s.Annotations[key] = value; value == "" {
 			delete(s.Annotations, key)
 		}
@@ -88,9 +84,9 @@ func (w *world) mode(a, b int) bool {
 		switch _, in := s.Annotations[api.AnnotationServiceMode]; {
 		case !in:
 			s.Annotations[api.AnnotationServiceMode] = api.ModeActiveStandby
-		case b%4 == 0 && w.mended[optingOutWithTheStamp]:
+		case b%4 == 0:
 			s.Annotations = nil
-		case b%4 == 1 && (!waits(s) || w.mended[refusedSetting]):
+		case b%4 == 1:
 			s.Annotations[api.AnnotationServiceMode] = "actve-standby"
 		default:
 			delete(s.Annotations, api.AnnotationServiceMode)
@@ -121,30 +117,13 @@ func ask(s *corev1.Service, wanted api.Routing) {
 
 // narrow lets a Service select fewer pods, or more.
 func (w *world) narrow(a, b int) bool {
-	if s := w.service(a); s == nil || !w.mended[narrowerMember] && w.sharesBesideOthers(s) {
-		return false
-	}
 	return w.changeService(a, "narrows or widens the selector", func(s *corev1.Service) {
-		if _, found := s.Spec.Selector["tier"]; found && (s.Spec.Selector["app"] != "" || w.mended[ourKeysAlone]) {
+		if _, found := s.Spec.Selector["tier"]; found {
 			delete(s.Spec.Selector, "tier")
 		} else {
 			s.Spec.Selector["tier"] = tiers[b%2]
 		}
 	})
-}
-
-// sharesBesideOthers reports whether the Service's election has other members, and there is
-// another election.
-func (w *world) sharesBesideOthers(s *corev1.Service) bool {
-	shared, others := 0, false
-	for _, other := range w.services.all {
-		if api.LeaseName(other) == api.LeaseName(s) {
-			shared++
-		} else {
-			others = true
-		}
-	}
-	return shared > 1 && others
 }
 
 // overwrite is what a tool does that applies its own selector, with or without the stamp.
@@ -184,10 +163,7 @@ func (w *world) retype(a, _ int) bool {
 // removeService deletes a Service, or creates one that is not there.
 func (w *world) removeService(a, b int) bool {
 	i := slices.IndexFunc(w.profile.services, func(s *corev1.Service) bool { return w.services.all[s.Name] == nil })
-	if w.spareTraces() {
-		return false
-	}
-	if s := w.service(a); s != nil && (i < 0 || b%2 == 0) {
+	if s := w.service(a); s != nil && (i < 0 || b%2 == 0) && !erases(w, w.services, s.Name, nil) {
 		w.tell("a user deletes Service %s", s.Name)
 		remove(w, w.services, s.Name)
 		return true
@@ -203,10 +179,13 @@ func (w *world) removeService(a, b int) bool {
 // replaceService deletes a Service and creates it again, from its manifest.
 func (w *world) replaceService(a, _ int) bool {
 	s := w.service(a)
-	if s == nil || w.spareTraces() {
+	if s == nil {
 		return false
 	}
 	i := slices.IndexFunc(w.profile.services, func(m *corev1.Service) bool { return m.Name == s.Name })
+	if erases(w, w.services, s.Name, w.profile.services[i]) {
+		return false
+	}
 	w.tell("a user replaces Service %s", s.Name)
 	remove(w, w.services, s.Name)
 	put(w, w.services, w.profile.services[i].DeepCopy())
@@ -216,12 +195,6 @@ func (w *world) replaceService(a, _ int) bool {
 // share lets a Service take part in another's election, or in its own.
 func (w *world) share(a, b int) bool {
 	name := []string{"", "a", "b", "shared"}[b%4]
-	if w.spareTraces() {
-		return false
-	}
-	if s := w.service(a); s != nil && s.Spec.Selector["tier"] != "" && !w.mended[narrowerMember] {
-		return false
-	}
 	return w.changeService(a, "shares a Lease or does not", func(s *corev1.Service) {
 		if s.Annotations[api.AnnotationLeaseName] = name; name == "" {
 			delete(s.Annotations, api.AnnotationLeaseName)
@@ -229,39 +202,71 @@ func (w *world) share(a, b int) bool {
 	})
 }
 
-// spareTraces reports whether the stamps of Services must stay, because no Lease records
-// their epoch.
-func (w *world) spareTraces() bool {
-	for name := range w.records {
-		if w.leases.all[name] == nil && !w.mended[lastTrace] {
-			return true
+// erases reports whether a change of an object, which is none to delete it, takes away the last
+// record of an epoch. Of an epoch that nothing records any longer the controller cannot know, so
+// nobody deletes a Lease and everything that is stamped at once.
+func erases[T simulated](w *world, t table[T], name string, after T) bool {
+	var none T
+	unrecorded := w.unrecorded()
+	before, exists := t.all[name]
+	if t.all[name] = after; after == none {
+		delete(t.all, name)
+	}
+	erased := w.unrecorded() > unrecorded
+	if t.all[name] = before; !exists {
+		delete(t.all, name)
+	}
+	return erased
+}
+
+// unrecorded counts the elections without a Lease of whose last epoch but one no object tells, or
+// of whose master, which must stop before another follows. The controller gives out no epoch
+// before the one before is recorded.
+func (w *world) unrecorded() (count int) {
+	for name, r := range w.records {
+		if w.leases.all[name] != nil || !w.asked(name) {
+			continue
+		}
+		epoch, holders := w.recorded(name)
+		master := w.pods.uid(r.last)
+		awaited := master != nil && !observation.Finished(master) && slices.ContainsFunc(w.services.list(), waits)
+		if epoch < r.epoch-1 || awaited && !slices.Contains(holders, r.last) {
+			count++
 		}
 	}
-	return false
+	return count
+}
+
+// recorded returns the highest epoch with which an object of the election is stamped, -1 for none,
+// and the pods of which the objects tell that they were master.
+func (w *world) recorded(name string) (epoch int32, holders []types.UID) {
+	epoch = -1
+	var selectors []labels.Selector
+	for _, s := range w.services.all {
+		settings, _, ok := api.Parse(s)
+		if !ok || !api.Annotated(s) || api.LeaseName(s) != name {
+			continue
+		}
+		epoch, selectors = max(epoch, observation.Stamp(s)), append(selectors, settings.Candidates)
+		holders = append(holders, types.UID(s.Spec.Selector[api.LabelPodUID]))
+		for _, slice := range w.slicesOf(s.Name, true) {
+			epoch = max(epoch, observation.Stamp(slice))
+			holders = slices.AppendSeq(holders, maps.Keys(observation.Listed([]*discoveryv1.EndpointSlice{slice})))
+		}
+	}
+	for _, p := range w.pods.all {
+		if len(selectors) > 0 && w.designates(p) == name && !slices.ContainsFunc(selectors, func(s labels.Selector) bool { return !s.Matches(labels.Set(p.Labels)) }) {
+			epoch = max(epoch, observation.PodStamp(p))
+			if observation.Held(p) >= 0 {
+				holders = append(holders, p.UID)
+			}
+		}
+	}
+	return epoch, holders
 }
 
 // served reports whether the Service takes part in an election.
 func served(s *corev1.Service) bool {
 	_, _, ok := api.Parse(s)
 	return ok && api.Annotated(s)
-}
-
-// traced reports whether a Service says what the Lease says, too.
-func (w *world) traced(l *coordinationv1.Lease) bool {
-	for _, s := range w.services.all {
-		if served(s) && api.LeaseName(s) == l.Name && s.Spec.Selector[api.LabelDesignation] == "" && observation.Stamp(s) == ptr.Deref(l.Spec.LeaseTransitions, 0) && !waits(s) {
-			return true
-		}
-	}
-	return false
-}
-
-// copied reports whether a pod carries the designation of the Lease's holder.
-func (w *world) copied(l *coordinationv1.Lease) bool {
-	for _, p := range w.pods.all {
-		if p.Labels[api.LabelDesignation] == api.DesignationActive && p.UID != lease.Decode(l).HolderUID {
-			return true
-		}
-	}
-	return false
 }

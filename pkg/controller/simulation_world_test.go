@@ -81,6 +81,8 @@ type world struct {
 	unlisted int
 	// held are the pods that ever held a Lease.
 	held map[types.UID]bool
+	// deletions are when replicas have deleted pods within the last minute.
+	deletions []time.Time
 	// writes counts those of replicas, without renewals.
 	writes int
 	// failure is what must not be; empty while all is well.

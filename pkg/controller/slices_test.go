@@ -18,7 +18,6 @@ import (
 // The Service's own slice lists the master before Kubernetes' one no longer lists any pod.
 func TestOptInToRoutingByEndpointSlice(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		c.RunKubernetes(fakeapi.BuiltInDelay)
 		c.Create(fakeapi.NewService("web", fakeapi.BySlice), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		c.Settle()
 		s := c.start()
@@ -42,18 +41,20 @@ func TestNothingIsAskedAtRestWithRoutingByEndpointSlice(t *testing.T) {
 	})
 }
 
-// The controller does not wait for Kubernetes to list pods that it will not list: the label
-// that the Service selects was the controller's.
+// The Service's user has written that it selects the designation: the last master keeps it.
 func TestOptOutWithASelectorOfTheLabel(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		stop := c.RunKubernetes(0)
+		c.RunKubernetes(fakeapi.BuiltInDelay)
 		c.Create(fakeapi.NewService("web", fakeapi.BySlice, fakeapi.WithSelector(api.LabelDesignation, api.DesignationActive)), fakeapi.NewPod("web-0"))
 		c.start()
 		c.Settle()
-		stop()
+		traffic := c.Traffic()
 		c.EditService("web", fakeapi.OptOut)
 		c.Settle()
-		c.Expect("Service web: app=web,qoqo.dev/pod-designation=active", "Pod web-0:")
+		c.Expect("Service web: app=web,qoqo.dev/pod-designation=active", "EndpointSlice web by Kubernetes: web-0", "Pod web-0: active")
+		if diff := cmp.Diff([]string{"web-0"}, traffic()); diff != "" {
+			t.Errorf("traffic (-want +got):\n%s", diff)
+		}
 	})
 }
 

@@ -23,7 +23,8 @@ type store[T cache.Object] struct {
 	newest   cache.MutationCache
 }
 
-func newStore[T cache.Object](informer cache.TypedSharedIndexInformer[T], trim func(T), handler cache.TypedResourceEventHandler[T]) (store[T], error) {
+// newStore adds the informer to those that are watched together.
+func newStore[T cache.Object](informer cache.TypedSharedIndexInformer[T], trim func(T), handler cache.TypedResourceEventHandler[T], w *watched) (store[T], error) {
 	transform := func(o any) (any, error) {
 		if typed, ok := o.(T); ok {
 			trim(typed)
@@ -32,6 +33,9 @@ func newStore[T cache.Object](informer cache.TypedSharedIndexInformer[T], trim f
 	}
 	if err := informer.SetTransform(transform); err != nil {
 		return store[T]{}, fmt.Errorf("setting the transform: %w", err)
+	}
+	if err := w.add(informer); err != nil {
+		return store[T]{}, fmt.Errorf("setting the handler of errors: %w", err)
 	}
 	if handler != nil {
 		if _, err := informer.AddTypedEventHandler(handler); err != nil {

@@ -35,14 +35,17 @@ func (c *Controller) writeLease(ctx context.Context, l *coordinationv1.Lease) (w
 }
 
 // deleteLease implements writer.
-func (c *Controller) deleteLease(ctx context.Context, l *coordinationv1.Lease) error {
-	err := c.client.CoordinationV1().Leases(l.Namespace).Delete(ctx, l.Name, metav1.DeleteOptions{
+func (c *Controller) deleteLease(ctx context.Context, l *coordinationv1.Lease) (deleted bool, err error) {
+	err = c.client.CoordinationV1().Leases(l.Namespace).Delete(ctx, l.Name, metav1.DeleteOptions{
 		Preconditions: &metav1.Preconditions{UID: &l.UID, ResourceVersion: &l.ResourceVersion},
 	})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("deleting the Lease: %w", err)
+	switch {
+	case apierrors.IsNotFound(err):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("deleting the Lease: %w", err)
 	}
-	return nil
+	return true, nil
 }
 
 // write implements writer. It sends up to workers changes at a time.
@@ -73,6 +76,7 @@ func (c *Controller) send(ctx context.Context, change routing.Change) (w written
 			// A pod that is gone needs no change.
 			return written{}
 		}
+		c.refusals.saw(change.UID, w.err)
 	}
 	if w.err != nil {
 		w.err = fmt.Errorf("writing %s %s: %w", change.Kind, change.Name, w.err)

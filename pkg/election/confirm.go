@@ -14,18 +14,16 @@ type Evidence int
 const (
 	// Cached is only what the watches have delivered so far. It may be out of date by any amount.
 	Cached Evidence = iota
-	// PodRead is as Cached, but the holder's pod was read from the API server.
+	// PodRead is as Cached, but the holder's pod, and the nodes that seem to be gone, were read
+	// from the API server.
 	PodRead
-	// NodesRead is as Cached, but the nodes that seem to be unschedulable were read from the API
-	// server.
-	NodesRead
-	// Live is that the Lease, the Services, the pods, the EndpointSlices and the nodes that seem to be
-	// unschedulable were read from the API server.
+	// Live is that the Lease, the Services, the pods, the EndpointSlices and the nodes that seem to
+	// be gone or cordoned were read from the API server.
 	Live
 )
 
 func (e Evidence) String() string {
-	return [...]string{"Cached", "PodRead", "NodesRead", "Live"}[e]
+	return [...]string{"Cached", "PodRead", "Live"}[e]
 }
 
 // confirmations say which evidence a decision needs, and why. The first that applies counts.
@@ -40,15 +38,18 @@ var confirmations = []struct {
 	{"another replica has acted on a later Lease", Live, func(v View, _ Decision, _ Evidence) bool { return v.Trace.Epoch > v.Lease.Epoch }},
 	{"two replicas with different caches would rewrite the Lease in turns", Live, func(v View, _ Decision, _ Evidence) bool { return v.Lease.Outdated && !v.Lease.Foreign }},
 	{"a migration goes on from the step at which it is, not from one that is past", Live, func(v View, _ Decision, _ Evidence) bool { return v.Migrating }},
-	{"the node may have been uncordoned", NodesRead, func(_ View, d Decision, _ Evidence) bool { return d.Reason == NodeUnschedulable && d.Refused == nil }},
+	{"the Services may have pods in common that the cache does not show", Live, func(v View, d Decision, _ Evidence) bool { return v.Divided && d.Transition() }},
 	{"a user who edited the Lease has looked at the cluster, not at this cache", Live, func(v View, d Decision, _ Evidence) bool { return d.Refused != nil || d.Next != v.Lease.Next }},
 	{"a planned move has time, and a deletion cannot be taken back", Live, func(_ View, d Decision, _ Evidence) bool { return d.Action == Switchover || d.Action == Stop }},
 	{"the pod or its labels, or the Service, may be newer than the cache", Live, func(_ View, d Decision, have Evidence) bool {
-		return d.Action == Failover && (d.Reason == HolderUnselected || d.Reason == HolderGone && have != PodRead)
+		return d.Action == Failover && (d.Reason == HolderUnselected || d.Reason == PortMissing || d.Reason == HolderGone && have != PodRead)
 	}},
 	{"the Lease does not say which pod is the holder, so that pod cannot be read alone", Live, func(v View, d Decision, _ Evidence) bool { return d.Action == Failover && v.Lease.HolderUID == "" }},
-	{"the pod may have recovered", PodRead, func(v View, d Decision, _ Evidence) bool {
-		return (d.Reason == HolderNotReady || d.Reason == HolderExcluded || d.Reason == NobodyEligible) && v.shows(v.Lease.HolderUID)
+	{"a node may be newer than the cache", Live, func(v View, d Decision, _ Evidence) bool {
+		return (d.Reason == NobodyEligible || d.Reason == AwaitingEligible) && slices.ContainsFunc(v.Candidates, Candidate.lacksOnlyNode)
+	}},
+	{"the pod may have recovered, or been labelled, or its node may be newer than the cache", PodRead, func(v View, d Decision, _ Evidence) bool {
+		return slices.Contains([]Reason{HolderNotReady, HolderExcluded, HolderRefused, NodeGone, NobodyEligible}, d.Reason) && v.shows(v.Lease.HolderUID)
 	}},
 }
 
@@ -57,12 +58,7 @@ var confirmations = []struct {
 // is missing and decides again. Live suffices for every decision.
 func Confirm(v View, d Decision, have Evidence) Evidence {
 	for _, c := range confirmations {
-		switch {
-		case !c.applies(v, d, have):
-		case c.need == PodRead && have == NodesRead:
-			// NodesRead is more than PodRead, but the pod was not read.
-			return Live
-		default:
+		if c.applies(v, d, have) {
 			return c.need
 		}
 	}

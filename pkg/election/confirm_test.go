@@ -2,6 +2,7 @@ package election
 
 import (
 	"testing"
+	"time"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
@@ -13,6 +14,11 @@ func (l Lease) outdated() Lease {
 
 func migrating(v View) View {
 	v.Migrating = true
+	return v
+}
+
+func divided(v View) View {
+	v.Divided = true
 	return v
 }
 
@@ -57,14 +63,22 @@ func TestConfirm(t *testing.T) {
 			"the master stays":      {view: View{Lease: held("a", 4).outdated(), Candidates: []Candidate{pod("a")}}, want: Live},
 			"the master terminates": {view: View{Lease: held("a", 4).outdated(), Candidates: []Candidate{pod("a", terminating), pod("b")}}, want: Live},
 		},
+		"the master cannot be labelled, as far as this replica knows": {
+			"its pod was not read": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", refused), pod("b")}}, want: PodRead},
+			"its pod was read":     {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", refused), pod("b")}}, have: PodRead, want: PodRead},
+		},
+		"a Service takes no part, because it selects no pod of the others": {
+			"the master stays":        {view: divided(View{Lease: held("a", 4), Candidates: []Candidate{pod("a")}})},
+			"the master terminates":   {view: divided(View{Lease: held("a", 4), Candidates: []Candidate{pod("a", terminating), pod("b")}}), want: Live},
+			"there is a first master": {view: divided(View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a")}}), want: Live},
+		},
 		"a Service changes its routing": {
 			"the master stays":      {view: migrating(View{Lease: held("a", 4), Candidates: []Candidate{pod("a")}}), want: Live},
 			"the master terminates": {view: migrating(View{Lease: held("a", 4), Candidates: []Candidate{pod("a", terminating), pod("b")}}), want: Live},
 		},
 		"the master's node is cordoned": {
-			"the nodes are read first":                           {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}}, want: NodesRead},
-			"the nodes were read":                                {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}}, have: NodesRead, want: NodesRead},
-			"the pod was read, but not the nodes":                {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}}, have: PodRead, want: NodesRead},
+			"the master moves, as planned":                       {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}}, want: Live},
+			"the master moves, and its pod was read":             {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}}, have: PodRead, want: Live},
 			"a user has asked for a pod meanwhile":               {view: View{Lease: held("a", 4).editedTo("c"), Candidates: []Candidate{pod("a", draining), pod("b"), pod("c", notReady)}}, want: Live},
 			"the master cannot be moved without loss, and stays": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}, MovesLose: true}},
 		},
@@ -77,16 +91,24 @@ func TestConfirm(t *testing.T) {
 			"the pod that was asked for follows now":                                         {view: View{Lease: held("a", 4).promising("b"), Candidates: []Candidate{pod("b"), pod("c")}, Settings: untilStopped}, want: Live},
 		},
 		"a move is planned": {
-			"a failback":                                           {view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: api.Election{Failback: after(0)}}, want: Live},
-			"a failback, and the nodes were read":                  {view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: api.Election{Failback: after(0)}}, have: NodesRead, want: Live},
-			"a master that is asked to stop":                       {view: View{Lease: held("a", 4), Candidates: failing, Settings: stopping}, want: Live},
-			"a master that is asked to stop, and its pod was read": {view: View{Lease: held("a", 4), Candidates: failing, Settings: stopping}, have: PodRead, want: Live},
+			"a failback": {view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: api.Election{Failback: after(0)}}, want: Live},
+			"a failback, and the master's pod was read":            {view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: api.Election{Failback: after(0)}}, have: PodRead, want: Live},
+			"a master that is asked to stop":                       {view: View{Now: now, DownSince: downFor(time.Second), Lease: held("a", 4), Candidates: failing, Settings: stopping}, want: Live},
+			"a master that is asked to stop, and its pod was read": {view: View{Now: now, DownSince: downFor(time.Second), Lease: held("a", 4), Candidates: failing, Settings: stopping}, have: PodRead, want: Live},
+		},
+		"no pod can be master because nodes are gone": {
+			"the nodes of all pods are gone":         {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeGone), pod("b", nodeGone)}}, want: Live},
+			"the node of the only Ready pod is gone": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b", nodeGone)}}, have: PodRead, want: Live},
+			"the node of the first pod is gone":      {view: View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a", nodeGone)}}, want: Live},
+			"the pod is not Ready either":            {view: View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a", nodeGone, notReady)}}},
+		},
+		"the master has none of the Service's ports": {
+			"the Service may be newer than the cache": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", portless), pod("b")}}, want: Live},
 		},
 		"the master is no longer selected, or gone": {
 			"the master is no longer selected":                       {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unselected), pod("b")}}, want: Live},
 			"the master is no longer selected, and the pod was read": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unselected), pod("b")}}, have: PodRead, want: Live},
 			"the master is gone":                                     {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("b")}}, want: Live},
-			"the master is gone, and the nodes were read":            {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("b")}}, have: NodesRead, want: Live},
 			"the master is gone, which was read":                     {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("b")}}, have: PodRead},
 		},
 		"the Lease does not name the master's pod": {
@@ -97,7 +119,8 @@ func TestConfirm(t *testing.T) {
 		"the master may have recovered": {
 			"the master is not Ready":                      {view: View{Lease: held("a", 4), Candidates: failing}, want: PodRead},
 			"the master was read not to be Ready":          {view: View{Lease: held("a", 4), Candidates: failing}, have: PodRead, want: PodRead},
-			"the nodes were read, but not the pod":         {view: View{Lease: held("a", 4), Candidates: failing}, have: NodesRead, want: Live},
+			"the master's node is gone":                    {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeGone), pod("b")}}, want: PodRead},
+			"the master is not Ready, its node is gone":    {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeGone, notReady), pod("b", notReady)}}, want: PodRead},
 			"the master is kept from being master":         {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", excluded), pod("b")}}, want: PodRead},
 			"the master is not Ready, and no other pod is": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b", notReady)}}, want: PodRead},
 			"everything was read":                          {view: View{Lease: held("a", 4), Candidates: failing}, have: Live, want: PodRead},
@@ -120,7 +143,7 @@ func TestConfirm(t *testing.T) {
 }
 
 func TestEvidenceString(t *testing.T) {
-	for evidence, want := range map[Evidence]string{Cached: "Cached", PodRead: "PodRead", NodesRead: "NodesRead", Live: "Live"} {
+	for evidence, want := range map[Evidence]string{Cached: "Cached", PodRead: "PodRead", Live: "Live"} {
 		if got := evidence.String(); got != want {
 			t.Errorf("%d is %q, want %q", evidence, got, want)
 		}

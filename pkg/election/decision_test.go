@@ -43,7 +43,7 @@ func TestServedAndProblem(t *testing.T) {
 func TestReasonFails(t *testing.T) {
 	for reason, want := range map[Reason]bool{
 		HolderGone: true, HolderUnselected: true, HolderExcluded: true, HolderFinished: true, HolderTerminating: true,
-		HolderNotReady: true, NodeSilent: true, HolderUnresponsive: true,
+		HolderNotReady: true, NodeSilent: true, HolderUnresponsive: true, HolderRefused: true,
 		NodeUnschedulable: false, HolderEdited: false, PreferredEligible: false, HolderEligible: false, AwaitingTermination: false,
 	} {
 		if got := reason.Fails(); got != want {

@@ -93,7 +93,7 @@ var delayTests = map[string]decisionTest{
 	},
 	"a Lease that was deleted is restored while the master is waited for": {
 		view:   View{Now: now, Trace: routed("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: tenSeconds},
-		want:   to(Restore, LeaseLost, "a", 4).though(HolderNotReady).again(10 * time.Second),
+		want:   to(Restore, LeaseLost, "a", 6).though(HolderNotReady).again(10 * time.Second),
 		writes: true,
 	},
 }

@@ -15,6 +15,11 @@ var demoteTests = map[string]decisionTest{
 		want:   to(Failover, HolderNotReady, "b", 5).from("a").deleting("a"),
 		writes: true,
 	},
+	"a master that belongs to no workload is not deleted": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady, unmanaged), pod("b")}, Settings: deleting},
+		want:   to(Failover, HolderNotReady, "b", 5).from("a"),
+		writes: true,
+	},
 	"a master whose node was silent is deleted": {
 		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeSilent), pod("b")}, Settings: deleting},
 		want:   to(Failover, NodeSilent, "b", 5).from("a").deleting("a"),
@@ -47,7 +52,7 @@ var demoteTests = map[string]decisionTest{
 	},
 	"a master whose Lease was deleted is deleted": {
 		view:   View{Trace: routed("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: deleting},
-		want:   to(Failover, HolderNotReady, "b", 5).from("a").deleting("a"),
+		want:   to(Failover, HolderNotReady, "b", 6).from("a").deleting("a"),
 		writes: true,
 	},
 	"a master whose Lease has expired is deleted": {

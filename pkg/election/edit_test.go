@@ -1,5 +1,7 @@
 package election
 
+import "qoqo.dev/active-standby-controller/pkg/api"
+
 // editTests are of a holder that a user wrote into the Lease.
 var editTests = map[string]decisionTest{
 	"an edit to a pod on a silent node is refused": {
@@ -10,6 +12,31 @@ var editTests = map[string]decisionTest{
 	"an edit of the holder is followed": {
 		view:   View{Lease: held("a", 4).editedTo("b"), Trace: routed("a", 4), Candidates: []Candidate{pod("a"), pod("b")}},
 		want:   to(Switchover, HolderEdited, "b", 5).from("a"),
+		writes: true,
+	},
+	"an edit of the holder and of its UID is an edit of the holder": {
+		view:   View{Lease: held("a", 4).editedTo("b").forged(), Candidates: []Candidate{pod("a"), pod("b")}},
+		want:   to(Switchover, HolderEdited, "b", 5).from("a"),
+		writes: true,
+	},
+	"an edit of the holder and of its UID makes no pod master that is not Ready": {
+		view:   View{Lease: held("a", 4).editedTo("b").forged(), Candidates: []Candidate{pod("a"), pod("b", notReady)}},
+		want:   to(Restore, EditRefused, "a", 4).refusing("b", HolderNotReady),
+		writes: true,
+	},
+	"an edit of the holder and of its UID moves no master while the election is paused": {
+		view:   View{Lease: held("a", 4).editedTo("b").forged(), Candidates: []Candidate{pod("a"), pod("b")}, Settings: api.Election{Paused: true}},
+		want:   to(Restore, EditRefused, "a", 4).refusing("b", ElectionPaused),
+		writes: true,
+	},
+	"an edit of the holder and of its UID is followed from a master that is gone": {
+		view:   View{Lease: held("a", 4).editedTo("c").forged(), Candidates: []Candidate{pod("b"), pod("c")}},
+		want:   Decision{Action: Switchover, Reason: HolderEdited, Holder: "c", HolderUID: "uid-c", Epoch: 5},
+		writes: true,
+	},
+	"an edit in the highest epoch is refused": {
+		view:   View{Lease: held("a", 1<<30).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b")}},
+		want:   to(Restore, EditRefused, "a", 1<<30).refusing("b", EpochsExhausted),
 		writes: true,
 	},
 	"an edit to a pod that is not Ready is refused": {

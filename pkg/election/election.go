@@ -25,7 +25,10 @@ type View struct {
 	MovesLose bool
 	// Migrating: a Service of the election is changing from one routing to another.
 	Migrating bool
-	Now       time.Time
+	// Divided: a Service takes no part in the election, because it selects no pod that the others
+	// select.
+	Divided bool
+	Now     time.Time
 	// DownSince is since when the holder has not been eligible and no replica has renewed
 	// the Lease; zero if this View is the first to show that.
 	DownSince time.Time
@@ -45,23 +48,31 @@ type Lease struct {
 	// Next is the name of the pod that a user asked for and that must wait until the holder
 	// has made room.
 	Next string
-	// Acquired is since when the holder has been master.
+	// Acquired is since when the holder has been master, by what this replica has seen. Where it
+	// has not seen the beginning, it goes by the Lease.
 	Acquired time.Time
 	// Duration is for how long the holder may rely on the Lease after a renewal; 0 if the
 	// Lease is not renewed.
 	Duration time.Duration
 	// Outdated: the Lease's owners or its duration are not what the Services ask for.
 	Outdated bool
+	// Forged: the Lease names another pod's UID than HolderUID, which is the one that the
+	// controller has written. Spent: it does so in an epoch that the controller has not written.
+	// No pod can have that epoch.
+	Forged, Spent bool
 }
 
 // Trace is what routing has written on Services, EndpointSlices and pods. It survives the
 // deletion of the Lease.
 type Trace struct {
+	// Stamped: something is stamped, if only with epoch 0.
+	Stamped bool
 	// Epoch is the highest epoch with which anything is stamped.
 	Epoch int32
-	// HolderUID is the pod to which traffic was routed in that epoch; empty if that is not
-	// known.
-	HolderUID types.UID
+	// HolderUID is the last pod that is known to have been the holder, and HolderEpoch the epoch
+	// in which it was; empty and 0 if none is known.
+	HolderUID   types.UID
+	HolderEpoch int32
 }
 
 // Candidate is a pod that could become, or is, the master.
@@ -75,15 +86,23 @@ type Candidate struct {
 	// Elsewhere: another election, with its own Lease, decides whether the pod is active.
 	Elsewhere bool
 	// Excluded: the pod's annotation keeps it from being master.
-	Excluded    bool
+	Excluded bool
+	// Portless: the pod has none of the ports of a Service, and another pod has one.
+	Portless    bool
 	Finished    bool
 	Terminating bool
 	Ready       bool
 
-	// ReadySince is meaningful only while the pod is Ready.
+	// ReadySince is meaningful only while the pod is Ready. It is by the clock of the pod's node,
+	// and the same for all replicas.
 	ReadySince time.Time
-	Created    time.Time
-	// Draining: the pod's node is unschedulable.
+	// SeenReady is since when the pod has been Ready by what this replica has seen. Where it has
+	// not seen the beginning, it goes by ReadySince.
+	SeenReady time.Time
+	Created   time.Time
+	// NodeGone: the pod's node does not exist.
+	NodeGone bool
+	// Draining: the pod's node is cordoned, or has a taint that counts as a cordon.
 	Draining bool
 	// NodeSilent: the pod's node no longer sends heartbeats.
 	NodeSilent bool
@@ -91,13 +110,20 @@ type Candidate struct {
 	// pod answered before, but no longer does. Both are false if the pod is not probed or has
 	// never answered.
 	Answers, Unresponsive bool
+	// Refused: the API server refuses the label by which traffic would go to the pod.
+	Refused bool
 	// doubted: the pod was Unresponsive, but no eligible pod answers either, so it may be the
 	// controller that reaches no pod.
 	doubted bool
 	// Preferred: the Service's preference matches the pod.
 	Preferred bool
-	// Revision is the hash that the pod's Deployment or StatefulSet gave it.
-	Revision string
+	// Workload is what creates the pod anew, such as a Deployment; empty if nothing does.
+	// Revision is the one of the workload that the pod is of. Revisions of different workloads
+	// cannot be compared.
+	Workload, Revision string
+	// old: the workload has a newer pod of another revision, so that a rollout would replace
+	// this one.
+	old bool
 	// Index is the pod's ordinal in its StatefulSet; 0 for other pods.
 	Index int
 	// Identified: the pod already carries its identity label, so routing to it needs one
@@ -163,7 +189,7 @@ type Refusal struct {
 
 // Writes reports whether the Lease must be written for the decision.
 func (d Decision) Writes(lease Lease) bool {
-	return d.Action != Refuse && (!lease.Exists || lease.Holder != d.Holder || lease.HolderUID != d.HolderUID || lease.Epoch != d.Epoch || lease.Next != d.Next)
+	return d.Action != Refuse && (!lease.Exists || lease.Forged || lease.Holder != d.Holder || lease.HolderUID != d.HolderUID || lease.Epoch != d.Epoch || lease.Next != d.Next)
 }
 
 // Transition reports whether the decision changes the holder.
@@ -177,7 +203,7 @@ func (d Decision) Served() bool { return d.HolderUID != "" && d.Ineligible == ""
 // Problem reports whether users must hear that nothing is done.
 func (d Decision) Problem() bool {
 	switch d.Reason {
-	case LeaseForeign, NobodyEligible, AwaitingHolder, AwaitingExpiry:
+	case LeaseForeign, NobodyEligible, AwaitingHolder, AwaitingExpiry, EpochsExhausted:
 		return true
 	case AwaitingTermination:
 		// A pod that terminates will stop by itself.
@@ -189,7 +215,7 @@ func (d Decision) Problem() bool {
 }
 
 // Ineligible returns why the pod cannot hold the Lease now; empty if it can. believable
-// clears Unresponsive where it proves nothing.
+// clears Unresponsive where it proves nothing, and Refused where no other pod can be labelled.
 func (c Candidate) Ineligible() Reason {
 	switch {
 	case c.Unselected:
@@ -200,15 +226,30 @@ func (c Candidate) Ineligible() Reason {
 		return HolderTerminating
 	case c.Excluded:
 		return HolderExcluded
+	case c.Portless:
+		return PortMissing
+	case c.NodeGone:
+		return NodeGone
 	case !c.Ready:
 		return HolderNotReady
 	case c.NodeSilent:
 		return NodeSilent
 	case c.Unresponsive:
 		return HolderUnresponsive
+	case c.Refused:
+		return HolderRefused
 	}
 	return ""
 }
 
+// lacksOnlyNode reports whether the pod would be eligible if its node existed.
+func (c Candidate) lacksOnlyNode() bool {
+	gone := c.NodeGone
+	c.NodeGone = false
+	return gone && c.Ineligible() == ""
+}
+
 // reachable reports whether the pod can be expected to hear of a new holder.
-func (c Candidate) reachable() bool { return c.Ready && !c.NodeSilent && !c.Unresponsive }
+func (c Candidate) reachable() bool {
+	return c.Ready && !c.NodeGone && !c.NodeSilent && !c.Unresponsive
+}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/types"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
 // Pods have been Ready since start. Where the time matters it is now.
@@ -16,7 +18,7 @@ var (
 
 // pod returns an eligible candidate.
 func pod(name string, change ...func(*Candidate)) Candidate {
-	c := Candidate{Name: name, UID: types.UID("uid-" + name), Ready: true, ReadySince: start, Created: start}
+	c := Candidate{Name: name, UID: types.UID("uid-" + name), Ready: true, ReadySince: start, SeenReady: start, Created: start, Workload: "web"}
 	for _, f := range change {
 		f(&c)
 	}
@@ -30,20 +32,28 @@ func unselected(c *Candidate)   { c.Unselected = true }
 func elsewhere(c *Candidate)    { c.Elsewhere = true }
 func designated(c *Candidate)   { c.Designated = true }
 func draining(c *Candidate)     { c.Draining = true }
+func unmanaged(c *Candidate)    { c.Workload = "" }
+func portless(c *Candidate)     { c.Portless = true }
+func nodeGone(c *Candidate)     { c.NodeGone = true }
 func nodeSilent(c *Candidate)   { c.NodeSilent = true }
 func answers(c *Candidate)      { c.Answers = true }
 func unresponsive(c *Candidate) { c.Unresponsive = true }
+func refused(c *Candidate)      { c.Refused = true }
 func excluded(c *Candidate)     { c.Excluded = true }
 func preferred(c *Candidate)    { c.Preferred = true }
 func identified(c *Candidate)   { c.Identified = true }
 func reborn(c *Candidate)       { c.UID += "-2" }
 
 func readyFor(d time.Duration) func(*Candidate) {
-	return func(c *Candidate) { c.ReadySince = now.Add(-d) }
+	return func(c *Candidate) { c.ReadySince = now.Add(-d); c.SeenReady = c.ReadySince }
 }
 
 func revision(hash string, created time.Duration) func(*Candidate) {
 	return func(c *Candidate) { c.Revision, c.Created = hash, start.Add(created) }
+}
+
+func workload(name, hash string, created time.Duration) func(*Candidate) {
+	return func(c *Candidate) { c.Workload, c.Revision, c.Created = name, hash, start.Add(created) }
 }
 
 // held is a Lease as the controller has written it.
@@ -54,6 +64,12 @@ func held(by string, epoch int32) Lease {
 // editedTo is a Lease whose holder a user has changed since.
 func (l Lease) editedTo(holder string) Lease {
 	l.Holder = holder
+	return l
+}
+
+// forged is a Lease in which a user has overwritten the UID of the holder.
+func (l Lease) forged() Lease {
+	l.Forged = true
 	return l
 }
 
@@ -75,7 +91,7 @@ func (l Lease) valid(d time.Duration) Lease {
 }
 
 func routed(to string, epoch int32) Trace {
-	return Trace{Epoch: epoch, HolderUID: types.UID("uid-" + to)}
+	return Trace{Stamped: true, Epoch: epoch, HolderUID: types.UID("uid-" + to), HolderEpoch: epoch}
 }
 
 func to(action Action, reason Reason, holder string, epoch int32) Decision {
@@ -149,8 +165,8 @@ func TestDecide(t *testing.T) {
 	}
 	for _, reason := range []Reason{
 		LeaseForeign, HolderEligible, NobodyEligible, AwaitingEligible, LeaseLost, EpochRestored, EditRefused,
-		AlreadyDesignated, FirstEligible, HolderEdited, NodeUnschedulable, HolderGone, HolderUnselected, HolderFinished, HolderTerminating, HolderNotReady, NodeSilent, HolderUnresponsive,
-		ElectionPaused, AwaitingHolder, AwaitingExpiry, AwaitingTermination, PreferredEligible, HolderExcluded,
+		AlreadyDesignated, FirstEligible, HolderEdited, NodeUnschedulable, HolderGone, HolderUnselected, HolderFinished, HolderTerminating, PortMissing, NodeGone, HolderNotReady, NodeSilent, HolderUnresponsive,
+		ElectionPaused, AwaitingHolder, AwaitingExpiry, AwaitingTermination, PreferredEligible, HolderExcluded, HolderRefused,
 	} {
 		if !seen[reason] {
 			t.Errorf("no case decides for the reason %s", reason)
@@ -206,7 +222,7 @@ var electionTests = map[string]decisionTest{
 	},
 	"a master on an unschedulable node moves also if the Lease was deleted": {
 		view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("a"), pod("b", draining)}},
-		want:   to(Switchover, NodeUnschedulable, "a", 5).from("b"),
+		want:   to(Switchover, NodeUnschedulable, "a", 6).from("b"),
 		writes: true,
 	},
 	"a master that fails on an unschedulable node fails over": {
@@ -242,6 +258,54 @@ var electionTests = map[string]decisionTest{
 	"a master on a silent node is held while no pod elsewhere is eligible": {
 		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeSilent), pod("b", nodeSilent), pod("c", notReady)}},
 		want: to(Hold, NobodyEligible, "a", 4).though(NodeSilent),
+	},
+	"a master whose node is gone is replaced by a pod whose node is not": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeGone), pod("b", nodeGone), pod("c")}},
+		want:   to(Failover, NodeGone, "c", 5).from("a"),
+		writes: true,
+	},
+	"a master whose node is gone will not recover, even if it is not Ready": {
+		view:   View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeGone, notReady), pod("b")}, Settings: tenSeconds},
+		want:   to(Failover, NodeGone, "b", 5).from("a"),
+		writes: true,
+	},
+	"a master without the Service's port is replaced by a pod that has it": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", portless), pod("b", portless), pod("c")}},
+		want:   to(Failover, PortMissing, "c", 5).from("a"),
+		writes: true,
+	},
+	"a master without the Service's port is kept while the pod that has it is not Ready": {
+		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", portless), pod("c", notReady)}},
+		want: to(Hold, NobodyEligible, "a", 4).though(PortMissing),
+	},
+	"a pod without the Service's port is not elected": {
+		view:   View{Candidates: []Candidate{pod("a", portless), pod("b")}},
+		want:   to(Elect, FirstEligible, "b", 1),
+		writes: true,
+	},
+	"a master without the Service's port can hear of the next one, so that its Lease need not expire": {
+		view:   View{Lease: held("a", 4).valid(15 * time.Second), Candidates: []Candidate{pod("a", portless), pod("c")}},
+		want:   to(Failover, PortMissing, "c", 5).from("a"),
+		writes: true,
+	},
+	"a pod whose node is gone is not elected": {
+		view:   View{Candidates: []Candidate{pod("a", nodeGone)}},
+		want:   Decision{Action: Hold, Reason: AwaitingEligible},
+		writes: true,
+	},
+	"a master on an unschedulable node stays if the Service says so": {
+		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining), pod("b")}, Settings: api.Election{StayOnCordon: true}},
+		want: to(Hold, HolderEligible, "a", 4),
+	},
+	"a master that fails goes to a node that is not unschedulable, even if cordons move no master": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b", draining), pod("c")}, Settings: api.Election{StayOnCordon: true}},
+		want:   to(Failover, HolderNotReady, "c", 5).from("a"),
+		writes: true,
+	},
+	"an edit to a pod on an unschedulable node is followed if cordons move no master": {
+		view:   View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", draining)}, Settings: api.Election{StayOnCordon: true}},
+		want:   to(Switchover, HolderEdited, "b", 5).from("a"),
+		writes: true,
 	},
 	"a master that is gone is replaced": {
 		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("b")}},

@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
 // Verdict is what users can be told of a candidate.
@@ -17,24 +20,23 @@ type Verdict struct {
 	// Ahead is why the candidate before this one is better, such as "has been Ready longer";
 	// empty for the first.
 	Ahead string
+	// NoFailback is why the master has not moved to this pod, which is preferred and is not the
+	// master; empty for any other pod, and while the master is not eligible.
+	NoFailback string
 }
 
 // Explain returns a Verdict for each candidate: first the eligible ones in their order, then
 // the others by name. As decisions do, it doubts the probes if no pod answers them.
 func Explain(view View) []Verdict {
 	s := newSituation(view)
-	newest := ""
-	if len(s.Candidates) > 0 {
-		newest = newestRevision(s.Candidates)
-	}
 	var verdicts []Verdict
 	for _, c := range s.Candidates {
-		verdicts = append(verdicts, Verdict{Candidate: c, Why: c.Ineligible()})
+		verdicts = append(verdicts, Verdict{Candidate: c, Why: c.Ineligible(), NoFailback: s.noFailback(c)})
 	}
 	slices.SortFunc(verdicts, func(a, b Verdict) int {
 		switch {
 		case a.Why == "" && b.Why == "":
-			return compare(a.Candidate, b.Candidate, newest)
+			return compare(a.Candidate, b.Candidate)
 		case a.Why != "" && b.Why != "":
 			return cmp.Compare(a.Name, b.Name)
 		default:
@@ -47,15 +49,35 @@ func Explain(view View) []Verdict {
 		}
 		verdicts[i].Rank = i + 1
 		if i > 0 {
-			verdicts[i].Ahead = ahead(verdicts[i-1].Candidate, verdicts[i].Candidate, newest)
+			verdicts[i].Ahead = ahead(verdicts[i-1].Candidate, verdicts[i].Candidate)
 		}
 	}
 	return verdicts
 }
 
-func ahead(better, worse Candidate, newest string) string {
+// noFailback returns why the master has not moved to the pod.
+func (s situation) noFailback(c Candidate) string {
+	if !c.Preferred || s.incumbent == nil || s.incumbent.UID == c.UID || s.incumbent.Ineligible() != "" {
+		return ""
+	}
+	bar := bars(c, s.incumbent)
+	switch {
+	case bar != "":
+		return bar
+	case s.Settings.Failback == nil:
+		return "the Service asks for no failback (" + api.AnnotationFailback + ")"
+	case s.Settings.Paused:
+		return "the election is paused (" + api.AnnotationPaused + ")"
+	}
+	if wait := s.untilBack(c); wait > 0 {
+		return fmt.Sprintf("the time has not come, in %s at the earliest (%s)", wait.Round(time.Second), api.AnnotationFailback)
+	}
+	return ""
+}
+
+func ahead(better, worse Candidate) string {
 	for _, c := range criteria {
-		if c.compare(better, worse, newest) != 0 {
+		if c.compare(better, worse) != 0 {
 			return c.says
 		}
 	}

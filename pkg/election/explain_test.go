@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
 func TestExplain(t *testing.T) {
@@ -50,6 +52,41 @@ func TestExplain(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestExplainNoFailback(t *testing.T) {
+	tests := map[string]struct {
+		view View
+		// want is about the pod b.
+		want string
+	}{
+		"the pod is not preferred":         {View{Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b")}}, ""},
+		"the pod is the master":            {View{Lease: held("b", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}}, ""},
+		"the master is not eligible":       {View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b", preferred)}}, ""},
+		"there is no master":               {View{Candidates: []Candidate{pod("a"), pod("b", preferred)}}, ""},
+		"there is no failback":             {View{Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}}, "the Service asks for no failback (qoqo.dev/failback)"},
+		"the election is paused":           {View{Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: api.Election{Failback: after(0), Paused: true}}, "the election is paused (qoqo.dev/paused)"},
+		"the master is preferred":          {View{Lease: held("a", 4), Candidates: []Candidate{pod("a", preferred), pod("b", preferred)}}, "the master is preferred too"},
+		"the pod is not Ready":             {View{Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, notReady)}}, "it is not Ready"},
+		"the pod's node is drained":        {View{Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, draining)}, Settings: backSoon}, "it is on a node that is unschedulable"},
+		"the pod has stopped answering":    {View{Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, unresponsive)}, Settings: backSoon}, "it has stopped answering the controller's probe"},
+		"the pod is of an older revision":  {View{Lease: held("a", 4), Candidates: []Candidate{pod("a", revision("2", time.Minute)), pod("b", preferred, revision("1", 0))}, Settings: backSoon}, "it is of an older revision of its workload, and the master is of the newest"},
+		"the time has not come":            {View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(4*time.Minute))}, Settings: backSoon}, "the time has not come, in 6m0s at the earliest (qoqo.dev/failback)"},
+		"the time of another pod has come": {View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(time.Hour)), pod("c", preferred)}, Settings: backSoon}, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			for _, v := range Explain(test.view) {
+				if v.Name == "b" && v.NoFailback != test.want {
+					t.Errorf("%q, want %q", v.NoFailback, test.want)
+				}
+			}
+			// It says nothing if, and only if, the master moves there, or could.
+			if d := Decide(test.view); d.Reason == PreferredEligible && test.want != "" {
+				t.Errorf("the master moves to %s", d.Holder)
 			}
 		})
 	}

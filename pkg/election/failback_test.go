@@ -47,9 +47,13 @@ var failbackTests = map[string]decisionTest{
 		want:   to(Switchover, PreferredEligible, "b", 5).from("a"),
 		writes: true,
 	},
-	"a pod that is Ready only by a clock that is ahead is waited for": {
-		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(-2*time.Second))}, Settings: backAtOnce},
-		want: to(Hold, HolderEligible, "a", 4).again(2 * time.Second),
+	"a pod that is Ready since a time in the future has been Ready for no time": {
+		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(-time.Hour))}, Settings: backSoon},
+		want: to(Hold, HolderEligible, "a", 4).again(10 * time.Minute),
+	},
+	"a master since a time that is too far away for a duration has been master for no time": {
+		view: View{Now: now, Lease: func() Lease { l := held("a", 4); l.Acquired = now.AddDate(7000, 0, 0); return l }(), Candidates: []Candidate{pod("a"), pod("b", preferred)}, Settings: backSoon},
+		want: to(Hold, HolderEligible, "a", 4).again(10 * time.Minute),
 	},
 	"of several preferred pods, the first in order whose time has come becomes master": {
 		view: View{Now: now, Lease: held("a", 4), Settings: backSoon, Candidates: []Candidate{
@@ -92,6 +96,25 @@ var failbackTests = map[string]decisionTest{
 		view: View{Now: now, Lease: held("a", 4), Settings: backSoon, Candidates: []Candidate{pod("a", revision("new", time.Minute)), pod("b", preferred, revision("old", 0))}},
 		want: to(Hold, HolderEligible, "a", 4),
 	},
+	"there is failback from one workload to another, whichever was rolled out last": {
+		view: View{Now: now, Lease: held("a", 4), Settings: backSoon, Candidates: []Candidate{
+			pod("a", workload("slow", "7", time.Minute)), pod("b", preferred, workload("fast", "1", 0)),
+		}},
+		want:   to(Switchover, PreferredEligible, "b", 5).from("a"),
+		writes: true,
+	},
+	"there is no failback to a pod that a rollout of its own workload replaces next": {
+		view: View{Now: now, Lease: held("a", 4), Settings: backSoon, Candidates: []Candidate{
+			pod("a", workload("slow", "7", 0)), pod("b", preferred, workload("fast", "1", 0)), pod("c", preferred, workload("fast", "2", time.Minute), notReady),
+		}},
+		want: to(Hold, HolderEligible, "a", 4),
+	},
+	"a newer pod that has ended is no reason for failback to an older revision": {
+		view: View{Now: now, Lease: held("a", 4), Settings: backSoon, Candidates: []Candidate{
+			pod("a", revision("new", time.Minute)), pod("b", preferred, revision("old", 0)), pod("c", revision("", time.Hour), finished),
+		}},
+		want: to(Hold, HolderEligible, "a", 4),
+	},
 	"there is failback from an older revision to another": {
 		view: View{Now: now, Lease: held("a", 4), Settings: backSoon, Candidates: []Candidate{
 			pod("a", revision("old", 0)), pod("b", preferred, revision("old", 0)), pod("c", notReady, revision("new", time.Minute)),
@@ -116,7 +139,7 @@ var failbackTests = map[string]decisionTest{
 	},
 	"a Lease that was deleted is restored while failback waits": {
 		view:   View{Now: now, Trace: routed("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(4*time.Minute))}, Settings: backSoon},
-		want:   to(Restore, LeaseLost, "a", 4).again(6 * time.Minute),
+		want:   to(Restore, LeaseLost, "a", 6).again(6 * time.Minute),
 		writes: true,
 	},
 

@@ -68,6 +68,9 @@ func (c checked) epoch() {
 	if d.Epoch < view.Lease.Epoch || d.Epoch < view.Trace.Epoch {
 		c.Errorf("the epoch falls to %d from %d and %d", d.Epoch, view.Lease.Epoch, view.Trace.Epoch)
 	}
+	if !view.Lease.Exists && d.Epoch < view.Trace.Epoch+2 {
+		c.Errorf("the epoch %d follows %d, though the Lease that is gone may have said it", d.Epoch, view.Trace.Epoch)
+	}
 	if d.HolderUID != "" && d.HolderUID != view.Lease.HolderUID && d.HolderUID != view.Trace.HolderUID &&
 		(d.Epoch == view.Lease.Epoch || d.Epoch == view.Trace.Epoch) {
 		c.Errorf("epoch %d is used again, for %s", d.Epoch, d.HolderUID)
@@ -95,18 +98,18 @@ func (c checked) transition() {
 	case i == nil || i.Finished:
 	case settings.AfterTermination:
 		c.Errorf("the master moved from %s, which has not stopped", i.Name)
-	case c.view.Lease.Duration > 0 && (!i.Ready || i.NodeSilent || i.Unresponsive) && (!down || since < c.view.Lease.Duration):
+	case c.view.Lease.Duration > 0 && (!i.Ready || i.NodeGone || i.NodeSilent || i.Unresponsive) && (!down || since < c.view.Lease.Duration):
 		c.Errorf("the master moved from %s, which may believe in its Lease", i.Name)
 	case d.Action == Failover && i.Ineligible().recovers() && settings.FailoverDelay > 0 && (!down || since < settings.FailoverDelay):
 		c.Errorf("the master moved from %s, which must be waited for", i.Name)
 	case i.Ineligible() != "" || d.Reason == HolderEdited:
 	case d.Reason == NodeUnschedulable:
-		if !i.Draining || c.holder.Draining || c.view.MovesLose {
+		if !i.Draining || c.holder.Draining || c.view.MovesLose || settings.StayOnCordon {
 			c.Errorf("the master left %s for %s", i.Name, d.Holder)
 		}
 	case d.Reason == PreferredEligible:
 		if settings.Failback == nil || i.Preferred || !c.holder.Preferred ||
-			c.view.Now.Sub(c.holder.ReadySince) < *settings.Failback || c.view.Now.Sub(c.view.Lease.Acquired) < *settings.Failback {
+			c.view.Now.Sub(c.holder.SeenReady) < *settings.Failback || c.view.Now.Sub(c.view.Lease.Acquired) < *settings.Failback {
 			c.Errorf("the master moved back from %s to %s", i.Name, d.Holder)
 		}
 	default:
@@ -154,7 +157,7 @@ func (c checked) waiting() {
 // deleting checks which pods the controller deletes.
 func (c checked) deleting() {
 	d, settings, i := c.d, c.view.Settings, c.incumbent
-	may := settings.DeleteDemoted && !settings.Paused && i != nil && !i.Terminating && !i.Finished && !i.Unselected
+	may := settings.DeleteDemoted && !settings.Paused && i != nil && !i.Terminating && !i.Finished && !i.Unselected && i.Workload != ""
 	if d.Action == Stop && (!may || !settings.AfterTermination || d.HolderUID != i.UID) {
 		c.Errorf("%s is deleted while it is master", d.Holder)
 	}
@@ -179,11 +182,11 @@ func (c checked) confirming() {
 			c.Errorf("on %s, %s for %s needs %s, and then %s", have, d.Action, d.Reason, need, again)
 		}
 	}
-	planned := d.Action == Stop || d.Action == Switchover && d.Reason != NodeUnschedulable
+	planned := d.Action == Stop || d.Action == Switchover
 	if need := Confirm(c.view, d, Cached); need != Live && (planned || d.Refused != nil || !c.view.Lease.Exists || c.view.Trace.Epoch > c.view.Lease.Epoch) {
 		c.Errorf("%s for %s needs no more than %s", d.Action, d.Reason, need)
 	}
-	if d.Reason == HolderNotReady && Confirm(c.view, d, Cached) == Cached {
+	if (d.Reason == HolderNotReady || d.Reason == NodeGone) && Confirm(c.view, d, Cached) == Cached {
 		c.Errorf("%s is taken for not Ready on the word of a cache", d.Previous)
 	}
 }
@@ -251,12 +254,15 @@ func viewOf(input []byte) View {
 			view.Lease.Next = name()
 		}
 	}
-	view.Trace = Trace{Epoch: int32(r.next()), HolderUID: uid()}
+	view.Trace = Trace{Stamped: true, Epoch: int32(r.next()), HolderUID: uid()}
+	if view.Trace.HolderUID != "" {
+		view.Trace.HolderEpoch = max(0, view.Trace.Epoch-int32(r.next()&1))
+	}
 	if is(3) {
 		// The controller has left everything like this, and a user may have edited it.
 		holder := 1 + int(r.next())%4
 		view.Lease.Holder, view.Lease.HolderUID = names[holder], uids[holder]
-		view.Trace = Trace{Epoch: view.Lease.Epoch, HolderUID: uids[holder]}
+		view.Trace = Trace{Stamped: true, Epoch: view.Lease.Epoch, HolderUID: uids[holder], HolderEpoch: view.Lease.Epoch}
 		shift = func() int { return 0 }
 		if edit := name(); is(5) {
 			view.Lease.Holder = edit
@@ -285,7 +291,7 @@ func viewOf(input []byte) View {
 			Name: names[1+i], UID: uids[1+(i+shift())%4],
 			Ready: !is(0), Terminating: is(1), Finished: is(2), Unselected: is(3),
 			Draining: is(4), Preferred: is(5), Identified: is(6), Designated: is(7),
-			ReadySince: view.Now.Add(-r.seconds()), NodeSilent: r.next()&3 == 3,
+			ReadySince: view.Now.Add(-r.seconds()), SeenReady: view.Now.Add(-r.seconds()), NodeSilent: r.next()&3 == 3,
 		})
 		c := &view.Candidates[i]
 		switch r.next() & 3 {
@@ -294,11 +300,15 @@ func viewOf(input []byte) View {
 		case 2:
 			c.Unresponsive = true
 		}
-		c.Excluded = r.next()&7 == 7
-		c.Index, c.Revision = int(r.next()&3), []string{"old", "new"}[r.next()&1]
+		c.Excluded, c.NodeGone = r.next()&7 == 7, r.next()&7 == 7
+		c.Index, c.Revision, c.Workload = int(r.next()&3), []string{"old", "new"}[r.next()&1], []string{"slow", "fast", "", "slow"}[r.next()&3]
 		c.Created = time.Unix(int64(r.next()), 0)
 	}
 	is = r.bits()
+	view.Settings.StayOnCordon = is(4)
+	if len(view.Candidates) > 0 {
+		view.Candidates[0].Portless = is(5)
+	}
 	view.Lease.Outdated, view.Migrating = is(0) && is(1) && view.Lease.Exists, is(2) && is(3)
 	seen := map[types.UID]bool{}
 	for i := range view.Candidates {

@@ -3,6 +3,8 @@ package election
 import (
 	"cmp"
 	"fmt"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
 // ineligible has a sentence for each reason why a pod is not eligible, or would not stay
@@ -13,9 +15,12 @@ var ineligible = map[Reason]string{
 	HolderExcluded:     "%s is kept from being master by the annotation qoqo.dev/candidate",
 	HolderFinished:     "%s has ended",
 	HolderTerminating:  "%s is terminating",
+	PortMissing:        "%s has none of the Service's ports, which another pod has",
+	NodeGone:           "%s is on a node that no longer exists",
 	HolderNotReady:     "%s is not Ready",
 	NodeSilent:         "%s is on a node that no longer sends heartbeats",
 	HolderUnresponsive: "%s has stopped answering the controller's probe, which another pod answers",
+	HolderRefused:      "the API server refuses to label %s",
 	NodeUnschedulable:  "%s is on a node that is unschedulable",
 }
 
@@ -46,6 +51,9 @@ func (d Decision) Message() string {
 	case Stop:
 		return fmt.Sprintf("deleting %s: it must stop before another pod can become master (qoqo.dev/handover); reason: %s",
 			d.Holder, d.because(d.Holder, "a switchover to "+d.Next+" was requested"))
+	}
+	if d.Reason == EpochsExhausted {
+		return fmt.Sprintf("no other pod can become master, because there is no epoch after %d; opt the Service out and in again, and clear what applications remember of epochs", d.Epoch)
 	}
 	if d.Holder == "" {
 		if d.Reason == ElectionPaused {
@@ -99,6 +107,8 @@ func (r Refusal) Message() string {
 	switch r.Why {
 	case HolderGone:
 		return r.Holder + " cannot become master: it is not a pod that the Service selects"
+	case EpochsExhausted:
+		return fmt.Sprintf("%s cannot become master: there is no epoch after %d", r.Holder, api.MaxEpoch)
 	case ElectionPaused:
 		return r.Holder + " cannot become master: the election is paused; remove the annotation qoqo.dev/paused first"
 	case PreferredEligible:

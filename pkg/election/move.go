@@ -9,9 +9,11 @@ import (
 func (s situation) decide(action Action, reason Reason, holder *Candidate) (Decision, bool) {
 	d := Decision{Action: action, Reason: reason, Holder: holder.Name, HolderUID: holder.UID, Epoch: s.epochOf(holder.UID)}
 	if d.Transition() && s.had {
-		d.Previous = s.Lease.Holder
-		if s.incumbent != nil {
+		switch {
+		case s.incumbent != nil:
 			d.Previous = s.incumbent.Name
+		case !s.edited():
+			d.Previous = s.Lease.Holder
 		}
 		if s.working() && !s.incumbent.Terminating && s.deletable() {
 			d.Demoted = s.incumbent.UID
@@ -56,9 +58,10 @@ func (s situation) move(action Action, reason Reason, next *Candidate) (Decision
 func (s situation) working() bool { return s.incumbent != nil && !s.incumbent.Finished }
 
 // deletable reports whether the controller may delete the incumbent. It never deletes a pod
-// that the Services do not select, or that another election designates.
+// that the Services do not select, that another election designates, or that nothing would
+// create anew.
 func (s situation) deletable() bool {
-	return s.Settings.DeleteDemoted && !s.incumbent.Unselected && !s.incumbent.Elsewhere
+	return s.Settings.DeleteDemoted && !s.incumbent.Unselected && !s.incumbent.Elsewhere && s.incumbent.Workload != ""
 }
 
 // remaining returns how much is left of a wait that began when the holder went down.
@@ -69,16 +72,35 @@ func (s situation) remaining(wait time.Duration) time.Duration {
 	return wait - s.Now.Sub(s.DownSince)
 }
 
-// preferredTo returns the eligible pods that are preferred and would not soon have to go. It
-// returns none if the incumbent is preferred itself.
+// preferredTo returns the pods that are preferred and to which the incumbent may move back.
 func (s situation) preferredTo(incumbent *Candidate) []Candidate {
-	if incumbent.Preferred {
-		return nil
+	return slices.DeleteFunc(slices.Clone(s.Candidates), func(c Candidate) bool { return !c.Preferred || bars(c, incumbent) != "" })
+}
+
+// bars returns why the master does not move from the incumbent back to a pod that is preferred,
+// as a clause about that pod; empty if it may.
+func bars(c Candidate, incumbent *Candidate) string {
+	switch why := c.Ineligible(); {
+	case why != "":
+		return why.Of("it")
+	case incumbent.Preferred:
+		return "the master is preferred too"
+	case c.doubted:
+		return "it has stopped answering the controller's probe"
+	case c.Draining:
+		return NodeUnschedulable.Of("it")
+	case c.old && !incumbent.old:
+		// It would be replaced later in the same rollout.
+		return "it is of an older revision of its workload, and the master is of the newest"
 	}
-	newest := newestRevision(s.Candidates)
-	return slices.DeleteFunc(slices.Clone(s.Candidates), func(c Candidate) bool {
-		return !c.Preferred || c.Ineligible() != "" || c.doubted || c.Draining || c.Revision != newest && incumbent.Revision == newest
-	})
+	return ""
+}
+
+// untilBack returns how long the master must still wait before it moves back to a preferred
+// pod. The time also counts from the last move, so that a switchover by hand lasts.
+func (s situation) untilBack(c Candidate) time.Duration {
+	after := *s.Settings.Failback
+	return max(after-s.age(c.SeenReady), max(after, failbackPause)-s.age(s.Lease.Acquired))
 }
 
 // holdIncumbent keeps the incumbent, and restores its record in the Lease.
@@ -88,7 +110,7 @@ func (s situation) holdIncumbent(reason Reason) (Decision, bool) {
 	switch {
 	case s.refused != nil:
 		d.Action, d.Reason = Restore, EditRefused
-	case s.Lease.Holder == "" || s.Lease.HolderUID == "":
+	case s.Lease.Holder == "" || s.Lease.HolderUID == "" || s.Lease.Forged:
 		d.Action, d.Reason = Restore, LeaseLost
 	case d.Epoch != s.Lease.Epoch:
 		d.Action, d.Reason = Restore, EpochRestored
@@ -101,7 +123,11 @@ func (s situation) holdIncumbent(reason Reason) (Decision, bool) {
 func (s situation) holdRecorded(reason Reason) (Decision, bool) {
 	if s.Lease.HolderUID == "" {
 		// The epoch stays with its last holder, whose name is no longer known.
-		return Decision{Action: Hold, Reason: reason, Epoch: max(s.Lease.Epoch, s.Trace.Epoch)}, true
+		d := Decision{Action: Hold, Reason: reason, Epoch: max(s.Lease.Epoch, s.Trace.Epoch)}
+		if !s.Lease.Exists && s.Trace.Stamped {
+			d.Epoch = s.epochOf("")
+		}
+		return d, true
 	}
 	d := Decision{
 		Action: Hold, Reason: reason, Holder: s.Lease.Holder, HolderUID: s.Lease.HolderUID, Epoch: s.epochOf(s.Lease.HolderUID),

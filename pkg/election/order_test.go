@@ -13,6 +13,8 @@ func TestOrder(t *testing.T) {
 	// In each case every later criterion speaks for the other pod.
 	tests := map[string]struct {
 		better, worse Candidate
+		// beside are other candidates.
+		beside []Candidate
 	}{
 		"a pod that has not stopped answering comes before a node that is not drained": {
 			better: pod("z", draining, revision("old", 0), second, readyAfter(time.Minute)),
@@ -50,6 +52,30 @@ func TestOrder(t *testing.T) {
 			better: pod("a"),
 			worse:  pod("b"),
 		},
+		"a pod that no rollout replaces comes before one of an older revision, of another workload": {
+			better: pod("z", workload("slow", "1", 0), second),
+			worse:  pod("a", workload("fast", "1", 0), answers, identified),
+			beside: []Candidate{pod("b", workload("fast", "2", time.Minute), notReady)},
+		},
+		"a newer pod of another workload makes no revision an older one": {
+			better: pod("a", workload("fast", "1", 0)),
+			worse:  pod("b", workload("slow", "7", time.Minute)),
+		},
+		"a newer pod that has ended does not count against the newest of the others": {
+			better: pod("z", revision("2", time.Minute)),
+			worse:  pod("a", revision("1", 0), answers),
+			beside: []Candidate{pod("b", revision("1", time.Hour), finished)},
+		},
+		"a newer pod that terminates, because a rollout is taken back, makes its revision no newest one": {
+			better: pod("z", revision("1", 0)),
+			worse:  pod("a", revision("2", -time.Minute), answers),
+			beside: []Candidate{pod("b", revision("2", time.Hour), terminating)},
+		},
+		"a newer pod that the Services no longer select makes no revision an older one": {
+			better: pod("z", revision("1", 0)),
+			worse:  pod("a", revision("2", -time.Minute), answers),
+			beside: []Candidate{pod("b", revision("2", time.Hour), unselected)},
+		},
 		"an eligible pod comes before one that is not": {
 			better: pod("z"),
 			worse:  pod("a", preferred, notReady),
@@ -57,8 +83,8 @@ func TestOrder(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			for _, candidates := range [][]Candidate{{test.better, test.worse}, {test.worse, test.better}} {
-				if got := best(candidates); got.Name != test.better.Name {
+			for _, candidates := range [][]Candidate{append([]Candidate{test.better, test.worse}, test.beside...), append([]Candidate{test.worse, test.better}, test.beside...)} {
+				if got := best(compareRevisions(candidates)); got.Name != test.better.Name {
 					t.Errorf("best of %s and %s is %s, want %s", candidates[0].Name, candidates[1].Name, got.Name, test.better.Name)
 				}
 			}

@@ -52,7 +52,7 @@ var pausedTests = map[string]decisionTest{
 		writes: true,
 	},
 	"there is no master after others, whose epoch is kept": {
-		view: View{Lease: Lease{Exists: true, Epoch: 4}, Trace: Trace{Epoch: 4}, Candidates: []Candidate{pod("a")}, Settings: paused},
+		view: View{Lease: Lease{Exists: true, Epoch: 4}, Trace: Trace{Stamped: true, Epoch: 4}, Candidates: []Candidate{pod("a")}, Settings: paused},
 		want: Decision{Action: Hold, Reason: ElectionPaused, Epoch: 4},
 	},
 	"the predecessor's master is adopted all the same, because it does not move": {
@@ -62,7 +62,7 @@ var pausedTests = map[string]decisionTest{
 	},
 	"a Lease that was deleted is restored": {
 		view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("a"), pod("b", notReady)}, Settings: paused},
-		want:   to(Restore, LeaseLost, "b", 4).though(HolderNotReady),
+		want:   to(Restore, LeaseLost, "b", 6).though(HolderNotReady),
 		writes: true,
 	},
 	"an epoch that was lowered is raised": {

@@ -24,6 +24,24 @@ var probeTests = map[string]decisionTest{
 		view: View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", answers), pod("b", unresponsive)}},
 		want: to(Restore, EditRefused, "a", 4).refusing("b", HolderUnresponsive), writes: true,
 	},
+	"a master that cannot be labelled is replaced if another pod can": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", refused), pod("b")}},
+		want:   to(Failover, HolderRefused, "b", 5).from("a"),
+		writes: true,
+	},
+	"a master that cannot be labelled stays if no other pod can": {
+		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", refused), pod("b", refused), pod("c", notReady)}},
+		want: to(Hold, HolderEligible, "a", 4),
+	},
+	"a pod that cannot be labelled is not elected first": {
+		view:   View{Candidates: []Candidate{pod("a", refused), pod("b")}},
+		want:   to(Elect, FirstEligible, "b", 1),
+		writes: true,
+	},
+	"a user's request for a pod that cannot be labelled is refused": {
+		view: View{Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a"), pod("b", refused)}},
+		want: to(Restore, EditRefused, "a", 4).refusing("b", HolderRefused), writes: true,
+	},
 	"a master that never answered stays": {
 		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", answers)}},
 		want: to(Hold, HolderEligible, "a", 4),

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +23,7 @@ const (
 	AwaitingHolder      Reason = "AwaitingHolder"
 	AwaitingExpiry      Reason = "AwaitingExpiry"
 	AwaitingTermination Reason = "AwaitingTermination"
+	EpochsExhausted     Reason = "EpochsExhausted"
 )
 
 // Reasons to restore.
@@ -47,9 +49,12 @@ const (
 	HolderExcluded     Reason = "HolderExcluded"
 	HolderFinished     Reason = "HolderFinished"
 	HolderTerminating  Reason = "HolderTerminating"
+	PortMissing        Reason = "PortMissing"
+	NodeGone           Reason = "NodeGone"
 	HolderNotReady     Reason = "HolderNotReady"
 	NodeSilent         Reason = "NodeSilent"
 	HolderUnresponsive Reason = "HolderUnresponsive"
+	HolderRefused      Reason = "HolderRefused"
 )
 
 // Fails reports whether the reason is one for which a pod is not eligible.
@@ -94,6 +99,14 @@ var events = []api.Event{
 		Advice:  "Look at the former master.",
 	},
 	{
+		Reason: string(PortMissing), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "Failover: the master has none of the Service's ports, and another pod has one.",
+	},
+	{
+		Reason: string(NodeGone), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "Failover: the master's node no longer exists. Kubernetes will delete the pod.",
+	},
+	{
 		Reason: string(NodeSilent), Type: corev1.EventTypeNormal, InLease: true,
 		Meaning: "Failover: the master's node has sent no heartbeat for long, while other nodes have.",
 		Advice:  "Look at the node.",
@@ -103,6 +116,12 @@ var events = []api.Event{
 		Meaning: "Failover: the master no longer answers the controller's probe, and another pod does.",
 		Advice:  "Look at the former master.",
 		See:     "probes.md",
+	},
+	{
+		Reason: string(HolderRefused), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "Failover: the API server refuses the label by which traffic would go to the master, and another pod can be labelled.",
+		Advice:  "Look at admission policies and webhooks that refuse changes of pods' labels.",
+		See:     "operations.md",
 	},
 	{
 		Reason: string(HolderUnselected), Type: corev1.EventTypeNormal, InLease: true,
@@ -118,7 +137,7 @@ var events = []api.Event{
 	},
 	{
 		Reason: string(NodeUnschedulable), Type: corev1.EventTypeNormal, InLease: true,
-		Meaning: "Switchover: the master's node is cordoned, and an eligible pod is on a node that is not.",
+		Meaning: "Switchover: the master's node is cordoned, or has a taint that counts as a cordon, and an eligible pod is on another node.",
 	},
 	{
 		Reason: string(PreferredEligible), Type: corev1.EventTypeNormal, InLease: true,
@@ -126,7 +145,7 @@ var events = []api.Event{
 	},
 	{
 		Reason: string(LeaseLost), Type: corev1.EventTypeNormal, InLease: true,
-		Meaning: "The Lease, its holder or the holder's UID had been removed, and was restored. The master stays.",
+		Meaning: "The Lease, its holder or the holder's UID had been removed or overwritten, and was restored. The master stays. After the loss of the Lease it has a new epoch, because the Lease may have said one more than is known.",
 	},
 	{
 		Reason: string(EpochRestored), Type: corev1.EventTypeNormal,
@@ -171,6 +190,11 @@ var events = []api.Event{
 		Meaning: `The master is not eligible, and has not been told to stop. Another pod follows once it has stopped ("qoqo.dev/handover: after-termination").`,
 		Advice:  "If it does not stop by itself, delete its pod. If its node is dead, say so to Kubernetes.",
 		See:     "operations.md",
+	},
+	{
+		Reason: string(EpochsExhausted), Type: corev1.EventTypeWarning,
+		Meaning: fmt.Sprintf("The Lease says the highest epoch that there is, %d, and no other master can follow. Only an edit gets there.", api.MaxEpoch),
+		Advice:  "Opt the Service out and in again. The epochs then begin anew, so what applications remember of them must be cleared first.",
 	},
 	{
 		Reason: string(LeaseForeign), Type: corev1.EventTypeWarning,

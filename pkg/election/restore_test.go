@@ -2,24 +2,24 @@ package election
 
 // restoreTests are of a Lease that was tampered with.
 var restoreTests = map[string]decisionTest{
-	"holder and epoch are restored when the Lease is deleted": {
+	"the holder is restored when the Lease is deleted, in an epoch that the Lease cannot have said": {
 		view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("a"), pod("b")}},
-		want:   to(Restore, LeaseLost, "b", 4),
+		want:   to(Restore, LeaseLost, "b", 6),
 		writes: true,
 	},
-	"holder and epoch are restored also of a master that is not eligible while no other pod is": {
+	"the holder is restored also of a master that is not eligible while no other pod is": {
 		view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("b", notReady)}},
-		want:   to(Restore, LeaseLost, "b", 4).though(HolderNotReady),
+		want:   to(Restore, LeaseLost, "b", 6).though(HolderNotReady),
 		writes: true,
 	},
 	"a deleted Lease does not keep a failed master": {
 		view:   View{Trace: routed("b", 4), Candidates: []Candidate{pod("a"), pod("b", notReady)}},
-		want:   to(Failover, HolderNotReady, "a", 5).from("b"),
+		want:   to(Failover, HolderNotReady, "a", 6).from("b"),
 		writes: true,
 	},
-	"the epoch is kept when the Lease and the master are gone": {
+	"the epoch rises when the Lease and the master are gone": {
 		view:   View{Trace: routed("b", 4)},
-		want:   Decision{Action: Hold, Reason: AwaitingEligible, Epoch: 4},
+		want:   Decision{Action: Hold, Reason: AwaitingEligible, Epoch: 6},
 		writes: true,
 	},
 	"the next master after a Lease that was deleted has an epoch of its own": {
@@ -57,8 +57,41 @@ var restoreTests = map[string]decisionTest{
 		want: to(Hold, HolderEligible, "a", 9),
 	},
 	"stamps whose holder is not known still count": {
-		view:   View{Trace: Trace{Epoch: 4}, Candidates: []Candidate{pod("a")}},
-		want:   to(Elect, FirstEligible, "a", 5),
+		view:   View{Trace: Trace{Stamped: true, Epoch: 4}, Candidates: []Candidate{pod("a")}},
+		want:   to(Elect, FirstEligible, "a", 6),
+		writes: true,
+	},
+	"a stamp with epoch 0 counts as well, because the Lease may have said 1": {
+		view:   View{Trace: Trace{Stamped: true}, Candidates: []Candidate{pod("a")}},
+		want:   to(Elect, FirstEligible, "a", 2),
+		writes: true,
+	},
+	"the last holder that is known stays, though a later epoch is stamped": {
+		view:   View{Trace: Trace{Stamped: true, Epoch: 5, HolderUID: "uid-b", HolderEpoch: 4}, Candidates: []Candidate{pod("a"), pod("b")}},
+		want:   to(Restore, LeaseLost, "b", 7),
+		writes: true,
+	},
+	"a stamp without a holder is no epoch of the last holder": {
+		view:   View{Lease: held("b", 3), Trace: Trace{Stamped: true, Epoch: 5, HolderUID: "uid-b", HolderEpoch: 4}, Candidates: []Candidate{pod("a"), pod("b")}},
+		want:   to(Restore, EpochRestored, "b", 6),
+		writes: true,
+	},
+	"a UID that was overwritten is put back": {
+		view:   View{Lease: held("a", 4).forged(), Candidates: []Candidate{pod("a"), pod("b")}},
+		want:   to(Restore, LeaseLost, "a", 4),
+		writes: true,
+	},
+	"after the highest epoch there is none": {
+		view: View{Lease: held("a", 1<<30), Candidates: []Candidate{pod("a", notReady), pod("b")}},
+		want: to(Hold, EpochsExhausted, "a", 1<<30).though(HolderNotReady),
+	},
+	"after the highest epoch no pod follows one that is gone": {
+		view: View{Lease: held("a", 1<<30), Candidates: []Candidate{pod("b")}},
+		want: to(Hold, EpochsExhausted, "a", 1<<30).though(HolderGone),
+	},
+	"a Lease that was deleted in the highest epoch is restored in that": {
+		view:   View{Trace: routed("a", 1<<30), Candidates: []Candidate{pod("a")}},
+		want:   to(Restore, EpochsExhausted, "a", 1<<30),
 		writes: true,
 	},
 }

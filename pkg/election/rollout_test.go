@@ -96,6 +96,7 @@ func TestScaleDownOfAStatefulSetMovesTheMasterOnce(t *testing.T) {
 			s := newStatefulSet(t, 5, master)
 			// Readiness would say otherwise.
 			for i := range s.pods {
+				s.pods[i].SeenReady = start.Add(-time.Duration(i) * time.Minute)
 				s.pods[i].ReadySince = start.Add(-time.Duration(i) * time.Minute)
 			}
 			for i := 4; i > 0; i-- {

@@ -3,6 +3,8 @@ package election
 import (
 	"slices"
 	"time"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
 // rules are asked in order. The first that decides counts.
@@ -25,11 +27,25 @@ func Decide(view View) Decision {
 	s := newSituation(view)
 	for _, rule := range rules {
 		if d, decided := rule(s); decided {
+			if d.Epoch > api.MaxEpoch {
+				d = s.exhausted()
+			}
 			d.Refused = s.refused
 			return d
 		}
 	}
 	panic("unreachable: the last rule always decides")
+}
+
+// exhausted keeps what there is: after the highest epoch there is none that no other pod has had.
+func (s situation) exhausted() (d Decision) {
+	if s.incumbent != nil {
+		d, _ = s.holdIncumbent(EpochsExhausted)
+	} else {
+		d, _ = s.holdRecorded(EpochsExhausted)
+	}
+	d.Reason, d.Epoch = EpochsExhausted, api.MaxEpoch
+	return d
 }
 
 // refuseForeignLease leaves a Lease alone that is not the controller's.
@@ -75,16 +91,18 @@ func leaveUnschedulableNode(s situation) (Decision, bool) {
 // and fro as fast as the API server allows.
 const failbackPause = 10 * time.Second
 
-// failBack moves the master back to a preferred pod, if the Service asks for that. The time
-// also counts from the last move, so that a switchover by hand lasts.
+// age returns for how long something has lasted. A time in the future has not lasted at all,
+// however far away it is.
+func (s situation) age(since time.Time) time.Duration { return max(0, s.Now.Sub(since)) }
+
+// failBack moves the master back to a preferred pod, if the Service asks for that.
 func failBack(s situation) (Decision, bool) {
 	if s.Settings.Failback == nil || s.incumbent == nil || s.incumbent.Ineligible() != "" {
 		return Decision{}, false
 	}
-	pause := max(*s.Settings.Failback, failbackPause) - s.Now.Sub(s.Lease.Acquired)
 	again := time.Duration(0)
 	preferred := slices.DeleteFunc(s.preferredTo(s.incumbent), func(c Candidate) bool {
-		remaining := max(*s.Settings.Failback-s.Now.Sub(c.ReadySince), pause)
+		remaining := s.untilBack(c)
 		if remaining > 0 && (again == 0 || remaining < again) {
 			again = remaining
 		}
@@ -136,12 +154,20 @@ func holdWhenNobodyEligible(s situation) (Decision, bool) {
 	}
 }
 
+// deletionPause is how long a master that may recover is waited for at least, if it would have to
+// be deleted. A deletion cannot be taken back.
+const deletionPause = time.Second
+
 // waitForHolder keeps a master that may recover before another pod has taken over.
 func waitForHolder(s situation) (Decision, bool) {
 	if s.incumbent == nil || !s.incumbent.Ineligible().recovers() {
 		return Decision{}, false
 	}
-	remaining := s.remaining(s.Settings.FailoverDelay)
+	wait := s.Settings.FailoverDelay
+	if s.Settings.AfterTermination && s.deletable() {
+		wait = max(wait, deletionPause)
+	}
+	remaining := s.remaining(wait)
 	if remaining <= 0 {
 		return Decision{}, false
 	}

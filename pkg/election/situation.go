@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
 // situation is a View with what several rules need to know of it.
@@ -37,8 +39,21 @@ func believable(candidates []Candidate) []Candidate {
 	return candidates
 }
 
+// labelled returns the candidates with Refused cleared if no eligible pod can be labelled: no
+// other pod would do better.
+func labelled(candidates []Candidate) []Candidate {
+	if slices.ContainsFunc(candidates, func(c Candidate) bool { return c.Ineligible() == "" }) {
+		return candidates
+	}
+	candidates = slices.Clone(candidates)
+	for i := range candidates {
+		candidates[i].Refused = false
+	}
+	return candidates
+}
+
 func newSituation(view View) situation {
-	view.Candidates = believable(view.Candidates)
+	view.Candidates = compareRevisions(labelled(believable(view.Candidates)))
 	s := situation{View: view, best: best(view.Candidates)}
 	if uid := cmp.Or(view.Lease.HolderUID, view.Trace.HolderUID); uid != "" {
 		s.had = true
@@ -68,6 +83,8 @@ func (s situation) refuses(c *Candidate) Reason {
 		return HolderGone
 	case c.Ineligible() != "":
 		return c.Ineligible()
+	case s.epochOf(c.UID) > api.MaxEpoch:
+		return EpochsExhausted
 	case s.Settings.Paused:
 		return ElectionPaused
 	case s.leaves(c):
@@ -87,6 +104,8 @@ func (s situation) edited() bool {
 	switch {
 	case !s.Lease.Exists || s.Lease.Foreign || s.Lease.Holder == "":
 		return false
+	case s.Lease.Forged:
+		return true
 	case s.incumbent == nil:
 		return s.Lease.HolderUID == ""
 	default:
@@ -106,16 +125,20 @@ func (s situation) find(match func(Candidate) bool) *Candidate {
 // leaves reports whether the pod, as master, would make room for a pod that would not soon
 // have to go. It does not where the move itself would interrupt as an eviction does.
 func (s situation) leaves(c *Candidate) bool {
-	return c.Draining && s.best != nil && !s.best.Draining && !s.MovesLose && !s.Settings.AfterTermination
+	return c.Draining && s.best != nil && !s.best.Draining && !s.MovesLose && !s.Settings.AfterTermination && !s.Settings.StayOnCordon
 }
 
 // epochOf returns the epoch in which uid is, or becomes, the holder: the one that is recorded
-// for it, or else one that has had no holder.
+// for it, or else one that has had no holder. A Lease that is gone may have said one more epoch
+// than the traces know, with any holder: no Lease gets ahead of them by two.
 func (s situation) epochOf(uid types.UID) int32 {
-	if uid == s.Lease.HolderUID && s.Lease.Epoch >= s.Trace.Epoch {
+	switch {
+	case !s.Lease.Exists && s.Trace.Stamped:
+		return s.Trace.Epoch + 2
+	case uid == s.Lease.HolderUID && s.Lease.Epoch >= s.Trace.Epoch && !s.Lease.Spent:
 		return s.Lease.Epoch
-	}
-	if uid == s.Trace.HolderUID && (s.Trace.Epoch > s.Lease.Epoch || s.Trace.Epoch == s.Lease.Epoch && s.Lease.HolderUID == "") {
+	case uid != s.Trace.HolderUID || s.Trace.HolderEpoch < s.Trace.Epoch:
+	case s.Trace.Epoch > s.Lease.Epoch, s.Trace.Epoch == s.Lease.Epoch && s.Lease.HolderUID == "":
 		return s.Trace.Epoch
 	}
 	return max(s.Lease.Epoch, s.Trace.Epoch) + 1

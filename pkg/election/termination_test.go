@@ -19,19 +19,27 @@ var terminationTests = map[string]decisionTest{
 		want: to(Hold, AwaitingTermination, "a", 4).though(HolderNotReady),
 	},
 	"a master that is not Ready is deleted, where that is asked for": {
-		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: stopping},
+		view: View{Now: now, DownSince: downFor(time.Second), Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: stopping},
 		want: to(Stop, HolderNotReady, "a", 4).though(HolderNotReady),
+	},
+	"a master that is not Ready is waited for a second, because a deletion cannot be taken back": {
+		view: View{Now: now, DownSince: downFor(300 * time.Millisecond), Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: stopping},
+		want: to(Hold, AwaitingHolder, "a", 4).though(HolderNotReady).again(700 * time.Millisecond),
+	},
+	"a master that belongs to no workload is not deleted": {
+		view: View{Now: now, DownSince: downFor(time.Minute), Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady, unmanaged), pod("b")}, Settings: stopping},
+		want: to(Hold, AwaitingTermination, "a", 4).though(HolderNotReady),
 	},
 	"a master that is not Ready is not deleted while no other pod could follow": {
 		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady), pod("b", notReady)}, Settings: stopping},
 		want: to(Hold, NobodyEligible, "a", 4).though(HolderNotReady),
 	},
 	"a master on a silent node is deleted": {
-		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeSilent), pod("b")}, Settings: stopping},
+		view: View{Now: now, DownSince: downFor(time.Second), Lease: held("a", 4), Candidates: []Candidate{pod("a", nodeSilent), pod("b")}, Settings: stopping},
 		want: to(Stop, NodeSilent, "a", 4).though(NodeSilent),
 	},
 	"a master that has stopped answering is deleted": {
-		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive), pod("b", answers)}, Settings: stopping},
+		view: View{Now: now, DownSince: downFor(time.Second), Lease: held("a", 4), Candidates: []Candidate{pod("a", unresponsive), pod("b", answers)}, Settings: stopping},
 		want: to(Stop, HolderUnresponsive, "a", 4).though(HolderUnresponsive),
 	},
 	"a master that must no longer be master is deleted": {
@@ -62,7 +70,7 @@ var terminationTests = map[string]decisionTest{
 	},
 	"the master of a Lease that was deleted must stop too": {
 		view:   View{Trace: routed("a", 4), Candidates: []Candidate{pod("a", terminating), pod("b")}, Settings: stopping},
-		want:   to(Restore, LeaseLost, "a", 4).though(HolderTerminating),
+		want:   to(Restore, LeaseLost, "a", 6).though(HolderTerminating),
 		writes: true,
 	},
 	"a first master need not wait": {
@@ -75,7 +83,7 @@ var terminationTests = map[string]decisionTest{
 		want: to(Hold, HolderEligible, "a", 4),
 	},
 	"a master that fails on a node that is being drained is deleted": {
-		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", draining, notReady), pod("b")}, Settings: stopping},
+		view: View{Now: now, DownSince: downFor(time.Second), Lease: held("a", 4), Candidates: []Candidate{pod("a", draining, notReady), pod("b")}, Settings: stopping},
 		want: to(Stop, HolderNotReady, "a", 4).though(HolderNotReady),
 	},
 	"a master that may be back soon is waited for first": {
@@ -97,7 +105,7 @@ var terminationTests = map[string]decisionTest{
 		want: to(Hold, AwaitingTermination, "a", 4).though(HolderNotReady),
 	},
 	"a Lease need not expire before the master is deleted": {
-		view: View{Now: now, Lease: renewed, Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: stopping},
+		view: View{Now: now, DownSince: downFor(time.Second), Lease: renewed, Candidates: []Candidate{pod("a", notReady), pod("b")}, Settings: stopping},
 		want: to(Stop, HolderNotReady, "a", 4).though(HolderNotReady),
 	},
 	"a master that another election designates is never deleted": {
@@ -165,7 +173,7 @@ var terminationEditTests = map[string]decisionTest{
 		writes: true,
 	},
 	"an edit that is refused does not keep a failed master": {
-		view:   View{Lease: held("a", 4).editedTo("c"), Candidates: []Candidate{pod("a", notReady), pod("b"), pod("c", notReady)}, Settings: stopping},
+		view:   View{Now: now, DownSince: downFor(time.Second), Lease: held("a", 4).editedTo("c"), Candidates: []Candidate{pod("a", notReady), pod("b"), pod("c", notReady)}, Settings: stopping},
 		want:   to(Stop, HolderNotReady, "a", 4).though(HolderNotReady).refusing("c", HolderNotReady),
 		writes: true,
 	},

@@ -48,6 +48,12 @@ func endpoint(service *corev1.Service, pod *corev1.Pod, zone string, addresses [
 	return e
 }
 
+// HasPort reports whether an endpoint of the pod would have a port. It is true if the Service
+// has no ports, because its endpoints need none then.
+func HasPort(service *corev1.Service, pod *corev1.Pod) bool {
+	return len(service.Spec.Ports) == 0 || len(ports(service, pod)) > 0
+}
+
 // ports follows getEndpointPorts. A named port that the pod does not have is left out.
 func ports(service *corev1.Service, pod *corev1.Pod) []discoveryv1.EndpointPort {
 	found := []discoveryv1.EndpointPort{}

@@ -5,8 +5,8 @@
 //
 // A node dies in three steps. It is silent for the timeout. Most of the other nodes were
 // heard regularly all that time, so that neither this process nor the API server is to
-// blame. And the API server confirms that the node's Lease was not renewed. The node
-// lives again with the next renewal, or once its Lease is deleted.
+// blame. And the API server confirms that the node's Lease was not renewed, or is gone. The
+// node lives again with the next renewal.
 //
 // Only nodes that are wanted are watched, each with a watch of its own, because a cluster
 // may have many nodes of which few matter.
@@ -48,6 +48,9 @@ type Monitor struct {
 	client  kubernetes.Interface
 	timeout time.Duration
 	changed func(node string)
+
+	// refused lets the lack of rights be said once.
+	refused sync.Once
 
 	lock sync.Mutex
 	// ctx ends every watch; nil before Run and after it. running counts the watches.
@@ -167,10 +170,21 @@ func (m *Monitor) watch(name string) {
 	if _, err := informer.AddTypedEventHandler(cache.TypedResourceEventHandlerFuncs[*coordinationv1.Lease]{
 		AddFunc:    m.heard,
 		UpdateFunc: func(_, now *coordinationv1.Lease) { m.heard(now) },
-		DeleteFunc: func(cache.DeletedObject[*coordinationv1.Lease]) { m.reset(name) },
+		// A Lease that is deleted is not renewed: that is silence, as any other.
 	}); err != nil {
 		// This fails only for an informer that was stopped.
 		klog.FromContext(ctx).Error(err, "Failed to watch heartbeats", "node", name)
+	}
+	if err := informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
+		if !apierrors.IsForbidden(err) {
+			cache.DefaultWatchErrorHandler(ctx, r, err)
+			return
+		}
+		m.refused.Do(func() {
+			klog.FromContext(ctx).Error(err, "Failed to watch heartbeats without rights, will retry")
+		})
+	}); err != nil {
+		klog.FromContext(ctx).Error(err, "Failed to handle errors of the watch of heartbeats", "node", name)
 	}
 	m.running.Go(func() { informer.RunWithContext(ctx) })
 }
@@ -183,20 +197,6 @@ func (m *Monitor) heard(lease *coordinationv1.Lease) {
 	m.lock.Unlock()
 	if revived {
 		m.changed(lease.Name)
-	}
-}
-
-// reset forgets what is known of a node whose Lease is gone. Such a node is not dead.
-func (m *Monitor) reset(name string) {
-	m.lock.Lock()
-	n, found := m.nodes[name]
-	revived := found && n.dead
-	if found {
-		*n = node{}
-	}
-	m.lock.Unlock()
-	if revived {
-		m.changed(name)
 	}
 }
 
@@ -220,13 +220,11 @@ func (m *Monitor) confirm(ctx context.Context, name string) error {
 	defer cancel()
 	lease, err := m.client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, name, metav1.GetOptions{})
 	switch {
-	case apierrors.IsNotFound(err):
-		m.reset(name)
-		return nil
-	case err != nil:
+	case err == nil:
+		m.heard(lease)
+	case !apierrors.IsNotFound(err):
 		return err
 	}
-	m.heard(lease)
 	now := time.Now()
 	m.lock.Lock()
 	n, found := m.nodes[name]

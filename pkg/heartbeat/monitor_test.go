@@ -105,7 +105,6 @@ func TestMonitorConfirms(t *testing.T) {
 		err   error
 	}{
 		"the Lease was renewed":      {lease: lease("a")},
-		"the Lease is gone":          {err: apierrors.NewNotFound(coordinationv1.Resource("leases"), "a")},
 		"the Lease must not be read": {err: apierrors.NewForbidden(coordinationv1.Resource("leases"), "a", nil)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -124,21 +123,42 @@ func TestMonitorConfirms(t *testing.T) {
 	}
 }
 
-// A node that is removed from the cluster is not dead.
+// A Lease that is deleted is no longer renewed, before its node is dead as well as after it.
+// A node of the same name lives again with its own Lease.
 func TestMonitorOfALeaseThatIsDeleted(t *testing.T) {
+	for name, silent := range map[string]int{"of a node that lives": 0, "of a node that is dead": 3} {
+		t.Run(name, func(t *testing.T) {
+			monitor(t, func(m *monitored) {
+				m.Want(web, sets.New("a", "b", "c"))
+				m.renew(2, "a", "b", "c")
+				m.renew(silent, "b", "c")
+				if err := m.client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Delete(t.Context(), "a", metav1.DeleteOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				m.renew(6, "b", "c")
+				if diff := cmp.Diff([]string{"a"}, m.told); diff != "" || !m.Dead("a") {
+					t.Errorf("a is dead %t; told (-want +got): %s", m.Dead("a"), diff)
+				}
+				m.renew(1, "a", "b", "c")
+				if m.Dead("a") {
+					t.Error("a is dead, although it renewed")
+				}
+			})
+		})
+	}
+}
+
+// A kubelet makes its Lease anew.
+func TestMonitorOfALeaseThatComesBack(t *testing.T) {
 	monitor(t, func(m *monitored) {
 		m.Want(web, sets.New("a", "b", "c"))
 		m.renew(2, "a", "b", "c")
-		m.renew(3, "b", "c")
-		if !m.Dead("a") {
-			t.Fatal("a is not dead")
-		}
 		if err := m.client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Delete(t.Context(), "a", metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		m.renew(6, "b", "c")
-		if diff := cmp.Diff([]string{"a", "a"}, m.told); diff != "" || m.Dead("a") {
-			t.Errorf("a is dead %t; told (-want +got): %s", m.Dead("a"), diff)
+		m.renew(6, "a", "b", "c")
+		if len(m.told) > 0 {
+			t.Errorf("told of %v", m.told)
 		}
 	})
 }

@@ -84,8 +84,11 @@ func (o *switchoverCommand) progress(w *world, m *move, seesSlices bool) (epoch 
 	switch {
 	case held.Holder == m.pod && held.HolderUID != m.fromUID && held.Epoch > m.epoch:
 		for _, member := range seen.Members {
+			if p, found := seen.Unpublished(member, held.HolderUID, true); found && routed(seen, member, held, seesSlices) {
+				return 0, stage{timedOut: fmt.Sprintf("%s is master in epoch %d, but %s", m.pod, held.Epoch, p.Message)}, nil
+			}
 			if !routed(seen, member, held, seesSlices) {
-				return 0, stage{timedOut: fmt.Sprintf("%s is master in epoch %d, but service %s does not route to it yet; see the controller's log", m.pod, held.Epoch, member.Name)}, nil
+				return 0, stage{timedOut: fmt.Sprintf("%s is master in epoch %d, but service %s does not route to it yet; to see why: %s", m.pod, held.Epoch, member.Name, o.kubectl("active-standby check %s", member.Name))}, nil
 			}
 		}
 		return held.Epoch, at, nil

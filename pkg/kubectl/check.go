@@ -49,12 +49,8 @@ func (e *env) check(ctx context.Context, name string) error {
 		return c.missing(ctx, name)
 	}
 	var notes []string
-	allowed, err := w.readSlices(ctx, c)
-	if err != nil {
-		return err
-	}
-	if !allowed {
-		notes = append(notes, "EndpointSlices may not be read, so it is unknown whether the Service has some that are not the controller's")
+	if !w.seesSlices {
+		notes = append(notes, "EndpointSlices may not be read, so it is unknown to which pods traffic goes")
 	}
 	o := w.look(s)
 	if settings, _, served := api.Parse(s); served {
@@ -62,7 +58,7 @@ func (e *env) check(ctx context.Context, name string) error {
 	}
 	writer := printers.GetNewTabWriter(e.Out)
 	fmt.Fprintf(writer, "Service:\t%s\n", s.Name)
-	printProblems(writer, o, s)
+	printProblems(writer, standing(o, s))
 	fmt.Fprintf(writer, "Next:\tnothing, because the Service is not served\n")
 	return writer.Flush()
 }
@@ -82,7 +78,11 @@ func (e *env) explain(ctx context.Context, c connection, s *corev1.Service, o *o
 	fmt.Fprintf(writer, "Service:\t%s (routing %s)\n", s.Name, settings.Routing)
 	fmt.Fprintf(writer, "Lease:\t%s\n", leaseLine(o, s))
 	fmt.Fprintf(writer, "Master:\t%s\n", masterLine(statusOf(s, o)))
-	printProblems(writer, o, s)
+	problems, err := c.withRefusal(ctx, s, standing(o, s))
+	if err != nil {
+		return err
+	}
+	printProblems(writer, problems)
 	if view.Lease.Exists {
 		fmt.Fprintf(writer, "Next:\t%s\n", next(d))
 	} else {
@@ -98,6 +98,11 @@ func (e *env) explain(ctx context.Context, c connection, s *corev1.Service, o *o
 	hidden := "the nodes' heartbeats"
 	if asked := o.Settings().Probe; asked != (api.Probe{}) {
 		hidden += ", and what the pods answer to the controller's probe " + asked.String()
+	}
+	for _, v := range election.Explain(view) {
+		if v.NoFailback != "" {
+			notes = append(notes, fmt.Sprintf("the master is not %s, which is preferred: %s", v.Name, v.NoFailback))
+		}
 	}
 	for _, note := range append(notes, "the controller alone knows "+hidden) {
 		fmt.Fprintf(e.Out, "\nNote: %s.", note)
@@ -137,9 +142,9 @@ func masterLine(st status) string {
 	return fmt.Sprintf("%s, in epoch %d (%s)", line, st.Epoch, cmp.Or(st.Reason, unknown))
 }
 
-func printProblems(out io.Writer, o *observation.Observation, s *corev1.Service) {
+func printProblems(out io.Writer, problems []problem) {
 	header := "Problems:"
-	for _, p := range o.Problems[s.UID] {
+	for _, p := range problems {
 		fmt.Fprintf(out, "%s\t%s: %s\n", header, p.Reason, p.Message)
 		header = ""
 	}

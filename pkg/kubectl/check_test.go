@@ -61,6 +61,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 -      web-3   node-3   no         standby   no         it is terminating
 -      web-4   node-4   no         standby   no         it has ended
 
+Note: the master is not web-5, which is preferred: the Service asks for no failback (qoqo.dev/failback).
 Note: the controller alone knows the nodes' heartbeats, and what the pods answer to the controller's probe http://:8080/healthz.
 `},
 		},
@@ -109,7 +110,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 2      web-2   node-2   unknown    standby   yes        after web-0, which has been Ready longer
 3      web-1   node-1   unknown    standby   yes        after web-2, which has been Ready longer
 
-Note: EndpointSlices may not be read, so it is unknown whether the Service has some that are not the controller's.
+Note: EndpointSlices may not be read, so it is unknown to which pods traffic goes.
 Note: nodes may not be read, so it is unknown which are cordoned.
 Note: the controller alone knows the nodes' heartbeats.
 `}},
@@ -202,7 +203,7 @@ Note: the controller alone knows the nodes' heartbeats.
 Service:    web (routing selector)
 Lease:      web
 Master:     <none>
-Problems:   <none>
+Problems:   Pending: the controller has yet to write Service web
 Next:       nothing: no pod is eligible yet, so there is no master (AwaitingEligible)
 
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY

@@ -5,12 +5,15 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
@@ -33,18 +36,34 @@ type cluster struct {
 	jane *fake.Clientset
 	// explicit: a flag names the namespace.
 	explicit bool
+	// stopKubernetes stops what publishes the Services.
+	stopKubernetes func()
 }
 
-// inCluster runs the test in a bubble, with the objects as they are.
+// inCluster runs the test in a bubble, with the objects as they are, and with the nodes of the
+// pods among them.
 func inCluster(t *testing.T, objects []runtime.Object, test func(c *cluster)) {
 	t.Helper()
 	fakeapi.Run(t, func(shared *fakeapi.Cluster) {
 		c := &cluster{Cluster: shared, jane: shared.Server.Client(0, nil)}
+		nodes := map[string]runtime.Object{}
 		for _, o := range objects {
+			if p, ok := o.(*corev1.Pod); ok {
+				nodes[p.Spec.NodeName] = aNode(p.Spec.NodeName, false)
+			}
+		}
+		for _, o := range objects {
+			if n, ok := o.(*corev1.Node); ok {
+				delete(nodes, n.Name)
+			}
+		}
+		for _, o := range slices.AppendSeq(slices.Clone(objects), maps.Values(nodes)) {
 			if err := c.Server.Add(o); err != nil {
 				c.Fatal(err)
 			}
 		}
+		c.stopKubernetes = c.RunKubernetes(0)
+		<-time.After(fakeapi.Lag)
 		test(c)
 		// Watches may have a change left to tell.
 		<-time.After(fakeapi.Lag)

@@ -2,19 +2,19 @@ package kubectl
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
 	"k8s.io/klog/v2/ktesting"
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/controller"
+	"qoqo.dev/active-standby-controller/pkg/event"
 	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
@@ -36,27 +36,25 @@ func (c *cluster) start(which running) {
 	}
 	ctx, cancel := context.WithCancel(klog.NewContext(context.Background(), ktesting.NewLogger(c.T, ktesting.NewConfig(ktesting.Verbosity(2)))))
 	client := c.Server.Client(fakeapi.Latency, nil)
-	var recorder events.EventRecorder = &fakeapi.Recorder{}
+	recorder, recording := event.New(client, api.Domain+"/"+api.ManagedBy, "test"), sync.WaitGroup{}
 	if which == aController {
-		broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: client.EventsV1()})
-		if err := broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {
-			c.Fatal(err)
-		}
-		c.Cleanup(broadcaster.Shutdown)
-		recorder = broadcaster.NewRecorder(scheme.Scheme, api.Domain+"/"+api.ManagedBy)
+		recording.Go(func() { recorder.Run(ctx) })
 	}
-	k, err := controller.New(client, recorder, nil, 25*time.Second)
+	k, err := controller.New(client, recorder, nil, 25*time.Second, api.DrainTaints())
 	if err != nil {
 		c.Fatal(err)
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		k.Run(ctx)
+		if err := k.Run(ctx); err != nil {
+			c.Error(err)
+		}
 	}()
 	c.Cleanup(func() {
 		cancel()
 		<-done
+		recording.Wait()
 		// The informers leave lists and watches behind that they are waiting for.
 		<-time.After(fakeapi.Latency + fakeapi.Lag)
 	})

@@ -19,7 +19,6 @@ import (
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/live"
-	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
 // follower keeps a copy of a namespace, or of all, up to date until its context ends.
@@ -35,19 +34,15 @@ type follower struct {
 }
 
 // follow returns once everything has been read.
-func follow(ctx context.Context, client kubernetes.Interface, namespace string, withSlices bool) (*follower, error) {
+func follow(ctx context.Context, client kubernetes.Interface, namespace string) (*follower, error) {
 	f := &follower{client: client, changed: make(chan struct{}, 1), failed: make(chan error, 1), noSlices: make(chan struct{})}
 	f.services = coreinformers.NewServiceInformerWithOptions(client, namespace, internalinterfaces.InformerOptions{})
 	f.pods = coreinformers.NewPodInformerWithOptions(client, namespace, internalinterfaces.InformerOptions{})
 	f.leases = coordinationinformers.NewLeaseInformerWithOptions(client, namespace, selecting(live.OwnLeases))
 	// Foreign Leases are not among these; world reads them.
 	followed := map[string]cache.SharedIndexInformer{"Services": f.services, "pods": f.pods, "Leases": f.leases}
-	if withSlices {
-		f.slices = discoveryinformers.NewEndpointSliceInformerWithOptions(client, namespace, selecting(observation.NotBuiltIn))
-		followed["EndpointSlices"] = f.slices
-	} else {
-		close(f.noSlices)
-	}
+	f.slices = discoveryinformers.NewEndpointSliceInformerWithOptions(client, namespace, internalinterfaces.InformerOptions{})
+	followed["EndpointSlices"] = f.slices
 	for what, informer := range followed {
 		if err := f.run(ctx, what, informer); err != nil {
 			return nil, err
@@ -144,7 +139,7 @@ func (f *follower) world(ctx context.Context) (*world, error) {
 	}
 	w.pods = objects[*corev1.Pod](f.pods)
 	w.addLeases(objects[*coordinationv1.Lease](f.leases))
-	if f.seesSlices() {
+	if w.seesSlices = f.seesSlices(); w.seesSlices {
 		w.slices = objects[*discoveryv1.EndpointSlice](f.slices)
 	}
 	return w, w.complete(ctx, live.Reader{Client: f.client})

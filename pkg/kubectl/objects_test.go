@@ -15,6 +15,9 @@ import (
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/endpoints"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
 // The objects that the tests begin with. Those of a bubble begin in the year 2000.
@@ -70,12 +73,14 @@ func aLease(name, holder string, epoch int32, change ...func(*coordinationv1.Lea
 // aPod is Ready, on a node of its own, and marked as the controller marks candidates.
 func aPod(name, designation string, change ...func(*corev1.Pod)) *corev1.Pod {
 	p := &corev1.Pod{ObjectMeta: metaOf(name), Spec: corev1.PodSpec{NodeName: "node-" + name[len(name)-1:]}}
+	p.OwnerReferences = fakeapi.Workload()
 	p.Labels["app"] = "web"
 	p.Labels[api.LabelPodUID] = string(p.UID)
 	p.Labels[api.LabelDesignation] = designation
-	p.Annotations[api.AnnotationLeaseTransitions] = "3"
+	p.Annotations[api.AnnotationLeaseTransitions], p.Annotations[api.AnnotationWitness] = "3", string(p.UID)
 	if designation == api.DesignationActive {
 		p.Annotations[api.AnnotationDeletionCost] = api.MasterDeletionCost
+		p.Annotations[api.AnnotationWitness] += "@3"
 	}
 	p.Status = corev1.PodStatus{
 		Phase:      corev1.PodRunning,
@@ -134,4 +139,30 @@ func ownSlice(holder string, epoch string) *discoveryv1.EndpointSlice {
 	s.Annotations[api.AnnotationLeaseTransitions] = epoch
 	s.Endpoints = []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}, TargetRef: &corev1.ObjectReference{Kind: "Pod", Name: holder, UID: types.UID("uid-" + holder)}}}
 	return s
+}
+
+// published is the slice of a Service as the controller writes it for the pod.
+func published(s *corev1.Service, pod *corev1.Pod) *discoveryv1.EndpointSlice {
+	slice := endpoints.Slices(s, pod, "")[0]
+	slice.Name = observation.SliceName(s.Name, slice.AddressType)
+	slice.Labels[discoveryv1.LabelManagedBy] = api.SliceManagedBy
+	slice.Annotations = map[string]string{api.AnnotationLeaseTransitions: s.Annotations[api.AnnotationLeaseTransitions]}
+	slice.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID}}
+	return slice
+}
+
+// listing is another slice of Kubernetes' own controller, of the Service web.
+func listing(pod string) *discoveryv1.EndpointSlice {
+	s := ownSlice(pod, "")
+	s.Name, s.Labels[discoveryv1.LabelManagedBy] = "web-x", observation.BuiltIn
+	return s
+}
+
+// refusedWrite is the event of a write that the API server has refused.
+func refusedWrite(service string, before time.Duration) *eventsv1.Event {
+	return &eventsv1.Event{
+		ObjectMeta: metaOf("refused-write"), Type: corev1.EventTypeWarning, Reason: api.ReasonWriteRefused, Note: "the API server refuses it: writing Pod web-1: no",
+		EventTime: metav1.NewMicroTime(ago(before)),
+		Regarding: corev1.ObjectReference{Kind: "Service", Namespace: "default", Name: service, UID: types.UID("uid-" + service)},
+	}
 }

@@ -25,8 +25,9 @@ type world struct {
 	// leases are the controller's, and those of others that have the name of an election's.
 	leases map[types.NamespacedName]*coordinationv1.Lease
 	pods   []*corev1.Pod
-	// slices is empty where they do not matter, or may not be read.
 	slices []*discoveryv1.EndpointSlice
+	// seesSlices is false if they may not be read.
+	seesSlices bool
 }
 
 func newWorld() *world { return &world{leases: map[types.NamespacedName]*coordinationv1.Lease{}} }
@@ -53,6 +54,10 @@ func read(ctx context.Context, r live.Reader, namespace string) (w *world, err e
 			return nil, err
 		}
 		w.pods = append(w.pods, pods...)
+	}
+	w.slices, err = r.Slices(ctx, namespace, "")
+	if w.seesSlices, err = permitted(err); err != nil {
+		return nil, err
 	}
 	return w, w.complete(ctx, r)
 }
@@ -81,17 +86,11 @@ func (w *world) complete(ctx context.Context, r live.Reader) error {
 	return nil
 }
 
-// readSlices reads the EndpointSlices of a namespace, and reports whether it is allowed to.
-func (w *world) readSlices(ctx context.Context, c connection) (allowed bool, err error) {
-	w.slices, err = c.live().Slices(ctx, c.namespace, "")
-	return permitted(err)
-}
-
 // look looks at the election of the annotated Service. Nothing is known of its nodes.
 func (w *world) look(s *corev1.Service) *observation.Observation {
 	k := observation.LeaseKey(s)
 	return observation.Look(observation.Inputs{
-		Key: k, Now: time.Now(), Lease: w.leases[k], Slices: w.slices,
+		Key: k, Now: time.Now(), Lease: w.leases[k], Slices: w.slices, SeesPublished: w.seesSlices,
 		Services: inNamespace(w.services, k.Namespace), Pods: inNamespace(w.pods, k.Namespace),
 	})
 }
@@ -142,13 +141,14 @@ func (c connection) missing(ctx context.Context, name string) error {
 // withNodes looks again, with the nodes, and reports whether it is allowed to read them.
 // The nodes' heartbeats are known to the controller alone.
 func (c connection) withNodes(ctx context.Context, o *observation.Observation) (seen *observation.Observation, allowed bool, err error) {
-	cordoned, err := c.live().Unschedulable(ctx, o.NodeNames())
+	nodes, err := c.live().Nodes(ctx, o.NodeNames())
 	if err != nil {
 		allowed, err = permitted(err)
 		return o, allowed, err
 	}
 	in := o.Inputs
-	in.Nodes.Unschedulable = cordoned.Has
+	in.Nodes.Find = func(name string) *corev1.Node { return nodes[name] }
+	in.Nodes.DrainTaints = sets.New(api.DrainTaints()...)
 	return observation.Look(in), true, nil
 }
 

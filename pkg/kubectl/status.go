@@ -28,8 +28,8 @@ const (
 	statusGone = "Gone"
 )
 
-// status is what is shown of an annotated Service. Nodes, probes and EndpointSlices are not
-// looked at, because that takes more rights and requests. `check` looks at what it may.
+// status is what is shown of an annotated Service. Nodes and probes are not looked at, because
+// that takes more rights and requests. `check` looks at what it may.
 type status struct {
 	Lease   string      `json:"lease"`
 	Routing api.Routing `json:"routing,omitempty"`
@@ -63,9 +63,7 @@ type problem struct {
 
 func statusOf(s *corev1.Service, o *observation.Observation) status {
 	st := status{Lease: o.Key.Name}
-	for _, p := range o.Problems[s.UID] {
-		st.add(p.Reason, p.Message)
-	}
+	st.Problems = standing(o, s)
 	settings, _, served := api.Parse(s)
 	if !served {
 		return st

@@ -2,6 +2,7 @@ package kubectl
 
 import (
 	"testing"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -18,11 +19,15 @@ func TestStatus(t *testing.T) {
 			func(s *corev1.Service) { s.Labels["tier"] = "ro" }))
 	}
 	everywhere := func() []runtime.Object {
-		return web(
-			in("prod", aService("db", "db-0", 12, annotated(api.AnnotationRouting, "endpointslice"), func(s *corev1.Service) { s.Spec.Selector["app"] = "db" })),
-			in("prod", aLease("db", "db-0", 12)),
-			in("prod", aPod("db-0", "active", func(p *corev1.Pod) { p.Labels["app"] = "db" })),
-		)
+		db := in("prod", aService("db", "", 0, annotated(api.AnnotationRouting, "endpointslice"), annotated(api.AnnotationLeaseTransitions, "12"), func(s *corev1.Service) {
+			s.Spec.Selector = map[string]string{"app": "db", api.LabelRouting: "endpointslice"}
+			s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
+		}))
+		master := in("prod", aPod("db-0", "active", func(p *corev1.Pod) {
+			p.Labels["app"] = "db"
+			p.Annotations[api.AnnotationLeaseTransitions], p.Annotations[api.AnnotationWitness] = "12", "uid-db-0@12"
+		}))
+		return web(db, master, in("prod", aLease("db", "db-0", 12)), published(db, master))
 	}
 	foreign := func(l *coordinationv1.Lease) { l.Labels = nil }
 	tests := map[string]struct {
@@ -162,9 +167,9 @@ SERVICE   ROUTING   MASTER   NODE     SINCE    EPOCH    REASON   STANDBYS   STAT
 web       <none>    <none>   <none>   <none>   <none>   <none>   0/0        UnknownServiceMode
 `},
 		},
-		"a value that does not parse": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationPaused, "maybe")), aLease("web", "", 0)}, "status", result{Out: `
+		"a value that does not parse": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationFailoverDelay, "maybe")), aLease("web", "", 0)}, "status", result{Out: `
 SERVICE   ROUTING    MASTER   NODE     SINCE    EPOCH    REASON   STANDBYS   STATUS
-web       selector   <none>   <none>   <none>   <none>   <none>   0/0        InvalidAnnotation,AwaitingEligible
+web       selector   <none>   <none>   <none>   <none>   <none>   0/0        InvalidAnnotation,Pending,AwaitingEligible
 `}},
 		"no Lease yet": {[]runtime.Object{aService("web", "", 0), aPod("web-0", "", unmarked)}, "status", result{Out: `
 SERVICE   ROUTING    MASTER   NODE     SINCE    EPOCH    REASON   STANDBYS   STATUS
@@ -176,7 +181,27 @@ web       selector   <none>   <none>   <none>   <none>   <none>   0/0        Lea
 `}},
 		"no pod was eligible yet": {[]runtime.Object{aService("web", "", 0), aLease("web", "", 0), aPod("web-0", "standby", unmarked, notReady)}, "status", result{Out: `
 SERVICE   ROUTING    MASTER   NODE     SINCE    EPOCH    REASON   STANDBYS   STATUS
-web       selector   <none>   <none>   <none>   <none>   <none>   0/1        AwaitingEligible
+web       selector   <none>   <none>   <none>   <none>   <none>   0/1        Pending,AwaitingEligible
+`}},
+		"traffic goes to another pod too": {web(listing("web-1")), "status", result{Out: `
+SERVICE   ROUTING    MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS   STATUS
+web       selector   web-0    node-0   3m      3       HolderNotReady   2/2        NotPublished
+`}},
+		"the API server refuses a label": {[]runtime.Object{
+			aService("web", "web-0", 3), aLease("web", "web-0", 3), aPod("web-0", "active"), aPod("web-1", "standby", unmarked), refusedWrite("web", time.Minute),
+		}, "status", result{Out: `
+SERVICE   ROUTING    MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS   STATUS
+web       selector   web-0    node-0   3m      3       HolderNotReady   1/1        Pending,WriteRefused
+`}},
+		"the API server refused a label an hour ago": {[]runtime.Object{
+			aService("web", "web-0", 3), aLease("web", "web-0", 3), aPod("web-0", "active"), aPod("web-1", "standby", unmarked), refusedWrite("web", time.Hour),
+		}, "status", result{Out: `
+SERVICE   ROUTING    MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS   STATUS
+web       selector   web-0    node-0   3m      3       HolderNotReady   1/1        Pending
+`}},
+		"the API server refused what is written now": {web(refusedWrite("web", time.Minute)), "status", result{Out: `
+SERVICE   ROUTING    MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS   STATUS
+web       selector   web-0    node-0   3m      3       HolderNotReady   2/2        Ok
 `}},
 		"no pod is eligible": {[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3), aPod("web-0", "active", notReady), aPod("web-1", "standby", excluded)}, "status", result{Out: `
 SERVICE   ROUTING    MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS   STATUS

@@ -38,7 +38,8 @@ func (e *env) newStatus() *cobra.Command {
 SINCE is for how long the pod has been master, EPOCH how many masters there have been, and
 REASON why the pod became master. STANDBYS is how many of the other pods could take over,
 of how many. STATUS is Ok, or why it is not: the reasons of the Service's events, Paused,
-NoLease if the controller has not made a Lease, or Pending if it has yet to act.
+NoLease if the controller has not made a Lease, or Pending if it has yet to act. It is Ok
+only if the EndpointSlices list the master alone, where they may be read.
 
 Nodes and the controller's probes are not looked at; see "kubectl active-standby check".`,
 		Example: `  # All masters of this namespace
@@ -111,18 +112,28 @@ func (o *statusCommand) run(ctx context.Context) (err error) {
 
 // rows returns the rows of the Services that were named, or of all that the selector matches.
 func (o *statusCommand) rows(ctx context.Context, w *world) (rows []row, errs []error) {
+	add := func(s *corev1.Service) {
+		r := rowOf(w, s)
+		problems, err := o.withRefusal(ctx, s, r.status.Problems)
+		if err != nil {
+			errs = append(errs, err)
+			return
+		}
+		r.status.Problems = problems
+		rows = append(rows, r)
+	}
 	if len(o.names) == 0 {
 		for _, s := range w.services {
 			if o.selects.Matches(labels.Set(s.Labels)) {
-				rows = append(rows, rowOf(w, s))
+				add(s)
 			}
 		}
 		slices.SortFunc(rows, byKey)
-		return rows, nil
+		return rows, errs
 	}
 	for _, name := range o.names {
 		if s := service(w.services, o.namespace, name); s != nil {
-			rows = append(rows, rowOf(w, s))
+			add(s)
 		} else {
 			errs = append(errs, o.missing(ctx, name))
 		}
@@ -184,7 +195,7 @@ func (o *statusCommand) follow(ctx context.Context, namespace string, printer pr
 	if _, errs := o.rows(ctx, w); len(errs) > 0 {
 		return utilerrors.NewAggregate(errs)
 	}
-	f, err := follow(ctx, o.client, namespace, false)
+	f, err := follow(ctx, o.client, namespace)
 	if err != nil {
 		return err
 	}

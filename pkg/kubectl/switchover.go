@@ -43,8 +43,9 @@ It writes the pod into the Lease's spec.holderIdentity, and waits until the cont
 followed and traffic goes to that pod. If the controller would refuse, nothing is written
 and the command fails.
 
-The time that is printed begins with that write, and ends when the plugin sees the last
-write of the controller. Nodes follow a little later.`,
+The time that is printed begins with that write, and ends when the plugin sees the
+EndpointSlices list that pod alone. Nodes follow a little later. Where EndpointSlices may
+not be read, it ends with the last write of the controller.`,
 		Example: `  # Make the best standby of the Service web its master
   kubectl active-standby switchover web
 
@@ -93,7 +94,7 @@ func (o *switchoverCommand) run(ctx context.Context) (err error) {
 	// It listens before it writes, so that it does not measure its own start.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	f, err := follow(ctx, o.client, o.namespace, true)
+	f, err := follow(ctx, o.client, o.namespace)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ web: master moved from web-0 to web-1 in 110ms (epoch 4)
 web: master moved from web-0 to web-2 in 135ms (epoch 4)
 `}},
 		"with routing by EndpointSlice": {routedBy(api.RoutingEndpointSlice), aController, nil, "switchover web", result{Out: `
-web: master moved from web-0 to web-2 in 120ms (epoch 4)
+web: master moved from web-0 to web-2 in 110ms (epoch 4)
 `}},
 		"with routing by EndpointSlice, which may not be read": {
 			routedBy(api.RoutingEndpointSlice),
@@ -58,7 +58,7 @@ web: master moved from web-0 to web-2 in 120ms (epoch 4)
 			func(c *cluster) { c.forbid("watch", "endpointslices") },
 			"switchover web",
 			result{Out: `
-web: master moved from web-0 to web-2 in 155ms (epoch 4)
+web: master moved from web-0 to web-2 in 145ms (epoch 4)
 `},
 		},
 		"of Services that share a Lease": {web(aService("web-ro", "web-0", 3, annotated(api.AnnotationLeaseName, "web"))), aController, nil, "switchover web-ro", result{Out: `
@@ -218,11 +218,14 @@ error: patching the Lease: leases.coordination.k8s.io is forbidden: User "jane" 
 			},
 			"switchover web --timeout=5s",
 			result{Err: `
-error: timed out after 5s: web-2 is master in epoch 4, but service web does not route to it yet; see the controller's log
+error: timed out after 5s: web-2 is master in epoch 4, but service web does not route to it yet; to see why: kubectl active-standby check web
 `, Code: 1},
 		},
+		"master, but not published": {web(), aController, func(c *cluster) { c.stopKubernetes() }, "switchover web --timeout=5s", result{Err: `
+error: timed out after 5s: web-2 is master in epoch 4, but the EndpointSlices of the Service are not as they should be: traffic goes to web-0, and not to web-2, which is master
+`, Code: 1}},
 		"master, but not routed to": {web(), aController, func(c *cluster) { c.Server.OnRequest(failing("patch", "services")) }, "switchover web --timeout=5s", result{Err: `
-error: timed out after 5s: web-2 is master in epoch 4, but service web does not route to it yet; see the controller's log
+error: timed out after 5s: web-2 is master in epoch 4, but service web does not route to it yet; to see why: kubectl active-standby check web
 `, Code: 1}},
 	}
 	for name, test := range tests {

@@ -56,6 +56,7 @@ SERVICE   ROUTING    MASTER    NODE     SINCE   EPOCH   REASON           STANDBY
 other     selector   other-0   <none>   3m      1       HolderNotReady   0/0        HolderGone,NobodyEligible
 web       selector   web-0     node-0   3m      3       HolderNotReady   2/2        Ok
 `)
+		c.stopKubernetes()
 		c.EditPod("web-0", notReady)
 		w.prints(`
 web       selector   web-0     node-0   3m      3       HolderNotReady   2/2        HolderNotReady,Pending
@@ -65,7 +66,7 @@ web       selector   web-0     node-0   3m      3       HolderNotReady   2/2    
 			l.Annotations[api.AnnotationHolderUID] = "uid-web-2"
 		})
 		w.prints(`
-web       selector   web-2     node-2   0s      4       HolderNotReady   1/2        Ok
+web       selector   web-2     node-2   0s      4       HolderNotReady   1/2        NotPublished,Pending
 `)
 		// A renewal of the Lease is no news.
 		c.EditLease("web", func(l *coordinationv1.Lease) { l.Spec.RenewTime = ptr.To(metav1.NowMicro()) })

@@ -2,6 +2,7 @@ package lease
 
 import (
 	"encoding/json"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -42,6 +43,21 @@ func History(l *coordinationv1.Lease) []Move {
 		return nil
 	}
 	return moves
+}
+
+// deletionsKept is how many moves within a minute may each be followed by the deletion of a pod.
+const deletionsKept = 5
+
+// DeletionPause returns for how long no pod must be deleted, because the master has moved too
+// often within the last minute. Where every new pod fails, deleting one after the other helps
+// nobody.
+func DeletionPause(l *coordinationv1.Lease, now time.Time) time.Duration {
+	moves := History(l)
+	if len(moves) <= deletionsKept {
+		return 0
+	}
+	passed := now.Sub(moves[len(moves)-1-deletionsKept].Time.Time)
+	return time.Minute - min(max(passed, 0), time.Minute)
 }
 
 // addMove records the move, and drops the oldest beyond MovesKept.

@@ -120,3 +120,32 @@ func TestHistoryThatIsTooLargeIsDropped(t *testing.T) {
 		t.Errorf("the history is %v, want the next move alone", moves)
 	}
 }
+
+func TestDeletionPause(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	moved := func(ago ...time.Duration) *coordinationv1.Lease {
+		l := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{}}}
+		for _, d := range ago {
+			addMove(l, election.Decision{Action: election.Failover}, metav1.NewMicroTime(now.Add(-d)))
+		}
+		return l
+	}
+	tests := map[string]struct {
+		lease *coordinationv1.Lease
+		want  time.Duration
+	}{
+		"the master has never moved":                     {moved(), 0},
+		"the master has moved five times":                {moved(5*time.Second, 4*time.Second, 3*time.Second, 2*time.Second, time.Second), 0},
+		"the master has moved six times within a minute": {moved(50*time.Second, 4*time.Second, 3*time.Second, 2*time.Second, time.Second, 0), 10 * time.Second},
+		"the master has moved six times in a minute":     {moved(time.Minute, 4*time.Second, 3*time.Second, 2*time.Second, time.Second, 0), 0},
+		"only the last six moves count":                  {moved(59*time.Second, 50*time.Second, 4*time.Second, 3*time.Second, 2*time.Second, time.Second, 0), 10 * time.Second},
+		"a clock is ahead":                               {moved(-time.Hour, -time.Hour, -time.Hour, -time.Hour, -time.Hour, -time.Hour), time.Minute},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := DeletionPause(test.lease, now); got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+		})
+	}
+}

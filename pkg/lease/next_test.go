@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -56,6 +57,7 @@ func held(pod string, epoch int32) func(*coordinationv1.Lease) {
 	return func(l *coordinationv1.Lease) {
 		l.Spec.HolderIdentity, l.Spec.LeaseTransitions = &pod, &epoch
 		annotate(l, api.AnnotationHolderUID, "uid-"+pod)
+		annotate(l, api.AnnotationRecord, fmt.Sprintf("%d/uid-%s", epoch, pod))
 	}
 }
 
@@ -118,6 +120,17 @@ func TestNext(t *testing.T) {
 				want: created(held("web-0", 4), annotated(api.AnnotationReason, "LeaseLost"), acquired, seconds16, func(l *coordinationv1.Lease) { l.Spec.RenewTime = nil }),
 				need: NeedDecision,
 			},
+		},
+		"the record": {
+			"a Lease that an older version has written gets a record": {lease: written(annotated(api.AnnotationRecord, "")), terms: terms(), decision: holding(), want: written(), need: NeedTerms},
+			"a record of an earlier epoch is renewed":                 {lease: written(annotated(api.AnnotationRecord, "3/uid-web-0")), terms: terms(), decision: holding(), want: written(), need: NeedTerms},
+			"a UID that was overwritten is put back":                  {lease: written(annotated(api.AnnotationHolderUID, "uid-web-9")), terms: terms(), decision: holding(), want: written(renewed), need: NeedDecision},
+		},
+		"what is remembered": {
+			"a handover after termination is remembered":      {lease: written(), terms: terms(ledBy("web"), afterTermination), decision: holding(), want: written(remembering("web")), need: NeedTerms},
+			"it is remembered of a holder that is waited for": {lease: written(), terms: terms(ledBy("web"), afterTermination), decision: waiting(), want: written(remembering("web")), need: NeedTerms},
+			"what is remembered is not written again":         {lease: written(remembering("web")), terms: terms(ledBy("web"), afterTermination), decision: holding()},
+			"it is forgotten once it is no longer asked for":  {lease: written(remembering("web")), terms: terms(), decision: holding(), want: written(), need: NeedTerms},
 		},
 		"owners": {
 			"owners in another order are left":                       {lease: written(ownedBy(owner("db"), owner("web"))), terms: terms(), decision: holding()},

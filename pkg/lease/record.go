@@ -4,8 +4,11 @@
 package lease
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -28,8 +31,56 @@ type Terms struct {
 	// Duration is for how long the Lease is valid after a renewal, in whole seconds; 0 if it
 	// is never renewed.
 	Duration time.Duration
+	// AfterTermination: no pod becomes master before the former one has stopped.
+	AfterTermination bool
+	// Leading is the name of the Service that has asked for AfterTermination or the Duration.
+	Leading string
 	// DeleteDemoted: the Lease may record a former master that the controller must delete.
 	DeleteDemoted bool
+}
+
+// Remembered returns the terms that the Lease has been written with and that must not be lost
+// with a Service: AfterTermination, Duration, and the Service that Leading names. It is empty
+// if the Lease names none, or is nil.
+func Remembered(l *coordinationv1.Lease) Terms {
+	if l == nil || l.Annotations[api.AnnotationLeadingService] == "" {
+		return Terms{}
+	}
+	return Terms{
+		Leading:          l.Annotations[api.AnnotationLeadingService],
+		AfterTermination: l.Annotations[api.AnnotationHandover] == api.HandoverAfterTermination,
+		Duration:         Duration(l),
+	}
+}
+
+// Duration returns for how long the Lease is valid after a renewal; 0 if it is never renewed,
+// is nil, or says what no Service can ask for.
+func Duration(l *coordinationv1.Lease) time.Duration {
+	if l == nil {
+		return 0
+	}
+	d := time.Duration(ptr.Deref(l.Spec.LeaseDurationSeconds, 0)) * time.Second
+	if d < api.MinLeaseDuration || d > api.MaxLeaseDuration {
+		return 0
+	}
+	return d
+}
+
+// remember writes the terms that must not be lost with a Service. A Lease of an election that
+// needs none has none of these annotations.
+func (t Terms) remember(l *coordinationv1.Lease) {
+	annotate(l, api.AnnotationLeadingService, t.Leading)
+	handover := ""
+	if t.AfterTermination {
+		handover = api.HandoverAfterTermination
+	}
+	annotate(l, api.AnnotationHandover, handover)
+}
+
+// remembered reports whether the Lease says which terms must not be lost with a Service.
+func remembered(l *coordinationv1.Lease, terms Terms) bool {
+	was := Remembered(l)
+	return was.Leading == terms.Leading && was.AfterTermination == terms.AfterTermination
 }
 
 // Decode returns what the Lease says. A nil Lease is one that does not exist.
@@ -50,7 +101,33 @@ func Decode(l *coordinationv1.Lease) election.Lease {
 	if record.Epoch > api.MaxEpoch {
 		record.Epoch = 0
 	}
+	if epoch, uid, found := Recorded(l); found && epoch == record.Epoch && record.HolderUID != "" && uid != record.HolderUID {
+		record.HolderUID, record.Forged = uid, true
+	}
 	return record
+}
+
+// Recorded returns the epoch and the holder's UID as the controller has written them into the
+// Lease beside those that users see; false if they are not there.
+func Recorded(l *coordinationv1.Lease) (epoch int32, holder types.UID, found bool) {
+	if l == nil {
+		return 0, "", false
+	}
+	number, uid, found := strings.Cut(l.Annotations[api.AnnotationRecord], "/")
+	value, err := strconv.ParseInt(number, 10, 32)
+	if !found || uid == "" || err != nil || value < 0 || int32(value) > api.MaxEpoch {
+		return 0, "", false
+	}
+	return int32(value), types.UID(uid), true
+}
+
+// recordOf returns the value of AnnotationRecord for a decision; empty if there has not been a
+// holder.
+func recordOf(d election.Decision) string {
+	if d.HolderUID == "" {
+		return ""
+	}
+	return fmt.Sprintf("%d/%s", d.Epoch, d.HolderUID)
 }
 
 // Demoted returns the UID of the former master that, according to the Lease, must be deleted;
@@ -67,10 +144,10 @@ func Renewed(l *coordinationv1.Lease) time.Time {
 	return ptr.Deref(l.Spec.RenewTime, metav1.MicroTime{}).Time
 }
 
-// Outdated reports whether the Lease exists, and its owners or its duration are not those of
-// the terms.
+// Outdated reports whether the Lease exists, and its owners, its duration or what it remembers
+// are not those of the terms.
 func Outdated(l *coordinationv1.Lease, terms Terms) bool {
-	return l != nil && (!owned(l, terms) || !timed(l, terms))
+	return l != nil && (!owned(l, terms) || !timed(l, terms) || !remembered(l, terms))
 }
 
 // Need is why a Lease must be written.
@@ -96,7 +173,7 @@ func Next(l *coordinationv1.Lease, terms Terms, d election.Decision, renew bool,
 	switch {
 	case d.Writes(Decode(l)):
 		need = NeedDecision
-	case !owned(l, terms), !terms.DeleteDemoted && Demoted(l) != "", d.Ineligible == "" && !timed(l, terms):
+	case l.Annotations[api.AnnotationRecord] != recordOf(d), !owned(l, terms), !remembered(l, terms), !terms.DeleteDemoted && Demoted(l) != "", d.Ineligible == "" && !timed(l, terms):
 		need = NeedTerms
 	case renew:
 		need = NeedRenewal
@@ -114,6 +191,8 @@ func Next(l *coordinationv1.Lease, terms Terms, d election.Decision, renew bool,
 		next.Annotations = map[string]string{}
 	}
 	next.OwnerReferences = owners(l, terms)
+	terms.remember(next)
+	annotate(next, api.AnnotationRecord, recordOf(d))
 	if d.Ineligible == "" || l == nil {
 		// A holder that is waited for relies on the duration that it has read.
 		next.Spec.LeaseDurationSeconds = seconds(terms.Duration)

@@ -42,6 +42,18 @@ func terms(change ...func(*Terms)) Terms {
 	return t
 }
 
+func ledBy(service string) func(*Terms) { return func(t *Terms) { t.Leading = service } }
+
+func afterTermination(t *Terms) { t.AfterTermination = true }
+
+// remembering is a Lease that was written for a Service that asks for after-termination.
+func remembering(service string) func(*coordinationv1.Lease) {
+	return func(l *coordinationv1.Lease) {
+		annotate(l, api.AnnotationLeadingService, service)
+		annotate(l, api.AnnotationHandover, api.HandoverAfterTermination)
+	}
+}
+
 func lasting(d time.Duration) func(*Terms) { return func(t *Terms) { t.Duration = d } }
 
 func notDeleting(t *Terms) { t.DeleteDemoted = false }
@@ -55,6 +67,7 @@ func written(change ...func(*coordinationv1.Lease)) *coordinationv1.Lease {
 			Labels: map[string]string{api.LabelManagedBy: api.ManagedBy},
 			Annotations: map[string]string{
 				api.AnnotationHolderUID: "uid-web-0", api.AnnotationNextHolder: "web-2", api.AnnotationReason: "HolderGone", api.AnnotationDemotedUID: "uid-web-3",
+				api.AnnotationRecord: "4/uid-web-0",
 			},
 			OwnerReferences: []metav1.OwnerReference{owner("web"), owner("db")},
 		},
@@ -94,6 +107,10 @@ func TestDecode(t *testing.T) {
 		"the holder was edited":            {written(func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = ptr.To("web-1") }), with(func(l *election.Lease) { l.Holder = "web-1" })},
 		"a Lease without label":            {written(func(l *coordinationv1.Lease) { l.Labels = nil }), with(func(l *election.Lease) { l.Foreign = true })},
 		"a Lease of another manager":       {written(func(l *coordinationv1.Lease) { l.Labels[api.LabelManagedBy] = "helm" }), with(func(l *election.Lease) { l.Foreign = true })},
+		"the UID was overwritten":          {written(annotated(api.AnnotationHolderUID, "uid-web-9")), with(func(l *election.Lease) { l.Forged = true })},
+		"the UID was removed":              {written(annotated(api.AnnotationHolderUID, "")), with(func(l *election.Lease) { l.HolderUID = "" })},
+		"the record is of another epoch":   {written(annotated(api.AnnotationRecord, "3/uid-web-9")), full},
+		"the record cannot be read":        {written(annotated(api.AnnotationRecord, "4")), full},
 		"the highest epoch":                {written(func(l *coordinationv1.Lease) { l.Spec.LeaseTransitions = ptr.To(api.MaxEpoch) }), with(func(l *election.Lease) { l.Epoch = 1 << 30 })},
 		"an epoch that no cluster gets to": {written(func(l *coordinationv1.Lease) { l.Spec.LeaseTransitions = ptr.To(api.MaxEpoch + 1) }), with(func(l *election.Lease) { l.Epoch = 0 })},
 	}
@@ -149,6 +166,10 @@ func TestOutdated(t *testing.T) {
 		"no duration is asked for any longer":         {written(), terms(lasting(0)), true},
 		"no duration is asked for, and there is none": {written(func(l *coordinationv1.Lease) { l.Spec.LeaseDurationSeconds = nil }), terms(lasting(0)), false},
 		"a deletion that is no longer asked for":      {written(), terms(notDeleting), false},
+		"what must be remembered is not there":        {written(), terms(ledBy("web")), true},
+		"the handover is not remembered":              {written(annotated(api.AnnotationLeadingService, "web")), terms(ledBy("web"), afterTermination), true},
+		"what is remembered is asked for":             {written(remembering("web")), terms(ledBy("web"), afterTermination), false},
+		"what is remembered is no longer asked for":   {written(remembering("web")), terms(), true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -36,7 +36,7 @@ type Reader struct{ Client kubernetes.Interface }
 // of the election's Services. It never asks a cache whether one of them matters. What is
 // known of nodes, and of the pods' answers, is the caller's to add, and the time.
 func (r Reader) Election(ctx context.Context, key types.NamespacedName) (in observation.Inputs, err error) {
-	in = observation.Inputs{Key: key, Evidence: election.Live}
+	in = observation.Inputs{Key: key, Evidence: election.Live, SeesPublished: true}
 	if in.Lease, err = r.Lease(ctx, key); err != nil {
 		return in, err
 	}
@@ -50,8 +50,15 @@ func (r Reader) Election(ctx context.Context, key types.NamespacedName) (in obse
 			names.Insert(s.Name)
 		}
 	}
-	in.Slices, err = r.slicesOf(ctx, key.Namespace, names)
-	return in, err
+	if in.Slices, err = r.slicesOf(ctx, key.Namespace, names); err != nil || in.Lease != nil || observation.Look(in).Traced() == 0 {
+		return in, err
+	}
+	// There are traces of an election, but there was no Lease. Another replica may have made it,
+	// and left the traces, since that was read. A Lease that is lost costs an epoch.
+	if l, err := r.Lease(ctx, key); err != nil || l == nil {
+		return in, err
+	}
+	return r.Election(ctx, key)
 }
 
 // Lease returns nil if there is none.
@@ -111,19 +118,17 @@ func (r Reader) Node(ctx context.Context, name string) (*corev1.Node, error) {
 	return node, nil
 }
 
-// Unschedulable returns those of the nodes that are cordoned.
-func (r Reader) Unschedulable(ctx context.Context, names sets.Set[string]) (sets.Set[string], error) {
-	cordoned := sets.New[string]()
+// Nodes returns the nodes by their names; nil for each that does not exist.
+func (r Reader) Nodes(ctx context.Context, names sets.Set[string]) (map[string]*corev1.Node, error) {
+	nodes := map[string]*corev1.Node{}
 	for _, name := range sets.List(names) {
 		node, err := r.Node(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		if node != nil && node.Spec.Unschedulable {
-			cordoned.Insert(name)
-		}
+		nodes[name] = node
 	}
-	return cordoned, nil
+	return nodes, nil
 }
 
 // Leftovers returns what there is in a namespace, for what is left in it of elections

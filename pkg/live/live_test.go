@@ -3,6 +3,9 @@ package live
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -220,13 +223,21 @@ func TestListsOfNamespaces(t *testing.T) {
 	}
 }
 
-func TestUnschedulable(t *testing.T) {
+func TestNodes(t *testing.T) {
 	_, r := inCluster()
-	cordoned, err := r.Unschedulable(t.Context(), sets.New("node-0", "node-1", "node-gone"))
+	nodes, err := r.Nodes(t.Context(), sets.New("node-0", "node-1", "node-gone"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect(t, "cordoned nodes", []string{"node-1"}, sets.List(cordoned))
+	var read []string
+	for _, name := range slices.Sorted(maps.Keys(nodes)) {
+		cordoned := "gone"
+		if node := nodes[name]; node != nil {
+			cordoned = fmt.Sprint("cordoned: ", node.Spec.Unschedulable)
+		}
+		read = append(read, name+" "+cordoned)
+	}
+	expect(t, "nodes", []string{"node-0 cordoned: false", "node-1 cordoned: true", "node-gone gone"}, read)
 }
 
 // What does not exist is nil, and no error.
@@ -269,7 +280,7 @@ func TestErrors(t *testing.T) {
 		"a Service that cannot be read":               {"get", "services", func(ctx context.Context, r Reader) error { _, err := r.Service(ctx, "shop", "web"); return err }, "reading the Service"},
 		"a pod that cannot be read":                   {"get", "pods", func(ctx context.Context, r Reader) error { _, err := r.Pod(ctx, "shop", "web-0"); return err }, "reading the pod web-0"},
 		"a node that cannot be read": {"get", "nodes", func(ctx context.Context, r Reader) error {
-			_, err := r.Unschedulable(ctx, sets.New("node-0"))
+			_, err := r.Nodes(ctx, sets.New("node-0"))
 			return err
 		}, "reading the node node-0"},
 		"Leases that cannot be listed":   {"list", "leases", func(ctx context.Context, r Reader) error { _, err := r.Leases(ctx, "shop"); return err }, "listing the Leases"},
@@ -286,6 +297,43 @@ func TestErrors(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.want+": "+refusal.Error(), err.Error()); diff != "" {
 				t.Errorf("error (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A Lease that another replica has made since it was read is not lost, though its traces are there.
+func TestLeaseThatIsMadeMeanwhile(t *testing.T) {
+	tests := map[string]struct {
+		stamped, made bool
+		gets          int
+	}{
+		"there is nothing yet":                 {gets: 1},
+		"another replica makes it meanwhile":   {stamped: true, made: true, gets: 3},
+		"it was lost, and its traces are left": {stamped: true, gets: 2},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			client, r := inCluster()
+			if test.stamped {
+				s := aService("shop", "web", "web")
+				s.Spec.Selector = map[string]string{"app": "web"}
+				s.Annotations[api.AnnotationLeaseTransitions] = "1"
+				if _, err := client.CoreV1().Services("shop").Update(t.Context(), s, metav1.UpdateOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			gets := 0
+			client.PrependReactor("get", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
+				gets++
+				return gets == 1 || !test.made, nil, apierrors.NewNotFound(coordinationv1.Resource("leases"), "web")
+			})
+			in, err := r.Election(t.Context(), shop)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (in.Lease != nil) != test.made || gets != test.gets {
+				t.Errorf("Lease %v after %d GETs, want one: %v after %d", in.Lease, gets, test.made, test.gets)
 			}
 		})
 	}

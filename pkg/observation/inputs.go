@@ -1,12 +1,14 @@
 package observation
 
 import (
+	"slices"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/lease"
@@ -31,27 +33,67 @@ type Inputs struct {
 	Pods []*corev1.Pod
 	// Slices are the EndpointSlices of the election's Services, whoever manages them, and those
 	// that have a name which the controller needs. The slices of Kubernetes' own controller
-	// may be missing unless the evidence is Live.
+	// may be missing unless SeesPublished is true or the evidence is Live, and are up to date
+	// only with the evidence Live.
 	Slices []*discoveryv1.EndpointSlice
+	// SeesPublished: the slices of Kubernetes' own controller are among Slices.
+	SeesPublished bool
 
 	Nodes Nodes
 	// Probes are the results of the controller's own probes, by the pod's UID. A pod that has
 	// no result is not among them.
 	Probes map[types.UID]probe.State
+	// Refused are pods that this replica was lately not allowed to label.
+	Refused sets.Set[types.UID]
 	// Outage is what this replica remembers of a holder that was not eligible.
 	Outage Outage
+	// Seen is what this replica has seen so far of an election that fails back.
+	Seen Seen
 }
 
-// Nodes are functions of a node's name. A nil function returns false for every node.
+// Nodes is what is known of nodes.
 type Nodes struct {
-	// Unschedulable reports whether the node is cordoned.
-	Unschedulable func(node string) bool
-	// Silent reports whether the node has stopped sending heartbeats.
-	Silent func(node string) bool
+	// Find returns the node of that name, nil if there is none. Find is nil if the nodes cannot
+	// be read. Then every node is taken to exist, not to be cordoned, and to have no zone.
+	Find func(name string) *corev1.Node
+	// DrainTaints are the keys of the taints that count as a cordon.
+	DrainTaints sets.Set[string]
+	// Silent reports whether the node has stopped sending heartbeats; nil if that is not known
+	// of any node.
+	Silent func(name string) bool
 }
 
-// knows calls the function, which may be nil.
-func knows(of func(string) bool, node string) bool { return of != nil && of(node) }
+// Node is what matters of one node.
+type Node struct {
+	// Gone: there is no node of that name.
+	Gone bool
+	// Draining: the node is cordoned, or has a taint that counts as a cordon.
+	Draining bool
+	// Silent: the node no longer sends heartbeats.
+	Silent bool
+	// Zone is empty if it is not known.
+	Zone string
+}
+
+// Of returns what is known of the node. An empty name stands for no node, of which nothing is
+// known.
+func (n Nodes) Of(name string) Node {
+	if name == "" {
+		return Node{}
+	}
+	is := Node{Silent: n.Silent != nil && n.Silent(name)}
+	if n.Find == nil {
+		return is
+	}
+	node := n.Find(name)
+	if node == nil {
+		is.Gone = true
+		return is
+	}
+	is.Zone = node.Labels[corev1.LabelTopologyZone]
+	is.Draining = node.Spec.Unschedulable || slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return n.DrainTaints.Has(t.Key) })
+	return is
+}
 
 // Outage is a time in which a holder has not been eligible. It is timed by this replica's own
 // clock, so that no clocks are compared. The zero value is of no holder.
@@ -70,4 +112,72 @@ func (o Outage) since(l *coordinationv1.Lease) time.Time {
 		return time.Time{}
 	}
 	return o.Since
+}
+
+// Seen is since when the holder has been master and pods have been Ready, as a replica has seen
+// it by its own clock. The stamps in the Lease and on pods come from other clocks. The zero value
+// is of a replica that has seen nothing.
+type Seen struct {
+	// Holder is of the master that HolderUID names, in that Epoch.
+	Holder    Sight
+	HolderUID types.UID
+	Epoch     int32
+	// Ready is of the pods, by UID. One that is not Ready has the zero value.
+	Ready map[types.UID]Sight
+}
+
+// Sight is what a replica has seen of something that lasts.
+type Sight struct {
+	// From is when the replica saw it first; zero if it has not.
+	From time.Time
+	// Beginning: the replica saw it begin, or had looked at the election before.
+	Beginning bool
+}
+
+// since returns since when it lasts: from its beginning if the replica saw that; else from the
+// stamp, but not from later than the replica saw it first. A stamp that is missing or in the
+// future says nothing.
+func (s Sight) since(stamp, now time.Time) time.Time {
+	if s.From.IsZero() {
+		s.From = now
+	}
+	if s.Beginning || stamp.IsZero() || stamp.After(s.From) {
+		return s.From
+	}
+	return stamp
+}
+
+// See returns what the replica has seen, this look included, and nothing if the election does
+// not fail back.
+func (o *Observation) See() Seen { return o.seen }
+
+func (o *Observation) see() Seen {
+	if o.settings.Failback == nil {
+		return Seen{}
+	}
+	before, held := o.Seen, lease.Decode(o.Lease)
+	first := Sight{From: o.Now, Beginning: before.Ready != nil}
+	now := Seen{HolderUID: held.HolderUID, Epoch: held.Epoch, Holder: first, Ready: map[types.UID]Sight{}}
+	if now.HolderUID == before.HolderUID && now.Epoch == before.Epoch && before.Ready != nil {
+		now.Holder = before.Holder
+	}
+	for _, p := range o.Pods {
+		switch sight := before.Ready[p.UID]; {
+		case !Ready(p.Pod):
+			now.Ready[p.UID] = Sight{}
+		case sight.From.IsZero():
+			now.Ready[p.UID] = first
+		default:
+			now.Ready[p.UID] = sight
+		}
+	}
+	return now
+}
+
+// holder returns what was seen of the Lease's holder.
+func (s Seen) holder(l election.Lease) Sight {
+	if s.HolderUID != l.HolderUID || s.Epoch != l.Epoch {
+		return Sight{}
+	}
+	return s.Holder
 }

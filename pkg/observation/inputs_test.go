@@ -12,12 +12,56 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/probe"
 )
+
+func TestNodes(t *testing.T) {
+	node := func(change ...func(*corev1.Node)) func(string) *corev1.Node {
+		n := &corev1.Node{}
+		for _, f := range change {
+			f(n)
+		}
+		return func(string) *corev1.Node { return n }
+	}
+	tainted := func(key string) func(*corev1.Node) {
+		return func(n *corev1.Node) {
+			n.Spec.Taints = append(n.Spec.Taints, corev1.Taint{Key: key, Effect: corev1.TaintEffectNoSchedule})
+		}
+	}
+	cordoned := func(n *corev1.Node) { n.Spec.Unschedulable = true }
+	zoned := func(n *corev1.Node) { n.Labels = map[string]string{corev1.LabelTopologyZone: "zone-a"} }
+	silent := func(string) bool { return true }
+	going := sets.New("going")
+	tests := map[string]struct {
+		nodes Nodes
+		name  string
+		want  Node
+	}{
+		"a node that does not exist is gone":               {Nodes{Find: func(string) *corev1.Node { return nil }}, "node", Node{Gone: true}},
+		"a node that does not exist may be silent as well": {Nodes{Find: func(string) *corev1.Node { return nil }, Silent: silent}, "node", Node{Gone: true, Silent: true}},
+		"nothing is known of nodes that cannot be read":    {Nodes{DrainTaints: going}, "node", Node{}},
+		"a node that cannot be read may be silent":         {Nodes{Silent: silent}, "node", Node{Silent: true}},
+		"a pod without a node is on none that is gone":     {Nodes{Find: func(string) *corev1.Node { return nil }, Silent: silent}, "", Node{}},
+		"a node at work":                                        {Nodes{Find: node(), DrainTaints: going}, "node", Node{}},
+		"a node has a zone":                                     {Nodes{Find: node(zoned)}, "node", Node{Zone: "zone-a"}},
+		"a cordoned node is drained":                            {Nodes{Find: node(cordoned, zoned)}, "node", Node{Draining: true, Zone: "zone-a"}},
+		"a node with a taint that counts is drained":            {Nodes{Find: node(tainted("other"), tainted("going")), DrainTaints: going}, "node", Node{Draining: true}},
+		"a node with another taint is not drained":              {Nodes{Find: node(tainted("other")), DrainTaints: going}, "node", Node{}},
+		"a node with a taint is not drained if no taint counts": {Nodes{Find: node(tainted("going"))}, "node", Node{}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, test.nodes.Of(test.name)); diff != "" {
+				t.Errorf("node (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
 
 func TestOutageSince(t *testing.T) {
 	renewedAt := func(l *coordinationv1.Lease, at time.Time) *coordinationv1.Lease {
@@ -68,7 +112,7 @@ func everything() Inputs {
 			slice("b-master-ipv4", "b", api.SliceManagedBy, ready("web-2")), slice("b-1", "b", BuiltIn, ready("web-1")),
 			slice("b-mesh", "b", "mesh", ready("web-1")), slice("b-master-ipv6", "x", "mesh"),
 		},
-		Nodes:  Nodes{Unschedulable: func(string) bool { return true }, Silent: func(string) bool { return true }},
+		Nodes:  Nodes{Find: func(string) *corev1.Node { return nil }, Silent: func(string) bool { return true }},
 		Probes: map[types.UID]probe.State{"uid-web-1": probe.Answering},
 		Outage: Outage{Holder: "uid-web-2", Renewed: start, Since: start},
 	}

@@ -2,6 +2,7 @@ package observation
 
 import (
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -49,20 +50,45 @@ func Transitional(s *discoveryv1.EndpointSlice) bool {
 	return found
 }
 
-// trace returns the highest epoch on any Service, slice or pod, and the pod to which traffic
-// was routed in that epoch; the holder is empty if it is not known.
+// PodStamp returns the epoch for which the pod was last written; -1 if it has no stamp of its
+// own. A stamp that was copied from another pod is none.
+func PodStamp(pod *corev1.Pod) int32 {
+	if uid, _ := witness(pod); uid != pod.UID {
+		return -1
+	}
+	return Stamp(pod)
+}
+
+// Held returns the epoch in which the pod was master last; -1 if it is not known to have been.
+func Held(pod *corev1.Pod) int32 {
+	uid, epoch := witness(pod)
+	if value, err := strconv.ParseInt(epoch, 10, 32); err == nil && uid == pod.UID && value >= 0 && int32(value) <= api.MaxEpoch {
+		return int32(value)
+	}
+	return -1
+}
+
+func witness(pod *corev1.Pod) (uid types.UID, held string) {
+	of, held, _ := strings.Cut(pod.Annotations[api.AnnotationWitness], "@")
+	return types.UID(of), held
+}
+
+// trace returns the highest epoch on any Service, slice or pod, and the last holder that one of
+// them knows of. A pod says itself when it was master, and a Service and a slice where they have
+// sent traffic.
 func trace(members []Member, pods []Pod) election.Trace {
 	var latest election.Trace
 	see := func(epoch int32, holder types.UID) {
-		switch {
-		case epoch > latest.Epoch:
-			latest = election.Trace{Epoch: epoch, HolderUID: holder}
-		case epoch == latest.Epoch && epoch > 0 && latest.HolderUID == "":
-			latest.HolderUID = holder
+		if epoch < 0 {
+			return
+		}
+		latest.Stamped, latest.Epoch = true, max(latest.Epoch, epoch)
+		if holder != "" && epoch > latest.HolderEpoch {
+			latest.HolderUID, latest.HolderEpoch = holder, epoch
 		}
 	}
 	for _, m := range members {
-		if uid := m.Spec.Selector[api.LabelPodUID]; uid != "" && uid != api.NoPod {
+		if uid := m.Spec.Selector[api.LabelPodUID]; uid != api.NoPod {
 			see(Stamp(m), types.UID(uid))
 		} else {
 			see(Stamp(m), "")
@@ -72,12 +98,9 @@ func trace(members []Member, pods []Pod) election.Trace {
 		}
 	}
 	for _, pod := range pods {
-		switch {
-		case pod.Elsewhere:
-		case pod.Labels[api.LabelDesignation] == api.DesignationActive:
-			see(Stamp(pod), pod.UID)
-		default:
-			see(Stamp(pod), "")
+		if !pod.Elsewhere {
+			see(PodStamp(pod.Pod), "")
+			see(Held(pod.Pod), pod.UID)
 		}
 	}
 	return latest

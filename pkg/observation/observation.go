@@ -1,6 +1,6 @@
 // Package observation puts together what was read of an election. Package election decides on
 // it, and package routing derives the writes from it. It is pure: the caller reads. It imports
-// packages api, election, lease and probe.
+// packages api, election, endpoints, lease and probe.
 package observation
 
 import (
@@ -10,11 +10,13 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/endpoints"
 	"qoqo.dev/active-standby-controller/pkg/lease"
 )
 
@@ -23,8 +25,8 @@ type Observation struct {
 	Inputs
 	// Services are the annotated Services of the election, the oldest first.
 	Services []*corev1.Service
-	// Members are the Services that can be served. The settings of the first apply to the
-	// election: it is the one with the Lease's name, or else the oldest.
+	// Members are the Services that can be served, first the one with the Lease's name, and last
+	// those that are Apart.
 	Members []Member
 	// Pods are the candidates, the holder even if it is no longer selected, and pods that
 	// carry marks which must be removed.
@@ -32,9 +34,14 @@ type Observation struct {
 	// Problems are what must be reported on the Services, by UID.
 	Problems map[types.UID][]api.Problem
 
-	// selected: at least one member selects at least one pod.
-	selected bool
-	view     election.View
+	// settings are those that apply to the election, and leading the name of the Service that
+	// has asked for them.
+	settings api.Election
+	leading  string
+	seen     Seen
+	// holders are the pods of which the election must know even if no member selects them.
+	holders []types.UID
+	view    election.View
 }
 
 // Look makes an observation of what was gathered. It does not change the Inputs.
@@ -42,16 +49,17 @@ func Look(in Inputs) *Observation {
 	o := &Observation{Inputs: in, Problems: map[types.UID][]api.Problem{}}
 	annotated := slices.SortedFunc(slices.Values(in.Services), byAge)
 	served := map[*corev1.Service]bool{}
+	var asked []api.Election
 	for _, s := range annotated {
 		if LeaseKey(s) != o.Key {
 			continue
 		}
 		settings, problems, ok := api.Parse(s)
 		served[s] = ok
-		o.Services = append(o.Services, s)
+		o.Services, asked = append(o.Services, s), append(asked, settings.Election)
 		o.Problems[s.UID] = problems
 		if ok {
-			o.Members = append(o.Members, Member{Service: s, Settings: settings})
+			o.Members = append(o.Members, Member{Service: s, Settings: settings, Recorded: o.owns(s)})
 		}
 	}
 	if len(o.Members) == 0 {
@@ -61,13 +69,31 @@ func Look(in Inputs) *Observation {
 		leading := o.Members[i]
 		o.Members = slices.Insert(slices.Delete(o.Members, i, i+1), 0, leading)
 	}
+	o.setApart()
 	o.addSlices(in.Slices)
+	designators := newDesignators(annotated, served)
+	o.holders = o.possibleHolders()
 	for _, pod := range in.Pods {
-		o.addPod(pod, annotated, served)
+		o.addPod(pod, designators)
 	}
-	o.compareMembers()
+	o.settle(asked)
+	for _, m := range o.Members {
+		o.comparePorts(m)
+	}
+	o.findUnmanaged()
+	o.seen = o.see()
 	o.view = o.makeView()
 	return o
+}
+
+// possibleHolders returns the UIDs of the pods that the Lease names. If it names none, the Services
+// and slices tell of the last holder.
+func (o *Observation) possibleHolders() []types.UID {
+	_, recorded, _ := lease.Recorded(o.Lease)
+	if holder := lease.Decode(o.Lease).HolderUID; holder != "" {
+		return []types.UID{holder, recorded}
+	}
+	return []types.UID{recorded, trace(o.Members, nil).HolderUID}
 }
 
 // OldestSelecting returns the first of the Services, which are sorted by age, that selects the
@@ -80,37 +106,72 @@ func OldestSelecting(services []*corev1.Service, pod *corev1.Pod) *corev1.Servic
 	return services[i]
 }
 
-// addPod adds the pod if it matters to the election: because every member selects it, because
-// it is the holder, or because a member selects it and it carries marks. If several elections
-// select the pod, the election of the oldest Service that is served designates it. annotated is
-// sorted by age. served says which Services are served, and is completed as they are parsed.
-func (o *Observation) addPod(pod *corev1.Pod, annotated []*corev1.Service, served map[*corev1.Service]bool) {
+// setApart finds the members that have no pod in common with the others. A member that
+// selects the holder's pod goes before one that does not: what joins an election, or is
+// changed, does not take the endpoint from the others. Without any pods no member is Apart.
+func (o *Observation) setApart() {
+	if len(o.Members) == 1 {
+		return
+	}
+	selects := func(m Member) func(*corev1.Pod) bool {
+		return func(p *corev1.Pod) bool { return m.Settings.Candidates.Matches(labels.Set(p.Labels)) }
+	}
+	order := make([]*Member, 0, len(o.Members))
+	for i := range o.Members {
+		order = append(order, &o.Members[i])
+	}
+	if i := slices.IndexFunc(o.Inputs.Pods, func(p *corev1.Pod) bool { return o.holds(p) }); i >= 0 {
+		holder := o.Inputs.Pods[i]
+		slices.SortStableFunc(order, func(a, b *Member) int { return trueFirst(selects(*a)(holder), selects(*b)(holder)) })
+	}
+	common, some := o.Inputs.Pods, false
+	for _, m := range order {
+		of := slices.DeleteFunc(slices.Clone(common), func(p *corev1.Pod) bool { return !selects(*m)(p) })
+		if m.Apart = len(of) == 0; !m.Apart {
+			common, some = of, true
+		}
+	}
+	if !some {
+		for i := range o.Members {
+			o.Members[i].Apart = false
+		}
+	}
+	slices.SortStableFunc(o.Members, func(a, b Member) int { return trueFirst(!a.Apart, !b.Apart) })
+}
+
+// owns reports whether the Lease names the Service as an owner.
+func (o *Observation) owns(s *corev1.Service) bool {
+	return o.Lease != nil && slices.ContainsFunc(o.Lease.OwnerReferences, func(r metav1.OwnerReference) bool { return r.UID == s.UID })
+}
+
+// holds reports whether the pod is the Lease's holder.
+func (o *Observation) holds(pod *corev1.Pod) bool {
+	return o.Lease != nil && pod.UID == lease.Decode(o.Lease).HolderUID
+}
+
+// addPod adds the pod if it matters to the election: because every member that takes part
+// selects it, because it is the holder, or because a member selects it and it carries marks.
+func (o *Observation) addPod(pod *corev1.Pod, d *designators) {
 	all, some := true, false
 	for _, m := range o.Members {
 		matches := m.Settings.Candidates.Matches(labels.Set(pod.Labels))
-		all, some = all && matches, some || matches
+		all, some = all && (matches || m.Apart), some || matches
 	}
-	o.selected = o.selected || some
-	holder := o.Lease != nil && pod.UID == lease.Decode(o.Lease).HolderUID
-	marked := some && MarkedPod(pod)
+	holder, marked := slices.Contains(o.holders, pod.UID), some && MarkedPod(pod)
 	if !all && !holder && !marked {
 		return
 	}
-	p := Pod{Pod: pod, Unselected: !all}
-	serves := func(s *corev1.Service) bool {
-		if !api.Selects(s, pod.Labels) {
-			return false
-		}
-		if _, parsed := served[s]; !parsed {
-			_, _, served[s] = api.Parse(s)
-		}
-		return served[s]
+	by := d.of(pod)
+	p := Pod{
+		Pod: pod, Unselected: !all, Kept: !all && some && o.holds(pod), Served: by != nil, Elsewhere: by != nil && LeaseKey(by) != o.Key,
+		Node: o.Nodes.Of(pod.Spec.NodeName),
 	}
-	if i := slices.IndexFunc(annotated, serves); i >= 0 && LeaseKey(annotated[i]) != o.Key {
-		p.Elsewhere = true
-		if all {
-			o.overlap(annotated[i])
-		}
+	if p.Elsewhere && all {
+		o.overlap(by)
+	}
+	if p.Elsewhere && !all && !marked && lease.Decode(o.Lease).HolderUID == "" {
+		// It was the master of an election that the Service has left.
+		return
 	}
 	if _, problem := api.Candidate(pod); all && problem != nil {
 		o.problem(problem.Reason, problem.Message)
@@ -118,11 +179,73 @@ func (o *Observation) addPod(pod *corev1.Pod, annotated []*corev1.Service, serve
 	o.Pods = append(o.Pods, p)
 }
 
-// compareMembers adds problems where the Services of one election do not go together.
-func (o *Observation) compareMembers() {
-	leading := o.Members[0]
-	for _, m := range o.Members[1:] {
-		unfollowed := slices.DeleteFunc(m.Settings.Differs(leading.Settings.Election), func(key string) bool {
+// designators tell which Service's election writes a pod's designation. All elections come
+// to the same answer, from the Services alone.
+type designators struct {
+	// annotated is sorted by age.
+	annotated []*corev1.Service
+	// served says which of them are served. It is completed as they are parsed.
+	served map[*corev1.Service]bool
+	// elections has the served Services by their Lease. It is made when it is needed.
+	elections map[types.NamespacedName][]*corev1.Service
+}
+
+func newDesignators(annotated []*corev1.Service, served map[*corev1.Service]bool) *designators {
+	return &designators{annotated: annotated, served: served}
+}
+
+// of returns the oldest served Service that selects the pod together with all others of its
+// election: the pod is a candidate there. If there is none, the oldest that selects the pod
+// counts; nil if none does.
+func (d *designators) of(pod *corev1.Pod) (oldest *corev1.Service) {
+	for _, s := range d.annotated {
+		if !api.Selects(s, pod.Labels) || !d.serves(s) {
+			continue
+		}
+		if d.isCandidate(pod, LeaseKey(s)) {
+			return s
+		}
+		if oldest == nil {
+			oldest = s
+		}
+	}
+	return oldest
+}
+
+func (d *designators) serves(s *corev1.Service) bool {
+	if _, parsed := d.served[s]; !parsed {
+		_, _, d.served[s] = api.Parse(s)
+	}
+	return d.served[s]
+}
+
+// isCandidate reports whether all Services of the election select the pod.
+func (d *designators) isCandidate(pod *corev1.Pod, election types.NamespacedName) bool {
+	if d.elections == nil {
+		d.elections = map[types.NamespacedName][]*corev1.Service{}
+		for _, s := range d.annotated {
+			if d.serves(s) {
+				d.elections[LeaseKey(s)] = append(d.elections[LeaseKey(s)], s)
+			}
+		}
+	}
+	return !slices.ContainsFunc(d.elections[election], func(s *corev1.Service) bool { return !api.Selects(s, pod.Labels) })
+}
+
+// compareMembers adds problems where Services have no pod in common with the others, or ask for
+// other settings than those that apply.
+func (o *Observation) compareMembers(leading *corev1.Service) {
+	for _, m := range o.Members {
+		if m.Service == leading {
+			continue
+		}
+		if m.Apart {
+			o.serviceProblem(m.Service, api.ReasonNoCommonCandidate, fmt.Sprintf(
+				"this Service shares the Lease %s, but selects no pod that the Service %s selects, so it has no endpoint; let it select the same pods, or set another %s",
+				o.Key.Name, o.Members[0].Name, api.AnnotationLeaseName))
+			continue
+		}
+		unfollowed := slices.DeleteFunc(m.Settings.Differs(o.settings), func(key string) bool {
 			_, said := m.Annotations[key]
 			return !said
 		})
@@ -131,10 +254,74 @@ func (o *Observation) compareMembers() {
 				"this Service shares the Lease %s with the Service %s, whose settings apply, but differ in %s; set them there", o.Key.Name, leading.Name, strings.Join(unfollowed, ", ")))
 		}
 	}
-	common := slices.ContainsFunc(o.Pods, func(p Pod) bool { return !p.Unselected })
-	if o.selected && !common {
-		o.problem(api.ReasonNoCommonCandidate, fmt.Sprintf("no pod is selected by all Services that share the Lease %s, so none can become master", o.Key.Name))
+}
+
+// comparePorts finds the pods that have none of the member's ports. Such a pod, like an exporter
+// or a job that carries the label, would be an endpoint without a port.
+func (o *Observation) comparePorts(m Member) {
+	some := false
+	var without []int
+	var names []string
+	for i, p := range o.Pods {
+		switch {
+		case p.Unselected || !Active(p.Pod):
+		case endpoints.HasPort(m.Service, p.Pod):
+			some = true
+		default:
+			without = append(without, i)
+			if may, _ := api.Candidate(p.Pod); may {
+				names = append(names, p.Name)
+			}
+		}
 	}
+	if len(without) == 0 {
+		return
+	}
+	var ports []string
+	for _, port := range m.Spec.Ports {
+		ports = append(ports, port.TargetPort.String())
+	}
+	wanted := strings.Join(ports, " or ")
+	if !some {
+		o.serviceProblem(m.Service, api.ReasonPortUnresolved, fmt.Sprintf(
+			"no pod has a container port named %s, so the Service's endpoint has no port; correct targetPort, or name the container's port", wanted))
+		return
+	}
+	if len(names) > 0 {
+		slices.Sort(names)
+		o.serviceProblem(m.Service, api.ReasonPortUnresolved, fmt.Sprintf(
+			"%s cannot become master: other pods have a container port named %s; let the selector leave such pods out, or annotate them with %s: false",
+			few(names), wanted, api.AnnotationCandidate))
+	}
+	for _, i := range without {
+		o.Pods[i].Portless = true
+	}
+}
+
+// findUnmanaged adds a problem if pods must be deleted once they are no longer master, and nothing
+// would create them anew.
+func (o *Observation) findUnmanaged() {
+	var names []string
+	for _, p := range o.Pods {
+		if !p.Unselected && Active(p.Pod) && !p.Managed() {
+			names = append(names, p.Name)
+		}
+	}
+	if len(names) > 0 && o.Settings().DeleteDemoted {
+		slices.Sort(names)
+		o.problem(api.ReasonUnmanagedPod, fmt.Sprintf(
+			"%s is never deleted (%s: %s), because no workload would create a new pod in its place; run the pods in a StatefulSet or a Deployment",
+			few(names), api.AnnotationOnDemote, api.OnDemoteDelete))
+	}
+}
+
+// few joins names for a message, and counts those beyond the first three.
+func few(names []string) string {
+	const most = 3
+	if more := len(names) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
+	}
+	return strings.Join(names, ", ")
 }
 
 // overlap adds the problem that another election, of an older Service, designates the pods.
@@ -156,6 +343,17 @@ func (o *Observation) serviceProblem(service *corev1.Service, reason, message st
 	problem := api.Problem{Reason: reason, Message: message}
 	if !slices.Contains(o.Problems[service.UID], problem) {
 		o.Problems[service.UID] = append(o.Problems[service.UID], problem)
+	}
+}
+
+func trueFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	default:
+		return 1
 	}
 }
 

@@ -69,6 +69,9 @@ func annotated(key, value string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) { p.Annotations[key] = value }
 }
 
+// refused makes a Service one that cannot be served.
+func refused(s *corev1.Service) { asking(api.AnnotationServiceMode, "x")(s) }
+
 func heldBy(uid string) *coordinationv1.Lease {
 	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{api.AnnotationHolderUID: uid}}}
 }
@@ -80,9 +83,10 @@ func looked(l *coordinationv1.Lease, services []*corev1.Service, pods []*corev1.
 
 // seen is an observation, in names.
 type seen struct {
+	// Members have a "/" if they are Apart.
 	Services, Members []string
-	// Pods have a "-" if they are no candidates, and a "!" if another election designates
-	// them.
+	// Pods have a "-" if they are no candidates, a "+" if they are kept all the same, and a "!"
+	// if another election designates them.
 	Pods     []string
 	Problems map[string][]api.Problem
 }
@@ -92,10 +96,12 @@ func TestLook(t *testing.T) {
 		differing = "DifferingSettings"
 		noCommon  = "NoCommonCandidate"
 		overlap   = "OverlappingElection"
-		nobody    = "no pod is selected by all Services that share the Lease web, so none can become master"
 	)
+	apart := func(from string) []api.Problem {
+		return []api.Problem{{Reason: noCommon, Message: "this Service shares the Lease web, but selects no pod that the Service " + from +
+			" selects, so it has no endpoint; let it select the same pods, or set another qoqo.dev/lease-name"}}
+	}
 	other := func(s *corev1.Service) { delete(s.Annotations, api.AnnotationLeaseName) }
-	refused := asking(api.AnnotationServiceMode, "x")
 	// Package api says what is wrong with a single Service or pod.
 	_, unknownMode, _ := api.Parse(service("a", refused))
 	_, notBoolean := api.Candidate(pod("web-0", annotated(api.AnnotationCandidate, "no")))
@@ -166,11 +172,11 @@ func TestLook(t *testing.T) {
 				"a": {{Reason: differing, Message: "this Service shares the Lease web with the Service web, whose settings apply, but differ in qoqo.dev/failover-delay; set them there"}},
 			}},
 		},
-		"the settings of the oldest Service that is served apply if the one with the Lease's name is not": {
+		"the settings of the Service with the Lease's name apply even if that is not served": {
 			services: []*corev1.Service{service("web", refused), service("a", refused), service("b"), service("c", asking(api.AnnotationFailoverDelay, "1s"))},
 			want: seen{Services: []string{"a", "b", "c", "web"}, Members: []string{"b", "c"}, Problems: map[string][]api.Problem{
 				"a":   unknownMode,
-				"c":   {{Reason: differing, Message: "this Service shares the Lease web with the Service b, whose settings apply, but differ in qoqo.dev/failover-delay; set them there"}},
+				"c":   {{Reason: differing, Message: "this Service shares the Lease web with the Service web, whose settings apply, but differ in qoqo.dev/failover-delay; set them there"}},
 				"web": unknownMode,
 			}},
 		},
@@ -183,17 +189,37 @@ func TestLook(t *testing.T) {
 			want:     seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}},
 		},
 
-		"there is no pod that all members select": {
+		"a member that selects no pod of the others stands apart": {
 			services: []*corev1.Service{service("a"), service("b", selecting("tier", "db"))}, pods: []*corev1.Pod{pod("web-0")},
-			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Problems: map[string][]api.Problem{
-				"a": {{Reason: noCommon, Message: nobody}}, "b": {{Reason: noCommon, Message: nobody}},
+			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "/b"}, Pods: []string{"web-0"}, Problems: map[string][]api.Problem{"b": apart("a")}},
+		},
+		"a member with the Lease's name that does not select the holder stands apart": {
+			lease: heldBy("uid-web-0"), services: []*corev1.Service{service("a"), service("web", selecting("app", "db"))},
+			pods: []*corev1.Pod{pod("web-0"), pod("db-0", labelled("app", "db"))},
+			want: seen{Services: []string{"a", "web"}, Members: []string{"a", "/web"}, Pods: []string{"web-0"}, Problems: map[string][]api.Problem{"web": apart("a")}},
+		},
+		"a member with the Lease's name leads again once the holder is gone": {
+			lease: heldBy("uid-gone"), services: []*corev1.Service{service("a"), service("web", selecting("app", "db"))},
+			pods: []*corev1.Pod{pod("web-0"), pod("db-0", labelled("app", "db"))},
+			want: seen{Services: []string{"a", "web"}, Members: []string{"web", "/a"}, Pods: []string{"db-0"}, Problems: map[string][]api.Problem{"a": apart("web")}},
+		},
+		"a holder that not all members select is kept for those that do": {
+			lease: heldBy("uid-web-0"), services: []*corev1.Service{service("a"), service("b", selecting("tier", "db"))},
+			pods: []*corev1.Pod{pod("web-0"), pod("web-1", labelled("tier", "db"))},
+			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Pods: []string{"+web-0", "web-1"}},
+		},
+		"a pod that an older election selects only in part is designated by the younger": {
+			services: []*corev1.Service{service("a", other), service("b"), service("c", selecting("tier", "db"))},
+			pods:     []*corev1.Pod{pod("web-0", labelled("tier", "db")), pod("web-1", annotated(api.AnnotationLeaseTransitions, "4"))},
+			want: seen{Services: []string{"b", "c"}, Members: []string{"b", "c"}, Pods: []string{"!web-0", "-!web-1"}, Problems: map[string][]api.Problem{
+				"b": {{Reason: overlap, Message: "the Service a also selects pods of this Service, and its election decides which of them is active; for one master of both, set the annotation qoqo.dev/lease-name: a on this Service"}},
+				"c": {{Reason: overlap, Message: "the Service a also selects pods of this Service, and its election decides which of them is active; for one master of both, set the annotation qoqo.dev/lease-name: a on this Service"}},
 			}},
 		},
-		"there is no pod that all members select, and the holder is still there": {
-			lease: heldBy("uid-web-0"), services: []*corev1.Service{service("a"), service("b", selecting("tier", "db"))}, pods: []*corev1.Pod{pod("web-0")},
-			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Pods: []string{"-web-0"}, Problems: map[string][]api.Problem{
-				"a": {{Reason: noCommon, Message: nobody}}, "b": {{Reason: noCommon, Message: nobody}},
-			}},
+		"a pod that no other member selects is designated by a younger election": {
+			services: []*corev1.Service{service("a"), service("b", selecting("tier", "db")), service("c", other)},
+			pods:     []*corev1.Pod{pod("web-0", annotated(api.AnnotationLeaseTransitions, "4")), pod("web-1", labelled("tier", "db"))},
+			want:     seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Pods: []string{"-!web-0", "web-1"}},
 		},
 		"there is no pod that any member selects, but one may come": {
 			services: []*corev1.Service{service("a"), service("b", selecting("tier", "db"))}, pods: []*corev1.Pod{pod("db-0", labelled("app", "db"))},
@@ -248,14 +274,21 @@ func TestLook(t *testing.T) {
 				got.Services = append(got.Services, s.Name)
 			}
 			for _, m := range o.Members {
-				got.Members = append(got.Members, m.Name)
+				name := m.Name
+				if m.Apart {
+					name = "/" + name
+				}
+				got.Members = append(got.Members, name)
 			}
 			for _, p := range o.Pods {
 				name := p.Name
 				if p.Elsewhere {
 					name = "!" + name
 				}
-				if p.Unselected {
+				switch {
+				case p.Kept:
+					name = "+" + name
+				case p.Unselected:
 					name = "-" + name
 				}
 				got.Pods = append(got.Pods, name)

@@ -2,6 +2,7 @@ package observation
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,9 @@ const BuiltIn = "endpointslice-controller.k8s.io"
 // NotBuiltIn is a label selector of all other EndpointSlices: the controller's own, and those
 // of other programs.
 const NotBuiltIn = discoveryv1.LabelManagedBy + "!=" + BuiltIn
+
+// IsBuiltIn is a label selector of the EndpointSlices of Kubernetes' own controller.
+const IsBuiltIn = discoveryv1.LabelManagedBy + "=" + BuiltIn
 
 // ServiceOf names the Service to which the EndpointSlice belongs.
 func ServiceOf(s *discoveryv1.EndpointSlice) types.NamespacedName {
@@ -56,6 +60,19 @@ func Listed(all []*discoveryv1.EndpointSlice) map[types.UID]bool {
 	return listed
 }
 
+// readyPods returns the names of the pods that the slices list as ready, by their UID.
+func readyPods(all []*discoveryv1.EndpointSlice) map[types.UID]string {
+	ready := map[types.UID]string{}
+	for _, s := range all {
+		for _, e := range s.Endpoints {
+			if e.TargetRef != nil && (e.Conditions.Ready == nil || *e.Conditions.Ready) {
+				ready[e.TargetRef.UID] = e.TargetRef.Name
+			}
+		}
+	}
+	return ready
+}
+
 // addSlices gives each member its slices, and adds a problem for each slice of another
 // manager.
 func (o *Observation) addSlices(all []*discoveryv1.EndpointSlice) {
@@ -73,13 +90,17 @@ func (o *Observation) addSlices(all []*discoveryv1.EndpointSlice) {
 				o.foreignSlice(m.Service, s)
 			}
 		}
+		m.Published = readyPods(m.Slices)
+		if !m.Settings.Selectorless {
+			maps.Copy(m.Published, readyPods(builtIn))
+		}
 		if m.HasSlices() {
 			o.takenNames(m.Service, all)
 		}
 		if !m.Migrating() {
 			continue
 		}
-		m.Listed = Listed(builtIn)
+		m.Listed, m.Followed = Listed(builtIn), followed(builtIn)
 		if m.Settings.Selectorless && len(m.Listed) > 0 {
 			// Kubernetes keeps them when a user removes the selector. From then on the user
 			// maintains them.
@@ -88,6 +109,21 @@ func (o *Observation) addSlices(all []*discoveryv1.EndpointSlice) {
 			}
 		}
 	}
+}
+
+// followed returns the value of LabelMigrating that all slices with a pod have in common.
+func followed(builtIn []*discoveryv1.EndpointSlice) (value string) {
+	first := true
+	for _, s := range builtIn {
+		if len(s.Endpoints) == 0 {
+			continue
+		}
+		if !first && s.Labels[api.LabelMigrating] != value {
+			return ""
+		}
+		value, first = s.Labels[api.LabelMigrating], false
+	}
+	return value
 }
 
 // foreignSlice adds the problem that the controller does not manage the Service's slice.

@@ -43,6 +43,14 @@ func stampedSlice(uid, epoch string) *discoveryv1.EndpointSlice {
 func stampedPod(name, designation, epoch string) Pod {
 	p := Pod{Pod: &corev1.Pod{ObjectMeta: stampedMeta(name, epoch)}}
 	p.Labels[api.LabelDesignation] = designation
+	if p.Annotations[api.AnnotationWitness] = "uid-" + name; designation == api.DesignationActive {
+		p.Annotations[api.AnnotationWitness] += "@" + epoch
+	}
+	return p
+}
+
+func witnessing(p Pod, witness string) Pod {
+	p.Annotations[api.AnnotationWitness] = witness
 	return p
 }
 
@@ -60,15 +68,15 @@ func TestTrace(t *testing.T) {
 		},
 		"a Service tells the epoch and its holder": {
 			members: []Member{stampedService("uid-a", "4")}, pods: []Pod{stampedPod("b", standby, "4")},
-			want: election.Trace{Epoch: 4, HolderUID: "uid-a"},
+			want: election.Trace{Stamped: true, Epoch: 4, HolderUID: "uid-a", HolderEpoch: 4},
 		},
 		"a Service that waits for a master tells the epoch alone": {
 			members: []Member{stampedService(api.NoPod, "4")},
-			want:    election.Trace{Epoch: 4},
+			want:    election.Trace{Stamped: true, Epoch: 4},
 		},
 		"a Service whose key was removed tells the epoch alone": {
 			members: []Member{stampedService("", "4")},
-			want:    election.Trace{Epoch: 4},
+			want:    election.Trace{Stamped: true, Epoch: 4},
 		},
 		"a selector without a stamp is not the controller's": {
 			members: []Member{stampedService("uid-a", "")},
@@ -78,42 +86,54 @@ func TestTrace(t *testing.T) {
 		},
 		"a stamp that no cluster reaches tells nothing": {
 			members: []Member{stampedService("uid-a", "4")}, pods: []Pod{stampedPod("b", active, "1073741825")},
-			want: election.Trace{Epoch: 4, HolderUID: "uid-a"},
+			want: election.Trace{Stamped: true, Epoch: 4, HolderUID: "uid-a", HolderEpoch: 4},
 		},
 		"a master that is designated tells of itself": {
 			members: []Member{stampedService("", "")}, pods: []Pod{stampedPod("b", standby, "4"), stampedPod("a", active, "4")},
-			want: election.Trace{Epoch: 4, HolderUID: "uid-a"},
+			want: election.Trace{Stamped: true, Epoch: 4, HolderUID: "uid-a", HolderEpoch: 4},
 		},
-		"a master of an earlier epoch tells nothing": {
+		"the last master that is known may be of an earlier epoch": {
 			members: []Member{stampedService("", "")}, pods: []Pod{stampedPod("a", active, "3"), stampedPod("b", standby, "4")},
-			want: election.Trace{Epoch: 4},
+			want: election.Trace{Stamped: true, Epoch: 4, HolderUID: "uid-a", HolderEpoch: 3},
+		},
+		"a former master tells of itself": {
+			members: []Member{stampedService("", "4")}, pods: []Pod{witnessing(stampedPod("a", standby, "4"), "uid-a@3")},
+			want: election.Trace{Stamped: true, Epoch: 4, HolderUID: "uid-a", HolderEpoch: 3},
+		},
+		"a stamp that was copied from another pod tells nothing": {
+			members: []Member{stampedService("", "")}, pods: []Pod{witnessing(stampedPod("a", active, "9"), "uid-b@9"), witnessing(stampedPod("c", active, "9"), "")},
+		},
+		"a label alone makes no master": {
+			members: []Member{stampedService("", "")}, pods: []Pod{witnessing(stampedPod("a", active, "4"), "uid-a")},
+			want: election.Trace{Stamped: true, Epoch: 4},
 		},
 		"the highest epoch counts, wherever it is": {
 			members: []Member{stampedService("uid-a", "4"), stampedService("uid-b", "5")}, pods: []Pod{stampedPod("c", active, "3")},
-			want: election.Trace{Epoch: 5, HolderUID: "uid-b"},
+			want: election.Trace{Stamped: true, Epoch: 5, HolderUID: "uid-b", HolderEpoch: 5},
 		},
 		"the first object of an epoch that tells the holder counts": {
 			members: []Member{stampedService(api.NoPod, "5"), stampedService("uid-b", "5")}, pods: []Pod{stampedPod("a", active, "5")},
-			want: election.Trace{Epoch: 5, HolderUID: "uid-b"},
+			want: election.Trace{Stamped: true, Epoch: 5, HolderUID: "uid-b", HolderEpoch: 5},
 		},
 		"the marks of another election's pod tell nothing": {
 			members: []Member{stampedService("uid-a", "4")}, pods: []Pod{ofAnotherElection},
-			want: election.Trace{Epoch: 4, HolderUID: "uid-a"},
+			want: election.Trace{Stamped: true, Epoch: 4, HolderUID: "uid-a", HolderEpoch: 4},
 		},
 		"a slice tells the epoch and its holder before the Service does": {
 			members: []Member{stampedService("", "4", stampedSlice("uid-b", "5"))}, pods: []Pod{stampedPod("a", active, "4")},
-			want: election.Trace{Epoch: 5, HolderUID: "uid-b"},
+			want: election.Trace{Stamped: true, Epoch: 5, HolderUID: "uid-b", HolderEpoch: 5},
 		},
 		"a slice without an endpoint tells the epoch alone": {
 			members: []Member{stampedService("", "4", stampedSlice("", "5"))},
-			want:    election.Trace{Epoch: 5},
+			want:    election.Trace{Stamped: true, Epoch: 5},
 		},
 		"a slice of an earlier epoch tells nothing": {
 			members: []Member{stampedService("uid-a", "4", stampedSlice("uid-b", "3"))},
-			want:    election.Trace{Epoch: 4, HolderUID: "uid-a"},
+			want:    election.Trace{Stamped: true, Epoch: 4, HolderUID: "uid-a", HolderEpoch: 4},
 		},
 		"in epoch 0 there is no master, whatever a selector says": {
 			members: []Member{stampedService("uid-a", "0")}, pods: []Pod{stampedPod("a", active, "0")},
+			want: election.Trace{Stamped: true},
 		},
 	}
 	for name, test := range tests {

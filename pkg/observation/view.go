@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -28,9 +29,12 @@ func (o *Observation) makeView() election.View {
 		Settings:  o.Settings(),
 		MovesLose: slices.ContainsFunc(o.Members, func(m Member) bool { return m.Settings.Routing == api.RoutingLabel }),
 		Migrating: slices.ContainsFunc(o.Members, Member.Migrating),
+		Divided:   o.Members[len(o.Members)-1].Apart,
 		Now:       o.Now,
 		DownSince: o.Outage.since(o.Lease),
 	}
+	o.compareRecord(&v)
+	v.Lease.Acquired = o.seen.holder(v.Lease).since(v.Lease.Acquired, o.Now)
 	v.Lease.Outdated = lease.Outdated(o.Lease, o.Terms())
 	if !v.Lease.Exists {
 		// A holder may still rely on a Lease that was deleted.
@@ -42,15 +46,30 @@ func (o *Observation) makeView() election.View {
 	return v
 }
 
-// Terms returns what the members ask of the Lease. It must have Members.
-func (o *Observation) Terms() lease.Terms {
-	settings := o.Settings()
-	terms := lease.Terms{Key: o.Key, Duration: settings.LeaseDuration, DeleteDemoted: settings.DeleteDemoted}
-	for _, m := range o.Members {
-		terms.Owners = append(terms.Owners, metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: m.Name, UID: m.UID})
+// compareRecord finds out whether a user has overwritten the UID of the Lease's holder, and takes
+// the Lease's own record for one more trace. A Lease without a record, or with one of an earlier
+// epoch, may have been written by an older version. Then the traces of its epoch tell.
+func (o *Observation) compareRecord(v *election.View) {
+	epoch, uid, found := lease.Recorded(o.Lease)
+	traced := v.Trace.HolderEpoch == v.Lease.Epoch && v.Trace.HolderUID != ""
+	switch named := v.Lease.HolderUID; {
+	case named == "":
+	case !found && traced && v.Trace.HolderUID != named:
+		v.Lease.HolderUID, v.Lease.Forged = v.Trace.HolderUID, true
+	case found && uid != named && (!traced || v.Trace.HolderUID != named):
+		v.Lease.HolderUID, v.Lease.Forged, v.Lease.Spent = uid, true, epoch < v.Lease.Epoch
 	}
-	return terms
+	if !found {
+		return
+	}
+	v.Trace.Stamped, v.Trace.Epoch = true, max(v.Trace.Epoch, epoch)
+	if epoch >= v.Trace.HolderEpoch {
+		v.Trace.HolderUID, v.Trace.HolderEpoch = uid, epoch
+	}
 }
+
+// Traced returns the highest epoch with which anything but the Lease is stamped; 0 if nothing is.
+func (o *Observation) Traced() int32 { return trace(o.Members, o.Pods).Epoch }
 
 // NodeNames returns the names of the nodes of all pods that are, or could become, eligible.
 func (o *Observation) NodeNames() sets.Set[string] {
@@ -63,11 +82,17 @@ func (o *Observation) NodeNames() sets.Set[string] {
 	return nodes
 }
 
-// Settings returns the settings that apply to the election as a whole. It must have Members.
-func (o *Observation) Settings() api.Election {
-	settings := o.Members[0].Settings.Election
-	settings.Paused = slices.ContainsFunc(o.Members, func(m Member) bool { return m.Settings.Paused })
-	return settings
+// lacksLabel reports whether traffic of a member cannot go to the pod before it is labelled.
+func (o *Observation) lacksLabel(p Pod) bool {
+	return slices.ContainsFunc(o.Members, func(m Member) bool {
+		switch m.Settings.Routing {
+		case api.RoutingSelector:
+			return p.Labels[api.LabelPodUID] != string(p.UID)
+		case api.RoutingLabel:
+			return p.Labels[api.LabelDesignation] != api.DesignationActive && !p.Elsewhere
+		}
+		return false
+	})
 }
 
 func (o *Observation) candidate(p Pod) election.Candidate {
@@ -75,6 +100,7 @@ func (o *Observation) candidate(p Pod) election.Candidate {
 	may, _ := api.Candidate(p.Pod)
 	// Only the pods of a StatefulSet have the label, and its value is a number.
 	index, _ := strconv.Atoi(p.Labels[appsv1.PodIndexLabel])
+	workload, revision := workload(p.Pod)
 	c := election.Candidate{
 		Name: p.Name, UID: p.UID,
 		Unselected:   p.Unselected,
@@ -83,12 +109,16 @@ func (o *Observation) candidate(p Pod) election.Candidate {
 		Finished:     Finished(p.Pod),
 		Terminating:  p.DeletionTimestamp != nil,
 		Created:      p.CreationTimestamp.Time,
-		Draining:     knows(o.Nodes.Unschedulable, p.Spec.NodeName),
-		NodeSilent:   knows(o.Nodes.Silent, p.Spec.NodeName),
+		Portless:     p.Portless,
+		NodeGone:     p.Node.Gone,
+		Draining:     p.Node.Draining,
+		NodeSilent:   p.Node.Silent,
 		Answers:      o.Probes[p.UID] == probe.Answering,
 		Unresponsive: o.Probes[p.UID] == probe.Suspected,
-		Preferred:    o.Members[0].Settings.Prefer.Matches(labels.Set(p.Labels)),
-		Revision:     cmp.Or(p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], p.Labels[appsv1.ControllerRevisionHashLabelKey]),
+		Refused:      o.Refused.Has(p.UID) && o.lacksLabel(p),
+		Preferred:    o.settings.Prefer.Matches(labels.Set(p.Labels)),
+		Workload:     workload,
+		Revision:     revision,
 		Index:        index,
 		Identified:   p.Labels[api.LabelPodUID] == string(p.UID),
 		Designated:   !stamped && !p.Elsewhere && p.Labels[api.LabelDesignation] == api.DesignationActive,
@@ -97,7 +127,30 @@ func (o *Observation) candidate(p Pod) election.Candidate {
 		if condition.Type == corev1.PodReady {
 			c.Ready = condition.Status == corev1.ConditionTrue
 			c.ReadySince = condition.LastTransitionTime.Time
+			c.SeenReady = o.seen.Ready[p.UID].since(c.ReadySince, o.Now)
 		}
 	}
 	return c
+}
+
+// rolloutHash is the label that Argo Rollouts gives the pods of a ReplicaSet, where a Deployment
+// gives them another.
+const rolloutHash = "rollouts-pod-template-hash"
+
+// workload returns what creates the pod anew, empty if nothing does, and the revision of it that
+// the pod is of.
+func workload(pod *corev1.Pod) (workload, revision string) {
+	hash := cmp.Or(pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey], pod.Labels[rolloutHash])
+	revision = cmp.Or(hash, pod.Labels[appsv1.ControllerRevisionHashLabelKey])
+	owner := metav1.GetControllerOf(pod)
+	if owner == nil {
+		return "", revision
+	}
+	name := owner.Name
+	if owner.Kind == "ReplicaSet" {
+		// A Deployment names its ReplicaSets after itself and the hash. One that nothing owns has
+		// no revisions but itself.
+		name, revision = strings.TrimSuffix(name, "-"+hash), cmp.Or(revision, name)
+	}
+	return owner.Kind + "/" + name, revision
 }

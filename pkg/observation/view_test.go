@@ -44,10 +44,10 @@ func TestViewSettings(t *testing.T) {
 		"a younger Service asks for everything":                                   {[]*corev1.Service{service("b", everything...), service("a")}, asked{}},
 		"the Service with the Lease's name asks for everything":                   {[]*corev1.Service{service("web", everything...), service("a")}, all},
 		"an older Service than the one with the Lease's name asks for everything": {[]*corev1.Service{service("web"), service("a", everything...)}, asked{}},
-		"an older Service that is not served asks for everything":                 {[]*corev1.Service{service("a", append(everything, asking(api.AnnotationServiceMode, "x"))...), service("b")}, asked{}},
+		"an older Service that is not served asks for everything":                 {[]*corev1.Service{service("a", append(everything, asking(api.AnnotationServiceMode, "x"))...), service("b")}, all},
 		"the election is paused":                                                  {[]*corev1.Service{service("a", asking(api.AnnotationPaused, "true"))}, asked{Election: api.Election{Paused: true}}},
 		"the election is paused by the youngest Service":                          {[]*corev1.Service{service("a"), service("b"), service("c", asking(api.AnnotationPaused, "true"))}, asked{Election: api.Election{Paused: true}}},
-		"the election is paused by a Service that is not served":                  {[]*corev1.Service{service("a"), service("b", asking(api.AnnotationPaused, "true"), asking(api.AnnotationServiceMode, "x"))}, asked{}},
+		"the election is paused by a Service that is not served":                  {[]*corev1.Service{service("a"), service("b", asking(api.AnnotationPaused, "true"), asking(api.AnnotationServiceMode, "x"))}, asked{Election: api.Election{Paused: true}}},
 		"only the deletion of the former master is asked for":                     {[]*corev1.Service{service("a", asking(api.AnnotationOnDemote, "delete"))}, asked{Election: api.Election{DeleteDemoted: true}}},
 		"only after-termination is asked for":                                     {[]*corev1.Service{service("a", asking(api.AnnotationHandover, "after-termination"))}, asked{Election: api.Election{AfterTermination: true}}},
 		"a move loses requests":                                                   {[]*corev1.Service{service("a", byLabel)}, asked{MovesLose: true}},
@@ -75,9 +75,16 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// owned gives a pod a controller.
+func owned(kind, name string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.OwnerReferences = []metav1.OwnerReference{{Kind: kind, Name: name, Controller: ptr.To(true)}}
+	}
+}
+
 func TestCandidates(t *testing.T) {
 	set := func(change func(*election.Candidate)) election.Candidate {
-		c := election.Candidate{Name: "web-0", UID: "uid-web-0", Ready: true, ReadySince: start.Add(time.Minute), Created: start}
+		c := election.Candidate{Name: "web-0", UID: "uid-web-0", Ready: true, ReadySince: start.Add(time.Minute), SeenReady: start.Add(time.Minute), Created: start}
 		change(&c)
 		return c
 	}
@@ -91,7 +98,7 @@ func TestCandidates(t *testing.T) {
 		"a pod that is Ready":                         {pod("web-0"), set(func(*election.Candidate) {})},
 		"a pod that is not Ready":                     {pod("web-0", status(corev1.PodRunning, corev1.ConditionFalse)), set(func(c *election.Candidate) { c.Ready = false })},
 		"a pod whose readiness is not known":          {pod("web-0", status(corev1.PodRunning, corev1.ConditionUnknown)), set(func(c *election.Candidate) { c.Ready = false })},
-		"a pod that has never been Ready":             {pod("web-0", func(p *corev1.Pod) { p.Status.Conditions = nil }), set(func(c *election.Candidate) { c.Ready, c.ReadySince = false, time.Time{} })},
+		"a pod that has never been Ready":             {pod("web-0", func(p *corev1.Pod) { p.Status.Conditions = nil }), set(func(c *election.Candidate) { c.Ready, c.ReadySince, c.SeenReady = false, time.Time{}, time.Time{} })},
 		"a pod that has succeeded":                    {pod("web-0", status(corev1.PodSucceeded, corev1.ConditionFalse)), set(func(c *election.Candidate) { c.Ready, c.Finished = false, true })},
 		"a pod that has failed":                       {pod("web-0", status(corev1.PodFailed, corev1.ConditionFalse)), set(func(c *election.Candidate) { c.Ready, c.Finished = false, true })},
 		"a pod that terminates":                       {pod("web-0", func(p *corev1.Pod) { p.DeletionTimestamp = &p.CreationTimestamp }), set(func(c *election.Candidate) { c.Terminating = true })},
@@ -103,6 +110,26 @@ func TestCandidates(t *testing.T) {
 		"a pod of a StatefulSet": {
 			pod("web-0", labelled("apps.kubernetes.io/pod-index", "12"), labelled("controller-revision-hash", "web-1")),
 			set(func(c *election.Candidate) { c.Index, c.Revision = 12, "web-1" }),
+		},
+		"a pod of a StatefulSet that owns it": {
+			pod("web-0", labelled("controller-revision-hash", "web-1"), owned("StatefulSet", "web")),
+			set(func(c *election.Candidate) { c.Workload, c.Revision = "StatefulSet/web", "web-1" }),
+		},
+		"a pod of a Deployment's ReplicaSet": {
+			pod("web-0", labelled("pod-template-hash", "5b4fb97b6c"), owned("ReplicaSet", "web-5b4fb97b6c")),
+			set(func(c *election.Candidate) { c.Workload, c.Revision = "ReplicaSet/web", "5b4fb97b6c" }),
+		},
+		"a pod of an Argo Rollout's ReplicaSet": {
+			pod("web-0", labelled("rollouts-pod-template-hash", "687d76d795"), owned("ReplicaSet", "web-687d76d795")),
+			set(func(c *election.Candidate) { c.Workload, c.Revision = "ReplicaSet/web", "687d76d795" }),
+		},
+		"a pod of a ReplicaSet that nothing owns": {
+			pod("web-0", owned("ReplicaSet", "web-blue")),
+			set(func(c *election.Candidate) { c.Workload, c.Revision = "ReplicaSet/web-blue", "web-blue" }),
+		},
+		"a pod of a Job": {pod("web-0", owned("Job", "web-29")), set(func(c *election.Candidate) { c.Workload = "Job/web-29" })},
+		"a pod with an owner that does not control it": {
+			pod("web-0", owned("Backup", "web"), func(p *corev1.Pod) { p.OwnerReferences[0].Controller = nil }), set(func(*election.Candidate) {}),
 		},
 		"a pod whose index is no number":                 {pod("web-0", labelled("apps.kubernetes.io/pod-index", "first")), set(func(*election.Candidate) {})},
 		"a pod of a Deployment":                          {pod("web-0", labelled("pod-template-hash", "5b4fb97b6c")), set(func(c *election.Candidate) { c.Revision = "5b4fb97b6c" })},
@@ -138,25 +165,33 @@ func TestView(t *testing.T) {
 		Key: web, Now: now, Lease: heldBy("uid-web-2"),
 		Services: []*corev1.Service{service("a", selecting(api.LabelPodUID, "uid-web-0"), asking(api.AnnotationLeaseTransitions, "4"))},
 		Pods:     []*corev1.Pod{pod("web-0"), pod("web-1"), pod("web-2", labelled("app", "db"))},
-		Nodes:    Nodes{Unschedulable: is("node-of-web-0"), Silent: is("node-of-web-1")},
-		Probes:   map[types.UID]probe.State{"uid-web-0": probe.Suspected, "uid-web-1": probe.Answering},
-		Outage:   Outage{Holder: "uid-web-2", Since: now.Add(-time.Second)},
+		Nodes: Nodes{
+			Silent: is("node-of-web-1"),
+			Find: func(name string) *corev1.Node {
+				if name == "node-of-web-2" {
+					return nil
+				}
+				return &corev1.Node{Spec: corev1.NodeSpec{Unschedulable: name == "node-of-web-0"}}
+			},
+		},
+		Probes: map[types.UID]probe.State{"uid-web-0": probe.Suspected, "uid-web-1": probe.Answering},
+		Outage: Outage{Holder: "uid-web-2", Since: now.Add(-time.Second)},
 	}).View()
-	if diff := cmp.Diff(election.Trace{Epoch: 4, HolderUID: "uid-web-0"}, got.Trace); diff != "" {
+	if diff := cmp.Diff(election.Trace{Stamped: true, Epoch: 4, HolderUID: "uid-web-0", HolderEpoch: 4}, got.Trace); diff != "" {
 		t.Errorf("trace (-want +got):\n%s", diff)
 	}
 	if !got.Now.Equal(now) || !got.DownSince.Equal(now.Add(-time.Second)) || got.Lease.HolderUID != "uid-web-2" {
 		t.Errorf("it is %s, and %s is down since %s", got.Now, got.Lease.HolderUID, got.DownSince)
 	}
-	type state struct{ Draining, NodeSilent, Answers, Unresponsive, Unselected bool }
+	type state struct{ NodeGone, Draining, NodeSilent, Answers, Unresponsive, Unselected bool }
 	states := map[string]state{}
 	for _, c := range got.Candidates {
-		states[c.Name] = state{c.Draining, c.NodeSilent, c.Answers, c.Unresponsive, c.Unselected}
+		states[c.Name] = state{c.NodeGone, c.Draining, c.NodeSilent, c.Answers, c.Unresponsive, c.Unselected}
 	}
 	want := map[string]state{
 		"web-0": {Draining: true, Unresponsive: true},
 		"web-1": {NodeSilent: true, Answers: true},
-		"web-2": {Unselected: true},
+		"web-2": {NodeGone: true, Unselected: true},
 	}
 	if diff := cmp.Diff(want, states); diff != "" {
 		t.Errorf("candidates (-want +got):\n%s", diff)
@@ -191,9 +226,10 @@ func TestViewLease(t *testing.T) {
 		l.Labels = map[string]string{api.LabelManagedBy: api.ManagedBy}
 		l.OwnerReferences = looked(nil, []*corev1.Service{service("a")}, nil).Terms().Owners
 		l.Spec.LeaseDurationSeconds = ptr.To[int32](15)
+		l.Annotations[api.AnnotationLeadingService] = "a"
 		return l
 	}
-	read := election.Lease{Exists: true, HolderUID: "uid-web-0", Duration: 15 * time.Second}
+	read := election.Lease{Exists: true, HolderUID: "uid-web-0", Duration: 15 * time.Second, Acquired: now}
 	outdated := read
 	outdated.Outdated = true
 	tests := map[string]struct {
@@ -203,8 +239,8 @@ func TestViewLease(t *testing.T) {
 	}{
 		"a Lease that is as the Service asks":              {fifteen(), "15s", read},
 		"a holder goes by the duration in the Lease":       {fifteen(), "60s", outdated},
-		"a holder may believe in a Lease that was deleted": {nil, "60s", election.Lease{Duration: time.Minute}},
-		"a Lease that was deleted, and had no duration":    {nil, "", election.Lease{}},
+		"a holder may believe in a Lease that was deleted": {nil, "60s", election.Lease{Duration: time.Minute, Acquired: now}},
+		"a Lease that was deleted, and had no duration":    {nil, "", election.Lease{Acquired: now}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -227,7 +263,7 @@ func TestTerms(t *testing.T) {
 		service("web", asking(api.AnnotationLeaseDuration, "15s"), asking(api.AnnotationOnDemote, "delete")),
 		service("a", asking(api.AnnotationLeaseDuration, "16s")), service("b", asking(api.AnnotationServiceMode, "x")),
 	}, nil)
-	want := lease.Terms{Key: web, Owners: []metav1.OwnerReference{owner("web"), owner("a")}, Duration: 15 * time.Second, DeleteDemoted: true}
+	want := lease.Terms{Key: web, Owners: []metav1.OwnerReference{owner("web"), owner("a")}, Duration: 15 * time.Second, Leading: "web", DeleteDemoted: true}
 	if diff := cmp.Diff(want, o.Terms()); diff != "" {
 		t.Errorf("terms (-want +got):\n%s", diff)
 	}

@@ -37,13 +37,17 @@ const (
 //	                   missed a question that was asked later (401 ms) than one that
 //	                   the standby has answered (400 ms)
 //
-// A failure that is noticed more than leniency after its timeout is late, and does not
-// count: had the first one been noticed after 425 ms, the master would have missed
-// nothing yet. A good answer counts however late it is noticed.
+// The questions stay open. An answer of the master to any of them before 601 ms would
+// have shown that it is slow, and begun all anew.
 type group struct {
 	key    types.NamespacedName
 	pods   map[types.UID]*pod
 	master *pod
+	// accused is the pod that was suspected last while it was the master, until it
+	// answers. If its answer shows that it was slow, the other pods may be slow too: pace
+	// is the longest such silence.
+	accused *pod
+	pace    pace
 }
 
 // failing is since when the master fails, if that is another pod than p. It is zero if
@@ -55,11 +59,37 @@ func (g *group) failing(p *pod) time.Time {
 	return g.master.failing
 }
 
-// hear records an answer of a pod.
-func (g *group) hear(p *pod, asked, noticed time.Time, err error) {
-	p.hear(asked, noticed, err)
-	if since := g.failing(p); err == nil && p.confirmed.Before(since) {
-		p.confirmed = asked
+// look counts the questions that a pod has missed.
+func (g *group) look(p *pod, now time.Time) {
+	p.look(now)
+	g.judged(p)
+}
+
+// hear records the answer of a pod to a question.
+func (g *group) hear(p *pod, q *question, now time.Time, err error) {
+	good := p.good
+	silence := p.hear(q, now, err, p.enough())
+	if !p.good.Equal(good) {
+		if p == g.accused {
+			g.pace.learn(silence, now)
+			g.accused = nil
+		}
+		// A late answer shows nothing of the master, which may have been as far out of reach
+		// within its timeout.
+		if p.confirmed.Before(g.failing(p)) && !now.After(q.asked.Add(p.timeout)) {
+			p.confirmed = q.asked
+		}
+	}
+	g.judged(p)
+}
+
+// judged draws the conclusions from the failures of a pod.
+func (g *group) judged(p *pod) {
+	if p.fails > 0 {
+		p.confirmed = time.Time{}
+	}
+	if p == g.master && p.suspected {
+		g.accused = p
 	}
 }
 
@@ -81,7 +111,7 @@ func (g *group) confirms(p *pod, since time.Time) bool {
 }
 
 // due is when to ask a pod next.
-func (g *group) due(p *pod) time.Time {
+func (g *group) due(p *pod) (due time.Time) {
 	since := g.failing(p)
 	// It matters now whether the pod answers.
 	matters := p.state() == Answering && !since.IsZero()
@@ -91,12 +121,30 @@ func (g *group) due(p *pod) time.Time {
 	case matters && p.last.Before(since):
 		return since
 	case p == g.master && p.last.Add(p.Probe.Interval).Before(p.failing.Add(lead)):
-		return p.failing.Add(lead)
-	case p == g.master, p.inDoubt(), matters && (g.master.inDoubt() || p.good.Before(since)):
-		return p.last.Add(p.Probe.Interval)
+		due = p.failing.Add(lead)
+	case p == g.master, p.inDoubt(), matters && (g.master.inDoubt() || p.confirmed.Before(since)):
+		due = p.last.Add(p.Probe.Interval)
 	default:
-		return p.last.Add(p.slow)
+		due = p.last.Add(p.slow)
 	}
+	return later(later(due, p.blocked), p.timely())
+}
+
+// later returns the later of two times.
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// next is when to look at a pod or to ask it.
+func (g *group) next(p *pod, now time.Time) time.Time {
+	due := g.due(p)
+	if look := p.next(now); !look.IsZero() && look.Before(due) {
+		return look
+	}
+	return due
 }
 
 // missed is when the master was asked the latest question that it missed; zero if the
@@ -150,8 +198,10 @@ func (g *group) adopt(targets []Target, now time.Time) (changed bool) {
 		}
 	}
 	for uid, p := range before {
-		p.gone = g.pods[uid] != p
-		changed = changed || p.gone
+		if p.gone = g.pods[uid] != p; p.gone {
+			p.breakOff(len(p.open))
+			changed = true
+		}
 	}
 	return changed || g.master != master
 }
@@ -160,7 +210,7 @@ func (g *group) adopt(targets []Target, now time.Time) (changed bool) {
 // unless that is nil. Its first question comes at random within an interval, so that a
 // process that has just started does not ask all pods at once.
 func (g *group) begin(target Target, before *pod, now time.Time) *pod {
-	p := &pod{Target: target, in: g, first: now.Add(wait.Jitter(target.Probe.Interval, 1) - target.Probe.Interval)}
+	p := &pod{Target: target, in: g, detector: newDetector(target.Probe, &g.pace), first: now.Add(wait.Jitter(target.Probe.Interval, 1) - target.Probe.Interval)}
 	if before != nil {
 		p.told = before.told
 	}

@@ -28,18 +28,9 @@ const (
 	NeverAnswered State = "NeverAnswered"
 )
 
-const (
-	// recovery is how many good answers in a row end the suspicion of a standby: one
-	// that answers every other question should not come and go.
-	recovery = 3
-	// neverAfter is how many failures tell a pod that never answers from one that is
-	// about to. If its probe allows more failures, that many do.
-	neverAfter = 10
-	// leniency is how long after its timeout the failure of a question may be noticed
-	// and still count. Noticing takes a millisecond or two; in a process that lacked CPU
-	// time, it took more than 80 ms for half of the failures.
-	leniency = 25 * time.Millisecond
-)
+// neverAfter is how many failures tell a pod that never answers from one that is about
+// to. If its probe allows more failures, that many do.
+const neverAfter = 10
 
 // Target is a pod to ask.
 type Target struct {
@@ -60,63 +51,39 @@ type pod struct {
 	in *group
 	// gone is set once the pod is no longer a target. Its answers are dropped then.
 	gone bool
-	// first is when to ask the first question.
-	first time.Time
+	// first is when to ask the first question, and last when the latest one was asked;
+	// zero if there is none.
+	first, last time.Time
 	// slow is the time from the last question to the next one, if there is no hurry.
 	slow time.Duration
+	// blocked is until when the pod must wait for a worker.
+	blocked time.Time
 	// told is the state that was told last.
 	told State
-	record
-}
-
-// record is what is known of a pod from its answers.
-type record struct {
-	// last is when the latest question was asked, and good when the latest one was asked
-	// that was answered well; zero if there is none.
-	last, good time.Time
-	// fails counts the failures since the latest good answer, and goods the good
-	// answers since the latest failure.
-	fails, goods int
-	suspected    bool
-	// failing is when the first of those failures was noticed that made the pod
-	// suspected, or may yet do so. missed is when the latest question was asked that the
-	// pod missed, and err is why. All are zero if the pod is fine.
-	failing, missed time.Time
-	err             error
 	// confirmed is when the first of the questions was asked that the pod has answered
 	// well since the master began to fail, without a failure in between; zero if there
 	// is none.
 	confirmed time.Time
+	detector
 }
 
-// hear records the answer to a question that was asked at one time, noticed at another.
-// The first good answer of a master ends its suspicion: it serves, and moving it would
-// need a reason. A standby needs more of them (recovery).
-func (p *pod) hear(asked, noticed time.Time, err error) {
-	if err != nil {
-		p.fails++
-		p.goods, p.missed, p.confirmed, p.err = 0, asked, time.Time{}, err
-		if p.failing.IsZero() {
-			p.failing = noticed
-		}
-		p.suspected = p.suspected || p.answered() && p.fails >= p.Probe.Failures
-		return
-	}
-	p.goods++
-	p.good, p.fails = asked, 0
-	if !p.suspected || p.Master || p.goods >= recovery {
-		p.suspected, p.failing, p.missed, p.err = false, time.Time{}, time.Time{}, nil
-	}
-}
-
-// restart forgets the record of a pod that becomes the master, and asks it at once. A
+// restart forgets the answers of a pod that becomes the master, and asks it at once. A
 // master is suspected only if it has answered as the master. Otherwise two replicas of
 // the controller that each reach another pod would move the master back and forth for
 // ever.
-func (p *pod) restart(now time.Time) { p.record, p.first = record{}, now }
+func (p *pod) restart(now time.Time) {
+	p.detector.restart()
+	p.first, p.last, p.confirmed = now, time.Time{}, time.Time{}
+}
 
-// answered reports whether the pod has ever answered well.
-func (p *pod) answered() bool { return !p.good.IsZero() }
+// enough is how many good answers in a row end the pod's suspicion. The first one of a
+// master does: it serves, and moving it would need a reason.
+func (p *pod) enough() int {
+	if p.Master {
+		return 1
+	}
+	return recovery
+}
 
 // state is the pod's state from its own answers, whatever the master does.
 func (p *pod) state() State {
@@ -149,10 +116,15 @@ func (p *pod) silent() bool {
 	return (state == Suspected || state == NeverAnswered) && !p.inDoubt()
 }
 
-// counts reports whether the answer to a question, which took so long, shows anything
-// about the pod. A failure of this process or its machine does not. A failure that was
-// noticed long after the timeout does not either: this process was suspended, or lacked
-// CPU time.
-func counts(took, timeout time.Duration, err error) bool {
-	return err == nil || !ours(err) && took <= timeout+leniency
+// lifetime is for how long a question to the pod stays open. A pod that is not expected
+// to answer gets as long as it takes to suspect one.
+func (p *pod) lifetime(spare bool) time.Duration {
+	patient := p.Probe.Timeout + lateness
+	switch {
+	case p.silent():
+		return min(patient, time.Duration(p.Probe.Failures)*p.Probe.Timeout)
+	case spare:
+		return patient
+	}
+	return p.Probe.Timeout
 }

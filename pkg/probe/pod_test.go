@@ -2,10 +2,8 @@ package probe
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -44,6 +42,20 @@ func word(p *pod) string {
 	return word
 }
 
+// newPod returns a pod whose probe allows that many failures.
+func newPod(failures int) *pod {
+	probe := probeTCP
+	probe.Failures = failures
+	return &pod{Target: Target{Probe: probe}, detector: newDetector(probe, nil)}
+}
+
+// answers lets the pod answer a question after a millisecond.
+func (p *pod) answers(asked int, err error) {
+	q := &question{asked: at(asked)}
+	p.ask(q)
+	p.hear(q, at(asked+1), err, p.enough())
+}
+
 func TestAnswers(t *testing.T) {
 	for name, test := range map[string]struct {
 		failures int
@@ -72,14 +84,13 @@ func TestAnswers(t *testing.T) {
 		"a pod that has not answered is not suspected":                                 {1, "--", "new?,new?"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := pod{Target: Target{Probe: probeTCP}}
-			p.Probe.Failures = test.failures
-			var got []string
 			answers, master := strings.CutPrefix(test.answers, "M")
+			p := newPod(test.failures)
 			p.Master = master
+			var got []string
 			for i, c := range answers {
-				p.hear(at(200*i), at(200*i+1), answer(c == '+'))
-				got = append(got, word(&p))
+				p.answers(200*i, answer(c == '+'))
+				got = append(got, word(p))
 			}
 			if diff := cmp.Diff(test.want, strings.Join(got, ",")); diff != "" {
 				t.Errorf("states after each of %s (-want +got): %s", test.answers, diff)
@@ -91,7 +102,7 @@ func TestAnswers(t *testing.T) {
 // The record of a pod that fails has since when it fails, when it was asked the latest
 // question that it missed, and why.
 func TestFailing(t *testing.T) {
-	p := pod{Target: Target{Probe: probeTCP}}
+	p := newPod(2)
 	for i, step := range []struct {
 		err             error
 		failing, missed time.Time
@@ -108,35 +119,9 @@ func TestFailing(t *testing.T) {
 		{errNo, at(1001), at(1000), errNo},
 	} {
 		asked := 100 * (i + 2)
-		p.hear(at(asked), at(asked+1), step.err)
+		p.answers(asked, step.err)
 		if !p.failing.Equal(step.failing) || !p.missed.Equal(step.missed) || !errors.Is(p.err, step.want) {
 			t.Errorf("after %d answers: failing since %s, missed at %s, because of %v, want %s, %s and %v", i+1, p.failing, p.missed, p.err, step.failing, step.missed, step.want)
 		}
-	}
-}
-
-func TestCounts(t *testing.T) {
-	const ms = time.Millisecond
-	refused := os.NewSyscallError("connect", syscall.ECONNREFUSED)
-	for name, test := range map[string]struct {
-		took, timeout time.Duration
-		err           error
-		want          bool
-	}{
-		"a good answer counts":                       {1 * ms, 250 * ms, nil, true},
-		"a good answer that was noticed late counts": {time.Hour, 250 * ms, nil, true},
-		"a failure counts":                           {1 * ms, 250 * ms, refused, true},
-		"no answer counts":                           {252 * ms, 250 * ms, errNo, true},
-		"no answer counts on a busy machine":         {275 * ms, 250 * ms, errNo, true},
-		"no answer does not count if the process was suspended or lacked CPU time": {276 * ms, 250 * ms, errNo, false},
-		"a failure does not count if this process has no file descriptors":         {1 * ms, 250 * ms, os.NewSyscallError("socket", syscall.EMFILE), false},
-		"a failure does not count if this machine has no file descriptors":         {1 * ms, 250 * ms, syscall.ENFILE, false},
-		"a failure does not count if this machine has no memory":                   {1 * ms, 250 * ms, fmt.Errorf("dialing: %w", syscall.ENOBUFS), false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := counts(test.took, test.timeout, test.err); got != test.want {
-				t.Errorf("counts %t, want %t", got, test.want)
-			}
-		})
 	}
 }

@@ -28,6 +28,9 @@ const (
 	// answer. The rest of the workers ask the other pods in time, however many are
 	// silent. Questions to silent pods may wait.
 	silentWorkers = workers / 2
+	// patientWorkers is how many questions to the other pods may be under way before
+	// new ones end at their timeout.
+	patientWorkers = workers / 4
 )
 
 // Prober asks the pods of elections. Its methods may be called from any goroutine.
@@ -42,8 +45,9 @@ type Prober struct {
 	groups map[types.NamespacedName]*group
 	// suspected counts the pods of all groups that are suspected.
 	suspected int
-	// silent counts the questions under way to pods that are not expected to answer.
-	silent int
+	// silent counts the questions under way to pods that are not expected to answer, and
+	// busy those to the other pods.
+	silent, busy int
 }
 
 // New returns a prober that calls changed, which must not block, with the key of an
@@ -176,74 +180,93 @@ func (p *Prober) begin(queue workqueue.TypedDelayingInterface[*pod]) {
 // plan queues a pod for when it is due.
 func (p *Prober) plan(pod *pod) {
 	if p.queue != nil {
-		p.queue.AddAfter(pod, time.Until(pod.in.due(pod)))
+		p.queue.AddAfter(pod, time.Until(pod.in.next(pod, time.Now())))
 	}
 }
 
-// work asks the next pod. It reports whether there may be another one.
+// work looks at the next pod and asks it if that is due. It reports whether there may be
+// another pod. While a question is open, other workers may ask the same pod.
 func (p *Prober) work(ctx context.Context, queue workqueue.TypedDelayingInterface[*pod]) bool {
 	pod, shutdown := queue.Get()
-	if shutdown || ctx.Err() != nil {
+	if shutdown {
 		return false
 	}
-	defer queue.Done(pod)
-	if asked, silent, due := p.take(pod); due {
-		asking, cancel := context.WithTimeout(ctx, pod.Probe.Timeout)
-		err := p.ask(asking, pod.Address, pod.Probe)
-		cancel()
-		// A question that was broken off shows nothing.
-		if ctx.Err() == nil {
-			p.hear(ctx, pod, asked, silent, err)
-		}
+	var asking context.Context
+	var asked *question
+	p.update(ctx, pod, func(now time.Time) { asking, asked = p.take(ctx, pod, now) })
+	queue.Done(pod)
+	if asked == nil {
+		return ctx.Err() == nil
 	}
-	return true
+	err := p.ask(asking, pod.Address, pod.Probe)
+	answered := err == nil || asking.Err() == nil && !ours(err)
+	asked.stop()
+	p.update(ctx, pod, func(now time.Time) { p.end(ctx, pod, asked, now, answered, err) })
+	return ctx.Err() == nil
 }
 
-// take reports whether to ask a pod now, and whether the pod is silent, in which case
-// hear must release the silent worker. A pod may be in the queue although it is gone, or
-// for a time at which it is no longer due.
-func (p *Prober) take(pod *pod) (now time.Time, silent, due bool) {
-	p.lock.Lock()
-	defer p.lock.Unlock()
-	now, silent = time.Now(), pod.silent()
+// take looks at a pod, and begins a question to it if one is due. A pod may be in the
+// queue although it is gone, or for a time at which it is no longer due.
+func (p *Prober) take(ctx context.Context, pod *pod, now time.Time) (context.Context, *question) {
+	if pod.gone || ctx.Err() != nil {
+		return nil, nil
+	}
+	pod.in.look(pod, now)
+	silent := pod.silent()
 	switch {
-	case pod.gone:
-		return now, silent, false
 	case pod.in.due(pod).After(now):
-		p.plan(pod)
-		return now, silent, false
+		return nil, nil
 	case silent && p.silent == silentWorkers:
-		p.queue.AddAfter(pod, wait.Jitter(pod.Probe.Interval, jitter))
-		return now, silent, false
-	case silent:
-		p.silent++
+		pod.blocked = now.Add(wait.Jitter(pod.Probe.Interval, jitter))
+		return nil, nil
 	}
+	asking, stop := context.WithTimeout(ctx, pod.lifetime(p.busy < patientWorkers))
+	asked := &question{asked: now, silent: silent, stop: stop}
+	p.count(silent, 1)
 	pod.last, pod.slow = now, wait.Jitter(slowness*pod.Probe.Interval, jitter)
-	return now, silent, true
+	pod.ask(asked)
+	return asking, asked
 }
 
-// hear records the answer of a pod, logs it, and calls changed if that is due.
-func (p *Prober) hear(ctx context.Context, pod *pod, asked time.Time, silent bool, err error) {
-	noticed := time.Now()
-	p.lock.Lock()
+// count counts the questions under way.
+func (p *Prober) count(silent bool, change int) {
 	if silent {
-		p.silent--
+		p.silent += change
+	} else {
+		p.busy += change
 	}
-	was, news := pod.state(), false
+}
+
+// end records the end of a question. One that was broken off, or failed because of this
+// process, shows nothing.
+func (p *Prober) end(ctx context.Context, pod *pod, asked *question, now time.Time, answered bool, err error) {
+	p.count(asked.silent, -1)
+	switch {
+	case pod.gone, ctx.Err() != nil:
+	case answered:
+		pod.in.hear(pod, asked, now, err)
+	default:
+		pod.in.look(pod, now)
+		pod.drop(asked)
+	}
+}
+
+// update changes what is known of a pod. It plans what is due then, logs the
+// new state, and calls changed if that is due.
+func (p *Prober) update(ctx context.Context, pod *pod, change func(now time.Time)) {
+	p.lock.Lock()
+	was, fails, missed, news := pod.state(), pod.fails, pod.in.missed(), false
+	change(time.Now())
 	if !pod.gone {
-		missed := pod.in.missed()
-		if counts(noticed.Sub(asked), pod.Probe.Timeout, err) {
-			pod.in.hear(pod, asked, noticed, err)
-		}
 		news = p.follow(pod, missed)
 	}
-	state := pod.state()
+	state, failed, err := pod.state(), pod.fails > fails, pod.err
 	p.recount(was, state)
 	p.lock.Unlock()
 	switch lease := klog.KRef(pod.in.key.Namespace, pod.in.key.Name); {
 	case state != was:
 		klog.FromContext(ctx).V(2).Info("Probe state changed", "lease", lease, "pod", pod.Pod, "address", pod.Address, "state", state, "reason", err)
-	case err != nil:
+	case failed:
 		klog.FromContext(ctx).V(4).Info("Probe failed", "lease", lease, "pod", pod.Pod, "address", pod.Address, "reason", err)
 	}
 	if news {

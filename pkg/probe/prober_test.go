@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -274,18 +276,98 @@ func TestRunEnds(t *testing.T) {
 	})
 }
 
-// A process that was suspended blames no pod for it.
-func TestSuspended(t *testing.T) {
+// The answers of a slow pod take longer than its timeout. It is not suspected, and few
+// questions to it are open at a time.
+func TestSlowMaster(t *testing.T) {
 	probing(t, func(p *probed) {
+		open, most := 0, 0
 		p.answers(func(ctx context.Context) error {
-			<-ctx.Done()
-			<-time.After(leniency + ms)
+			p.lock.Lock()
+			defer p.lock.Unlock()
+			open++
+			most = max(most, open)
+			p.lock.Unlock()
+			select {
+			case <-ctx.Done():
+			case <-time.After(380 * ms):
+			}
+			p.lock.Lock()
+			open--
 			return ctx.Err()
 		}, "a")
-		p.pass(5 * time.Second)
-		p.want(Answering, Answering, Answering)
-		if len(p.news()) > 0 || len(p.when("a")) < 12 {
-			t.Errorf("told of %v; asked after %v", p.news(), p.all())
+		p.pass(time.Minute)
+		if p.State(web, "a") != Answering || most > maxOpen || len(p.when("a")) > 6*60 {
+			t.Errorf("a is %s, %d questions were open, and %d were asked in a minute", p.State(web, "a"), most, len(p.when("a")))
+		}
+		for _, told := range p.news() {
+			if strings.Contains(told, "a=Suspected") {
+				t.Errorf("told of %q", told)
+			}
 		}
 	})
+}
+
+// Questions to a pod that hangs are few, and none of them stays open for ever. All end
+// when the pod is gone.
+func TestQuestionsEnd(t *testing.T) {
+	probing(t, func(p *probed) {
+		open := map[int]bool{}
+		p.answers(func(ctx context.Context) error {
+			p.lock.Lock()
+			asked := p.now()
+			open[asked] = true
+			p.lock.Unlock()
+			<-ctx.Done()
+			p.lock.Lock()
+			defer p.lock.Unlock()
+			delete(open, asked)
+			return ctx.Err()
+		}, "a")
+		for range 500 {
+			p.pass(10 * ms)
+			p.lock.Lock()
+			if len(open) > maxOpen {
+				t.Errorf("%d questions are open", len(open))
+			}
+			for asked := range open {
+				if since := p.now() - asked; since > 2200 {
+					t.Errorf("a question is open for %d ms", since)
+				}
+			}
+			p.lock.Unlock()
+		}
+		p.Want(web, nil)
+		p.pass(ms)
+		if len(open) > 0 || p.busy+p.silent > 0 {
+			t.Errorf("%d questions are open, %d workers busy", len(open), p.busy+p.silent)
+		}
+	})
+}
+
+// A question that fails because of this process shows nothing, and one that ends without
+// an answer is no bad answer.
+func TestNoAnswer(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer func(context.Context) error
+		fails  bool
+	}{
+		"this process has no file descriptors":   {func(context.Context) error { return after1ms(os.NewSyscallError("socket", syscall.EMFILE)) }, false},
+		"this machine has no memory":             {func(context.Context) error { return after1ms(fmt.Errorf("dialing: %w", syscall.ENOBUFS)) }, false},
+		"the pod does not answer in its timeout": {hang, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			probing(t, func(p *probed) {
+				p.Prober.lock.Lock()
+				p.busy = patientWorkers
+				p.Prober.lock.Unlock()
+				p.answers(test.answer, "a")
+				p.pass(3 * time.Second)
+				p.Prober.lock.Lock()
+				defer p.Prober.lock.Unlock()
+				if a := p.groups[web].pods["a"]; a.bad > 0 || a.fails > 0 != test.fails || a.suspected != test.fails {
+					t.Errorf("a has %d failures, %d bad answers; suspected: %t", a.fails, a.bad, a.suspected)
+				}
+			})
+		})
+	}
 }

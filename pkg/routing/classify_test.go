@@ -53,14 +53,20 @@ func TestStateOf(t *testing.T) {
 		"a Service that leaves selector for slices is reserving while it asks for another pod": {
 			service(slice, "uid-b", "4", listing("uid-a")), reserving,
 		},
-		"a Service that leaves selector for slices is joining once Kubernetes' controller lists the holder": {
-			service(slice, "uid-a", "4", listing("uid-a")), joining,
+		"a Service that leaves selector for slices is joining once Kubernetes' controller has followed and lists the holder": {
+			service(slice, "uid-a", "4", listing("uid-a"), followed("4")), joining,
+		},
+		"a Service that leaves selector for slices is reserving while Kubernetes' controller lists the holder of an epoch before": {
+			service(slice, "uid-a", "4", listing("uid-a"), followed("2")), reserving,
+		},
+		"a Service that leaves selector for slices is reserving while Kubernetes' controller lists the holder, and is not known to have followed": {
+			service(slice, "uid-a", "4", listing("uid-a")), reserving,
 		},
 		"a Service that leaves label for slices is reserving while Kubernetes' controller lists another pod": {
 			service(label, "", "", wanting(slice), listing("uid-b")), reserving,
 		},
-		"a Service that leaves label for slices is joining once Kubernetes' controller lists the holder": {
-			service(label, "", "", wanting(slice), listing("uid-a")), joining,
+		"a Service that leaves label for slices is joining once Kubernetes' controller has followed and lists the holder": {
+			service(label, "", "", wanting(slice), listing("uid-a"), followed("4")), joining,
 		},
 		"a Service that opts in to slices is joining, whatever Kubernetes' controller lists": {
 			service(slice, "", "", listing("uid-a", "uid-b")), joining,
@@ -118,7 +124,7 @@ func TestSliceStepOf(t *testing.T) {
 		return service(slice, "uid-a", "4", listing("uid-b"), with(own...))
 	}
 	joins := func(own ...*discoveryv1.EndpointSlice) observation.Member {
-		return service(slice, "uid-a", "4", listing("uid-a"), with(own...))
+		return service(slice, "uid-a", "4", listing("uid-a"), followed("4"), with(own...))
 	}
 	opened := func(own ...*discoveryv1.EndpointSlice) observation.Member {
 		return service(slice, "", "4", listing("uid-a", "uid-b"), with(own...))
@@ -133,7 +139,7 @@ func TestSliceStepOf(t *testing.T) {
 		return service(selector, "", "4", detached, listing(listed), with(own...))
 	}
 	returns := func(own ...*discoveryv1.EndpointSlice) observation.Member {
-		return service(selector, "uid-a", "4", listing(), with(own...))
+		return service(selector, "uid-a", "4", listing(), followed("4"), with(own...))
 	}
 	listsUnready := func(m observation.Member) observation.Member {
 		m.Listed = map[types.UID]bool{"uid-a": false}
@@ -168,7 +174,10 @@ func TestSliceStepOf(t *testing.T) {
 		"detaching, slices of the holder do not wait for another pod":                               {member: detaches("uid-b", ownSlice("a", "4", slice)), want: publishSlices},
 		"detaching, slices of another pod are published for the holder once no other pod is listed": {member: detaches("uid-a", ownSlice("b", "4", slice)), want: publishSlices},
 		"opting in, slices do not wait while the Service detaches": {
-			member: service(slice, "", "", detached, listing("uid-b")), want: publishSlices,
+			member: service(slice, "", "", detached, listing("uid-a", "uid-b")), want: publishSlices,
+		},
+		"overwritten with its stamp, slices wait while another pod than the holder is listed": {
+			member: service(slice, "", "", listing("uid-b")), want: awaitKubernetes,
 		},
 		"without a selector, slices do not wait for what is left of one": {
 			member: service(slice, "", "4", selectorless, listing("uid-b")), want: publishSlices,
@@ -190,14 +199,15 @@ func TestSliceStepOf(t *testing.T) {
 			member: leavesAgain("uid-a", ownSlice("b", "3", slice)), want: publishSlices,
 		},
 
-		"returning, slices of the holder are kept until it is listed":      {member: returns(ownSlice("a", "4", selector)), want: keepSlices},
-		"returning, slices of another pod are withdrawn":                   {member: returns(ownSlice("b", "3", selector)), want: withdrawSlices},
-		"returning, slices that list no pod are retired":                   {member: returns(ownSlice("", "4", selector)), want: retireSlices},
-		"returning, slices are kept while the holder is not listed ready":  {member: listsUnready(returns(ownSlice("a", "4", selector))), want: keepSlices},
-		"returning, slices of a holder that is nowhere ready are retired":  {member: listsUnready(returns(unready(ownSlice("a", "4", selector)))), want: retireSlices},
-		"returning, slices of a holder that is never listed are retired":   {member: returns(ownSlice("a", "4", selector)), holder: []func(*observation.Pod){failed}, want: retireSlices},
-		"returning, slices are retired once the holder is listed":          {member: service(selector, "uid-a", "4", listing("uid-a"), with(ownSlice("a", "4", selector))), want: retireSlices},
-		"returning to label, slices of the holder are kept until then too": {member: service(label, "", "", listing(), with(ownSlice("a", "4", label))), want: keepSlices},
+		"returning, slices of the holder are kept until it is listed":                          {member: returns(ownSlice("a", "4", selector)), want: keepSlices},
+		"returning, slices of another pod are withdrawn":                                       {member: returns(ownSlice("b", "3", selector)), want: withdrawSlices},
+		"returning, slices that list no pod are retired":                                       {member: returns(ownSlice("", "4", selector)), want: retireSlices},
+		"returning, slices are kept while the holder is not listed ready":                      {member: listsUnready(returns(ownSlice("a", "4", selector))), want: keepSlices},
+		"returning, slices of a holder that is nowhere ready are retired":                      {member: listsUnready(returns(unready(ownSlice("a", "4", selector)))), want: retireSlices},
+		"returning, slices of a holder that is never listed are retired":                       {member: returns(ownSlice("a", "4", selector)), holder: []func(*observation.Pod){failed}, want: retireSlices},
+		"returning, slices are retired once the holder is listed":                              {member: service(selector, "uid-a", "4", listing("uid-a"), followed("4"), with(ownSlice("a", "4", selector))), want: retireSlices},
+		"returning, slices are kept while Kubernetes' controller lists the holder from before": {member: service(selector, "uid-a", "4", listing("uid-a"), with(ownSlice("a", "4", selector))), want: keepSlices},
+		"returning to label, slices of the holder are kept until then too":                     {member: service(label, "", "", listing(), with(ownSlice("a", "4", label))), want: keepSlices},
 		"returning to label, slices of another election's pod are retired": {
 			member: service(label, "", "", listing(), with(ownSlice("a", "4", label))), holder: []func(*observation.Pod){elsewhere}, want: retireSlices,
 		},

@@ -13,34 +13,54 @@ import (
 
 // serviceChange returns what the member's Service must say, and the phase to write it in.
 func serviceChange(a Assignment, m member) (Phase, Change) {
+	c := changeOf(KindService, m)
+	if m.Settings.Selectorless {
+		return PhaseDone, c
+	}
+	phase := PhaseRoute
 	switch {
-	case m.Settings.Selectorless, m.inForce == api.RoutingLabel && m.inForce != m.Settings.Routing:
-		return PhaseDone, Change{}
-	case m.inForce == api.RoutingLabel:
+	case m.inForce == api.RoutingLabel && m.Settings.Routing == api.RoutingLabel:
 		// The Service is patched only to take away a key that another routing has left in
 		// its selector. That comes late: until then only pods with that key get traffic.
-		c := ReleaseService(m.Service)
+		c = ReleaseService(m.Service)
 		unset(c.Selector, m.Spec.Selector, api.LabelRouting)
-		return PhasePublish, c
-	}
-	c := changeOf(KindService, m)
-	set(c.Annotations, m.Annotations, api.AnnotationLeaseTransitions, formatEpoch(a.Epoch))
-	if m.inForce == api.RoutingEndpointSlice {
+		phase = PhasePublish
+	case m.inForce == api.RoutingEndpointSlice:
+		set(c.Annotations, m.Annotations, api.AnnotationLeaseTransitions, formatEpoch(a.Epoch))
 		if m.inForce == m.Settings.Routing {
 			set(c.Selector, m.Spec.Selector, api.LabelRouting, string(api.RoutingEndpointSlice))
 			unset(c.Selector, m.Spec.Selector, api.LabelPodUID)
 		}
-		if len(c.Selector) == 0 {
-			return PhaseTidy, c
+		if phase = PhaseDetach; len(c.Selector) == 0 {
+			phase = PhaseTidy
 		}
-		return PhaseDetach, c
+	case m.inForce == api.RoutingSelector:
+		set(c.Annotations, m.Annotations, api.AnnotationLeaseTransitions, formatEpoch(a.Epoch))
+		set(c.Selector, m.Spec.Selector, api.LabelPodUID, selected(a))
+		unset(c.Selector, m.Spec.Selector, api.LabelRouting)
+		if observation.Detached(m.Service) {
+			phase = PhasePublish
+		}
 	}
-	set(c.Selector, m.Spec.Selector, api.LabelPodUID, selected(a))
-	unset(c.Selector, m.Spec.Selector, api.LabelRouting)
-	if observation.Detached(m.Service) {
-		return PhasePublish, c
+	if labelMigration(a, m, c) && len(c.Selector)+len(c.Annotations) == 0 {
+		phase = PhaseTidy
 	}
-	return PhaseRoute, c
+	return phase, c
+}
+
+// labelMigration labels the Service while Kubernetes' controller publishes it beside own
+// slices, or is about to. It reports whether the label is not needed.
+func labelMigration(a Assignment, m member, c Change) (needless bool) {
+	delete(c.Labels, api.LabelMigrating)
+	switch stateOf(m) {
+	case reserving, leaving, returning:
+		if m.inForce != api.RoutingEndpointSlice {
+			set(c.Labels, m.Labels, api.LabelMigrating, formatEpoch(a.Epoch))
+		}
+		return false
+	}
+	unset(c.Labels, m.Labels, api.LabelMigrating)
+	return true
 }
 
 // selected returns the identity label that routing by selector selects.
@@ -54,26 +74,32 @@ func selected(a Assignment) string {
 // podChanges adds what the pod must carry. With identify it carries its identity label.
 func podChanges(a Assignment, pod observation.Pod, identify bool, add func(Phase, Change)) {
 	// The stamp of a pod that another election designates is that election's.
-	if !pod.Elsewhere && observation.Stamp(pod) > a.Epoch {
+	if !pod.Elsewhere && observation.PodStamp(pod.Pod) > a.Epoch {
 		return
 	}
 	active := pod.Labels[api.LabelDesignation] == api.DesignationActive
-	if pod.Unselected {
-		if !pod.Elsewhere && active {
-			add(PhaseDemote, ReleasePod(pod.Pod))
-		} else if !pod.Elsewhere {
-			add(PhaseTidy, ReleasePod(pod.Pod))
-		}
-		return
-	}
 	holder := pod.UID == a.HolderUID
 	identity := changeOf(KindPod, pod)
 	set(identity.Labels, pod.Labels, api.LabelPodUID, string(pod.UID))
 	switch {
-	case identify && wronglyIdentified(pod):
+	case identify && wronglyIdentified(pod) && (pod.Served || !pod.Unselected):
 		add(PhaseCorrect, identity)
-	case identify && holder:
+	case identify && holder && (!pod.Unselected || pod.Kept):
 		add(PhaseIdentify, identity)
+	}
+	if pod.Unselected && !pod.Kept {
+		c := ReleasePod(pod.Pod)
+		if pod.Served {
+			delete(c.Labels, api.LabelPodUID)
+		}
+		switch {
+		case pod.Elsewhere:
+		case active:
+			add(PhaseDemote, c)
+		default:
+			add(PhaseTidy, c)
+		}
+		return
 	}
 	switch {
 	case holder:
@@ -103,18 +129,34 @@ func podMarks(a Assignment, pod observation.Pod, identify bool) Change {
 	}
 	if pod.UID == a.HolderUID {
 		set(c.Labels, pod.Labels, api.LabelDesignation, api.DesignationActive)
-		set(c.Annotations, pod.Annotations, api.AnnotationLeaseTransitions, formatEpoch(a.Epoch))
+		stamp(c, pod.Pod, a.Epoch, a.Epoch)
 		if _, found := pod.Annotations[api.AnnotationDeletionCost]; !found {
 			set(c.Annotations, pod.Annotations, api.AnnotationDeletionCost, api.MasterDeletionCost)
 		}
 		return c
 	}
 	set(c.Labels, pod.Labels, api.LabelDesignation, api.DesignationStandby)
-	if _, stamped := pod.Annotations[api.AnnotationLeaseTransitions]; !stamped || len(c.Labels) > 0 {
-		set(c.Annotations, pod.Annotations, api.AnnotationLeaseTransitions, formatEpoch(a.Epoch))
+	if observation.PodStamp(pod.Pod) < 0 || len(c.Labels) > 0 {
+		held := observation.Held(pod.Pod)
+		if held >= a.Epoch {
+			// The epoch is the holder's.
+			held = -1
+		}
+		stamp(c, pod.Pod, a.Epoch, held)
 	}
 	unsetDeletionCost(c, pod.Pod)
 	return c
+}
+
+// stamp adds the stamp, and the pod's witness of it; held is the epoch in which the pod was
+// master last, -1 for none.
+func stamp(c Change, pod *corev1.Pod, epoch, held int32) {
+	witness := string(pod.UID)
+	if held >= 0 {
+		witness += "@" + formatEpoch(held)
+	}
+	set(c.Annotations, pod.Annotations, api.AnnotationLeaseTransitions, formatEpoch(epoch))
+	set(c.Annotations, pod.Annotations, api.AnnotationWitness, witness)
 }
 
 // unsetDeletionCost removes a deletion cost that the controller has set; a user's stays.

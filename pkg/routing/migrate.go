@@ -25,6 +25,12 @@ import (
 //	  returning      is published   no pod              the holder, transitional
 //	byKubernetes     is published   the holder          (there are none)
 //
+// What Kubernetes' controller lists does not tell that it has followed: it may list the
+// holder of an epoch before the last. Therefore the Service is labelled with the epoch as
+// long as it is published and own slices exist, or must. That controller copies the label
+// to its slices. The label also tells a replica that has not heard of own slices that there
+// are some.
+//
 // Own slices that are transitional say so in an annotation, as long as Kubernetes' controller may
 // have something to list. All replicas can rely on its absence: a replica that has not
 // heard of the Service's changes cannot write another pod into slices that list one beside
@@ -109,6 +115,12 @@ func newMember(a Assignment, m observation.Member, holder *observation.Pod) memb
 // wantsSlices reports whether the Service asks for routing by EndpointSlice.
 func (m member) wantsSlices() bool { return m.Settings.Routing == api.RoutingEndpointSlice }
 
+// open reports whether the member's selector stands for all its pods.
+func (m member) open() bool {
+	_, bySelector := m.Spec.Selector[api.LabelPodUID]
+	return !observation.Detached(m.Service) && !bySelector && !byLabel(m.Member)
+}
+
 // transitional reports whether one of the member's own slices is transitional.
 func (m member) transitional() bool { return slices.ContainsFunc(m.Slices, observation.Transitional) }
 
@@ -138,15 +150,20 @@ func listsHolder(a Assignment, m observation.Member, holder *observation.Pod) bo
 		return true
 	}
 	_, listed := m.Listed[a.HolderUID]
-	return listed && labels.SelectorFromSet(m.Spec.Selector).Matches(labels.Set(holder.Labels))
+	return listed && hasFollowed(a, m) && labels.SelectorFromSet(m.Spec.Selector).Matches(labels.Set(holder.Labels))
 }
 
+// hasFollowed reports whether Kubernetes' controller works with a Service that was pointed at
+// the holder in the epoch.
+func hasFollowed(a Assignment, m observation.Member) bool { return m.Followed == formatEpoch(a.Epoch) }
+
 // listsAnother reports whether Kubernetes' controller lists a pod other than the holder,
-// of a Service that has only one master. It is false of a Service that opts in, because
-// all its pods are listed. It is false of a Service without a selector: what Kubernetes'
-// controller has left of a former selector stays for ever.
+// of a Service that has only one master. It is false of an open Service if the holder is
+// listed too: that controller has followed, and lists all pods. It is false of a Service
+// without a selector: what Kubernetes' controller has left of a former selector stays for
+// ever.
 func listsAnother(m observation.Member, holder types.UID) bool {
-	if m.Settings.Selectorless || !byLabel(m) && !observation.MarkedService(m.Service) {
+	if _, listed := m.Listed[holder]; m.Settings.Selectorless || listed && !byLabel(m) && !observation.MarkedService(m.Service) {
 		return false
 	}
 	return anotherThan(holder, m.Listed)
@@ -170,11 +187,12 @@ func cannotList(m observation.Member, holder *observation.Pod) bool {
 }
 
 // replaced reports whether the member's own slices are no longer needed: Kubernetes'
-// controller lists the holder, ready if it is ready in them, or will never list it.
+// controller has followed and lists the holder, ready if it is ready in them, or will never
+// list it.
 func (m member) replaced(a Assignment, holder *observation.Pod) bool {
 	if cannotList(m.Member, holder) {
 		return true
 	}
 	ready, listed := m.Listed[a.HolderUID]
-	return listed && (ready || !observation.Listed(m.Slices)[a.HolderUID])
+	return listed && hasFollowed(a, m.Member) && (ready || !observation.Listed(m.Slices)[a.HolderUID])
 }

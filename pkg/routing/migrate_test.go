@@ -43,7 +43,7 @@ func marked() pods { return pods{pod("a", running, active("4")), pod("b", runnin
 func (s *scene) settle() *scene {
 	s.assignment = Assignment{"uid-a", 4}
 	s.selectors = []map[string]string{s.member.Spec.Selector}
-	s.published = s.selected()
+	s.publish()
 	return s
 }
 
@@ -127,7 +127,7 @@ func (s *scene) check(t *testing.T) {
 func (s *scene) checkEnd(t *testing.T) {
 	t.Helper()
 	m := s.member
-	listing(s.published...)(&m)
+	s.lists(&m)
 	switch {
 	case !slices.Equal(s.served(), []types.UID{s.assignment.HolderUID}):
 		s.fatal(t, "%v get traffic for ever", s.served())

@@ -150,7 +150,7 @@ func TestNextByEndpointSlice(t *testing.T) {
 			assignment: toB, members: services{service(slice, "uid-a", "4", with(ownSlice("", "5", slice)), listing("uid-a"))}, pods: before,
 			phase: PhaseRoute,
 			patches: []Change{
-				servicePatch(keys{api.LabelPodUID: to("uid-b")}, keys{api.AnnotationLeaseTransitions: to("5")}),
+				migratingPatch(to("5"), keys{api.LabelPodUID: to("uid-b")}, keys{api.AnnotationLeaseTransitions: to("5")}),
 			},
 		},
 		"a Service whose key another writer has removed is detached first, and its slice waits while Kubernetes lists another pod": {
@@ -158,18 +158,18 @@ func TestNextByEndpointSlice(t *testing.T) {
 			phase: PhaseDetach, patches: []Change{servicePatch(keys{api.LabelRouting: to("endpointslice")}, nil)},
 		},
 		"a slice that lists the holder stays while Kubernetes has yet to list it": {
-			assignment: toB, members: services{service(slice, "uid-b", "5", with(ownSlice("b", "5", slice)), listing())}, pods: after,
+			assignment: toB, members: services{service(slice, "uid-b", "5", with(ownSlice("b", "5", slice)), listing(), followed("5"))}, pods: after,
 			phase: PhaseDone,
 		},
 		"a Service that leaves selector is detached once Kubernetes and its slice list the holder": {
-			assignment: toB, members: services{service(slice, "uid-b", "5", with(ownSlice("b", "5", slice)), listing("uid-b"))}, pods: after,
+			assignment: toB, members: services{service(slice, "uid-b", "5", with(ownSlice("b", "5", slice)), listing("uid-b"), followed("5"))}, pods: after,
 			phase: PhaseDetach,
 			patches: []Change{
-				servicePatch(keys{api.LabelRouting: to("endpointslice"), api.LabelPodUID: nil}, nil),
+				migratingPatch(nil, keys{api.LabelRouting: to("endpointslice"), api.LabelPodUID: nil}, nil),
 			},
 		},
 		"a Service that leaves label waits until Kubernetes lists the holder": {
-			assignment: toB, members: services{service(label, "", "", wanting(slice), with(ownSlice("", "5", slice)), listing("uid-a"))}, pods: after,
+			assignment: toB, members: services{service(label, "", "", wanting(slice), with(ownSlice("", "5", slice)), listing("uid-a"), followed("5"))}, pods: after,
 			phase: PhaseDone,
 		},
 		"a Service that leaves label does not wait for a holder that another election designates": {
@@ -194,7 +194,7 @@ func TestNextByEndpointSlice(t *testing.T) {
 			assignment: toB, members: services{service(selector, "", "5", detached, with(ownSlice("b", "5", selector)))}, pods: after,
 			phase: PhasePublish,
 			patches: []Change{
-				servicePatch(keys{api.LabelPodUID: to("uid-b"), api.LabelRouting: nil}, nil),
+				migratingPatch(to("5"), keys{api.LabelPodUID: to("uid-b"), api.LabelRouting: nil}, nil),
 			},
 		},
 		"a Service that changes to selector is not published while Kubernetes still lists a pod": {
@@ -202,11 +202,11 @@ func TestNextByEndpointSlice(t *testing.T) {
 			phase: PhaseDone,
 		},
 		"a slice that is transitional is kept until Kubernetes lists the holder": {
-			assignment: toB, members: services{service(selector, "uid-b", "5", with(ownSlice("b", "5", selector)))}, pods: after,
+			assignment: toB, members: services{service(selector, "uid-b", "5", with(ownSlice("b", "5", selector)), followed("5"))}, pods: after,
 			phase: PhaseDone,
 		},
 		"a slice that is transitional is removed once Kubernetes lists the holder": {
-			assignment: toB, members: services{service(selector, "uid-b", "5", with(ownSlice("b", "5", selector)), listing("uid-b"))}, pods: after,
+			assignment: toB, members: services{service(selector, "uid-b", "5", with(ownSlice("b", "5", selector)), listing("uid-b"), followed("5"))}, pods: after,
 			phase: PhaseDetach, patches: []Change{sliceRemoval(ownSlice("b", "5"))},
 		},
 		"a slice that is transitional goes before Kubernetes lists a new holder": {
@@ -214,12 +214,20 @@ func TestNextByEndpointSlice(t *testing.T) {
 			phase: PhaseCorrect, patches: []Change{sliceRemoval(ownSlice("a", "4"))},
 		},
 		"a slice that is transitional is removed if it lists no pod": {
-			assignment: toB, members: services{service(selector, "uid-b", "5", with(ownSlice("", "5", selector)))}, pods: nil,
+			assignment: toB, members: services{service(selector, "uid-b", "5", with(ownSlice("", "5", selector)), followed("5"))}, pods: nil,
 			phase: PhaseDetach, patches: []Change{sliceRemoval(ownSlice("", "5"))},
 		},
 		"a Service that changes to label is published once the holder is promoted": {
 			assignment: toB, members: services{service(label, "", "5", detached, with(ownSlice("b", "5", label)))}, pods: after,
-			phase: PhasePublish, patches: []Change{servicePatch(keys{api.LabelRouting: nil}, keys{api.AnnotationLeaseTransitions: nil})},
+			phase: PhasePublish, patches: []Change{migratingPatch(to("5"), keys{api.LabelRouting: nil}, keys{api.AnnotationLeaseTransitions: nil})},
+		},
+		"a Service that leaves selector is labelled before its slice lists the holder": {
+			assignment: toB, members: services{service(slice, "uid-b", "5", with(ownSlice("", "5", slice)), listing("uid-b"))}, pods: after,
+			phase: PhaseRoute, patches: []Change{migratingPatch(to("5"), nil, nil)},
+		},
+		"a Service that has migrated loses the label last": {
+			assignment: toB, members: services{service(selector, "uid-b", "5", listing("uid-b"), followed("5"))}, pods: after,
+			phase: PhaseTidy, patches: []Change{migratingPatch(nil, nil, nil)},
 		},
 	})
 }

@@ -46,13 +46,27 @@ func annotated(key, value string) func(*observation.Pod) {
 }
 
 func stamped(epoch string) func(*observation.Pod) {
-	return annotated(api.AnnotationLeaseTransitions, epoch)
+	return func(p *observation.Pod) {
+		annotated(api.AnnotationLeaseTransitions, epoch)(p)
+		witness(p)
+	}
+}
+
+// witness makes a stamp the pod's own, and an active pod the master of that epoch.
+func witness(p *observation.Pod) {
+	p.Annotations[api.AnnotationWitness] = string(p.UID)
+	if p.Labels[api.LabelDesignation] == api.DesignationActive {
+		p.Annotations[api.AnnotationWitness] += "@" + p.Annotations[api.AnnotationLeaseTransitions]
+	}
 }
 func elsewhere(p *observation.Pod)  { p.Elsewhere = true }
 func unselected(p *observation.Pod) { p.Unselected = true }
 func identified(p *observation.Pod) { p.Labels[api.LabelPodUID] = string(p.UID) }
 func designated(designation string) func(*observation.Pod) {
-	return labelled(api.LabelDesignation, designation)
+	return func(p *observation.Pod) {
+		labelled(api.LabelDesignation, designation)(p)
+		witness(p)
+	}
 }
 
 // active is how a Plan leaves the holder of an epoch.
@@ -135,6 +149,11 @@ func listing(pods ...types.UID) func(*observation.Member) {
 	}
 }
 
+// followed is that Kubernetes' controller works with the Service of the epoch.
+func followed(epoch string) func(*observation.Member) {
+	return func(m *observation.Member) { m.Labels[api.LabelMigrating], m.Followed = epoch, epoch }
+}
+
 // ownSlice is how a Plan leaves the slice of a Service in an epoch of the holder; with
 // the routing that it migrates to, if it does.
 func ownSlice(holder, epoch string, to ...api.Routing) *discoveryv1.EndpointSlice {
@@ -151,7 +170,7 @@ func ownSlice(holder, epoch string, to ...api.Routing) *discoveryv1.EndpointSlic
 		p := pod(holder, running)
 		listed = &p
 	}
-	s := ownSlices(Assignment{HolderUID: types.UID("uid-" + holder), Epoch: int32(stamp)}, member{Member: m}, listed, "", len(to) > 0)[0]
+	s := ownSlices(Assignment{HolderUID: types.UID("uid-" + holder), Epoch: int32(stamp)}, member{Member: m}, listed, len(to) > 0)[0]
 	s.UID, s.ResourceVersion = "uid-slice", "7"
 	return s
 }
@@ -167,6 +186,13 @@ func podPatch(name string, labels, annotations keys) Change {
 
 func servicePatch(selector, annotations keys) Change {
 	return Change{Kind: KindService, Namespace: "default", Name: "web", UID: "uid-web", ResourceVersion: "7", Selector: selector, Annotations: annotations}
+}
+
+// migratingPatch also labels the Service with the epoch, or takes that label away.
+func migratingPatch(epoch *string, selector, annotations keys) Change {
+	c := servicePatch(selector, annotations)
+	c.Labels = keys{api.LabelMigrating: epoch}
+	return c
 }
 
 // A patch that changes no keys of a kind is the same with and without the empty map.

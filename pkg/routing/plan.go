@@ -2,6 +2,7 @@ package routing
 
 import (
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -52,41 +53,24 @@ type Plan struct {
 	assignment Assignment
 	members    []member
 	pods       []observation.Pod
-	zone       string
 	reverted   map[types.UID]Reversion
+	// failed are the phases of which a change was not written.
+	failed map[Phase]bool
 }
 
 // NewPlan returns a plan for the members and pods as they were just observed. It changes
 // neither.
 func NewPlan(a Assignment, members []observation.Member, pods []observation.Pod) *Plan {
-	p := &Plan{assignment: a, pods: slices.Clone(pods), reverted: map[types.UID]Reversion{}}
+	p := &Plan{assignment: a, pods: slices.Clone(pods), reverted: map[types.UID]Reversion{}, failed: map[Phase]bool{}}
 	holder := p.holder()
 	for _, m := range members {
-		p.members = append(p.members, newMember(a, m, holder))
-		if r, found := reversion(a, m); found {
+		p.members = append(p.members, newMember(a, m, m.Routes(holder)))
+		if r, found := reversion(a, m, m.Routes(holder)); found {
 			p.reverted[m.UID] = r
 		}
 	}
 	return p
 }
-
-// ZoneWanted returns the holder's node if an endpoint will name that node's zone and no
-// slice has it yet; empty if no zone is needed. The caller then calls SetZone, before Next.
-func (p *Plan) ZoneWanted() (node string) {
-	holder := p.holder()
-	if holder == nil {
-		return ""
-	}
-	for _, m := range p.members {
-		if m.HasSlices() && m.zoneOf(holder) == "" {
-			return holder.Spec.NodeName
-		}
-	}
-	return ""
-}
-
-// SetZone sets the zone of the node that ZoneWanted has named; empty if it is unknown.
-func (p *Plan) SetZone(zone string) { p.zone = zone }
 
 // Migrating reports whether a member is on its way from one routing to another. Then
 // PhaseDone is not the end: Kubernetes' controller must follow first.
@@ -101,12 +85,58 @@ func (p *Plan) Routed(phase Phase) bool {
 	if slices.ContainsFunc(p.members, func(m member) bool { return m.Settings.Routing == api.RoutingLabel }) {
 		with = PhasePromote
 	}
+	for failed := range p.failed {
+		if failed <= with {
+			return false
+		}
+	}
 	return phase > with && !p.Migrating()
+}
+
+// Traces returns the changes, one for each candidate, of which any records that the epoch was
+// given out, and no more than that. They are in the order in which all replicas try them: of two
+// replicas that do, one gets a conflict.
+func (p *Plan) Traces(epoch int32) (changes []Change) {
+	for _, pod := range p.pods {
+		if !pod.Elsewhere && !pod.Unselected && observation.PodStamp(pod.Pod) < epoch {
+			c := changeOf(KindPod, pod)
+			stamp(c, pod.Pod, epoch, observation.Held(pod.Pod))
+			changes = append(changes, c)
+		}
+	}
+	slices.SortFunc(changes, func(a, b Change) int { return strings.Compare(a.Name, b.Name) })
+	return changes
+}
+
+// Open reports whether Kubernetes' controller publishes all pods of a member, because its
+// selector does not name one.
+func (p *Plan) Open() bool { return slices.ContainsFunc(p.members, member.open) }
+
+// Failed records that a change of the phase was not written. Next then goes on with what
+// does not depend on it.
+func (p *Plan) Failed(phase Phase) { p.failed[phase] = true }
+
+// heldUp reports whether a change depends on one that was not written. An open Service is
+// closed whatever else fails: it then has no endpoint, but not all its pods.
+func (p *Plan) heldUp(phase Phase, c Change) bool {
+	opened := slices.ContainsFunc(p.members, func(m member) bool { return m.UID == c.UID && m.open() })
+	unidentified := p.failed[PhaseCorrect] || p.failed[PhaseIdentify]
+	switch phase {
+	case PhaseRoute:
+		return c.Kind == KindService && unidentified && !opened
+	case PhaseDetach:
+		return (p.failed[PhaseCorrect] || p.failed[PhaseRoute]) && !opened
+	case PhasePromote:
+		return p.failed[PhaseDemote]
+	case PhasePublish:
+		return unidentified || p.failed[PhaseRoute] || p.failed[PhaseDemote] || p.failed[PhasePromote]
+	}
+	return false
 }
 
 // Next returns the first phase that is not yet written, and its changes, which may be
 // sent in any order. The caller calls Applied for each change that succeeded and then
-// Next again, until PhaseDone. An object that is stamped with a later epoch is left
+// Next again, until PhaseDone; for a change that failed, it calls Failed. An object that is stamped with a later epoch is left
 // alone: then the assignment is out of date, not the object.
 func (p *Plan) Next() (Phase, []Change) {
 	a, holder := p.assignment, p.holder()
@@ -121,7 +151,7 @@ func (p *Plan) Next() (Phase, []Change) {
 		identify = identify || m.inForce == api.RoutingSelector || m.Settings.Routing == api.RoutingSelector
 		if m.epoch() <= a.Epoch {
 			add(serviceChange(a, m))
-			if sliceChanges(a, m, holder, p.zone, add) {
+			if sliceChanges(a, m, m.Routes(holder), add) {
 				last = PhaseDetach
 			}
 		}
@@ -130,6 +160,10 @@ func (p *Plan) Next() (Phase, []Change) {
 		podChanges(a, pod, identify, add)
 	}
 	for phase, changes := range phases[:last+1] {
+		if p.failed[Phase(phase)] {
+			continue
+		}
+		changes = slices.DeleteFunc(changes, func(c Change) bool { return p.heldUp(Phase(phase), c) })
 		if len(changes) > 0 {
 			return Phase(phase), changes
 		}
@@ -194,9 +228,9 @@ func (p *Plan) Pod(uid types.UID) *observation.Pod {
 	return &p.pods[i]
 }
 
-// holder returns the pod that holds the Lease; nil if it is not among the candidates.
+// holder returns the pod that holds the Lease; nil if no member selects it.
 func (p *Plan) holder() *observation.Pod {
-	if pod := p.Pod(p.assignment.HolderUID); pod != nil && !pod.Unselected {
+	if pod := p.Pod(p.assignment.HolderUID); pod != nil && (!pod.Unselected || pod.Kept) {
 		return pod
 	}
 	return nil

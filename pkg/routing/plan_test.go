@@ -41,6 +41,62 @@ func TestRouted(t *testing.T) {
 	}
 }
 
+// What failed holds up only what depends on it, and an open Service is closed all the same.
+func TestFailedHoldsUp(t *testing.T) {
+	const selector, slice = api.RoutingSelector, api.RoutingEndpointSlice
+	toB := Assignment{"uid-b", 5}
+	former := pod("a", running, active("4"))
+	bare, marked := pod("b", running), pod("b", running, standby("4"))
+	tests := map[string]struct {
+		members services
+		pods    pods
+		failed  []Phase
+		want    Phase
+	}{
+		"a Service waits for the holder's identity label, the designation does not": {
+			services{service(selector, "uid-a", "4")}, pods{former, bare}, []Phase{PhaseIdentify}, PhaseDemote,
+		},
+		"an open Service is closed without the holder's identity label": {
+			services{service(selector, "", "")}, pods{former, bare}, []Phase{PhaseIdentify}, PhaseRoute,
+		},
+		"own slices do not wait for the holder's identity label": {
+			services{service(selector, "uid-a", "4"), service(slice, "", "4", detached, with(ownSlice("a", "4")))}, pods{former, bare}, []Phase{PhaseIdentify}, PhaseRoute,
+		},
+		"a Service is not detached without its own slices": {
+			services{service(slice, "uid-b", "5", with(ownSlice("", "5", slice)), listing("uid-b"), followed("5"))}, pods{former, marked}, []Phase{PhaseRoute}, PhaseDemote,
+		},
+		"an open Service is detached without its own slices": {
+			services{service(slice, "", "", listing("uid-a", "uid-b"))}, pods{former, marked}, []Phase{PhaseRoute}, PhaseDetach,
+		},
+		"the holder is not designated beside another": {
+			services{service(selector, "uid-b", "5")}, pods{former, marked, pod("c")}, []Phase{PhaseDemote}, PhaseTidy,
+		},
+		"a Service that cannot be written to does not hold up the designation": {
+			services{service(selector, "uid-a", "4")}, pods{former, marked}, []Phase{PhaseRoute}, PhaseDemote,
+		},
+		"a standby that cannot be marked ends the plan": {
+			services{service(selector, "uid-b", "5")}, pods{pod("b", running, active("5")), pod("c")}, []Phase{PhaseTidy}, PhaseDone,
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			plan := NewPlan(toB, test.members, test.pods)
+			for _, phase := range test.failed {
+				if got, _ := plan.Next(); got != phase {
+					t.Fatalf("phase %d, want %d", got, phase)
+				}
+				plan.Failed(phase)
+				if phase <= PhaseRoute && plan.Routed(PhaseDone) {
+					t.Error("traffic is said to follow")
+				}
+			}
+			if got, _ := plan.Next(); got != test.want {
+				t.Errorf("phase %d, want %d", got, test.want)
+			}
+		})
+	}
+}
+
 func TestAppliedTellsOnceOfAReversion(t *testing.T) {
 	reverted := service(api.RoutingSelector, "uid-b", "4")
 	reverted.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "helm", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:selector":{}}}`)}}

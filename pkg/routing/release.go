@@ -1,12 +1,15 @@
 package routing
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/observation"
@@ -22,6 +25,8 @@ type Leftovers struct {
 	// Slices are the controller's own EndpointSlices, and those of Kubernetes' controller of
 	// the same Services.
 	Slices []*discoveryv1.EndpointSlice
+	// Owners are those of the election's Lease, if an election is released.
+	Owners []metav1.OwnerReference
 }
 
 // Annotated returns the Services that take part in an election.
@@ -29,44 +34,96 @@ func (l Leftovers) Annotated() []*corev1.Service {
 	return slices.DeleteFunc(slices.Clone(l.Services), func(s *corev1.Service) bool { return !api.Annotated(s) })
 }
 
-// Release returns what must be taken away, in steps, each of which must succeed before the
-// next: marks from Services that are no longer annotated, marks from pods that no
-// annotated Service selects, and then the controller's own EndpointSlices of Services that
-// are no longer annotated or no longer there. It reports whether some slices must wait,
-// because Kubernetes' controller does not yet list a pod of their Service.
-func Release(l Leftovers) (steps [][]Change, waits bool) {
-	var services, pods, own []Change
-	annotated := l.Annotated()
+// ReleaseServices returns what must be taken away first: the marks of Services that are no
+// longer annotated.
+func (l Leftovers) ReleaseServices() (changes []Change) {
 	for _, s := range l.Services {
-		if c := ReleaseService(s); !api.Annotated(s) && !c.Empty() {
-			services = append(services, c)
+		if c := l.release(s); !api.Annotated(s) && !c.Empty() {
+			changes = append(changes, c)
+		}
+	}
+	return changes
+}
+
+// release takes away what the controller wrote to the Service. Own slices, or the Lease, show
+// that the key which keeps Kubernetes from publishing is the controller's, even without the
+// stamp.
+func (l Leftovers) release(s *corev1.Service) Change {
+	c := ReleaseService(s)
+	if slices.ContainsFunc(l.Slices, func(own *discoveryv1.EndpointSlice) bool {
+		return observation.Own(own) && observation.ServiceOf(own).Name == s.Name
+	}) || slices.ContainsFunc(l.Owners, func(o metav1.OwnerReference) bool { return o.UID == s.UID }) {
+		unset(c.Selector, s.Spec.Selector, api.LabelRouting)
+	}
+	return c
+}
+
+// Release returns what can be taken away once the Services are released, but for those of
+// the given names: marks from pods that neither those nor annotated Services select, and the
+// controller's own EndpointSlices of Services that are no longer annotated or no longer
+// there. It also returns the names of the Services whose slices must wait, because
+// Kubernetes' controller does not yet list a pod of them.
+func (l Leftovers) Release(unreleased sets.Set[string]) (changes []Change, waits []string) {
+	needing := l.Annotated()
+	for _, s := range l.Services {
+		if !api.Annotated(s) && unreleased.Has(s.Name) {
+			// While a Service selects the master's identity label, the master keeps it.
+			needing = append(needing, s)
 		}
 	}
 	for _, pod := range l.Pods {
-		if c := ReleasePod(pod); !c.Empty() && observation.OldestSelecting(annotated, pod) == nil {
-			pods = append(pods, c)
+		if c := l.releasePod(pod); !c.Empty() && observation.OldestSelecting(needing, pod) == nil {
+			changes = append(changes, c)
 		}
 	}
 	for _, s := range l.Slices {
-		switch i := slices.IndexFunc(l.Services, func(service *corev1.Service) bool { return service.Name == observation.ServiceOf(s).Name }); {
-		case !observation.Own(s), i >= 0 && api.Annotated(l.Services[i]):
+		name := observation.ServiceOf(s).Name
+		switch i := slices.IndexFunc(l.Services, func(service *corev1.Service) bool { return service.Name == name }); {
+		case !observation.Own(s), i >= 0 && api.Annotated(l.Services[i]), unreleased.Has(name):
 		case i >= 0 && l.needs(l.Services[i]):
-			waits = true
+			waits = append(waits, name)
 		default:
-			own = append(own, DeleteSlice(s))
+			changes = append(changes, DeleteSlice(s))
 		}
 	}
-	// While a Service selects the master's identity label, the master keeps it.
-	return [][]Change{services, pods, own}, waits
+	return changes, waits
+}
+
+// ServiceOf returns the name of the Service whose EndpointSlice is changed.
+func (l Leftovers) ServiceOf(c Change) string {
+	i := slices.IndexFunc(l.Slices, func(s *discoveryv1.EndpointSlice) bool { return s.UID == c.UID })
+	if i < 0 {
+		return ""
+	}
+	return observation.ServiceOf(l.Slices[i]).Name
+}
+
+// releasePod leaves the designation of a master that the selector of a Service, which its
+// user has written, goes on to ask for.
+func (l Leftovers) releasePod(pod *corev1.Pod) Change {
+	c := ReleasePod(pod)
+	if slices.ContainsFunc(l.Services, func(s *corev1.Service) bool {
+		return !api.Annotated(s) && s.Spec.Selector[api.LabelDesignation] == api.DesignationActive &&
+			labels.SelectorFromSet(l.released(s)).Matches(labels.Set(pod.Labels))
+	}) {
+		delete(c.Labels, api.LabelDesignation)
+	}
+	return c
+}
+
+// released returns the selector that the Service has once it is released.
+func (l Leftovers) released(s *corev1.Service) map[string]string {
+	own := maps.Clone(s.Spec.Selector)
+	for key := range l.release(s).Selector {
+		delete(own, key)
+	}
+	return own
 }
 
 // needs reports whether a Service that has opted out needs the controller's own slices:
 // it will have pods to serve it, but Kubernetes' controller does not list one yet.
 func (l Leftovers) needs(service *corev1.Service) bool {
-	own, released := maps.Clone(service.Spec.Selector), ReleaseService(service).Selector
-	for key := range released {
-		delete(own, key)
-	}
+	own := l.released(service)
 	selector := labels.SelectorFromSet(own)
 	serves := func(pod *corev1.Pod) bool {
 		return pod.DeletionTimestamp == nil && observation.Ready(pod) && selector.Matches(labels.Set(pod.Labels))
@@ -74,7 +131,7 @@ func (l Leftovers) needs(service *corev1.Service) bool {
 	if service.Spec.Type == corev1.ServiceTypeExternalName || len(own) == 0 || !slices.ContainsFunc(l.Pods, serves) {
 		return false
 	}
-	if _, detached := released[api.LabelRouting]; detached {
+	if _, detached := l.release(service).Selector[api.LabelRouting]; detached {
 		// What Kubernetes' controller lists is from before, until the Service is released.
 		return true
 	}
@@ -89,17 +146,39 @@ func (l Leftovers) needs(service *corev1.Service) bool {
 	return true
 }
 
-// ReleaseService takes away what the controller wrote to a Service. From a Service that
-// the controller has never written to it takes nothing: the key in its selector is a
-// user's.
+// ReleaseService takes away what the controller wrote to a Service. The key of the identity
+// label is the controller's even without the stamp: only the controller gives a pod that
+// label. The constant key may be a user's unless there is the stamp.
 func ReleaseService(service *corev1.Service) Change {
 	c := changeOf(KindService, service)
+	unset(c.Labels, service.Labels, api.LabelMigrating)
+	unset(c.Selector, service.Spec.Selector, api.LabelPodUID)
 	if observation.MarkedService(service) {
-		unset(c.Selector, service.Spec.Selector, api.LabelPodUID)
 		unset(c.Selector, service.Spec.Selector, api.LabelRouting)
 		unset(c.Annotations, service.Annotations, api.AnnotationLeaseTransitions)
 	}
 	return c
+}
+
+// LeftBy returns what the user of a Service that has opted out must know: its selector does
+// not give it all its pods.
+func LeftBy(service *corev1.Service) (problem api.Problem, found bool) {
+	own := maps.Clone(service.Spec.Selector)
+	delete(own, api.LabelPodUID)
+	delete(own, api.LabelRouting)
+	problem.Reason = api.ReasonOptedOut
+	switch {
+	case service.Spec.Type == corev1.ServiceTypeExternalName:
+		return api.Problem{}, false
+	case len(own) == 0:
+		problem.Message = fmt.Sprintf("this Service has opted out and has no selector of its own, so it has no endpoints; give it a selector, such as {app: %s}", service.Name)
+	case own[api.LabelDesignation] != "":
+		problem.Message = fmt.Sprintf("this Service has opted out, but its selector asks for %s: %s, so the last master stays its only endpoint, and no pod follows it; take that key out of the selector",
+			api.LabelDesignation, own[api.LabelDesignation])
+	default:
+		return api.Problem{}, false
+	}
+	return problem, true
 }
 
 // ReleasePod takes away what the controller wrote to a pod. A designation without a stamp
@@ -110,6 +189,7 @@ func ReleasePod(pod *corev1.Pod) Change {
 	if _, stamped := pod.Annotations[api.AnnotationLeaseTransitions]; stamped {
 		unset(c.Labels, pod.Labels, api.LabelDesignation)
 		unset(c.Annotations, pod.Annotations, api.AnnotationLeaseTransitions)
+		unset(c.Annotations, pod.Annotations, api.AnnotationWitness)
 		unsetDeletionCost(c, pod)
 	}
 	return c

@@ -18,27 +18,36 @@ type Reversion struct {
 	// Manager is the field manager, other than the controller, that wrote the selector
 	// last; "unknown" if the Service does not name one.
 	Manager string
+	// Inferred: the stamp is gone too. Another replica may be about to route a Service that has
+	// just joined the election, unless this one has seen it routed.
+	Inferred bool
 }
 
 // reversion finds out whether another writer has undone the routing of the epoch. It
-// finds nothing in a Service that was last written for another epoch.
-func reversion(a Assignment, m observation.Member) (r Reversion, found bool) {
+// finds nothing in a Service that was last written for another epoch. A writer that replaces
+// the Service takes the stamp, too. Then other objects tell that the Service was routed: the
+// Lease, with the holder that is designated after that, or own slices.
+func reversion(a Assignment, m observation.Member, holder *observation.Pod) (r Reversion, found bool) {
+	promoted := holder != nil && !holder.Elsewhere && observation.Stamp(holder) == a.Epoch && holder.Labels[api.LabelDesignation] == api.DesignationActive
+	published := len(m.Slices) > 0 && !slices.ContainsFunc(m.Slices, observation.Transitional)
+	written := observation.Stamp(m) == a.Epoch
 	_, selecting := m.Spec.Selector[api.LabelPodUID]
 	_, detached := m.Spec.Selector[api.LabelRouting]
+	replaced := m.Recorded && !observation.MarkedService(m.Service) && !selecting && !detached
 	// The key of the other routing, or slices that it has left, show that the user has only
 	// now chosen this routing.
 	key, reverted := "", false
 	switch {
-	case observation.Stamp(m) != a.Epoch || m.Settings.Selectorless:
-	case m.Settings.Routing == api.RoutingSelector:
+	case m.Settings.Selectorless:
+	case m.Settings.Routing == api.RoutingSelector && (written || replaced && promoted):
 		key, reverted = api.LabelPodUID, m.Spec.Selector[api.LabelPodUID] != selected(a) && !detached && len(m.Slices) == 0
-	case m.Settings.Routing == api.RoutingEndpointSlice:
+	case m.Settings.Routing == api.RoutingEndpointSlice && (written || replaced && published):
 		key, reverted = api.LabelRouting, !detached && !selecting
 	}
 	if !reverted {
 		return Reversion{}, false
 	}
-	return Reversion{key, selectorManager(m.Service)}, true
+	return Reversion{key, selectorManager(m.Service), replaced}, true
 }
 
 // selectorManager returns the field manager that wrote the Service's selector last.

@@ -11,6 +11,13 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
+func recorded(m *observation.Member) { m.Recorded = true }
+
+func promoted(epoch string) *observation.Pod {
+	p := pod("a", active(epoch))
+	return &p
+}
+
 func TestReversion(t *testing.T) {
 	assignment := Assignment{"uid-a", 4}
 	at := func(seconds int) *metav1.Time {
@@ -24,6 +31,7 @@ func TestReversion(t *testing.T) {
 	tests := map[string]struct {
 		member   observation.Member
 		managers []metav1.ManagedFieldsEntry
+		holder   *observation.Pod
 		want     Reversion
 	}{
 		"what was written stands": {
@@ -33,30 +41,30 @@ func TestReversion(t *testing.T) {
 		"the controller's key was removed": {
 			member:   service(api.RoutingSelector, "", "4"),
 			managers: []metav1.ManagedFieldsEntry{wrote("kubectl", at(1), selector)},
-			want:     Reversion{api.LabelPodUID, "kubectl"},
+			want:     Reversion{Key: api.LabelPodUID, Manager: "kubectl"},
 		},
 		"the controller's key was set to another pod": {
 			member:   service(api.RoutingSelector, "uid-b", "4"),
 			managers: []metav1.ManagedFieldsEntry{wrote("kubectl", at(1), selector)},
-			want:     Reversion{api.LabelPodUID, "kubectl"},
+			want:     Reversion{Key: api.LabelPodUID, Manager: "kubectl"},
 		},
 		"the manager that wrote the selector last did it": {
 			member: service(api.RoutingSelector, "", "4"),
 			managers: []metav1.ManagedFieldsEntry{
 				wrote("kubectl", at(1), selector), wrote("argocd", at(3), selector), wrote("helm", at(2), selector),
 			},
-			want: Reversion{api.LabelPodUID, "argocd"},
+			want: Reversion{Key: api.LabelPodUID, Manager: "argocd"},
 		},
 		"the controller did not do it, and a manager of other fields did not": {
 			member: service(api.RoutingSelector, "", "4"),
 			managers: []metav1.ManagedFieldsEntry{
 				wrote("kubectl", at(1), selector), wrote(api.ManagedBy, at(2), selector), wrote("helm", at(3), ports), {Manager: "empty", Time: at(4)},
 			},
-			want: Reversion{api.LabelPodUID, "kubectl"},
+			want: Reversion{Key: api.LabelPodUID, Manager: "kubectl"},
 		},
 		"no manager says that it did it": {
 			member: service(api.RoutingSelector, "", "4"),
-			want:   Reversion{api.LabelPodUID, "unknown"},
+			want:   Reversion{Key: api.LabelPodUID, Manager: "unknown"},
 		},
 		"a Service of an earlier epoch is behind and not reverted": {
 			member: service(api.RoutingSelector, "uid-b", "3"),
@@ -69,7 +77,7 @@ func TestReversion(t *testing.T) {
 		},
 		"the controller's key was set to no pod": {
 			member: service(api.RoutingSelector, api.NoPod, "4"),
-			want:   Reversion{api.LabelPodUID, "unknown"},
+			want:   Reversion{Key: api.LabelPodUID, Manager: "unknown"},
 		},
 		"by EndpointSlice, what was written stands": {
 			member: service(api.RoutingEndpointSlice, "", "4", detached),
@@ -77,7 +85,7 @@ func TestReversion(t *testing.T) {
 		"by EndpointSlice, the controller's key was removed": {
 			member:   service(api.RoutingEndpointSlice, "", "4"),
 			managers: []metav1.ManagedFieldsEntry{wrote("kubectl", at(1), selector)},
-			want:     Reversion{api.LabelRouting, "kubectl"},
+			want:     Reversion{Key: api.LabelRouting, Manager: "kubectl"},
 		},
 		"a Service that migrates from selector to EndpointSlice is not reverted": {
 			member: service(api.RoutingEndpointSlice, "uid-a", "4"),
@@ -91,6 +99,29 @@ func TestReversion(t *testing.T) {
 		"a Service without a selector is not reverted": {
 			member: service(api.RoutingEndpointSlice, "", "4", selectorless),
 		},
+		"the Service was replaced, with its stamp": {
+			member: service(api.RoutingSelector, "", "", recorded), holder: promoted("4"),
+			want: Reversion{Key: api.LabelPodUID, Manager: "unknown", Inferred: true},
+		},
+		"a Service that opts in is not reverted": {
+			member: service(api.RoutingSelector, "", "", recorded),
+		},
+		"a Service that its user closes, to leave routing by label, is not reverted": {
+			member: service(api.RoutingSelector, api.NoPod, "", recorded), holder: promoted("4"),
+		},
+		"a Service that joins is not reverted": {
+			member: service(api.RoutingSelector, "", ""), holder: promoted("4"),
+		},
+		"a Service without its stamp is not reverted while the holder is not designated in the epoch": {
+			member: service(api.RoutingSelector, "", "", recorded), holder: promoted("3"),
+		},
+		"by EndpointSlice, the Service was replaced, with its stamp": {
+			member: service(api.RoutingEndpointSlice, "", "", recorded, with(ownSlice("a", "4"))),
+			want:   Reversion{Key: api.LabelRouting, Manager: "unknown", Inferred: true},
+		},
+		"by EndpointSlice, a Service that opts in is not reverted": {
+			member: service(api.RoutingEndpointSlice, "", "", recorded, with(ownSlice("a", "4", api.RoutingEndpointSlice))),
+		},
 		"what another routing left does not revert routing by label": {
 			member: service(api.RoutingLabel, "uid-b", "4"),
 		},
@@ -99,7 +130,7 @@ func TestReversion(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			test.member.ManagedFields = test.managers
 			before := test.member.DeepCopy()
-			got, found := reversion(assignment, test.member)
+			got, found := reversion(assignment, test.member, test.holder)
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("reversion (-want +got):\n%s", diff)
 			}

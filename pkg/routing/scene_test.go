@@ -26,11 +26,12 @@ type scene struct {
 	// past are earlier versions of the Service, in which a replica that lags may still believe.
 	past services
 
-	// selectors are those of the Service: the one that Kubernetes' controller works with,
-	// and then those that it has yet to hear of, in order.
+	// selectors are those of the Service, with the label of its migration: the one that
+	// Kubernetes' controller works with, and then those that it has yet to hear of, in order.
 	selectors []map[string]string
-	// published are the pods that Kubernetes' controller lists.
+	// published are the pods that Kubernetes' controller lists, in a slice with that label.
 	published []types.UID
+	followed  string
 
 	// plan is that of the sync that is running, nil if none is. It is outdated once another
 	// writer has changed the Service.
@@ -67,7 +68,7 @@ func (s *scene) String() string {
 	for _, p := range s.pods {
 		line += fmt.Sprintf("; %v %v", p.Labels, p.Annotations)
 	}
-	line += fmt.Sprintf("; %v; %v -> %v; %v %v %v", s.assignment, s.selectors, s.published, s.flips, s.switches, s.switched)
+	line += fmt.Sprintf("; %v; %v -> %v %s; %v %v %v", s.assignment, s.selectors, s.published, s.followed, s.flips, s.switches, s.switched)
 	if s.plan != nil {
 		look := s.plan.members[0]
 		line += fmt.Sprintf("; %v %s %v %v", s.outdated, describe(look.Member), look.Listed, look.inForce)
@@ -76,17 +77,15 @@ func (s *scene) String() string {
 }
 
 func describe(m observation.Member) string {
-	line := fmt.Sprint(m.Settings.Routing, m.Spec.Selector, m.Annotations)
+	line := fmt.Sprint(m.Settings.Routing, labelledSelector(m), m.Annotations)
 	for i, own := range m.Slices {
 		line += fmt.Sprint(" ", slices.Collect(maps.Keys(observation.Listed(m.Slices[i:i+1]))), own.Annotations)
 	}
 	return line
 }
 
-// behindMost is by how many changes of a Service's selector Kubernetes' controller can be
-// late. If it is later, it can list the holder of an epoch before the last, which looks as
-// if it had followed.
-const behindMost = 2
+// behindMost is by how many changes of a Service Kubernetes' controller can be late.
+const behindMost = 4
 
 // outdatedMost is by how many changes of the Service a replica can be late.
 const outdatedMost = 2
@@ -96,7 +95,7 @@ func (s *scene) successors() (all []*scene) {
 	if len(s.selectors) > 1 {
 		c := s.clone(fmt.Sprintf("Kubernetes follows to %v", s.selectors[1]))
 		c.selectors = s.selectors[1:]
-		c.published = c.selected()
+		c.publish()
 		all = append(all, c)
 	}
 	if len(s.selectors) > behindMost {
@@ -104,7 +103,7 @@ func (s *scene) successors() (all []*scene) {
 	}
 	if !slices.Equal(s.published, s.selected()) {
 		c := s.clone("Kubernetes follows the pods")
-		c.published = c.selected()
+		c.publish()
 		all = append(all, c)
 	}
 	if len(s.flips) > 0 {
@@ -138,7 +137,7 @@ func (s *scene) start() (all []*scene) {
 			if outdated {
 				continue // A migration is decided on what the API server has.
 			}
-			listing(s.published...)(&m)
+			s.lists(&m)
 		}
 		plan := NewPlan(s.assignment, services{m}, s.pods)
 		if phase, _ := plan.Next(); phase == PhaseDone {
@@ -178,10 +177,29 @@ func (s *scene) flip() *scene {
 
 // wroteService tells Kubernetes' controller of a selector that is new.
 func (s *scene) wroteService() *scene {
-	if !maps.Equal(s.selectors[len(s.selectors)-1], s.member.Spec.Selector) {
-		s.selectors = append(slices.Clone(s.selectors), maps.Clone(s.member.Spec.Selector))
+	if now := labelledSelector(s.member); !maps.Equal(s.selectors[len(s.selectors)-1], now) {
+		s.selectors = append(slices.Clone(s.selectors), now)
 	}
 	return s
+}
+
+// labelledSelector is the Service's selector, with the label of its migration.
+func labelledSelector(m observation.Member) map[string]string {
+	selector := maps.Clone(m.Spec.Selector)
+	if epoch, migrating := m.Labels[api.LabelMigrating]; migrating {
+		selector[api.LabelMigrating] = epoch
+	}
+	return selector
+}
+
+// publish lets Kubernetes' controller write its slice.
+func (s *scene) publish() { s.published, s.followed = s.selected(), s.selectors[0][api.LabelMigrating] }
+
+// lists gives the member what Kubernetes' controller lists.
+func (s *scene) lists(m *observation.Member) {
+	if listing(s.published...)(m); len(s.published) > 0 {
+		m.Followed = s.followed
+	}
 }
 
 // apply writes a change of the plan. The sync ends with a conflict if the plan is outdated.
@@ -196,6 +214,7 @@ func (s *scene) apply(change Change) *scene {
 		}
 		c.remember(s.member)
 		merge(c.member.Annotations, change.Annotations)
+		merge(c.member.Labels, change.Labels)
 		merge(c.member.Spec.Selector, change.Selector)
 		c.plan.Applied(change, c.member.Service)
 		return c.wroteService()
@@ -249,8 +268,10 @@ func merge(current map[string]string, changes keys) {
 
 // selected are the pods that match the selector that Kubernetes' controller knows.
 func (s *scene) selected() (selected []types.UID) {
+	selector := maps.Clone(s.selectors[0])
+	delete(selector, api.LabelMigrating)
 	for _, p := range s.pods {
-		if labels.SelectorFromSet(s.selectors[0]).Matches(labels.Set(p.Labels)) {
+		if labels.SelectorFromSet(selector).Matches(labels.Set(p.Labels)) {
 			selected = append(selected, p.UID)
 		}
 	}

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -90,10 +91,10 @@ func sliceStepOf(a Assignment, m member, holder *observation.Pod) sliceStep {
 // if it is not a candidate), or that delete slices that are no longer needed. It reports
 // whether the caller must wait until Kubernetes' controller lists no other pod. Until
 // then labels must not move either: that controller may still select by them.
-func sliceChanges(a Assignment, m member, holder *observation.Pod, zone string, add func(Phase, Change)) (waits bool) {
+func sliceChanges(a Assignment, m member, holder *observation.Pod, add func(Phase, Change)) (waits bool) {
 	switch sliceStepOf(a, m, holder) {
 	case reserveSlices:
-		m.publish(ownSlices(a, m, nil, "", true), true, func(_ Phase, c Change) { add(PhaseCorrect, c) })
+		m.publish(ownSlices(a, m, nil, true), true, func(_ Phase, c Change) { add(PhaseCorrect, c) })
 	case withdrawSlices:
 		m.remove(PhaseCorrect, add)
 	case retireSlices:
@@ -101,11 +102,11 @@ func sliceChanges(a Assignment, m member, holder *observation.Pod, zone string, 
 	case awaitKubernetes:
 		return true
 	case keepSlices:
-		m.publish(ownSlices(a, m, holder, zone, true), false, add)
+		m.publish(ownSlices(a, m, holder, true), false, add)
 	case publishSlices:
 		// Kubernetes' controller may list a pod beside them.
 		transitional := !observation.Detached(m.Service) || len(m.Listed) > 0 && !m.Settings.Selectorless
-		m.publish(ownSlices(a, m, holder, zone, transitional), true, add)
+		m.publish(ownSlices(a, m, holder, transitional), true, add)
 	}
 	return false
 }
@@ -178,20 +179,20 @@ func sliceChange(s *discoveryv1.EndpointSlice) Change {
 // stands for no master, and then they have no endpoint. They exist all the same: their
 // stamp tells the epoch of a Service that is never patched. The pod owns its slices, so
 // that the garbage collector removes its endpoint with it even if no controller runs.
-func ownSlices(a Assignment, m member, holder *observation.Pod, zone string, transitional bool) []*discoveryv1.EndpointSlice {
+func ownSlices(a Assignment, m member, holder *observation.Pod, transitional bool) []*discoveryv1.EndpointSlice {
 	owner := metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: m.Name, UID: m.UID}
 	var pod *corev1.Pod
+	zone := ""
 	if holder != nil {
 		owner.Kind, owner.Name, owner.UID = "Pod", holder.Name, holder.UID
-		pod = holder.Pod
-		if known := m.zoneOf(holder); known != "" {
-			zone = known
-		}
+		pod, zone = holder.Pod, cmp.Or(m.zoneOf(holder), holder.Node.Zone)
 	}
 	made := endpoints.Slices(m.Service, pod, zone)
 	for _, s := range made {
 		s.Name = observation.SliceName(m.Name, s.AddressType)
 		s.Labels[discoveryv1.LabelManagedBy] = api.SliceManagedBy
+		// It is for Kubernetes' own controller.
+		delete(s.Labels, api.LabelMigrating)
 		s.Annotations = map[string]string{api.AnnotationLeaseTransitions: formatEpoch(a.Epoch)}
 		if transitional {
 			s.Annotations[api.AnnotationRouting] = string(m.Settings.Routing)
@@ -202,7 +203,7 @@ func ownSlices(a Assignment, m member, holder *observation.Pod, zone string, tra
 }
 
 // zoneOf returns the zone that the member's own slices have for the holder on its node;
-// empty if they have none. That zone is kept. Replicas that remember different zones of a
+// empty if they have none. That zone is kept. Replicas that have heard of different zones of a
 // node would otherwise rewrite the slice in turns.
 func (m member) zoneOf(holder *observation.Pod) string {
 	for _, s := range m.Slices {

@@ -98,6 +98,7 @@ func (d *drive) sync() (more bool) {
 	d.members[0].Listed = nil
 	if d.members[0].Migrating() {
 		listing(d.selected()...)(&d.members[0])
+		d.members[0].Followed = d.members[0].Labels[api.LabelMigrating]
 	}
 	plan := NewPlan(d.assignment, d.members, d.pods)
 	last := PhaseCorrect - 1
@@ -147,6 +148,7 @@ func (d *drive) apply(plan *Plan, c Change) {
 	switch c.Kind {
 	case KindService:
 		now := d.members[0].DeepCopy()
+		merge(now.Labels, c.Labels)
 		merge(now.Annotations, c.Annotations)
 		merge(now.Spec.Selector, c.Selector)
 		d.members[0].Service = now

@@ -10,9 +10,9 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
-// onNode gives a pod its node.
+// onNode puts a pod on a node, which this replica has heard to be in zone-x.
 func onNode(node string) func(*observation.Pod) {
-	return func(p *observation.Pod) { p.Spec.NodeName = node }
+	return func(p *observation.Pod) { p.Spec.NodeName, p.Node.Zone = node, "zone-x" }
 }
 
 // placed is a slice whose endpoint names a node, and its zone if that is not empty.
@@ -35,93 +35,77 @@ func TestZone(t *testing.T) {
 		assignment Assignment
 		members    services
 		pods       pods
-		wanted     string
-		// slices are what is written of them by a replica that remembers zone-x.
+		// slices are what is written of them.
 		slices []*discoveryv1.EndpointSlice
 	}{
 		"the zone that the slice has of the holder's node stays": {
-			toA, by(placed(ownSlice("a", "4"), "node-1", "zone-1")), pods{a, b}, "", nil,
+			toA, by(placed(ownSlice("a", "4"), "node-1", "zone-1")), pods{a, b}, nil,
 		},
 		"the zone that the slice has of the holder's node stays when its conditions change": {
 			toA, by(placed(ownSlice("a", "4"), "node-1", "zone-1")),
 			pods{pod("a", running, active("4"), onNode("node-1"), notReady), b},
-			"",
 			[]*discoveryv1.EndpointSlice{unready(placed(ownSlice("a", "4"), "node-1", "zone-1"))},
 		},
 		"the zone that the slice has of the holder's node stays in the next epoch": {
 			Assignment{"uid-a", 5},
 			by(placed(ownSlice("a", "4"), "node-1", "zone-1")),
 			pods{a, b},
-			"",
 			[]*discoveryv1.EndpointSlice{placed(ownSlice("a", "5"), "node-1", "zone-1")},
 		},
 		"a slice without a zone gets it": {
 			toA, by(placed(ownSlice("a", "4"), "node-1", "")),
 			pods{a, b},
-			"node-1",
 			[]*discoveryv1.EndpointSlice{placed(ownSlice("a", "4"), "node-1", "zone-x")},
 		},
 		"a slice that lists another pod gets the zone of the holder's node": {
 			Assignment{"uid-b", 5},
 			by(placed(ownSlice("a", "4"), "node-1", "zone-1")),
 			pods{a, b},
-			"node-2",
 			[]*discoveryv1.EndpointSlice{placed(ownSlice("b", "5"), "node-2", "zone-x")},
 		},
 		"a slice that lists another pod of the same node gets the zone that is known now": {
 			Assignment{"uid-b", 5},
 			by(placed(ownSlice("a", "4"), "node-1", "zone-1")),
 			pods{a, pod("b", running, standby("4"), onNode("node-1"))},
-			"node-1",
 			[]*discoveryv1.EndpointSlice{placed(ownSlice("b", "5"), "node-1", "zone-x")},
 		},
 		"a slice that names another node gets the zone of the holder's node": {
 			toA, by(placed(ownSlice("a", "4"), "node-9", "zone-9")),
 			pods{a, b},
-			"node-1",
 			[]*discoveryv1.EndpointSlice{placed(ownSlice("a", "4"), "node-1", "zone-x")},
 		},
 		"a slice that is missing is made with the zone of the holder's node": {
 			toA, by(),
 			pods{a, b},
-			"node-1",
 			[]*discoveryv1.EndpointSlice{placed(created(ownSlice("a", "4")), "node-1", "zone-x")},
 		},
 		"a holder without a node has no zone": {
-			toA, by(ownSlice("a", "4")), pods{pod("a", running, active("4")), b}, "", nil,
+			toA, by(ownSlice("a", "4")), pods{pod("a", running, active("4")), b}, nil,
 		},
-		"no zone is wanted while there is no holder": {
-			Assignment{"", 4}, by(ownSlice("", "4")), pods{b}, "", nil,
+		"there is no zone without a holder": {
+			Assignment{"", 4}, by(ownSlice("", "4")), pods{b}, nil,
 		},
-		"no zone is wanted of a holder that is no candidate": {
-			toA, by(ownSlice("", "4")), pods{pod("a", running, unselected, onNode("node-1")), b}, "", nil,
+		"there is no zone of a holder that is no candidate": {
+			toA, by(ownSlice("", "4")), pods{pod("a", running, unselected, onNode("node-1")), b}, nil,
 		},
-		"no zone is wanted by selector": {
-			toA, services{service(api.RoutingSelector, "uid-a", "4")}, pods{a, b}, "", nil,
+		"nothing is written by selector": {
+			toA, services{service(api.RoutingSelector, "uid-a", "4")}, pods{a, b}, nil,
 		},
-		"a zone is wanted for slices that are returning": {
+		"slices that are returning get the zone": {
 			toA,
-			services{service(api.RoutingSelector, "uid-a", "4", with(placed(ownSlice("a", "4", api.RoutingSelector), "node-1", "")))},
+			services{service(api.RoutingSelector, "uid-a", "4", followed("4"), with(placed(ownSlice("a", "4", api.RoutingSelector), "node-1", "")))},
 			pods{a, b},
-			"node-1",
 			[]*discoveryv1.EndpointSlice{placed(ownSlice("a", "4", api.RoutingSelector), "node-1", "zone-x")},
 		},
-		"a zone is wanted for the second of two Services": {
+		"the slice of the second of two Services gets the zone": {
 			toA, append(by(placed(ownSlice("a", "4"), "node-1", "zone-1")), by()...),
 			pods{a, b},
-			"node-1",
 			[]*discoveryv1.EndpointSlice{placed(created(ownSlice("a", "4")), "node-1", "zone-x")},
 		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			plan := NewPlan(test.assignment, test.members, test.pods)
-			if got := plan.ZoneWanted(); got != test.wanted {
-				t.Errorf("the zone of node %q is wanted, want %q", got, test.wanted)
-			}
-			if test.wanted != "" {
-				plan.SetZone("zone-x")
-			}
 			var written []*discoveryv1.EndpointSlice
 			if phase, changes := plan.Next(); phase == PhaseRoute {
 				for _, c := range changes {
@@ -135,18 +119,16 @@ func TestZone(t *testing.T) {
 	}
 }
 
-// Replicas that remember different zones of a node do not write against each other.
+// Replicas that have heard of different zones of a node do not write against each other.
 func TestReplicasAgreeOnAZone(t *testing.T) {
 	toA := Assignment{"uid-a", 4}
 	members := services{service(api.RoutingEndpointSlice, "", "4", detached, with(placed(ownSlice("a", "4"), "node-1", "")))}
 	pods := pods{pod("a", running, active("4"), onNode("node-1")), pod("b", running, standby("4"))}
 	writes := 0
 	for range 3 {
-		for _, remembered := range []string{"zone-1", "zone-2", ""} {
+		for _, zone := range []string{"zone-1", "zone-2", ""} {
+			pods[0].Node.Zone = zone
 			plan := NewPlan(toA, members, pods)
-			if plan.ZoneWanted() != "" {
-				plan.SetZone(remembered)
-			}
 			for {
 				phase, changes := plan.Next()
 				if phase == PhaseDone {

@@ -18,12 +18,13 @@
 // A step ends at a blank line. Its commands come first, each on a line. They are written as
 // kubectl's are where there is such a command:
 //
-//	service NAME [selector=LABELS] [type=TYPE] [plain] [ANNOTATION=VALUE]...
+//	service NAME [selector=LABELS] [type=TYPE] [port=NAME] [plain] [ANNOTATION=VALUE]...
 //	    creates an active-standby Service of the pods labelled app=web; with "plain", one
 //	    that is not annotated so. TYPE is also "headless". LABELS can be "none".
-//	pod NAME [unready] [stubborn] [node=NODE] [LABEL=VALUE]...
+//	    The port is 8080, or the container port of that name.
+//	pod NAME [unready] [stubborn] [bare] [node=NODE] [port=NAME] [LABEL=VALUE]...
 //	    creates a pod labelled app=web that is Ready. A stubborn one, when it is deleted,
-//	    stays until it exits.
+//	    stays until it exits. A bare one belongs to no workload that would create it anew.
 //	ready POD, unready POD, fail POD, exit POD
 //	    what kubelet reports: readiness, the end of all containers, the end of a pod
 //	    that is being deleted
@@ -36,7 +37,9 @@
 //	annotate KIND NAME KEY=VALUE|KEY-..., label KIND NAME KEY=VALUE|KEY-...
 //	select SERVICE KEY=VALUE|KEY-...
 //	    edits the Service's selector
-//	cordon NODE, uncordon NODE
+//	replace SERVICE
+//	    takes from the Service all that the controller wrote to it, as kubectl replace does
+//	cordon NODE, uncordon NODE, taint NODE KEY, untaint NODE
 //	    of node-1, node-2 or node-3
 //	delete KIND NAME
 //	stop, start

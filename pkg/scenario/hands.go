@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/ptr"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
 // Hands carry out the commands that are the same in all worlds: those of users and of
@@ -48,10 +50,22 @@ func (h Hands) Do(ctx context.Context, c Command) error {
 		"uncordon": {1, false, func(a []string) error {
 			return h.patch(ctx, "node", a[0], object{"spec": object{"unschedulable": nil}})
 		}},
+		"taint": {2, false, func(a []string) error {
+			return h.patch(ctx, "node", a[0], object{"spec": object{"taints": []corev1.Taint{{Key: a[1], Effect: corev1.TaintEffectNoSchedule}}}})
+		}},
+		"untaint": {1, false, func(a []string) error {
+			return h.patch(ctx, "node", a[0], object{"spec": object{"taints": nil}})
+		}},
 		"annotate": {3, true, func(a []string) error { return h.mark(ctx, "annotations", a) }},
 		"label":    {3, true, func(a []string) error { return h.mark(ctx, "labels", a) }},
 		"select":   {2, true, func(a []string) error { return h.choose(ctx, a) }},
-		"delete":   {2, false, func(a []string) error { return h.delete(ctx, a[0], a[1]) }},
+		"replace": {1, false, func(a []string) error {
+			return h.patch(ctx, "service", a[0], object{
+				"metadata": object{"annotations": object{api.AnnotationLeaseTransitions: nil}},
+				"spec":     object{"selector": object{api.LabelPodUID: nil, api.LabelRouting: nil}},
+			})
+		}},
+		"delete": {2, false, func(a []string) error { return h.delete(ctx, a[0], a[1]) }},
 		"lease": {2, false, func(a []string) error {
 			_, err := h.Client.CoordinationV1().Leases(h.Namespace).Create(ctx, foreignLease(a[0], a[1]), metav1.CreateOptions{})
 			return err

@@ -38,6 +38,8 @@ func NewService(c Command) (*corev1.Service, error) {
 			if s.Spec.Selector, err = labels.ConvertSelectorToLabelsMap(value); err != nil {
 				return nil, err
 			}
+		case key == "port":
+			s.Spec.Ports[0].TargetPort = intstr.FromString(value)
 		case key == "type" && value == "headless":
 			s.Spec.ClusterIP = corev1.ClusterIPNone
 		case key == "type" && value == string(corev1.ServiceTypeExternalName):
@@ -58,6 +60,18 @@ type Pod struct {
 	*corev1.Pod
 	// Unready means that the pod is not Ready from its first moment.
 	Unready bool
+	// Bare means that the pod belongs to no workload.
+	Bare bool
+	// Port is the name that the port of the container has; empty for a container without ports.
+	Port string
+}
+
+// Ports are those of the pod's container.
+func (p Pod) Ports() []corev1.ContainerPort {
+	if p.Port == "" {
+		return nil
+	}
+	return []corev1.ContainerPort{{Name: p.Port, ContainerPort: 8080, Protocol: corev1.ProtocolTCP}}
 }
 
 // NewPod returns the pod of the command "pod", without containers and status.
@@ -70,12 +84,16 @@ func NewPod(c Command) (Pod, error) {
 	for _, word := range words[1:] {
 		key, value, isLabel := strings.Cut(word, "=")
 		switch {
+		case word == "bare":
+			p.Bare = true
 		case word == "unready":
 			p.Unready = true
 		case word == "stubborn":
 			p.Finalizers = []string{"example.com/does-not-stop"}
 		case key == "node":
 			p.Spec.NodeName = value
+		case key == "port":
+			p.Port = value
 		case isLabel:
 			p.Labels[key] = value
 		default:

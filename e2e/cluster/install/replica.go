@@ -107,6 +107,13 @@ func (r *Replica) Stop() { r.signal(syscall.SIGTERM) }
 // Kill ends the replica at once, with SIGKILL, and waits until it has ended.
 func (r *Replica) Kill() { r.signal(syscall.SIGKILL) }
 
+// Freeze stops the replica until Thaw, as a machine does that is suspended. Its
+// connections stay. Only Kill ends it meanwhile.
+func (r *Replica) Freeze() error { return r.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw lets the replica go on after Freeze.
+func (r *Replica) Thaw() error { return r.cmd.Process.Signal(syscall.SIGCONT) }
+
 func (r *Replica) signal(s os.Signal) {
 	// An error means that it has already ended.
 	_ = r.cmd.Process.Signal(s)

@@ -123,6 +123,24 @@ func TestCluster(t *testing.T) {
 		}
 	})
 
+	t.Run("an API server that is frozen answers when it thaws", func(t *testing.T) {
+		thaw, err := plane.Freeze(apiServer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if _, err := client.CoreV1().Nodes().List(short, metav1.ListOptions{}); err == nil {
+			t.Error("it answers while it is frozen")
+		}
+		if err := thaw(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+
 	t.Run("a ServiceAccount may do only what RBAC allows", func(t *testing.T) {
 		user, err := plane.ServiceAccount(ctx, namespace, "default")
 		if err != nil {

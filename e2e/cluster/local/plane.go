@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
+	"syscall"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -119,6 +121,20 @@ func (p *Plane) Stop() error { return p.stop() }
 // Stopped returns a channel that is closed when the control plane has ended, for
 // whatever reason. It is nil for one that Up returned.
 func (p *Plane) Stopped() <-chan struct{} { return p.stopped }
+
+// Freeze stops a program of the control plane, such as "etcd" or "kube-apiserver", as if
+// its machine were suspended, until thaw is called. Its connections stay.
+func (p *Plane) Freeze(program string) (thaw func() error, err error) {
+	text, err := os.ReadFile(programPidFile(p.Dir, program))
+	if err != nil {
+		return nil, err
+	}
+	pid, err := strconv.Atoi(string(text))
+	if err != nil {
+		return nil, err
+	}
+	return func() error { return syscall.Kill(pid, syscall.SIGCONT) }, syscall.Kill(pid, syscall.SIGSTOP)
+}
 
 // ServiceAccount returns the ServiceAccount as a user, with a token for 24 hours.
 func (p *Plane) ServiceAccount(ctx context.Context, namespace, name string) (User, error) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -33,6 +34,9 @@ func startProcess(dir, name, path string, args []string, exited func(error)) (*p
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
+	if err := os.WriteFile(programPidFile(dir, name), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600); err != nil {
+		return nil, errors.Join(err, cmd.Process.Kill())
+	}
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
@@ -44,6 +48,9 @@ func startProcess(dir, name, path string, args []string, exited func(error)) (*p
 }
 
 func logFile(dir, program string) string { return filepath.Join(dir, program+".log") }
+
+// programPidFile is the path of a file with the pid of a program that was started.
+func programPidFile(dir, program string) string { return filepath.Join(dir, program+".pid") }
 
 // kill ends the process at once and waits until it has ended. Its state is thrown
 // away, so it has nothing to save.

@@ -109,11 +109,13 @@ func (k *builtIn) publish(s *corev1.Service) {
 		return
 	}
 	slice := &discoveryv1.EndpointSlice{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: sliceName(s), Labels: map[string]string{
-			discoveryv1.LabelServiceName: s.Name, discoveryv1.LabelManagedBy: scenario.BuiltIn,
-		}},
+		ObjectMeta:  metav1.ObjectMeta{Namespace: s.Namespace, Name: sliceName(s), Labels: maps.Clone(s.Labels)},
 		AddressType: discoveryv1.AddressTypeIPv4,
 	}
+	if slice.Labels == nil {
+		slice.Labels = map[string]string{}
+	}
+	slice.Labels[discoveryv1.LabelServiceName], slice.Labels[discoveryv1.LabelManagedBy] = s.Name, scenario.BuiltIn
 	for _, name := range slices.Sorted(maps.Keys(k.pods)) {
 		if p := k.pods[name]; labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(p.Labels)) && endpoints.Listable(p) {
 			slice.Endpoints = append(slice.Endpoints, endpoints.Slices(s, p, "")[0].Endpoints...)
@@ -124,7 +126,7 @@ func (k *builtIn) publish(s *corev1.Service) {
 	if apierrors.IsNotFound(err) {
 		_, err = client.Create(k.Context(), slice, metav1.CreateOptions{})
 	} else if err == nil {
-		live.Endpoints = slice.Endpoints
+		live.Endpoints, live.Labels = slice.Endpoints, slice.Labels
 		_, err = client.Update(k.Context(), live, metav1.UpdateOptions{})
 	}
 	if err != nil {

@@ -67,7 +67,7 @@ func WithSelector(key, value string) func(*corev1.Service) {
 // makes it. The last digit of its name is that of its address.
 func NewPod(name string, change ...func(*corev1.Pod)) *corev1.Pod {
 	p := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name, Labels: map[string]string{"app": "web"}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name, Labels: map[string]string{"app": "web"}, OwnerReferences: Workload()},
 		Spec:       corev1.PodSpec{NodeName: "node"},
 	}
 	SetReady(p)
@@ -77,6 +77,11 @@ func NewPod(name string, change ...func(*corev1.Pod)) *corev1.Pod {
 		f(p)
 	}
 	return p
+}
+
+// Workload is the owner of pods that are created anew.
+func Workload() []metav1.OwnerReference {
+	return []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "StatefulSet", Name: "web", UID: "uid-of-the-workload", Controller: ptr.To(true)}}
 }
 
 // SetReady makes a pod Ready, from now on.

@@ -36,6 +36,8 @@ type Server struct {
 
 	lock    sync.Mutex
 	version int64
+	// elsewhere counts those versions that are of what is not stored here.
+	elsewhere int64
 	// names are those of all objects that there ever were; those of deleted objects are
 	// marked.
 	names     map[types.UID]string
@@ -114,11 +116,18 @@ func (s *Server) Admit(admit func(runtime.Object)) {
 	s.admit = admit
 }
 
-// Latest returns the resource version of the last write.
+// Latest counts the writes so far.
 func (s *Server) Latest() int64 {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	return s.version
+	return s.version - s.elsewhere
+}
+
+// GoBack makes versions begin anew, as after a restore of etcd. What is stored stays.
+func (s *Server) GoBack() {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.version, s.elsewhere = 0, 0
 }
 
 // Watches returns how many watches of the resource go on.

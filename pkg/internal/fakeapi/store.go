@@ -2,6 +2,7 @@ package fakeapi
 
 import (
 	"fmt"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -118,7 +119,7 @@ func agree(gvr schema.GroupVersionResource, live metav1.Object, uid types.UID, v
 }
 
 // List leaves out what the field selector does not match. The fake client itself applies
-// label selectors.
+// label selectors. The version of the list is that of the last write.
 func (s *Server) List(gvr schema.GroupVersionResource, gvk schema.GroupVersionKind, namespace string, options ...metav1.ListOptions) (runtime.Object, error) {
 	list, err := s.ObjectTracker.List(gvr, gvk, namespace, options...)
 	if err != nil {
@@ -133,6 +134,15 @@ func (s *Server) List(gvr schema.GroupVersionResource, gvk schema.GroupVersionKi
 		if matches(o, options[0]) {
 			selected = append(selected, o)
 		}
+	}
+	of, err := meta.ListAccessor(list)
+	if err != nil {
+		return nil, err
+	}
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if s.version > 0 {
+		of.SetResourceVersion(strconv.FormatInt(s.version, 10))
 	}
 	return list, meta.SetList(list, selected)
 }

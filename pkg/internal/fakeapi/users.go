@@ -7,13 +7,15 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // What users, kubelets and other controllers do to a cluster. What fails, fails the test.
 
-// Create makes the objects one after the other, so that they differ in age.
+// Create makes the objects one after the other, so that they differ in age. A pod's node is
+// made with it if there is none.
 func (c *Cluster) Create(objects ...runtime.Object) {
 	c.Helper()
 	for _, o := range objects {
@@ -23,6 +25,9 @@ func (c *Cluster) Create(objects ...runtime.Object) {
 		case *corev1.Service:
 			_, err = c.Users.CoreV1().Services(o.Namespace).Create(c.Context(), o, metav1.CreateOptions{FieldManager: "kubectl"})
 		case *corev1.Pod:
+			if _, err := c.Users.CoreV1().Nodes().Create(c.Context(), Schedulable(o.Spec.NodeName), metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+				c.Fatal(err)
+			}
 			_, err = c.Users.CoreV1().Pods(o.Namespace).Create(c.Context(), o, metav1.CreateOptions{})
 		case *corev1.Node:
 			_, err = c.Users.CoreV1().Nodes().Create(c.Context(), o, metav1.CreateOptions{})

@@ -23,7 +23,7 @@ func (s *Server) watch(action clienttesting.WatchActionImpl, lag time.Duration) 
 	w := &selectedWatch{server: s, all: all, lag: lag, result: make(chan watch.Event), stopped: make(chan struct{})}
 	s.watching(action.GetResource().Resource, 1)
 	go func() {
-		w.run(action.ListOptions)
+		w.run(action.GetResource().Resource, action.ListOptions)
 		s.watching(action.GetResource().Resource, -1)
 	}()
 	return w, nil
@@ -48,10 +48,42 @@ type selectedWatch struct {
 	stopped chan struct{}
 }
 
-func (w *selectedWatch) run(options metav1.ListOptions) {
+// bookmarks is how often a watch of Services shows the latest version although nothing has
+// changed. Meanwhile something else has changed in the cluster, such as a node's heartbeat.
+const bookmarks = time.Minute
+
+// next waits for a change, and returns false at the end of the watch.
+func (w *selectedWatch) next(bookmark <-chan time.Time) (watch.Event, bool) {
+	select {
+	case event, ok := <-w.all.ResultChan():
+		return event, ok
+	default:
+	}
+	select {
+	case event, ok := <-w.all.ResultChan():
+		return event, ok
+	case <-bookmark:
+		w.server.lock.Lock()
+		defer w.server.lock.Unlock()
+		w.server.elsewhere++
+		return watch.Event{Type: watch.Bookmark, Object: &corev1.Service{ObjectMeta: metav1.ObjectMeta{ResourceVersion: w.server.next()}}}, true
+	}
+}
+
+func (w *selectedWatch) run(resource string, options metav1.ListOptions) {
 	defer close(w.result)
-	for event := range w.all.ResultChan() {
-		if !matches(event.Object, options) {
+	var bookmark <-chan time.Time
+	if resource == "services" && options.AllowWatchBookmarks {
+		ticker := time.NewTicker(bookmarks)
+		defer ticker.Stop()
+		bookmark = ticker.C
+	}
+	for {
+		event, ok := w.next(bookmark)
+		if !ok {
+			return
+		}
+		if event.Type != watch.Bookmark && !matches(event.Object, options) {
 			w.server.lock.Lock()
 			before, changed := w.server.before[Access(event.Object).GetResourceVersion()]
 			w.server.lock.Unlock()

@@ -1,0 +1,148 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	coreinformers "k8s.io/client-go/informers/core/v1"
+	discoveryinformers "k8s.io/client-go/informers/discovery/v1"
+	"k8s.io/client-go/informers/internalinterfaces"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+
+	"qoqo.dev/active-standby-controller/pkg/observation"
+)
+
+// syncWait is how long a worker waits for the pods of a namespace to be listed, which
+// usually takes milliseconds. Then it turns to other elections, and retries later.
+const syncWait = time.Second
+
+// byNode is the index of pods by their node.
+const byNode = "node"
+
+var podIndexers = cache.Indexers{
+	cache.NamespaceIndex: cache.MetaNamespaceIndexFunc,
+	byNode: func(o any) ([]string, error) {
+		return []string{o.(*corev1.Pod).Spec.NodeName}, nil
+	},
+}
+
+// onDemand watches objects of one kind in the namespaces that have an annotated Service.
+// Other namespaces cost nothing.
+type onDemand[T cache.Object] struct {
+	// kind is for messages.
+	kind string
+	// make returns the store of a namespace, whose informer does not run yet.
+	make func(namespace string) (store[T], error)
+
+	lock sync.Mutex
+	// ctx ends every watch; running waits for them.
+	ctx     context.Context
+	running *sync.WaitGroup
+	stores  map[string]watchedStore[T]
+}
+
+type watchedStore[T cache.Object] struct {
+	store[T]
+	stop context.CancelFunc
+}
+
+// podsOnDemand watches pods.
+func (c *Controller) podsOnDemand() *onDemand[*corev1.Pod] {
+	return &onDemand[*corev1.Pod]{kind: "pods", stores: map[string]watchedStore[*corev1.Pod]{}, make: func(namespace string) (store[*corev1.Pod], error) {
+		informer := coreinformers.NewTypedPodInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{Indexers: podIndexers})
+		return newStore(informer, trimPod, c.podHandler(), newWatched())
+	}}
+}
+
+// publishedOnDemand watches the EndpointSlices of Kubernetes' own controller.
+func (c *Controller) publishedOnDemand() *onDemand[*discoveryv1.EndpointSlice] {
+	return &onDemand[*discoveryv1.EndpointSlice]{kind: "EndpointSlices", stores: map[string]watchedStore[*discoveryv1.EndpointSlice]{}, make: func(namespace string) (store[*discoveryv1.EndpointSlice], error) {
+		informer := discoveryinformers.NewTypedEndpointSliceInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{
+			Indexers:         sliceIndexers,
+			TweakListOptions: func(o *metav1.ListOptions) { o.LabelSelector = observation.IsBuiltIn },
+		})
+		return newStore(informer, trimPublished, c.publishedHandler(), newWatched())
+	}}
+}
+
+// start must be called once, before any other method.
+func (d *onDemand[T]) start(ctx context.Context, running *sync.WaitGroup) {
+	d.lock.Lock()
+	defer d.lock.Unlock()
+	d.ctx, d.running = ctx, running
+}
+
+// in returns the store of the namespace once it is synced, and an error if that takes too long.
+func (d *onDemand[T]) in(ctx context.Context, namespace string) (store[T], error) {
+	s, err := d.watch(namespace)
+	if err != nil {
+		return s, err
+	}
+	if s.informer.HasSynced() {
+		return s, nil
+	}
+	waiting, cancel := context.WithTimeout(klog.NewContext(ctx, klog.FromContext(ctx).V(4)), syncWait)
+	defer cancel()
+	if !cache.WaitFor(waiting, d.kind+" of "+namespace, s.informer.HasSyncedChecker()) {
+		return s, fmt.Errorf("the cache of the %s in %s is not yet synced", d.kind, namespace)
+	}
+	return s, nil
+}
+
+// synced returns the store of the namespace, and whether it is synced. It does not wait.
+func (d *onDemand[T]) synced(namespace string) (store[T], bool) {
+	s, err := d.watch(namespace)
+	return s, err == nil && s.informer.HasSynced()
+}
+
+func (d *onDemand[T]) watch(namespace string) (store[T], error) {
+	d.lock.Lock()
+	defer d.lock.Unlock()
+	if s, found := d.stores[namespace]; found {
+		return s.store, nil
+	}
+	s, err := d.make(namespace)
+	if err != nil {
+		return s, err
+	}
+	ctx, stop := context.WithCancel(d.ctx) //nolint:gosec // forget calls it
+	d.stores[namespace] = watchedStore[T]{s, stop}
+	d.running.Go(func() { s.informer.RunWithContext(ctx) })
+	return s, nil
+}
+
+// all returns the watched objects that the named index files under value.
+func (d *onDemand[T]) all(index, value string) (found []T) {
+	d.lock.Lock()
+	defer d.lock.Unlock()
+	for _, s := range d.stores {
+		found = append(found, s.by(index, value)...)
+	}
+	return found
+}
+
+// wrote makes the result of a write visible at once.
+func (d *onDemand[T]) wrote(o T) {
+	d.lock.Lock()
+	defer d.lock.Unlock()
+	if s, found := d.stores[o.GetNamespace()]; found {
+		s.wrote(o)
+	}
+}
+
+// forget ends the watch of a namespace that is no longer needed; in starts another when
+// it is needed again.
+func (d *onDemand[T]) forget(namespace string, needless func() bool) {
+	d.lock.Lock()
+	defer d.lock.Unlock()
+	if s, found := d.stores[namespace]; found && needless() {
+		s.stop()
+		delete(d.stores, namespace)
+	}
+}

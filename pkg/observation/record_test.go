@@ -1,0 +1,90 @@
+package observation
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+// The Lease names a holder, and has a record of what the controller has written.
+func TestCompareRecord(t *testing.T) {
+	naming := func(uid string, epoch int32, record string) *coordinationv1.Lease {
+		l := heldBy(uid)
+		l.Spec.LeaseTransitions = &epoch
+		if record != "" {
+			l.Annotations[api.AnnotationRecord] = record
+		}
+		return l
+	}
+	routed := func(uid, epoch string) *corev1.Service {
+		return service("a", selecting(api.LabelPodUID, uid), asking(api.AnnotationLeaseTransitions, epoch))
+	}
+	type told struct {
+		Holder        types.UID
+		Forged, Spent bool
+		TracedEpoch   int32
+		TracedHolder  types.UID
+	}
+	tests := map[string]struct {
+		lease   *coordinationv1.Lease
+		service *corev1.Service
+		want    told
+	}{
+		"the Lease says what was written":                       {naming("x", 4, "4/x"), routed("x", "4"), told{"x", false, false, 4, "x"}},
+		"the UID was overwritten":                               {naming("y", 4, "4/x"), routed("x", "4"), told{"x", true, false, 4, "x"}},
+		"the UID was overwritten before the epoch was routed":   {naming("y", 4, "4/x"), routed("w", "3"), told{"x", true, false, 4, "x"}},
+		"the UID was overwritten, and the record removed":       {naming("y", 4, ""), routed("x", "4"), told{"x", true, false, 4, "x"}},
+		"the epoch was raised":                                  {naming("x", 9, "4/x"), routed("x", "4"), told{"x", false, false, 4, "x"}},
+		"the epoch was raised, and the UID overwritten":         {naming("y", 9, "4/x"), routed("x", "4"), told{"x", true, true, 4, "x"}},
+		"the epoch was lowered, and the UID overwritten":        {naming("y", 2, "4/x"), routed("x", "4"), told{"x", true, false, 4, "x"}},
+		"the epoch was lowered before it was routed":            {naming("x", 2, "4/x"), routed("w", "3"), told{"x", false, false, 4, "x"}},
+		"the UID was removed":                                   {naming("", 4, "4/x"), routed("w", "3"), told{"", false, false, 4, "x"}},
+		"an older version has moved the master since":           {naming("y", 5, "4/x"), routed("y", "5"), told{"y", false, false, 5, "y"}},
+		"an older version has written the Lease":                {naming("x", 4, ""), routed("x", "4"), told{"x", false, false, 4, "x"}},
+		"an older version has moved the master, but not routed": {naming("y", 5, ""), routed("x", "4"), told{"y", false, false, 4, "x"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			v := looked(test.lease, []*corev1.Service{test.service}, nil).View()
+			got := told{v.Lease.HolderUID, v.Lease.Forged, v.Lease.Spent, v.Trace.Epoch, v.Trace.HolderUID}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A master that no Service selects any longer is among the pods as long as anything names it.
+func TestAnUnselectedMasterIsKnown(t *testing.T) {
+	debugged := pod("web-0", labelled("app", "debug"))
+	naming := func(uid string) *corev1.Service {
+		return service("a", selecting(api.LabelPodUID, uid), asking(api.AnnotationLeaseTransitions, "4"))
+	}
+	forged := heldBy("uid-web-1")
+	forged.Spec.LeaseTransitions, forged.Annotations[api.AnnotationRecord] = ptr.To[int32](4), "4/uid-web-0"
+	tests := map[string]struct {
+		lease    *coordinationv1.Lease
+		services []*corev1.Service
+		want     int
+	}{
+		"by the Lease":                                  {heldBy("uid-web-0"), []*corev1.Service{naming("none")}, 1},
+		"by the Lease's record":                         {forged, []*corev1.Service{naming("none")}, 1},
+		"by the Service if there is no Lease":           {nil, []*corev1.Service{naming("uid-web-0")}, 1},
+		"by the Lease and not by the Service":           {heldBy("uid-web-1"), []*corev1.Service{naming("uid-web-0")}, 0},
+		"by nothing":                                    {nil, []*corev1.Service{naming("none")}, 0},
+		"by the Service, though it is another's master": {nil, []*corev1.Service{naming("uid-web-0"), service("b", asking(api.AnnotationLeaseName, "other"), func(s *corev1.Service) { s.Spec.Selector = map[string]string{"app": "debug"} })}, 0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if o := looked(test.lease, test.services, []*corev1.Pod{debugged}); len(o.Pods) != test.want {
+				t.Errorf("pods: %v, want %d", o.Pods, test.want)
+			}
+		})
+	}
+}

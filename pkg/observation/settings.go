@@ -1,0 +1,87 @@
+package observation
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/lease"
+)
+
+// Settings returns the settings that apply to the election as a whole. It must have Members.
+func (o *Observation) Settings() api.Election { return o.settings }
+
+// Terms returns what the election asks of the Lease. It must have Members.
+func (o *Observation) Terms() lease.Terms {
+	terms := lease.Terms{
+		Key: o.Key, Duration: o.settings.LeaseDuration, DeleteDemoted: o.settings.DeleteDemoted,
+		AfterTermination: o.settings.AfterTermination,
+	}
+	if terms.AfterTermination || terms.Duration > 0 {
+		terms.Leading = o.leading
+	}
+	for _, m := range o.Members {
+		terms.Owners = append(terms.Owners, metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: m.Name, UID: m.UID})
+	}
+	return terms
+}
+
+// settle finds the settings that apply: those of the leading Service, which has the Lease's
+// name or is the oldest. asked are the settings of o.Services. A Service that cannot be served
+// leads all the same, because a typing error must not let another pod become master while the
+// first one runs. For the same reason the handover and the duration that the Lease remembers of
+// a Service that is gone stay, until the one that leads now says otherwise.
+func (o *Observation) settle(asked []api.Election) {
+	apart := func(s *corev1.Service) bool {
+		return slices.ContainsFunc(o.Members, func(m Member) bool { return m.Service == s && m.Apart })
+	}
+	first := func(leads func(*corev1.Service) bool) int {
+		return slices.IndexFunc(o.Services, func(s *corev1.Service) bool { return leads(s) && !apart(s) })
+	}
+	i := first(func(s *corev1.Service) bool { return s.Name == o.Key.Name })
+	if i < 0 {
+		// There is one: not all members are Apart.
+		i = first(func(*corev1.Service) bool { return true })
+	}
+	leading := o.Services[i]
+	o.settings, o.leading, o.settings.Paused = asked[i], leading.Name, false
+	for i, s := range o.Services {
+		o.settings.Paused = o.settings.Paused || asked[i].Paused && !apart(s)
+	}
+	if o.settings.KeepDuration {
+		o.settings.LeaseDuration = lease.Duration(o.Lease)
+	}
+	if was := lease.Remembered(o.Lease); was.Leading != leading.Name {
+		o.keep(was, leading)
+	}
+	if o.settings.AfterTermination && !o.settings.DeleteDemoted {
+		// The master would not stop for a failback.
+		o.settings.Failback = nil
+	}
+	o.compareMembers(leading)
+}
+
+// keep applies what the Lease remembers of another Service, where the leading one says nothing.
+func (o *Observation) keep(was lease.Terms, leading *corev1.Service) {
+	silent := func(key string) bool {
+		_, said := leading.Annotations[key]
+		return !said
+	}
+	var kept []string
+	if was.AfterTermination && silent(api.AnnotationHandover) {
+		o.settings.AfterTermination, kept = true, append(kept, api.AnnotationHandover+": "+api.HandoverAfterTermination)
+	}
+	if was.Duration > 0 && silent(api.AnnotationLeaseDuration) {
+		o.settings.LeaseDuration, kept = was.Duration, append(kept, fmt.Sprint(api.AnnotationLeaseDuration, ": ", was.Duration))
+	}
+	if len(kept) > 0 {
+		o.leading = was.Leading
+		o.serviceProblem(leading, api.ReasonDifferingSettings, fmt.Sprintf(
+			"the Service %s, which led the election of the Lease %s before, asked for %s, and that still applies; set it on this Service, to that or to another value",
+			was.Leading, o.Key.Name, strings.Join(kept, " and ")))
+	}
+}
