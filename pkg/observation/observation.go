@@ -186,8 +186,6 @@ type designators struct {
 	annotated []*corev1.Service
 	// served says which of them are served. It is completed as they are parsed.
 	served map[*corev1.Service]bool
-	// elections has the served Services by their Lease. It is made when it is needed.
-	elections map[types.NamespacedName][]*corev1.Service
 }
 
 func newDesignators(annotated []*corev1.Service, served map[*corev1.Service]bool) *designators {
@@ -221,15 +219,9 @@ func (d *designators) serves(s *corev1.Service) bool {
 
 // isCandidate reports whether all Services of the election select the pod.
 func (d *designators) isCandidate(pod *corev1.Pod, election types.NamespacedName) bool {
-	if d.elections == nil {
-		d.elections = map[types.NamespacedName][]*corev1.Service{}
-		for _, s := range d.annotated {
-			if d.serves(s) {
-				d.elections[LeaseKey(s)] = append(d.elections[LeaseKey(s)], s)
-			}
-		}
-	}
-	return !slices.ContainsFunc(d.elections[election], func(s *corev1.Service) bool { return !api.Selects(s, pod.Labels) })
+	return !slices.ContainsFunc(d.annotated, func(s *corev1.Service) bool {
+		return LeaseKey(s) == election && !api.Selects(s, pod.Labels) && d.serves(s)
+	})
 }
 
 // compareMembers adds problems where Services have no pod in common with the others, or ask for
