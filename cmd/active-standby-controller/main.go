@@ -91,6 +91,7 @@ func run(ctx context.Context, o *options) error {
 		return err
 	}
 	legacyregistry.MustRegister(c.Metrics()...)
+	legacyregistry.CustomMustRegister(c.State())
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

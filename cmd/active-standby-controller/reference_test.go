@@ -159,14 +159,13 @@ func gatherMetrics(t *testing.T) (found metrics) {
 	}
 	registry := kmetrics.NewKubeRegistry()
 	registry.MustRegister(c.Metrics()...)
+	registry.CustomMustRegister(c.State())
 	for _, m := range c.Metrics() {
 		// Without a series, a vector is not gathered. Each has one label.
 		switch m := m.(type) {
 		case *kmetrics.CounterVec:
 			m.WithLabelValues("")
 		case *kmetrics.HistogramVec:
-			m.WithLabelValues("")
-		case *kmetrics.GaugeVec:
 			m.WithLabelValues("")
 		}
 	}
@@ -183,8 +182,8 @@ func gatherMetrics(t *testing.T) (found metrics) {
 		found.own = append(found.own, m)
 		found.names = append(found.names, m.name)
 	}
-	if len(found.own) != len(c.Metrics()) {
-		t.Errorf("%d metrics are gathered of %d that are registered", len(found.own), len(c.Metrics()))
+	if n := len(c.Metrics()) + len(described(c.State())); len(found.own) != n {
+		t.Errorf("%d metrics are gathered of %d that are registered", len(found.own), n)
 	}
 	libraries, err := legacyregistry.DefaultGatherer.Gather()
 	if err != nil {
@@ -194,6 +193,18 @@ func gatherMetrics(t *testing.T) (found metrics) {
 		found.names = append(found.names, f.GetName())
 	}
 	return found
+}
+
+func described(c kmetrics.StableCollector) (all []*kmetrics.Desc) {
+	to := make(chan *kmetrics.Desc)
+	go func() {
+		defer close(to)
+		c.DescribeWithStability(to)
+	}()
+	for d := range to {
+		all = append(all, d)
+	}
+	return all
 }
 
 func table(head []string, rows [][]string) string {

@@ -26,11 +26,16 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 	}
 	switch evidence {
 	case election.PodRead:
-		var read bool
-		if read, err = c.readHolder(ctx, &in); !read {
+		read, err := c.readHolder(ctx, &in)
+		if err == nil && read {
+			err = c.readNodes(ctx, &in, func(n observation.Node) bool { return n.Gone })
+		}
+		if err != nil {
+			return in, err
+		}
+		if !read {
 			evidence = election.Cached
 		}
-		err = c.readNodes(ctx, &in, func(n observation.Node) bool { return n.Gone })
 	case election.Live:
 		cached := in
 		if in, err = c.live.Election(ctx, k); err != nil {
@@ -38,11 +43,13 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 		}
 		in.Outage, in.Seen, in.Probes, in.Refused = cached.Outage, cached.Seen, cached.Probes, cached.Refused
 		in.Slices = append(in.Slices, c.takenNames(in.Services)...)
-		err = c.readNodes(ctx, &in, func(n observation.Node) bool { return n.Gone || n.Draining })
+		if err = c.readNodes(ctx, &in, func(n observation.Node) bool { return n.Gone || n.Draining }); err != nil {
+			return in, err
+		}
 	}
 	// Reading takes time, and what is written carries this time.
 	in.Evidence, in.Now = evidence, time.Now()
-	return in, err
+	return in, nil
 }
 
 // gatherCached gathers what the caches have.

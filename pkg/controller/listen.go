@@ -29,17 +29,17 @@ func (c *Controller) decided(o *observation.Observation, d election.Decision) {
 		c.forget(o.Key)
 		return
 	}
-	c.metrics.election(o.Key, d.Served())
+	c.metrics.served(o.Key, d.Served())
 	c.memory.saw(o, d)
 	if d.Action == election.Refuse {
-		c.wantProbes(o.Key, nil)
+		c.prober.Want(o.Key, nil)
 	}
 }
 
 // held implements listener: it has the pods probed. It is called once the Lease names the
 // holder, because the record of answers of a pod begins anew when it becomes master.
 func (c *Controller) held(o *observation.Observation, d election.Decision) {
-	c.wantProbes(o.Key, targets(o, d.HolderUID))
+	c.prober.Want(o.Key, targets(o, d.HolderUID))
 }
 
 // recorded implements listener. Only the replica that has written a decision announces it.
@@ -91,7 +91,7 @@ func (c *Controller) released(k key) {
 func (c *Controller) forget(k key) {
 	c.metrics.forget(k)
 	c.memory.forget(k)
-	c.wantProbes(k, nil)
+	c.prober.Want(k, nil)
 }
 
 // lookAtNode wakes the elections with pods on the node.
@@ -101,15 +101,8 @@ func (c *Controller) lookAtNode(node string) {
 	}
 }
 
-// wantProbes has these pods of the election probed, and no others, from now on.
-func (c *Controller) wantProbes(k key, targets []probe.Target) {
-	c.prober.Want(k, targets)
-	c.metrics.suspect(c.prober.Suspected)
-}
-
 // probed wakes the election: one of its pods answers now, or no longer does.
 func (c *Controller) probed(k key) {
-	c.metrics.suspect(c.prober.Suspected)
 	c.queue.Add(k)
 }
 

@@ -25,14 +25,10 @@ const (
 type metrics struct {
 	transitions *kmetrics.CounterVec
 	duration    *kmetrics.HistogramVec
-	elections   *kmetrics.Gauge
-	masterless  *kmetrics.Gauge
-	suspected   *kmetrics.Gauge
-	problems    *kmetrics.GaugeVec
 
 	lock sync.Mutex
-	// served reports for each election whether it has a master that is eligible.
-	served map[key]bool
+	// elections reports for each election whether it has a master that is eligible.
+	elections map[key]bool
 	// moving holds the transitions that this replica has written into Leases, until traffic
 	// is seen to follow. Any replica may do the routing, at any try.
 	moving map[key]moving
@@ -55,31 +51,9 @@ func newMetrics() *metrics {
 			Help:    "Time from the decision on a change of holder until the Lease is written (phase=lease), until all is written with which traffic follows (phase=routed), and until the EndpointSlices are seen to list the holder alone (phase=published).",
 			Buckets: kmetrics.ExponentialBuckets(0.001, 2, 14),
 		}, []string{"phase"}),
-		elections: kmetrics.NewGauge(&kmetrics.GaugeOpts{
-			Subsystem: subsystem, Name: "elections",
-			Help: "Elections that this replica looks after; every replica looks after all of them.",
-		}),
-		masterless: kmetrics.NewGauge(&kmetrics.GaugeOpts{
-			Subsystem: subsystem, Name: "elections_without_master",
-			Help: "Elections whose master is not eligible, or that have none, because no pod is eligible.",
-		}),
-		suspected: kmetrics.NewGauge(&kmetrics.GaugeOpts{
-			Subsystem: subsystem, Name: "suspected_pods",
-			Help: "Pods that have stopped answering this replica's probes.",
-		}),
-		problems: kmetrics.NewGaugeVec(&kmetrics.GaugeOpts{
-			Subsystem: subsystem, Name: "services_with_problem",
-			Help: "Services that have a problem now, by the reason of its Warning event.",
-		}, []string{"reason"}),
-		served: map[key]bool{},
-		moving: map[key]moving{},
+		elections: map[key]bool{},
+		moving:    map[key]moving{},
 	}
-}
-
-// Metrics returns the metrics of this replica. The program registers them before Run: a
-// metric that is not registered counts nothing.
-func (c *Controller) Metrics() []kmetrics.Registerable {
-	return []kmetrics.Registerable{c.metrics.transitions, c.metrics.duration, c.metrics.elections, c.metrics.masterless, c.metrics.suspected, c.metrics.problems}
 }
 
 // recorded counts a decision that this replica has written into the Lease.
@@ -120,45 +94,80 @@ func (m *metrics) published(k key) {
 	}
 }
 
-// problem counts the Services with problems, under the lock like suspect.
-func (m *metrics) problem(count func() map[string]int) {
+// served notes whether the election has a master that is eligible.
+func (m *metrics) served(k key, served bool) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	m.problems.Reset()
-	for reason, n := range count() {
-		m.problems.WithLabelValues(reason).Set(float64(n))
-	}
-}
-
-func (m *metrics) election(k key, served bool) {
-	m.update(func() { m.served[k] = served })
+	m.elections[k] = served
 }
 
 func (m *metrics) forget(k key) {
-	m.update(func() {
-		delete(m.served, k)
-		delete(m.moving, k)
-	})
-}
-
-// suspect counts the suspected pods under the lock, so that of two concurrent calls the
-// later one sets the newer count.
-func (m *metrics) suspect(count func() int) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	m.suspected.Set(float64(count()))
+	delete(m.elections, k)
+	delete(m.moving, k)
 }
 
-func (m *metrics) update(change func()) {
+// count returns how many elections there are, and how many of them have no master that is
+// eligible.
+func (m *metrics) count() (elections, masterless int) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	change()
-	masterless := 0
-	for _, served := range m.served {
+	for _, served := range m.elections {
 		if !served {
 			masterless++
 		}
 	}
-	m.elections.Set(float64(len(m.served)))
-	m.masterless.Set(float64(masterless))
+	return len(m.elections), masterless
 }
+
+// state has the metrics of how things stand. They are counted when they are asked for, not at
+// each change.
+type state struct {
+	kmetrics.BaseStableCollector
+	c                                         *Controller
+	elections, masterless, suspected, problem *kmetrics.Desc
+}
+
+func newState(c *Controller) *state {
+	desc := func(name, help string, labels ...string) *kmetrics.Desc {
+		return kmetrics.NewDesc(kmetrics.BuildFQName("", subsystem, name), help, labels, nil, kmetrics.ALPHA, "")
+	}
+	return &state{
+		c:          c,
+		elections:  desc("elections", "Elections that this replica looks after; every replica looks after all of them."),
+		masterless: desc("elections_without_master", "Elections whose master is not eligible, or that have none, because no pod is eligible."),
+		suspected:  desc("suspected_pods", "Pods that have stopped answering this replica's probes."),
+		problem:    desc("services_with_problem", "Services that have a problem now, by the reason of its Warning event.", "reason"),
+	}
+}
+
+// DescribeWithStability implements kmetrics.StableCollector.
+func (s *state) DescribeWithStability(to chan<- *kmetrics.Desc) {
+	for _, d := range []*kmetrics.Desc{s.elections, s.masterless, s.suspected, s.problem} {
+		to <- d
+	}
+}
+
+// CollectWithStability implements kmetrics.StableCollector.
+func (s *state) CollectWithStability(to chan<- kmetrics.Metric) {
+	gauge := func(d *kmetrics.Desc, n int, labels ...string) {
+		to <- kmetrics.NewLazyConstMetric(d, kmetrics.GaugeValue, float64(n), labels...)
+	}
+	elections, masterless := s.c.metrics.count()
+	gauge(s.elections, elections)
+	gauge(s.masterless, masterless)
+	gauge(s.suspected, s.c.prober.Suspected())
+	for reason, n := range s.c.warnings.count() {
+		gauge(s.problem, n, reason)
+	}
+}
+
+// Metrics returns the metrics of what this replica has done. The program registers them before
+// Run: a metric that is not registered counts nothing.
+func (c *Controller) Metrics() []kmetrics.Registerable {
+	return []kmetrics.Registerable{c.metrics.transitions, c.metrics.duration}
+}
+
+// State returns the metrics of how things stand, which the program registers too.
+func (c *Controller) State() kmetrics.StableCollector { return newState(c) }

@@ -19,6 +19,7 @@ func (c *cluster) startMeasured() (s *started, text func() string) {
 	registry := kmetrics.NewKubeRegistry()
 	s = c.prepare()
 	registry.MustRegister(s.Metrics()...)
+	registry.CustomMustRegister(s.State())
 	c.run(s)
 	handler := kmetrics.HandlerFor(registry, kmetrics.HandlerOpts{ErrorHandling: kmetrics.PanicOnError})
 	return s, func() string {
@@ -51,6 +52,10 @@ active_standby_elections 2
 # HELP active_standby_elections_without_master [ALPHA] Elections whose master is not eligible, or that have none, because no pod is eligible.
 # TYPE active_standby_elections_without_master gauge
 active_standby_elections_without_master 1
+# HELP active_standby_services_with_problem [ALPHA] Services that have a problem now, by the reason of its Warning event.
+# TYPE active_standby_services_with_problem gauge
+active_standby_services_with_problem{reason="NotPublished"} 0
+active_standby_services_with_problem{reason="WriteRefused"} 0
 # HELP active_standby_suspected_pods [ALPHA] Pods that have stopped answering this replica's probes.
 # TYPE active_standby_suspected_pods gauge
 active_standby_suspected_pods 0

@@ -167,17 +167,21 @@ func (w *warnings) withdraw(uid types.UID, p api.Problem) {
 	delete(w.problems[uid], p)
 }
 
-// lasting reports whether the problem may end by itself, and counts only if it lasts. While it
-// stands its event is renewed, because nothing else in the cluster shows it.
-func lasting(p api.Problem) bool {
-	return p.Reason == api.ReasonNotPublished || p.Reason == api.ReasonWriteRefused
-}
+// lastingReasons are those of problems that may end by themselves, and count only if they last.
+// While they stand, the event is renewed, because nothing else in the cluster shows them.
+var lastingReasons = []string{api.ReasonNotPublished, api.ReasonWriteRefused}
 
-// count returns how many Services have a problem that was reported, by its reason.
+func lasting(p api.Problem) bool { return slices.Contains(lastingReasons, p.Reason) }
+
+// count returns how many Services have a problem that was reported, by its reason. Those that
+// last are counted also if there are none: alerts are made of them.
 func (w *warnings) count() map[string]int {
 	w.lock.Lock()
 	defer w.lock.Unlock()
 	count := map[string]int{}
+	for _, reason := range lastingReasons {
+		count[reason] = 0
+	}
 	for _, problems := range w.problems {
 		reasons := map[string]bool{}
 		for p, s := range problems {

@@ -86,7 +86,6 @@ func (c *Controller) warn(ctx context.Context, o *observation.Observation, d ele
 			c.recorder.Eventf(s, nil, corev1.EventTypeWarning, p.Reason, "Check", "%s", note)
 		}
 	}
-	c.metrics.problem(c.warnings.count)
 	return again
 }
 
