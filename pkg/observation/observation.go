@@ -81,6 +81,7 @@ func Look(in Inputs) *Observation {
 		o.comparePorts(m)
 	}
 	o.findUnmanaged()
+	o.findContender()
 	o.seen = o.see()
 	o.view = o.makeView()
 	return o
@@ -306,6 +307,19 @@ func (o *Observation) findUnmanaged() {
 			few(names), api.AnnotationOnDemote, api.OnDemoteDelete))
 	}
 }
+
+// findContender adds a problem if another program holds the Lease as its own.
+func (o *Observation) findContender() {
+	if manager := lease.Decode(o.Lease).Contender; manager != "" {
+		o.problem(api.ReasonLeaseContended, fmt.Sprintf(
+			"the field manager %q holds the Lease %s as its own, as an application does whose leader election uses a Lease of that name; give this election another with the annotation %s, or let the application use another",
+			manager, o.Key.Name, api.AnnotationLeaseName))
+	}
+}
+
+// SeeContender returns what the replica has seen of another program that holds the Lease as its
+// own, this look included.
+func (o *Observation) SeeContender() lease.Sighting { return o.Contender.See(o.Lease, o.Now) }
 
 // few joins names for a message, and counts those beyond the first three.
 func few(names []string) string {
