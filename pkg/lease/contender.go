@@ -15,14 +15,14 @@ import (
 
 // Contender returns the field manager of another program that holds the Lease as its own, as an
 // application does that runs client-go's leader election on a Lease of the same name; empty if
-// there is none. Such a program renews the Lease. A user who edits the holder does not, or does
-// so without counting a transition.
+// there is none. Such a program renews the Lease. A user who edits the holder does not, unless
+// with an old manifest, which leaves the transitions and the duration as they are.
 func Contender(l *coordinationv1.Lease) string {
 	if l == nil {
 		return ""
 	}
 	i := slices.IndexFunc(l.ManagedFields, func(e metav1.ManagedFieldsEntry) bool {
-		return e.Manager != api.ManagedBy && wrote(e, "renewTime") && (wrote(e, "leaseTransitions") || !wrote(e, "holderIdentity"))
+		return e.Manager != api.ManagedBy && wrote(e, "renewTime") && (!wrote(e, "holderIdentity") || wrote(e, "leaseTransitions") || wrote(e, "leaseDurationSeconds"))
 	})
 	if i < 0 {
 		return ""
@@ -50,18 +50,23 @@ func wrote(e metav1.ManagedFieldsEntry, field string) bool {
 
 // contend replaces what the contender has written into the Lease by what the controller has
 // recorded beside that. A holder that a user has written since stays, because it is a request.
-// Nothing is replaced in the Lease of an older version, which has no record.
+// Where there is no record, because there has not been a master, the epoch is the contender's:
+// none may be lower than what the controller has written. Nothing is replaced in the Lease of an
+// older version, which has no record of its master.
 func contend(record *election.Lease, l *coordinationv1.Lease) {
 	contender := Contender(l)
 	epoch, _, found := Recorded(l)
 	if contender == "" || record.Foreign || !found && record.HolderUID != "" {
 		return
 	}
-	record.Contender, record.Epoch, record.Duration, record.Acquired = contender, epoch, 0, time.Time{}
+	record.Contender, record.Duration, record.Acquired = contender, 0, time.Time{}
+	if found {
+		record.Epoch = epoch
+	}
 	edited := slices.ContainsFunc(l.ManagedFields, func(e metav1.ManagedFieldsEntry) bool {
 		return e.Manager != api.ManagedBy && e.Manager != contender && wrote(e, "holderIdentity")
 	})
-	last, moved := lastMove(l)
+	last, moved := LastMove(l)
 	if moved {
 		record.Acquired = last.Time.Time
 	}
@@ -70,9 +75,9 @@ func contend(record *election.Lease, l *coordinationv1.Lease) {
 	}
 }
 
-// lastMove returns the move by which the recorded holder became master; false if the Lease does
+// LastMove returns the move by which the recorded holder became master; false if the Lease does
 // not tell of it.
-func lastMove(l *coordinationv1.Lease) (last Move, found bool) {
+func LastMove(l *coordinationv1.Lease) (last Move, found bool) {
 	epoch, _, _ := Recorded(l)
 	moves := History(l)
 	if len(moves) == 0 || moves[len(moves)-1].Epoch != epoch {
@@ -85,7 +90,7 @@ func lastMove(l *coordinationv1.Lease) (last Move, found bool) {
 // eligible must not rely on them.
 func reclaim(l *coordinationv1.Lease, now time.Time) {
 	acquired := metav1.NewMicroTime(now)
-	if last, moved := lastMove(l); moved {
+	if last, moved := LastMove(l); moved {
 		acquired = last.Time
 	}
 	l.Spec.AcquireTime, l.Spec.RenewTime = &acquired, nil

@@ -43,6 +43,7 @@ func contended(change ...func(*coordinationv1.Lease)) *coordinationv1.Lease {
 
 func TestContender(t *testing.T) {
 	replaces := wroteFields("kubectl-replace", "holderIdentity", "renewTime")
+	releases := wroteFields("app", "holderIdentity", "leaseDurationSeconds", "renewTime")
 	tests := map[string]struct {
 		entries []metav1.ManagedFieldsEntry
 		want    string
@@ -55,6 +56,7 @@ func TestContender(t *testing.T) {
 		"an application has acquired the Lease":                              {[]metav1.ManagedFieldsEntry{ours, acquires}, "app", []metav1.ManagedFieldsEntry{acquires}},
 		"an application renews it in the holder's name":                      {[]metav1.ManagedFieldsEntry{ours, renews}, "app", []metav1.ManagedFieldsEntry{renews}},
 		"a user has edited the holder of a Lease that an application renews": {[]metav1.ManagedFieldsEntry{edits, ours, renews}, "app", []metav1.ManagedFieldsEntry{edits, renews}},
+		"an application has released what it renewed":                        {[]metav1.ManagedFieldsEntry{ours, releases}, "app", []metav1.ManagedFieldsEntry{releases}},
 		"an entry has no fields":                                             {[]metav1.ManagedFieldsEntry{{Manager: "app"}}, "", nil},
 	}
 	for name, test := range tests {
@@ -101,8 +103,8 @@ func TestDecodeOfALeaseThatIsContended(t *testing.T) {
 		"a UID that was overwritten does not count": {
 			contended(annotated(api.AnnotationHolderUID, "uid-web-9")), with(func(l *election.Lease) { l.Forged = true }),
 		},
-		"there has not been a master": {
-			contended(func(l *coordinationv1.Lease) { l.Annotations = nil }), election.Lease{Exists: true, Contender: "app"},
+		"there has not been a master, and the epoch does not fall": {
+			contended(func(l *coordinationv1.Lease) { l.Annotations = nil }), election.Lease{Exists: true, Epoch: 5, Contender: "app"},
 		},
 		"a Lease of an older version, without a record, counts as it is": {
 			contended(annotated(api.AnnotationRecord, "")),

@@ -53,6 +53,13 @@ func TestTheEpochOfALeaseThatIsContended(t *testing.T) {
 		l.Annotations[api.AnnotationHistory] = `[{"epoch":4,"time":"2026-01-01T00:00:00.000000Z","to":"web-0","action":"Elect","reason":"FirstEligible"}]`
 		return l
 	}
+	edited := func(l *coordinationv1.Lease) *coordinationv1.Lease {
+		l.ManagedFields = []metav1.ManagedFieldsEntry{
+			{Manager: "app", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:leaseTransitions":{},"f:renewTime":{}}}`)},
+			{Manager: "kubectl", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:holderIdentity":{}}}`)},
+		}
+		return l
+	}
 	pods := []*corev1.Pod{pod("web-0"), pod("web-1")}
 	tests := map[string]struct {
 		lease *coordinationv1.Lease
@@ -63,9 +70,10 @@ func TestTheEpochOfALeaseThatIsContended(t *testing.T) {
 		"is what was recorded if it names another pod":      {named("web-1", 17), pods, 4},
 		"is the contender's if it names the master":         {named("web-0", 17), pods, 17},
 		"is the contender's if it names a master that went": {moved(named("web-0", 17)), pods[1:], 17},
-		"does not fall":                                  {named("web-0", 2), pods, 4},
-		"is no epoch that no cluster gets to":            {named("web-0", api.MaxEpoch+1), pods, 4},
-		"is what was recorded if the Lease was released": {named("", 17), nil, 4},
+		"does not fall":                                    {named("web-0", 2), pods, 4},
+		"is no epoch that no cluster gets to":              {named("web-0", api.MaxEpoch+1), pods, 4},
+		"is what was recorded if the Lease was released":   {named("", 17), nil, 4},
+		"is what was recorded if a user named another pod": {edited(moved(named("web-1", 17))), pods[1:], 4},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -89,10 +97,32 @@ func TestTheDurationOfALeaseThatIsContendedIsTheServices(t *testing.T) {
 	}
 }
 
-func TestAContenderEndsNoOutage(t *testing.T) {
+func TestTheOutageOfALeaseThatIsContended(t *testing.T) {
 	since := start.Add(time.Minute)
-	if got := (Outage{"uid-web-0", time.Time{}, since}).since(contended()); !got.Equal(since) {
-		t.Errorf("down since %s, want %s", got, since)
+	tests := map[string]struct {
+		holder, duration string
+		want             time.Time
+	}{
+		"goes on while the contender renews for itself":                              {"app-0", "30s", since},
+		"goes on while the contender renews for another pod":                         {"web-1", "30s", since},
+		"goes on while the contender renews a Lease on which no holder relies":       {"web-0", "", since},
+		"ends when the contender renews for the holder, which may rely on the Lease": {"web-0", "30s", time.Time{}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			l, s := contended(), service("web")
+			l.Spec.HolderIdentity = &test.holder
+			if test.duration != "" {
+				s.Annotations[api.AnnotationLeaseDuration] = test.duration
+			}
+			o := Look(Inputs{
+				Key: web, Now: now, Lease: l, Services: []*corev1.Service{s}, Pods: []*corev1.Pod{pod("web-0")},
+				Outage: Outage{"uid-web-0", start.Add(-time.Second), since},
+			})
+			if got := o.View().DownSince; !got.Equal(test.want) {
+				t.Errorf("down since %s, want %s", got, test.want)
+			}
+		})
 	}
 }
 

@@ -108,10 +108,9 @@ type Outage struct {
 }
 
 // since returns when the outage of the Lease's holder began; zero if the Outage is of another
-// holder, or has ended. What a contender renews tells nothing of the holder.
-func (o Outage) since(l *coordinationv1.Lease) time.Time {
-	record := lease.Decode(l)
-	if l == nil || o.Holder != record.HolderUID || record.Contender == "" && !o.Renewed.Equal(lease.Renewed(l)) {
+// holder, or has ended. heeded: a renewal tells of the holder.
+func (o Outage) since(l *coordinationv1.Lease, heeded bool) time.Time {
+	if l == nil || o.Holder != lease.Decode(l).HolderUID || heeded && !o.Renewed.Equal(lease.Renewed(l)) {
 		return time.Time{}
 	}
 	return o.Since

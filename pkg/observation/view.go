@@ -32,7 +32,6 @@ func (o *Observation) makeView() election.View {
 		Migrating: slices.ContainsFunc(o.Members, Member.Migrating),
 		Divided:   o.Members[len(o.Members)-1].Apart,
 		Now:       o.Now,
-		DownSince: o.Outage.since(o.Lease),
 	}
 	o.compareContender(&v)
 	o.compareRecord(&v)
@@ -48,18 +47,23 @@ func (o *Observation) makeView() election.View {
 	return v
 }
 
-// compareContender finds out for how long the Lease is left to a contender. The epoch that a
-// contender has written counts if it names the holder: the holder itself may have read it there.
+// compareContender finds out for how long the Lease is left to a contender. What a contender has
+// written counts if it names the holder: the holder itself may rely on the epoch and on the
+// renewal that it reads there.
 func (o *Observation) compareContender(v *election.View) {
 	if v.Lease.Contender == "" {
+		v.DownSince = o.Outage.since(o.Lease, true)
 		return
 	}
 	v.Lease.Yield = o.SeeContender().Yield(o.Now)
-	name := v.Lease.Holder
+	last, _ := lease.LastMove(o.Lease)
+	name := last.To
 	if i := slices.IndexFunc(o.Pods, func(p Pod) bool { return p.UID == v.Lease.HolderUID }); i >= 0 {
 		name = o.Pods[i].Name
 	}
-	if written := ptr.Deref(o.Lease.Spec.LeaseTransitions, 0); name != "" && ptr.Deref(o.Lease.Spec.HolderIdentity, "") == name && written <= api.MaxEpoch {
+	named := name != "" && ptr.Deref(o.Lease.Spec.HolderIdentity, "") == name
+	v.DownSince = o.Outage.since(o.Lease, named && v.Settings.LeaseDuration > 0)
+	if written := ptr.Deref(o.Lease.Spec.LeaseTransitions, 0); named && written <= api.MaxEpoch {
 		v.Lease.Epoch = max(v.Lease.Epoch, written)
 	}
 }
