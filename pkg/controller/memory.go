@@ -4,9 +4,11 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -85,8 +87,8 @@ func (m *memory) forget(k key) {
 
 const (
 	// refusedFor is how long a refusal is remembered. While it stands, the label is tried
-	// again every few seconds.
-	refusedFor = time.Minute
+	// again at least every refusedRetryMax.
+	refusedFor = 2*refusedRetryMax + time.Minute
 	// refusedMax is how many refusals are remembered. Forgetting one costs a move to a pod
 	// that cannot be labelled, and another from it.
 	refusedMax = 4096
@@ -137,4 +139,17 @@ func refused(err error) bool {
 	default:
 		return code >= http.StatusBadRequest && code < http.StatusInternalServerError
 	}
+}
+
+// onlyRefused reports whether all that has failed was refused, so that it will be again until
+// something changes. An object of the same name that lasts is another's, because the controller
+// would have found its own.
+func onlyRefused(err error) bool {
+	switch e := err.(type) { //nolint:errorlint // It goes through what is wrapped by itself.
+	case interface{ Unwrap() []error }:
+		return !slices.ContainsFunc(e.Unwrap(), func(one error) bool { return !onlyRefused(one) })
+	case interface{ Unwrap() error }:
+		return onlyRefused(e.Unwrap())
+	}
+	return (refused(err) || apierrors.IsAlreadyExists(err)) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }
