@@ -55,7 +55,7 @@ func TestAnApplicationElectsOnTheLease(t *testing.T) {
 		t.Errorf("the event says %q", note)
 	}
 	transitions := *s.lease("web").Spec.LeaseTransitions
-	time.Sleep(7 * time.Second)
+	<-time.After(7 * time.Second)
 	if err := s.follows("web", "web-0", 1); err != nil {
 		t.Errorf("while an application renews the Lease, %v", err)
 	}
