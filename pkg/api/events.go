@@ -45,6 +45,7 @@ const (
 	ReasonPortUnresolved       = "PortUnresolved"
 	ReasonUnmanagedPod         = "UnmanagedPod"
 	ReasonDeletionPaused       = "DeletionPaused"
+	ReasonLeaseContended       = "LeaseContended"
 )
 
 // Reasons of events of what the controller does beside the election.
@@ -127,6 +128,12 @@ var events = []Event{
 		Meaning: "The master has moved more than five times within a minute. The pod that must be deleted is deleted later.",
 		Advice:  "Look at why one pod after the other fails.",
 		See:     "operations.md#end-open-connections",
+	},
+	{
+		Reason: ReasonLeaseContended, Type: corev1.EventTypeWarning,
+		Meaning: "Another program holds and renews the Lease as its own, as an application does whose leader election uses a Lease of that name. The message names its field manager. The master stays, and no epoch is spent.",
+		Advice:  fmt.Sprintf("Give the election a Lease of its own with %q, or let the application use another.", AnnotationLeaseName),
+		See:     "elections.md#a-lease-that-another-program-uses",
 	},
 	{
 		Reason: ReasonUnknownServiceMode, Type: corev1.EventTypeWarning,

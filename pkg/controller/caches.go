@@ -106,7 +106,9 @@ func trimService(s *corev1.Service) {
 	s.Status = corev1.ServiceStatus{}
 }
 
-func trimLease(l *coordinationv1.Lease) { l.ManagedFields = nil }
+// trimLease keeps of the managed fields what tells of a program that contends for the Lease.
+// Hardly any Lease has that.
+func trimLease(l *coordinationv1.Lease) { l.ManagedFields = lease.Contention(l) }
 
 func trimNode(n *corev1.Node) {
 	zone, zoned := n.Labels[corev1.LabelTopologyZone]

@@ -55,6 +55,10 @@ const (
 	// Keys are retried for ever: dropping one would leave a Service without its failover
 	// until the next event or slow look.
 	retryMin, retryMax = 5 * time.Millisecond, 5 * time.Second
+	// refusedRetryMax is how long the pause between two tries grows at most where the API server refuses
+	// for good what is written. Whatever changes in the cluster ends the pause; a policy that
+	// changes is not watched. The pause is no longer than the refusal has lasted so far.
+	refusedRetryMax = 2 * time.Minute
 	// syncTimeout bounds one reconciliation. A timeout is retried like any other error.
 	syncTimeout = 15 * time.Second
 	// slowLook is how long after its last reconciliation an election is reconciled again
@@ -93,6 +97,8 @@ type Controller struct {
 	warnings  *warnings
 	memory    *memory
 	refusals  *refusals
+	// refusedAgain says when what was refused is tried again.
+	refusedAgain workqueue.TypedRateLimiter[key]
 	// deleted holds the UIDs of pods that this replica has deleted.
 	deleted *utilcache.LRUExpireCache
 	// routedOnce holds the UIDs of Services that this replica has seen routed. Only what is
@@ -126,16 +132,17 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 			workqueue.NewTypedItemExponentialFailureRateLimiter[key](retryMin, retryMax),
 			workqueue.TypedRateLimitingQueueConfig[key]{Name: "elections"},
 		),
-		warnings:    newWarnings(),
-		memory:      newMemory(),
-		refusals:    newRefusals(time.Now),
-		live:        live.Reader{Client: client},
-		seed:        maphash.MakeSeed(),
-		drainTaints: sets.New(drainTaints...),
-		deleted:     utilcache.NewLRUExpireCache(deletedMax),
-		spent:       utilcache.NewLRUExpireCache(deletedMax),
-		routedOnce:  utilcache.NewLRUExpireCache(routedMax),
-		watched:     map[string]*watched{}, nodesWatched: newWatched(),
+		warnings:     newWarnings(),
+		memory:       newMemory(),
+		refusals:     newRefusals(time.Now),
+		refusedAgain: workqueue.NewTypedItemExponentialFailureRateLimiter[key](retryMin, refusedRetryMax),
+		live:         live.Reader{Client: client},
+		seed:         maphash.MakeSeed(),
+		drainTaints:  sets.New(drainTaints...),
+		deleted:      utilcache.NewLRUExpireCache(deletedMax),
+		spent:        utilcache.NewLRUExpireCache(deletedMax),
+		routedOnce:   utilcache.NewLRUExpireCache(routedMax),
+		watched:      map[string]*watched{}, nodesWatched: newWatched(),
 		busy: map[key]time.Time{},
 	}
 	c.pods, c.published = c.podsOnDemand(), c.publishedOnDemand()
@@ -287,19 +294,30 @@ func (c *Controller) next(ctx context.Context) bool {
 	}
 	switch {
 	case err == nil:
-		c.queue.Forget(k)
+		c.settled(k)
+	case onlyRefused(err):
+		failures := c.refusedAgain.NumRequeues(k) + 1
+		again = c.refusedAgain.When(k)
+		logger.Error(err, "Refused, will retry", "failures", failures, "after", again)
+		c.queue.AddAfter(k, again)
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || errors.Is(err, errAwaited), errors.Is(err, errPaced):
 		// Another replica was first, or the cache or Kubernetes' controller is behind.
 		logger.V(4).Info("Retrying", "reason", err)
 		c.queue.AddRateLimited(k)
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		// Everything in it goes with the namespace.
-		c.queue.Forget(k)
+		c.settled(k)
 	default:
 		logger.Error(err, "Failed to reconcile, will retry", "failures", c.queue.NumRequeues(k)+1)
 		c.queue.AddRateLimited(k)
 	}
 	return true
+}
+
+// settled lets the next error of the election be retried soon.
+func (c *Controller) settled(k key) {
+	c.queue.Forget(k)
+	c.refusedAgain.Forget(k)
 }
 
 func (c *Controller) setBusy(k key, busy bool) {

@@ -41,7 +41,8 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 		if in, err = c.live.Election(ctx, k); err != nil {
 			return in, err
 		}
-		in.Outage, in.Seen, in.Probes, in.Refused = cached.Outage, cached.Seen, cached.Probes, cached.Refused
+		c.memory.recall(&in)
+		in.Probes, in.Refused = cached.Probes, cached.Refused
 		in.Slices = append(in.Slices, c.takenNames(in.Services)...)
 		if err = c.readNodes(ctx, &in, func(n observation.Node) bool { return n.Gone || n.Draining }); err != nil {
 			return in, err
@@ -76,7 +77,7 @@ func (c *Controller) gatherCached(ctx context.Context, k key) (observation.Input
 	}
 	in.Slices = append(in.Slices, c.takenNames(of)...)
 	in.Nodes = c.nodesKnown()
-	in.Outage, in.Seen = c.memory.recall(k)
+	c.memory.recall(&in)
 	in.Probes = c.prober.States(k)
 	in.Refused = c.refusals.known()
 	return in, nil

@@ -24,10 +24,6 @@ var errAwaited = errors.New("the built-in EndpointSlice controller has yet to fo
 // try would spend another.
 var errPaced = errors.New("an epoch was spent on the election just now")
 
-// refusedAgain is after how long an election with a foreign Lease is reconciled again:
-// foreign Leases are not watched.
-const refusedAgain = 30 * time.Second
-
 // reconcile brings one election to where it must be. It returns after how long to
 // reconcile it again although nothing changes; 0 for never.
 func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err error) {
@@ -47,7 +43,8 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 	case len(o.Members) == 0:
 		return 0, nil
 	case d.Action == election.Refuse:
-		return refusedAgain, nil
+		// Foreign Leases are not watched.
+		return refusedRetryMax, nil
 	}
 	plan := routing.NewPlan(routing.Assignment{HolderUID: d.HolderUID, Epoch: d.Epoch}, o.Members, o.Pods)
 	l, again, err := r.record(ctx, o, d, plan)

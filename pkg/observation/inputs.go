@@ -47,6 +47,8 @@ type Inputs struct {
 	Refused sets.Set[types.UID]
 	// Outage is what this replica remembers of a holder that was not eligible.
 	Outage Outage
+	// Contender is what this replica saw last of another program that holds the Lease as its own.
+	Contender lease.Sighting
 	// Seen is what this replica has seen so far of an election that fails back.
 	Seen Seen
 }
@@ -106,9 +108,9 @@ type Outage struct {
 }
 
 // since returns when the outage of the Lease's holder began; zero if the Outage is of another
-// holder, or has ended.
-func (o Outage) since(l *coordinationv1.Lease) time.Time {
-	if l == nil || o.Holder != lease.Decode(l).HolderUID || !o.Renewed.Equal(lease.Renewed(l)) {
+// holder, or has ended. heeded: a renewal tells of the holder.
+func (o Outage) since(l *coordinationv1.Lease, heeded bool) time.Time {
+	if l == nil || o.Holder != lease.Decode(l).HolderUID || heeded && !o.Renewed.Equal(lease.Renewed(l)) {
 		return time.Time{}
 	}
 	return o.Since
