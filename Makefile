@@ -126,7 +126,7 @@ SCALE_OUT       ?=
 .PHONY: scale
 scale: ## Measure what many elections and bad neighbours cost, on a local control plane, and write docs/scale/; hours. SCALE_ELECTIONS, SCALE_PARTS, SCALE_OUT and others.
 	cd e2e && E2E_VERSION=$(VERSION) $(GO) run ./cmd/scale measure -elections '$(SCALE_ELECTIONS)' -routings '$(SCALE_ROUTINGS)' -parts '$(SCALE_PARTS)' \
-		-failures '$(SCALE_FAILURES)' -attacks '$(SCALE_ATTACKS)' -runs '$(SCALE_RUNS)' -rest '$(SCALE_REST)' -patience '$(SCALE_PATIENCE)' -out '$(SCALE_OUT)'
+		-failures '$(SCALE_FAILURES)' -attacks '$(SCALE_ATTACKS)' -runs '$(SCALE_RUNS)' -rest '$(SCALE_REST)' -patience '$(SCALE_PATIENCE)' -out '$(abspath $(SCALE_OUT))'
 
 .PHONY: scale-short
 scale-short: ## Measure a little of it, in two minutes, and print the tables.

@@ -49,16 +49,29 @@ func each(ctx context.Context, n int, do func(context.Context, int) error) error
 	return context.Cause(ctx)
 }
 
+// createNamespace creates a namespace with the ServiceAccount that its pods need. Kubernetes'
+// controller would take a minute to create it in a thousand namespaces.
 func createNamespace(ctx context.Context, client kubernetes.Interface, name string) error {
-	_, err := client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+	if _, err := client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{}); err != nil {
+		return err
+	}
+	_, err := client.CoreV1().ServiceAccounts(name).Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
 	return err
 }
 
 // heartbeat is how often a kubelet renews the Lease of its node.
 const heartbeat = 10 * time.Second
 
-// heartbeats is the namespace of these Leases.
-const heartbeats = corev1.NamespaceNodeLease
+const (
+	// heartbeats is the namespace of these Leases.
+	heartbeats = corev1.NamespaceNodeLease
+	// renewers is how many Leases are renewed at once: thousands of nodes need hundreds of
+	// renewals in a second.
+	renewers = 8
+)
 
 func nodeName(i int) string { return fmt.Sprintf("scale-%04d", i) }
 
@@ -87,20 +100,25 @@ func playNodes(ctx context.Context, client kubernetes.Interface, count int) erro
 	if err != nil {
 		return err
 	}
-	go func() {
-		ticker := time.NewTicker(heartbeat / time.Duration(count))
-		defer ticker.Stop()
-		for i := 0; ; i = (i + 1) % count {
-			select {
-			case <-ctx.Done():
-				return
-			case now := <-ticker.C:
-				renewal := fmt.Appendf(nil, `{"spec":{"renewTime":%q}}`, now.UTC().Format(metav1.RFC3339Micro))
-				// The next one comes soon.
-				_, _ = client.CoordinationV1().Leases(heartbeats).Patch(ctx, nodeName(i), types.MergePatchType, renewal, metav1.PatchOptions{})
+	for first := range min(count, renewers) {
+		go func() {
+			ticker := time.NewTicker(heartbeat * time.Duration(min(count, renewers)) / time.Duration(count))
+			defer ticker.Stop()
+			for i := first; ; {
+				select {
+				case <-ctx.Done():
+					return
+				case now := <-ticker.C:
+					renewal := fmt.Appendf(nil, `{"spec":{"renewTime":%q}}`, now.UTC().Format(metav1.RFC3339Micro))
+					// If it fails, the next one comes soon.
+					_, _ = client.CoordinationV1().Leases(heartbeats).Patch(ctx, nodeName(i), types.MergePatchType, renewal, metav1.PatchOptions{})
+				}
+				if i += renewers; i >= count {
+					i = first
+				}
 			}
-		}
-	}()
+		}()
+	}
 	return nil
 }
 
@@ -121,20 +139,8 @@ func podName(name string, i int) string { return fmt.Sprintf("%s-%d", name, i) }
 func createPod(ctx context.Context, client kubernetes.Interface, pod *corev1.Pod, ip string) error {
 	pod.Spec.Containers = []corev1.Container{{Name: "web", Image: "web"}}
 	pod.Spec.AutomountServiceAccountToken = ptr.To(false)
-	for {
-		_, err := client.CoreV1().Pods(pod.Namespace).Create(ctx, pod, metav1.CreateOptions{})
-		if err == nil {
-			break
-		}
-		// The namespace's ServiceAccount comes a little later than the namespace.
-		if !apierrors.IsForbidden(err) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
+	if _, err := client.CoreV1().Pods(pod.Namespace).Create(ctx, pod, metav1.CreateOptions{}); err != nil {
+		return err
 	}
 	now := time.Now().UTC().Format(time.RFC3339)
 	status := fmt.Appendf(nil, `{"status":{"phase":"Running","startTime":%q,"hostIP":"192.168.1.1","podIP":%q,"podIPs":[{"ip":%q}],`+
