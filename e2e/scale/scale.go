@@ -29,8 +29,8 @@ import (
 type Options struct {
 	Loads    []results.Load
 	Routings []string
-	// Parts are measured in their own order. Those that are left out are not measured. The
-	// elections opt in in any case.
+	// Parts are measured in their own order. Those that are left out are not measured, though
+	// the elections opt in without OptIn too.
 	OptIn, Rest, Restart bool
 	// Failures are numbers of masters that fail at once. Larger ones than the load are left out.
 	Failures []int
