@@ -28,8 +28,9 @@ const (
 	// many of them end the measurement of an attack.
 	stopped    = 20 * time.Second
 	maxStopped = 3
-	// bite is how long an attack goes on before the victim's master fails.
-	bite = 5 * time.Second
+	// bite is how long an attack goes on before the victim's master fails: its own elections
+	// have opted in by then.
+	bite = 15 * time.Second
 	// asking is the interval of the victim's probe.
 	asking = 200 * time.Millisecond
 )
