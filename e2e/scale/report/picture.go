@@ -18,8 +18,8 @@ import (
 
 // picture is lines over one axis.
 type picture struct {
-	name, title, x, y string
-	lines             []line
+	name, title, x string
+	lines          []line
 }
 
 // line is what one load shows, and with what it is drawn.
@@ -49,19 +49,19 @@ const least = 1
 
 // pictures are one of the failovers for each routing, and one of the memory. A picture without lines is left out.
 func pictures(f results.File) (all []picture) {
-	memory := picture{name: "memory", title: "Peak RSS of a replica, in all parts", x: "elections", y: "MB"}
+	memory := picture{name: "memory", title: "Peak RSS of a replica, in MB", x: "elections"}
 	for _, routing := range results.Routings {
 		p := picture{
-			name: "failover-" + routing, title: "Masters that fail at once, routing " + routing,
-			x: "masters that fail at once", y: "ms until the slices list the new master: p50, and p99 dashed",
+			name: "failover-" + routing, title: "Routing " + routing + ": ms until the slices list the new master, p50 (p99 dashed)",
+			x: "masters that fail at once",
 		}
-		spread := line{name: routing + ", 10 elections in a namespace", colour: len(memory.lines)}
+		spread := line{name: routing + ", many namespaces", colour: len(memory.lines)}
 		alone := line{name: routing + ", one namespace", colour: len(memory.lines), dashed: true}
 		for _, g := range groups(f) {
 			if g.routing != routing {
 				continue
 			}
-			p50 := line{name: named(g.load), colour: len(p.lines) / 2}
+			p50 := line{name: place(g.load), colour: len(p.lines) / 2}
 			p99 := line{colour: p50.colour, dashed: true}
 			peak := 0.0
 			for _, r := range g.results {
@@ -99,14 +99,13 @@ func (d picture) draw() ([]byte, error) {
 	p.Title.TextStyle.Font = document.Style(document.Large, xfont.WeightBold).Font
 	p.Title.Padding = 4
 	normal := document.Style(document.Small, xfont.WeightNormal).Font
-	p.Legend.Top, p.Legend.Left, p.Legend.TextStyle.Font = true, true, normal
-	p.Legend.XOffs, p.Legend.Padding = 4, 2
-	for _, axis := range []struct {
-		*plot.Axis
-		label string
-	}{{&p.X, d.x}, {&p.Y, d.y}} {
-		axis.Label.Text, axis.Label.TextStyle.Font, axis.Tick.Label.Font = axis.label, normal, normal
-		axis.Scale, axis.Tick.Marker = plot.LogScale{}, plot.TickerFunc(powers)
+	// To the right of all lines, which rise, there is room for the legend.
+	p.Legend.Left, p.Legend.XOffs, p.Legend.YOffs = true, 0.62*document.Width, 4
+	p.Legend.Padding, p.Legend.TextStyle.Font = 2, normal
+	// The title has the unit: gonum keeps room for the label of a logarithmic axis at a wrong place.
+	p.X.Label.Text, p.X.Label.TextStyle.Font = d.x, normal
+	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
+		axis.Tick.Label.Font, axis.Scale, axis.Tick.Marker = normal, plot.LogScale{}, plot.TickerFunc(powers)
 	}
 	grid := plotter.NewGrid()
 	grid.Vertical, grid.Horizontal = draw.LineStyle{Color: document.Grid, Width: 0.5}, draw.LineStyle{Color: document.Grid, Width: 0.5}
@@ -126,21 +125,18 @@ func (d picture) draw() ([]byte, error) {
 			p.Legend.Add(l.name, drawn)
 		}
 	}
-	// Whole powers of ten, so that a single point has room too, and above all lines the legend.
-	p.X.Min, p.X.Max = floor(p.X.Min), ceiling(p.X.Max)
-	p.Y.Min, p.Y.Max = floor(p.Y.Min), 10*ceiling(p.Y.Max)
+	p.X.Min, p.X.Max = floor(p.X.Min), 10*p.X.Max
+	p.Y.Min, p.Y.Max = floor(p.Y.Min), 10*floor(p.Y.Max)
 	return document.SVG(p, height)
 }
 
+// floor is the power of ten up to x.
 func floor(x float64) float64 { return math.Pow(10, math.Floor(math.Log10(x))) }
-
-// ceiling is the next power of ten above x, so that it is never floor(x).
-func ceiling(x float64) float64 { return 10 * floor(x) }
 
 // powers returns ticks at the powers of ten, with small ones between them.
 func powers(from, to float64) (all []plot.Tick) {
 	for power := floor(from); power <= to*1.001; power *= 10 {
-		all = append(all, plot.Tick{Value: power, Label: fmt.Sprintf("%g", power)})
+		all = append(all, plot.Tick{Value: power, Label: fmt.Sprintf("%.0f", power)})
 		for n := 2.0; n < 10 && n*power < to; n++ {
 			all = append(all, plot.Tick{Value: n * power})
 		}

@@ -47,14 +47,21 @@ func (d Documents) Check() error {
 	return documents.Check(d.Root)
 }
 
-// Print prints the tables of another file of results.
+// Print prints the tables of another file of results, those that have rows.
 func (d Documents) Print(w io.Writer, path string) error {
 	file, err := results.Read(path)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "\n%s\n%s\n%s", summaryTable(file), detailTables(file), d.neighbourTable(file))
-	return err
+	for _, table := range []string{summaryTable(file), detailTables(file), d.neighbourTable(file)} {
+		if table == unmeasured {
+			continue
+		}
+		if _, err := fmt.Fprint(w, "\n"+table); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d Documents) render() (documents document.Set, err error) {
@@ -63,21 +70,19 @@ func (d Documents) render() (documents document.Set, err error) {
 	if err != nil {
 		return documents, err
 	}
-	err = documents.Fill(d.Root, page,
-		document.Region{Name: "measured-on", Text: measuredOn(file.Header)},
-		document.Region{Name: "summary", Text: summaryTable(file)},
-		document.Region{Name: "detail", Text: detailTables(file)},
-		document.Region{Name: "neighbours", Text: d.neighbourTable(file)},
-	)
-	if err != nil {
-		return documents, err
-	}
+	summary := summaryTable(file)
 	for _, p := range pictures(file) {
 		svg, err := p.draw()
 		if err != nil {
 			return documents, err
 		}
 		documents.Picture(p.name, svg)
+		summary += fmt.Sprintf("\n![%s](%s.svg)\n", p.title, p.name)
 	}
-	return documents, nil
+	return documents, documents.Fill(d.Root, page,
+		document.Region{Name: "measured-on", Text: measuredOn(file.Header)},
+		document.Region{Name: "summary", Text: summary},
+		document.Region{Name: "detail", Text: detailTables(file)},
+		document.Region{Name: "neighbours", Text: d.neighbourTable(file)},
+	)
 }

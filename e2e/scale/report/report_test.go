@@ -101,6 +101,10 @@ func TestWrite(t *testing.T) {
 | 100 in 10 namespaces, 10 nodes | ^endpointslice^ | 900 ms | 60 MB | 300 ms | 0 / 0.0 s | 30 ms / 40 ms |
 | 1000 in one namespace, 10 nodes | ^selector^ | 333 never | 1400 MB | – | – | – |
 
+![Routing endpointslice: ms until the slices list the new master, p50 (p99 dashed)](failover-endpointslice.svg)
+
+![Peak RSS of a replica, in MB](memory.svg)
+
 <!-- end -->
 <!-- generated: detail, by make update -->
 
@@ -141,8 +145,8 @@ Measured on 2026-11-30, version v1.
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for picture, says := range map[string][]string{
-		"failover-endpointslice": {"100 in 10 namespaces, 10 nodes", "masters that fail at once", "Arial"},
-		"memory":                 {"Peak RSS", "endpointslice, 10 elections in a namespace", "selector, one namespace"},
+		"failover-endpointslice": {"Routing endpointslice", "100 in 10 namespaces", "masters that fail at once", "Arial"},
+		"memory":                 {"Peak RSS", "endpointslice, many namespaces", "selector, one namespace"},
 	} {
 		svg := read(t, d, folder+"/"+picture+".svg")
 		for _, said := range says {
@@ -173,6 +177,13 @@ func TestPrint(t *testing.T) {
 		if !strings.Contains(text.String(), said) {
 			t.Errorf("it does not print %q:\n%s", said, &text)
 		}
+	}
+}
+
+func TestPrintOfNothing(t *testing.T) {
+	var text strings.Builder
+	if err := (Documents{}).Print(&text, filepath.Join(t.TempDir(), "results.json")); err != nil || text.Len() > 0 {
+		t.Errorf("it prints %q, %v", &text, err)
 	}
 }
 

@@ -46,12 +46,14 @@ func groups(f results.File) (all []group) {
 }
 
 // named says in words what a load is.
-func named(l results.Load) string {
-	where := fmt.Sprintf("in %d namespaces", l.Namespaces)
+func named(l results.Load) string { return fmt.Sprintf("%s, %d nodes", place(l), l.Nodes) }
+
+// place is named without the nodes.
+func place(l results.Load) string {
 	if l.Namespaces == 1 {
-		where = "in one namespace"
+		return fmt.Sprintf("%d in one namespace", l.Elections)
 	}
-	return fmt.Sprintf("%d %s, %d nodes", l.Elections, where, l.Nodes)
+	return fmt.Sprintf("%d in %d namespaces", l.Elections, l.Namespaces)
 }
 
 // summaryTable has a row for each load and routing.
