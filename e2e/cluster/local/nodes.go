@@ -15,6 +15,9 @@ import (
 
 const maxNodes = 100
 
+// region is the region of the nodes that kwok plays.
+const region = "local"
+
 // createNodes registers the nodes that kwok plays, and a default StorageClass for
 // the stage "claim-bound".
 func createNodes(ctx context.Context, client kubernetes.Interface, count int) error {
@@ -56,7 +59,7 @@ func newNode(number int) *corev1.Node {
 				corev1.LabelHostname:       name,
 				corev1.LabelOSStable:       "linux",
 				corev1.LabelArchStable:     "amd64",
-				corev1.LabelTopologyRegion: "local",
+				corev1.LabelTopologyRegion: region,
 				corev1.LabelTopologyZone:   fmt.Sprintf("zone-%d", (number-1)%3+1),
 			},
 		},
