@@ -129,7 +129,7 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 		warnings:    newWarnings(),
 		memory:      newMemory(),
 		refusals:    newRefusals(time.Now),
-		live:        live.Reader{Client: client},
+		live:        live.NewReader(client, trimPod),
 		seed:        maphash.MakeSeed(),
 		drainTaints: sets.New(drainTaints...),
 		deleted:     utilcache.NewLRUExpireCache(deletedMax),

@@ -38,7 +38,7 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 		}
 	case election.Live:
 		cached := in
-		if in, err = c.live.Election(ctx, k); err != nil {
+		if in, err = c.live.Election(ctx, cached); err != nil {
 			return in, err
 		}
 		in.Outage, in.Seen, in.Probes, in.Refused = cached.Outage, cached.Seen, cached.Probes, cached.Refused

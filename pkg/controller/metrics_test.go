@@ -63,7 +63,7 @@ active_standby_suspected_pods 0
 # TYPE active_standby_transition_duration_seconds histogram
 active_standby_transition_duration_seconds_sum{phase="lease"} 0.03
 active_standby_transition_duration_seconds_count{phase="lease"} 3
-active_standby_transition_duration_seconds_sum{phase="published"} 0.555
+active_standby_transition_duration_seconds_sum{phase="published"} 0.545
 active_standby_transition_duration_seconds_count{phase="published"} 3
 active_standby_transition_duration_seconds_sum{phase="routed"} 0.07
 active_standby_transition_duration_seconds_count{phase="routed"} 3
