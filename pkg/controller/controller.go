@@ -93,6 +93,7 @@ type Controller struct {
 	warnings  *warnings
 	memory    *memory
 	refusals  *refusals
+	turns     *turns
 	// deleted holds the UIDs of pods that this replica has deleted.
 	deleted *utilcache.LRUExpireCache
 	// routedOnce holds the UIDs of Services that this replica has seen routed. Only what is
@@ -138,6 +139,7 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 		watched:     map[string]*watched{}, nodesWatched: newWatched(),
 		busy: map[key]time.Time{},
 	}
+	c.turns = newTurns(time.Now, c.lag)
 	c.pods, c.published = c.podsOnDemand(), c.publishedOnDemand()
 	if heartbeatTimeout > 0 {
 		c.heartbeats = heartbeat.New(c.client, heartbeatTimeout, c.lookAtNode)
@@ -280,7 +282,7 @@ func (c *Controller) next(ctx context.Context) bool {
 	logger := klog.FromContext(ctx).WithValues("lease", klog.KRef(k.Namespace, k.Name))
 	ctx, cancel := context.WithTimeout(klog.NewContext(ctx, logger), syncTimeout)
 	defer cancel()
-	again, err := road{c, c, c, c.lag, c.paced}.reconcile(ctx, k)
+	again, err := road{c, c, c, c.lag, c.turns.wait, c.paced}.reconcile(ctx, k)
 	// Even after an error: retries back off, and this election may be due earlier.
 	if again = soonest(again, c.slowLook(k)); again > 0 {
 		c.queue.AddAfter(k, again)
