@@ -20,6 +20,10 @@ import (
 // election is retried soon, and then less and less often.
 var errAwaited = errors.New("the built-in EndpointSlice controller has yet to follow the Service")
 
+// errOthersFirst: traffic has moved, and other elections wait to move theirs. The election goes
+// on when it is its turn again.
+var errOthersFirst = errors.New("other elections come first")
+
 // errPaced: an epoch was recorded ahead of a Lease that could not be written just now. The next
 // try would spend another.
 var errPaced = errors.New("an epoch was spent on the election just now")
@@ -63,7 +67,7 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 		}
 	}
 	routed, err := r.route(ctx, plan, func() { r.routed(ctx, k, d) })
-	if routed || d.Action == election.Stop {
+	if routed && err != errOthersFirst || d.Action == election.Stop {
 		pause, failed := r.demote(ctx, o, d, l, plan)
 		again, err = soonest(again, pause), errors.Join(err, failed)
 	}
@@ -141,14 +145,19 @@ func (r road) traceAhead(ctx context.Context, plan *routing.Plan, epoch int32) (
 
 // route writes what follows from the Lease, phase by phase, and calls tell once traffic
 // follows the holder; it reports whether it does. What cannot be written holds up only what
-// depends on it. It returns errAwaited if Kubernetes' controller has to follow first.
+// depends on it. It returns errAwaited if Kubernetes' controller has to follow first, and
+// errOthersFirst if what is left can wait.
 func (r road) route(ctx context.Context, plan *routing.Plan, tell func()) (routed bool, err error) {
 	var errs []error
-	for last := routing.PhaseCorrect - 1; ; {
+	const none = routing.PhaseCorrect - 1
+	for last := none; ; {
 		phase, changes := plan.Next()
 		if !routed && plan.Routed(phase) {
 			routed = true
 			tell()
+			if last != none && phase != routing.PhaseDone && len(errs) == 0 && r.crowded() {
+				return routed, errOthersFirst
+			}
 		}
 		switch {
 		case phase == routing.PhaseDone:

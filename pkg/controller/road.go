@@ -27,6 +27,8 @@ type road struct {
 	turn func(k key, l *coordinationv1.Lease, usual time.Duration) time.Duration
 	// paced reports whether an epoch may be spent on a Lease that cannot be written, for now.
 	paced func(k key) bool
+	// crowded reports whether other elections wait for this replica.
+	crowded func() bool
 }
 
 // reader reads what an election depends on.

@@ -197,7 +197,7 @@ func (r *replica) look(k key, pick int) {
 	r.world.tell("replica %d looks at %s", r.number, cmp.Or(k.Name, "what is left"))
 	r.resume, r.stop = iter.Pull(func(yield func(string) bool) {
 		r.yield = yield
-		again, err := road{r, r, r, r.lag, always, func(key) bool { return true }}.reconcile(context.Background(), k)
+		again, err := road{r, r, r, r.lag, always, func(key) bool { return true }, func() bool { return pick%3 == 2 }}.reconcile(context.Background(), k)
 		r.ended(k, again, err)
 	})
 	r.proceed(fine)
