@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
+	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
@@ -22,13 +23,26 @@ import (
 // usually takes milliseconds. Then it turns to other elections, and retries later.
 const syncWait = time.Second
 
-// byNode is the index of pods by their node.
-const byNode = "node"
+// Indexes of the pods of a namespace.
+const (
+	byNode  = "node"
+	byLabel = "label"
+	byUID   = "uid"
+)
 
 var podIndexers = cache.Indexers{
 	cache.NamespaceIndex: cache.MetaNamespaceIndexFunc,
 	byNode: func(o any) ([]string, error) {
 		return []string{o.(*corev1.Pod).Spec.NodeName}, nil
+	},
+	byLabel: func(o any) (labels []string, err error) {
+		for key, value := range o.(*corev1.Pod).Labels {
+			labels = append(labels, api.Label(key, value))
+		}
+		return labels, nil
+	},
+	byUID: func(o any) ([]string, error) {
+		return []string{string(o.(*corev1.Pod).UID)}, nil
 	},
 }
 
@@ -99,6 +113,14 @@ func (d *onDemand[T]) in(ctx context.Context, namespace string) (store[T], error
 func (d *onDemand[T]) synced(namespace string) (store[T], bool) {
 	s, err := d.watch(namespace)
 	return s, err == nil && s.informer.HasSynced()
+}
+
+// known returns the store of the namespace if it is watched.
+func (d *onDemand[T]) known(namespace string) (store[T], bool) {
+	d.lock.Lock()
+	defer d.lock.Unlock()
+	s, found := d.stores[namespace]
+	return s.store, found
 }
 
 func (d *onDemand[T]) watch(namespace string) (store[T], error) {

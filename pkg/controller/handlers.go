@@ -2,7 +2,6 @@ package controller
 
 import (
 	"maps"
-	"slices"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -26,14 +25,18 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 			c.queue.Add(key{Namespace: s.Namespace})
 		}
 	}
-	// others wakes all elections of the namespace: the Service has joined or left one, or
-	// selects other pods, which may make a difference to each of them.
+	// others wakes the elections that select pods of the Service's election: it has joined or
+	// left one, or selects other pods, which may make a difference to each of them.
 	others := func(s *corev1.Service) {
-		if !api.Annotated(s) {
+		pods, watched := c.pods.known(s.Namespace)
+		if !api.Annotated(s) || !watched {
+			// Each pod wakes them when it is heard of.
 			return
 		}
-		for _, other := range c.annotatedServices(s.Namespace) {
-			enqueue(other)
+		for _, member := range append(c.services.in(s.Namespace).by(byLease, observation.LeaseKey(s).String()), s) {
+			for _, pod := range selected(pods, member) {
+				c.enqueueSelecting(pod)
+			}
 		}
 	}
 	left := func(before *corev1.Service) {
@@ -113,11 +116,10 @@ func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
 // election waits for it to stop. It reports whether an election selects the pod now.
 func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (selected bool) {
 	elections := sets.New[key]()
-	for _, s := range c.annotatedServices(now.Namespace) {
-		selects := api.Selects(s, now.Labels)
-		selected = selected || selects
-		if selects || slices.ContainsFunc(before, func(pod *corev1.Pod) bool { return api.Selects(s, pod.Labels) }) {
+	for i, pod := range append([]*corev1.Pod{now}, before...) {
+		for _, s := range c.selecting(pod.Namespace, pod.Labels) {
 			elections.Insert(observation.LeaseKey(s))
+			selected = selected || i == 0
 		}
 	}
 	for _, l := range c.leases.in(now.Namespace).by(byHolder, string(now.UID)) {

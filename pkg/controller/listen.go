@@ -91,6 +91,7 @@ func (c *Controller) released(k key) {
 func (c *Controller) forget(k key) {
 	c.metrics.forget(k)
 	c.memory.forget(k)
+	c.turns.forget(k)
 	c.prober.Want(k, nil)
 }
 

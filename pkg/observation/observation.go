@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
@@ -103,6 +104,19 @@ func (o *Observation) possibleHolders() []types.UID {
 		return []types.UID{holder, recorded}
 	}
 	return []types.UID{recorded, trace(o.Members, nil).HolderUID}
+}
+
+// PossibleHolders returns the UIDs of the pods of which the election must know even if no Service
+// selects them.
+func (o *Observation) PossibleHolders() sets.Set[types.UID] { return sets.New(o.holders...).Delete("") }
+
+// Selectors returns the label selectors of the election's candidates, one for each Member.
+func (o *Observation) Selectors() sets.Set[string] {
+	selectors := sets.New[string]()
+	for _, m := range o.Members {
+		selectors.Insert(m.Settings.Candidates.String())
+	}
+	return selectors
 }
 
 // OldestSelecting returns the first of the Services, which are sorted by age, that selects the
