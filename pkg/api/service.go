@@ -54,7 +54,7 @@ func Selects(service *corev1.Service, pod labels.Set) bool {
 // SelectedLabels returns labels, such as "app=web", of which every pod has at least one that the
 // Service Selects. It returns nil if there are none: the Service then selects pods by what they
 // lack, or by keys alone.
-func SelectedLabels(service *corev1.Service) (any []string) {
+func SelectedLabels(service *corev1.Service) (some []string) {
 	for _, key := range slices.Sorted(maps.Keys(service.Spec.Selector)) {
 		if !ours(key) {
 			return []string{Label(key, service.Spec.Selector[key])}
@@ -69,9 +69,9 @@ func SelectedLabels(service *corev1.Service) (any []string) {
 		switch r.Operator() {
 		case selection.Equals, selection.DoubleEquals, selection.In:
 			for value := range r.Values() {
-				any = append(any, Label(r.Key(), value))
+				some = append(some, Label(r.Key(), value))
 			}
-			return any
+			return some
 		}
 	}
 	return nil

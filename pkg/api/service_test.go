@@ -92,8 +92,8 @@ func TestSelects(t *testing.T) {
 				key, value, _ := strings.Cut(label, "=")
 				return test.pod.Has(key) && test.pod.Get(key) == value
 			}
-			if any := SelectedLabels(test.service); test.want && any != nil && !slices.ContainsFunc(any, carried) {
-				t.Errorf("the pod is selected, but has none of the labels %q", any)
+			if some := SelectedLabels(test.service); test.want && some != nil && !slices.ContainsFunc(some, carried) {
+				t.Errorf("the pod is selected, but has none of the labels %q", some)
 			}
 		})
 	}

@@ -64,7 +64,7 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 		}
 	}
 	routed, err := r.route(ctx, plan, func() { r.routed(ctx, k, d) })
-	if routed && err != errOthersFirst || d.Action == election.Stop {
+	if routed && !errors.Is(err, errOthersFirst) || d.Action == election.Stop {
 		pause, failed := r.demote(ctx, o, d, l, plan)
 		again, err = soonest(again, pause), errors.Join(err, failed)
 	}
