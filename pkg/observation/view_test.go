@@ -158,6 +158,35 @@ func TestCandidateOfAnOlderElectionIsNotDesignated(t *testing.T) {
 	}
 }
 
+// TestInactive is of candidates that another election has made standbys.
+func TestInactive(t *testing.T) {
+	older := service("a", func(s *corev1.Service) { delete(s.Annotations, api.AnnotationLeaseName) }, selecting("tier", "db"))
+	byLabel := selecting(api.LabelDesignation, api.DesignationActive)
+	db := labelled("tier", "db")
+	active, standby := labelled(api.LabelDesignation, api.DesignationActive), labelled(api.LabelDesignation, api.DesignationStandby)
+	tests := map[string]struct {
+		services []*corev1.Service
+		pod      *corev1.Pod
+		want     bool
+	}{
+		"another election's standby, by label":      {[]*corev1.Service{service("b", byLabel), older}, pod("web-0", db, standby), true},
+		"another election's master, by label":       {[]*corev1.Service{service("b", byLabel), older}, pod("web-0", db, active), false},
+		"another election's standby, by selector":   {[]*corev1.Service{service("b"), older}, pod("web-0", db, standby), false},
+		"a standby of its own, by label":            {[]*corev1.Service{service("b", byLabel), older}, pod("web-0", standby), false},
+		"another election's standby, by both":       {[]*corev1.Service{service("b"), service("c", byLabel), older}, pod("web-0", db, standby), true},
+		"another election's standby, by slice":      {[]*corev1.Service{service("b", byLabel, asking(api.AnnotationRouting, "endpointslice")), older}, pod("web-0", db, standby), false},
+		"another election has not looked at it yet": {[]*corev1.Service{service("b", byLabel), older}, pod("web-0", db), true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			candidates := looked(nil, test.services, []*corev1.Pod{test.pod}).View().Candidates
+			if len(candidates) != 1 || candidates[0].Inactive != test.want {
+				t.Errorf("candidates %+v, want one that is inactive: %v", candidates, test.want)
+			}
+		})
+	}
+}
+
 // TestView is of what a View has beside settings and candidates.
 func TestView(t *testing.T) {
 	is := func(node string) func(string) bool { return func(of string) bool { return of == node } }

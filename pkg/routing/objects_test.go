@@ -129,6 +129,12 @@ func selectorless(m *observation.Member) {
 	m.Spec.Selector, m.Settings.Selectorless = nil, true
 }
 
+// contested makes a Service one whose selector asks for the designation of another election's
+// pod.
+func contested(m *observation.Member) {
+	m.Spec.Selector[api.LabelDesignation], m.Contested = api.DesignationActive, true
+}
+
 // wanting is the Service after its user has chosen another routing.
 func wanting(routing api.Routing) func(*observation.Member) {
 	return func(m *observation.Member) { m.Settings.Routing = routing }

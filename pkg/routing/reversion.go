@@ -39,7 +39,7 @@ func reversion(a Assignment, m observation.Member, holder *observation.Pod) (r R
 	key, reverted := "", false
 	switch {
 	case m.Settings.Selectorless:
-	case m.Settings.Routing == api.RoutingSelector && (written || replaced && promoted):
+	case m.Settings.Routing == api.RoutingSelector && (written || replaced && promoted && !m.Contested):
 		key, reverted = api.LabelPodUID, m.Spec.Selector[api.LabelPodUID] != selected(a) && !detached && len(m.Slices) == 0
 	case m.Settings.Routing == api.RoutingEndpointSlice && (written || replaced && published):
 		key, reverted = api.LabelRouting, !detached && !selecting
