@@ -50,7 +50,8 @@ func (j *judge) unsettledElection(name string, members []observation.Member) (pr
 		return p != nil && !slices.ContainsFunc(members, func(m observation.Member) bool { return !m.Settings.Candidates.Matches(podLabels(p)) })
 	}
 	isEligible := j.eligible(name)
-	paused := slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.Paused })
+	leading, _, _ := api.Parse(j.leading(name))
+	paused := leading.Paused
 	awaited := holder != nil && !observation.Finished(holder) && slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.AfterTermination })
 	for _, pod := range slices.Sorted(maps.Keys(j.pods)) {
 		p := j.pods[pod]

@@ -185,9 +185,11 @@ func TestLook(t *testing.T) {
 				"web": unknownMode,
 			}},
 		},
-		"a member that pauses the election differs in nothing": {
+		"a member asks for a pause that the oldest does not ask for": {
 			services: []*corev1.Service{service("a"), service("b", asking(api.AnnotationPaused, "true"))},
-			want:     seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}},
+			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Problems: map[string][]api.Problem{
+				"b": {{Reason: differing, Message: "this Service shares the Lease web with the Service a, whose settings apply, but differ in qoqo.dev/paused; set them there"}},
+			}},
 		},
 		"routing is each member's own business": {
 			services: []*corev1.Service{service("a"), service("b", asking(api.AnnotationRouting, "endpointslice"))},
