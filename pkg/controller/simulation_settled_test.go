@@ -226,7 +226,7 @@ func (w *world) checkLeftovers() {
 	}
 	annotated := slices.DeleteFunc(w.services.list(), func(s *corev1.Service) bool { return !api.Annotated(s) })
 	for _, s := range w.services.list() {
-		if !api.Annotated(s) && (observation.MarkedService(s) || s.Spec.Selector[api.LabelPodUID] != "" || w.mended[strippedWithItsSlice] && s.Spec.Selector[api.LabelRouting] != "") {
+		if !api.Annotated(s) && (observation.MarkedService(s) || s.Spec.Selector[api.LabelPodUID] != "" || s.Spec.Selector[api.LabelRouting] != "") {
 			w.fail("the marks on Service %s are left", s.Name)
 		}
 	}

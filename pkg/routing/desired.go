@@ -97,6 +97,12 @@ func podChanges(a Assignment, pod observation.Pod, identify bool, add func(Phase
 		if pod.Served {
 			delete(c.Labels, api.LabelPodUID)
 		}
+		if holder {
+			// They may be the last trace of its epoch. Another look may see the Services as they are
+			// now, and the pod as a candidate.
+			delete(c.Annotations, api.AnnotationLeaseTransitions)
+			delete(c.Annotations, api.AnnotationWitness)
+		}
 		switch {
 		case pod.Elsewhere:
 		case active:

@@ -167,11 +167,11 @@ func TestNext(t *testing.T) {
 				podPatch("a", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationDeletionCost: nil}),
 			},
 		},
-		"a holder that is no longer a candidate loses its marks": {
+		"a holder that is no longer a candidate loses its marks, but for the trace of its epoch": {
 			assignment: toB, members: bySelector("uid-b", "5"), pods: pods{pod("b", active("5"), unselected)},
 			phase: PhaseDemote,
 			patches: []Change{
-				podPatch("b", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationDeletionCost: nil}),
+				podPatch("b", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationDeletionCost: nil}),
 			},
 		},
 		"a standby that is no longer a candidate loses its marks last": {
