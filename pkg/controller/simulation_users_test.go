@@ -254,7 +254,7 @@ func (w *world) recorded(name string) (epoch int32, holders []types.UID) {
 		holders = append(holders, types.UID(s.Spec.Selector[api.LabelPodUID]))
 		for _, slice := range w.slicesOf(s.Name, true) {
 			epoch = max(epoch, observation.Stamp(slice))
-			holders = slices.AppendSeq(holders, maps.Keys(observation.Listed([]*discoveryv1.EndpointSlice{slice})))
+			holders = slices.AppendSeq(append(holders, types.UID(slice.Annotations[api.AnnotationHolderUID])), maps.Keys(observation.Listed([]*discoveryv1.EndpointSlice{slice})))
 		}
 	}
 	for _, p := range w.pods.all {

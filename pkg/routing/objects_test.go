@@ -172,12 +172,19 @@ func ownSlice(holder, epoch string, to ...api.Routing) *discoveryv1.EndpointSlic
 		wanting(to[0])(&m)
 	}
 	var listed *observation.Pod
+	a := Assignment{Epoch: int32(stamp)}
 	if holder != "" {
 		p := pod(holder, running)
-		listed = &p
+		listed, a.HolderUID = &p, p.UID
 	}
-	s := ownSlices(Assignment{HolderUID: types.UID("uid-" + holder), Epoch: int32(stamp)}, member{Member: m}, listed, len(to) > 0)[0]
+	s := ownSlices(a, member{Member: m}, listed, len(to) > 0)[0]
 	s.UID, s.ResourceVersion = "uid-slice", "7"
+	return s
+}
+
+// knowing makes a slice, which lists no pod, one that tells of the holder.
+func knowing(holder string, s *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
+	s.Annotations[api.AnnotationHolderUID] = "uid-" + holder
 	return s
 }
 
