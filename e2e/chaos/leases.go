@@ -138,7 +138,11 @@ func notReadyFor(pod *corev1.Pod, at time.Time) bool {
 
 // leading is the Service whose settings apply, unless it selects no pod of the others.
 func (j *judge) leading(name string) *corev1.Service {
-	return observation.Leading(j.members(name), types.NamespacedName{Namespace: namespace, Name: name})
+	members := j.members(name)
+	if len(members) == 0 {
+		return nil
+	}
+	return observation.Leading(members, types.NamespacedName{Namespace: members[0].Namespace, Name: name})
 }
 
 // members are the annotated Services of an election, by name.
