@@ -339,14 +339,19 @@ func (c *chaos) converge(ctx context.Context) error {
 		c.reversals[n].at = time.Now()
 	}
 	began := time.Now()
+	// While the control plane is frozen nothing changes, which shows nothing.
+	ended := began
 	var problems []moment
 	for {
 		if err := c.wait(ctx, time.Now().Add(200*time.Millisecond)); err != nil {
 			return err
 		}
 		idle := c.starting == 0 && len(c.reversals) == 1 // that of stopPods
+		if !idle {
+			ended = time.Now()
+		}
 		problems = c.problems(began)
-		if idle && len(problems) == 0 {
+		if len(problems) == 0 && time.Since(ended) > calm {
 			break
 		}
 		if time.Since(began) > converging {

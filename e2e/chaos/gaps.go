@@ -67,6 +67,7 @@ func (j *judge) waits(s *corev1.Service) (waits []string) {
 	for _, m := range j.members(api.LeaseName(s)) {
 		settings, _, _ := api.Parse(m)
 		if settings.Paused {
+			// It may lead.
 			waits = append(waits, "paused")
 		}
 		if settings.AfterTermination && holder != nil && !observation.Finished(holder) {

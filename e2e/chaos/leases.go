@@ -105,12 +105,12 @@ func (j *judge) seeLease(l *coordinationv1.Lease, deleted bool) {
 
 // checkFollowed is for a pod that is no longer the holder.
 func (j *judge) checkFollowed(before, now *coordinationv1.Lease, former types.UID) {
-	for _, m := range j.members(now.Name) {
-		if since, is := j.paused[m.Name]; is && j.sound-since > closing {
-			j.fail(now.Name, "Lease %s moves though Service %s is paused", now.Name, m.Name)
+	pod := j.pod(former)
+	if leading := j.leading(now.Name); leading != nil && (pod == nil || api.Selects(leading, podLabels(pod))) {
+		if since, is := j.paused[leading.Name]; is && j.sound-since > closing {
+			j.fail(now.Name, "Lease %s moves though Service %s is paused", now.Name, leading.Name)
 		}
 	}
-	pod := j.pod(former)
 	if pod == nil || observation.Finished(pod) {
 		return
 	}
@@ -134,6 +134,15 @@ func notReadyFor(pod *corev1.Pod, at time.Time) bool {
 	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
 		return c.Type == corev1.PodReady && c.Status != corev1.ConditionTrue && c.LastTransitionTime.Add(2*time.Second).Before(at)
 	})
+}
+
+// leading is the Service whose settings apply, unless it selects no pod of the others.
+func (j *judge) leading(name string) *corev1.Service {
+	members := j.members(name)
+	if len(members) == 0 {
+		return nil
+	}
+	return observation.Leading(members, types.NamespacedName{Namespace: members[0].Namespace, Name: name})
 }
 
 // members are the annotated Services of an election, by name.

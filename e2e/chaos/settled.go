@@ -50,7 +50,8 @@ func (j *judge) unsettledElection(name string, members []observation.Member) (pr
 		return p != nil && !slices.ContainsFunc(members, func(m observation.Member) bool { return !m.Settings.Candidates.Matches(podLabels(p)) })
 	}
 	isEligible := j.eligible(name)
-	paused := slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.Paused })
+	leading, _, _ := api.Parse(j.leading(name))
+	paused := leading.Paused
 	awaited := holder != nil && !observation.Finished(holder) && slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.AfterTermination })
 	for _, pod := range slices.Sorted(maps.Keys(j.pods)) {
 		p := j.pods[pod]
@@ -70,7 +71,7 @@ func (j *judge) unsettledElection(name string, members []observation.Member) (pr
 	}
 	for _, pod := range slices.Sorted(maps.Keys(j.pods)) {
 		p := j.pods[pod]
-		if isCandidate(p) && j.designates(p) == name && (p == holder) != (p.Labels[api.LabelDesignation] == api.DesignationActive) {
+		if isCandidate(p) && j.designates(p) == name && (p == holder) != isActive(p) {
 			problem("%s is designated %q, though Lease %s has %s", j.podOf(pod, p.UID), p.Labels[api.LabelDesignation], name, j.podOf("", lease.Decode(l).HolderUID))
 		}
 	}
@@ -80,6 +81,10 @@ func (j *judge) unsettledElection(name string, members []observation.Member) (pr
 // misrouted says how the slices of a Service differ from what they must list.
 func (j *judge) misrouted(m observation.Member, want map[types.UID]bool) string {
 	kubernetes, own := observation.Listed(j.slicesOf(m.Name, false)), observation.Listed(j.slicesOf(m.Name, true))
+	if m.Settings.Routing == api.RoutingLabel {
+		// The master of an election that shares pods with an older one may be a standby of the older.
+		maps.DeleteFunc(want, func(uid types.UID, _ bool) bool { return !isActive(j.pod(uid)) })
+	}
 	byController := m.Settings.Routing == api.RoutingEndpointSlice
 	switch {
 	case byController && !maps.Equal(own, want):
@@ -88,8 +93,7 @@ func (j *judge) misrouted(m observation.Member, want map[types.UID]bool) string 
 		return fmt.Sprintf("Kubernetes' slices of Service %s list %s beside the controller's", m.Name, j.show(kubernetes))
 	case !byController && len(j.slicesOf(m.Name, true)) > 0:
 		return fmt.Sprintf("the controller's slices of Service %s are left", m.Name)
-	case m.Settings.Routing == api.RoutingSelector && !maps.Equal(kubernetes, want),
-		m.Settings.Routing == api.RoutingLabel && j.designatesAll(want, m.Settings.LeaseName) && !maps.Equal(kubernetes, want):
+	case !byController && !maps.Equal(kubernetes, want):
 		return fmt.Sprintf("Kubernetes' slices of Service %s list %s, want %s", m.Name, j.show(kubernetes), j.show(want))
 	}
 	return ""
@@ -108,7 +112,8 @@ func (j *judge) show(listed map[types.UID]bool) string {
 }
 
 // designates names the election that decides if a pod is active: that of the oldest served
-// Service that selects the pod.
+// Service that selects the pod with all others of its election, or else of the oldest that
+// selects the pod.
 func (j *judge) designates(p *corev1.Pod) (election string) {
 	var served []*corev1.Service
 	for _, s := range j.services {
@@ -119,20 +124,19 @@ func (j *judge) designates(p *corev1.Pod) (election string) {
 	slices.SortFunc(served, func(a, b *corev1.Service) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
 	})
-	if oldest := observation.OldestSelecting(served, p); oldest != nil {
-		return api.LeaseName(oldest)
+	inPart := map[string]bool{}
+	for _, s := range served {
+		inPart[api.LeaseName(s)] = inPart[api.LeaseName(s)] || !api.Selects(s, p.Labels)
 	}
-	return ""
+	selecting := slices.DeleteFunc(served, func(s *corev1.Service) bool { return !api.Selects(s, p.Labels) })
+	if len(selecting) == 0 {
+		return ""
+	}
+	i := slices.IndexFunc(selecting, func(s *corev1.Service) bool { return !inPart[api.LeaseName(s)] })
+	return api.LeaseName(selecting[max(i, 0)])
 }
 
-func (j *judge) designatesAll(uids map[types.UID]bool, election string) bool {
-	for uid := range uids {
-		if j.designates(j.pod(uid)) != election {
-			return false
-		}
-	}
-	return true
-}
+func isActive(p *corev1.Pod) bool { return p.Labels[api.LabelDesignation] == api.DesignationActive }
 
 // leftovers are what is left where no Service asks for it.
 func (j *judge) leftovers() (problems []moment) {

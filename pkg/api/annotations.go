@@ -108,9 +108,10 @@ var annotations = []Annotation{
 		Default:  "false",
 		Safe:     "true",
 		Allowed:  allowedBool,
-		Sentence: "Stops all transitions, also those by hand. Of Services that share a Lease, any one can pause the election.",
+		Sentence: "Stops all transitions, also those by hand.",
 		See:      "operations.md#pause",
 		read:     (*parser).paused,
+		differs:  func(a, b Election) bool { return a.Paused != b.Paused },
 	},
 	{
 		Key: AnnotationHandover, Object: ObjectService,

@@ -98,8 +98,9 @@ var events = []Event{
 	},
 	{
 		Reason: ReasonOverlappingElection, Type: corev1.EventTypeWarning,
-		Meaning: "The Service of another election selects the same pods. The election of the oldest Service writes the pods' designation.",
+		Meaning: "The Service of another election selects the same pods. The election of the oldest Service writes the pods' designation. A Service that routes by label then has the controller's key in its selector too.",
 		Advice:  fmt.Sprintf("If both Services should have one master, set %q.", AnnotationLeaseName),
+		See:     "elections.md#overlapping-elections",
 	},
 	{
 		Reason: ReasonDifferingSettings, Type: corev1.EventTypeWarning,

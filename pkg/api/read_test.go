@@ -203,7 +203,7 @@ func TestDiffers(t *testing.T) {
 	}{
 		"both say nothing":                  {parse(), parse(), nil},
 		"one says the defaults":             {parse(), parse(prefer, "", AnnotationFailback, "never", AnnotationFailoverDelay, "0s", AnnotationHandover, "immediate", AnnotationOnDemote, "none", AnnotationPaused, "false"), nil},
-		"only one is paused":                {parse(), parse(AnnotationPaused, "true"), nil},
+		"only one is paused":                {parse(), parse(AnnotationPaused, "true"), []string{AnnotationPaused}},
 		"both say the same":                 {parse(prefer, fast, AnnotationFailback, "60s"), parse(prefer, fast, AnnotationFailback, "1m"), nil},
 		"the same in another order":         {parse(prefer, "tier=fast,disk!=slow"), parse(prefer, "disk!=slow,tier=fast"), nil},
 		"another preference":                {parse(prefer, fast), parse(prefer, "tier=slow"), []string{prefer}},

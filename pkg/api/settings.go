@@ -23,8 +23,7 @@ type Settings struct {
 
 // Election is what a Service asks of its election. If Services share a Lease, the
 // settings of the Service with the Lease's name apply, or else those of the oldest, even
-// if that Service cannot be served. Any of them can pause the election. A Service that selects
-// no pod of the others has no say.
+// if that Service cannot be served. A Service that selects no pod of the others has no say.
 type Election struct {
 	// Prefer selects the preferred candidates. By default it selects none.
 	Prefer labels.Selector
@@ -62,8 +61,7 @@ const (
 )
 
 // Differs names the annotations in which two Services of one election contradict
-// each other. All settings of a probe count as AnnotationProbe. AnnotationPaused is
-// no contradiction: one Service that pauses is enough.
+// each other. All settings of a probe count as AnnotationProbe.
 func (e Election) Differs(other Election) (keys []string) {
 	for _, a := range annotations {
 		if a.differs != nil && a.differs(e, other) {

@@ -62,5 +62,6 @@ var written = []Key{
 	{ObjectEndpointSlice, inName, "<service>-master-ipv6", fmt.Sprintf("The master's IPv6 endpoint, with routing %q.", RoutingEndpointSlice)},
 	{ObjectEndpointSlice, inLabel, discoveryv1.LabelManagedBy, fmt.Sprintf("%q on the controller's own EndpointSlices.", SliceManagedBy)},
 	{ObjectEndpointSlice, inAnnotation, AnnotationLeaseTransitions, "The epoch for which the EndpointSlice was written."},
+	{ObjectEndpointSlice, inAnnotation, AnnotationHolderUID, "The master's UID, while the EndpointSlice does not list the master."},
 	{ObjectEndpointSlice, inAnnotation, AnnotationRouting, fmt.Sprintf("While the Service changes to or from routing %q.", RoutingEndpointSlice)},
 }

@@ -44,7 +44,9 @@ func (r road) release(ctx context.Context, k key, l *coordinationv1.Lease) error
 	}
 	deleted, failed := r.deleteLease(ctx, l)
 	if deleted {
-		r.optedOut(left, l.OwnerReferences)
+		r.optedOut(left.OptedOut(func(s *corev1.Service) bool {
+			return slices.ContainsFunc(l.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == s.UID })
+		}), false)
 	}
 	return errors.Join(err, failed)
 }
@@ -73,13 +75,19 @@ func (r road) clean(ctx context.Context, namespace string, owners []metav1.Owner
 			errs = append(errs, w.err)
 		}
 	}
+	withoutSlices := sets.New[string]()
 	changes, waits := left.Release(unreleased)
 	for i, w := range r.write(ctx, changes) {
-		if w.err != nil && changes[i].Kind == routing.KindEndpointSlice {
+		switch {
+		case changes[i].Kind != routing.KindEndpointSlice:
+		case w.err != nil:
 			unreleased.Insert(left.ServiceOf(changes[i]))
+		default:
+			withoutSlices.Insert(left.ServiceOf(changes[i]))
 		}
 		errs = append(errs, w.err)
 	}
+	r.optedOut(left.OptedOut(func(s *corev1.Service) bool { return withoutSlices.Has(s.Name) }), true)
 	if len(waits) > 0 {
 		unreleased.Insert(waits...)
 		errs = append(errs, errAwaited)

@@ -3,13 +3,11 @@ package controller
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
@@ -107,12 +105,9 @@ func (c *Controller) reverted(service runtime.Object, r routing.Reversion) {
 
 // optedOut implements listener. It tells the users of Services which are left with fewer
 // endpoints than a plain Service has.
-func (c *Controller) optedOut(left routing.Leftovers, owners []metav1.OwnerReference) {
-	for _, s := range left.Services {
-		if api.Annotated(s) || !slices.ContainsFunc(owners, func(o metav1.OwnerReference) bool { return o.UID == s.UID }) {
-			continue
-		}
-		if problem, found := routing.LeftBy(s); found {
+func (c *Controller) optedOut(services []*corev1.Service, follows bool) {
+	for _, s := range services {
+		if problem, found := routing.LeftBy(s, follows); found {
 			c.recorder.Eventf(s, nil, corev1.EventTypeWarning, problem.Reason, "Release", "%s", problem.Message)
 		}
 	}

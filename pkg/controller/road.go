@@ -6,7 +6,6 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
@@ -79,6 +78,7 @@ type listener interface {
 	looked(ctx context.Context, o *observation.Observation, d election.Decision, err error)
 	// released is told of an election that no Service asks for.
 	released(k key)
-	// optedOut is told of the owners of a Lease that this replica has deleted.
-	optedOut(left routing.Leftovers, owners []metav1.OwnerReference)
+	// optedOut is told of Services of which this replica has deleted the slices, or the Lease with
+	// their election. follows: the election may go on.
+	optedOut(services []*corev1.Service, follows bool)
 }

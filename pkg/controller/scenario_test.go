@@ -141,7 +141,8 @@ func (s *stage) Look([]string) ([]string, error) {
 	s.traffic, s.asks = nil, nil
 	events := s.replica.events.Take()
 	slices.Sort(events)
-	for _, event := range events {
+	// The recorder writes one for those that say the same.
+	for _, event := range slices.Compact(events) {
 		lines = append(lines, scenario.EventPrefix+event)
 	}
 	return lines, nil

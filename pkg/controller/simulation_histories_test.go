@@ -35,6 +35,10 @@ func TestHistories(t *testing.T) {
 		"another pod is taken if a policy lets the first not be labelled": {
 			"by selector", []told{{"deny", 0, 1}, {"settle", 1, 0}},
 		},
+		"the selector is restored of a Service that loses all annotations with its slice": {
+			"Services that share a Lease",
+			[]told{{"settle", 0, 0}, {"mode", 1, 0}, {"delete", 2, 0}, {"settle", 0, 0}},
+		},
 		"the selector is restored of a Service that opts out by removing all annotations": {
 			"opting out and in",
 			[]told{{"settle", 0, 0}, {"mode", 0, 0}, {"settle", 0, 0}},

@@ -8,13 +8,12 @@ import (
 // fault is one that is known, and not mended yet.
 type fault string
 
-const strippedWithItsSlice fault = "a Service that loses its annotations with its slice"
-
 // mended are the faults that actors no longer spare the controller.
 type mended map[fault]bool
 
 // knownFaults is what the simulation spares the controller, so that it finds what is not
-// known. Who mends one takes it off the list, and its name out of whatever asks for it.
+// known. Who mends one takes it off the list, and its name out of whatever asks for it. There is
+// none now.
 var knownFaults = []struct {
 	name fault
 	what string
@@ -23,14 +22,7 @@ var knownFaults = []struct {
 	// profile and history are a run that fails, if nothing is spared.
 	profile string
 	history []told
-}{
-	{
-		strippedWithItsSlice, "a Service of a shared Lease that loses all annotations while its slice goes with the master keeps the key that keeps Kubernetes from publishing: nothing shows any longer that the controller wrote it",
-		"that key may stay",
-		"Services that share a Lease",
-		[]told{{"settle", 0, 0}, {"mode", 1, 0}, {"delete", 2, 0}, {"settle", 0, 0}},
-	},
-}
+}{}
 
 // told is a step by the name of its verb.
 type told struct {

@@ -43,6 +43,8 @@ func named(s *corev1.Service) {
 	s.Spec.Ports = []corev1.ServicePort{{Port: 80, Protocol: corev1.ProtocolTCP, TargetPort: intstr.FromString("http")}}
 }
 
+func fast(s *corev1.Service) { s.Spec.Selector["tier"] = "fast" }
+
 func dual(s *corev1.Service) {
 	s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol}
 }
@@ -109,6 +111,14 @@ var profiles = []profile{
 		weights: map[string]int{"route": 10, "hold": 20, "publish": 4, "ready": 4},
 	},
 	{name: "Services that overlap", services: []*corev1.Service{manifest("a", nil), manifest("b", nil)}, weights: map[string]int{"mode": 1, "replace": 1, "retype": 1}},
+	{
+		name: "Services that overlap in part, by label", services: []*corev1.Service{manifest("a", nil, fast), manifest("b", nil, asks(api.RoutingLabel))},
+		weights: map[string]int{"narrow": 3, "label": 5, "mode": 1, "replace": 1},
+	},
+	{
+		name: "Services that overlap in part, and all routings", services: []*corev1.Service{manifest("a", nil, fast, asks(api.RoutingLabel)), manifest("b", nil, asks(api.RoutingLabel)), manifest("c", shares)},
+		routings: []api.Routing{api.RoutingEndpointSlice, api.RoutingSelector, api.RoutingLabel}, weights: map[string]int{"narrow": 2, "label": 5, "route": 3},
+	},
 	{name: "a Service that is retyped", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"retype": 3, "mode": 1}},
 	{name: "a Service that loses its selector", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"unselect": 3, "mode": 1, "overwrite": 0}},
 	{name: "Leases that are forged", services: []*corev1.Service{manifest("a", demotes)}, weights: map[string]int{"forge": 3, "lose": 0}},

@@ -86,7 +86,10 @@ func (s servicesAPI) List(_ context.Context, o metav1.ListOptions) (*corev1.Serv
 
 func (s servicesAPI) Patch(_ context.Context, name string, _ types.PatchType, body []byte, _ metav1.PatchOptions, _ ...string) (*corev1.Service, error) {
 	return s.patch(name, body, func(s *corev1.Service, selector map[string]*string) {
-		s.Spec.Selector = merged(s.Spec.Selector, selector)
+		if len(selector) > 0 {
+			s.Spec.Selector = merged(s.Spec.Selector, selector)
+			s.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: api.ManagedBy, FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:selector":{}}}`)}}
+		}
 	})
 }
 

@@ -57,6 +57,9 @@ func (w *world) changeService(n int, says string, edit func(*corev1.Service)) bo
 	if erases(w, w.services, s.Name, edited) {
 		return false
 	}
+	if !maps.Equal(edited.Spec.Selector, s.Spec.Selector) {
+		edited.ManagedFields = nil
+	}
 	put(w, w.services, edited)
 	w.tell("a user %s: Service %s has now the selector %s and the annotations %s", says, s.Name, show(edited.Spec.Selector), show(edited.Annotations))
 	return true
@@ -251,7 +254,7 @@ func (w *world) recorded(name string) (epoch int32, holders []types.UID) {
 		holders = append(holders, types.UID(s.Spec.Selector[api.LabelPodUID]))
 		for _, slice := range w.slicesOf(s.Name, true) {
 			epoch = max(epoch, observation.Stamp(slice))
-			holders = slices.AppendSeq(holders, maps.Keys(observation.Listed([]*discoveryv1.EndpointSlice{slice})))
+			holders = slices.AppendSeq(append(holders, types.UID(slice.Annotations[api.AnnotationHolderUID])), maps.Keys(observation.Listed([]*discoveryv1.EndpointSlice{slice})))
 		}
 	}
 	for _, p := range w.pods.all {

@@ -42,7 +42,7 @@ var confirmations = []struct {
 	{"a user who edited the Lease has looked at the cluster, not at this cache", Live, func(v View, d Decision, _ Evidence) bool { return d.Refused != nil || d.Next != v.Lease.Next }},
 	{"a planned move has time, and a deletion cannot be taken back", Live, func(_ View, d Decision, _ Evidence) bool { return d.Action == Switchover || d.Action == Stop }},
 	{"the pod or its labels, or the Service, may be newer than the cache", Live, func(_ View, d Decision, have Evidence) bool {
-		return d.Action == Failover && (d.Reason == HolderUnselected || d.Reason == PortMissing || d.Reason == HolderGone && have != PodRead)
+		return d.Action == Failover && (d.Reason == HolderUnselected || d.Reason == PortMissing || d.Reason == HolderInactive || d.Reason == HolderGone && have != PodRead)
 	}},
 	{"the Lease does not say which pod is the holder, so that pod cannot be read alone", Live, func(v View, d Decision, _ Evidence) bool { return d.Action == Failover && v.Lease.HolderUID == "" }},
 	{"a node may be newer than the cache", Live, func(v View, d Decision, _ Evidence) bool {

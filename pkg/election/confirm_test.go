@@ -105,6 +105,9 @@ func TestConfirm(t *testing.T) {
 		"the master has none of the Service's ports": {
 			"the Service may be newer than the cache": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", portless), pod("b")}}, want: Live},
 		},
+		"another election has made the master a standby": {
+			"the pod may be newer than the cache": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", inactive), pod("b")}}, want: Live},
+		},
 		"the master is no longer selected, or gone": {
 			"the master is no longer selected":                       {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unselected), pod("b")}}, want: Live},
 			"the master is no longer selected, and the pod was read": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", unselected), pod("b")}}, have: PodRead, want: Live},

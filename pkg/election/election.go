@@ -119,6 +119,9 @@ type Candidate struct {
 	Answers, Unresponsive bool
 	// Refused: the API server refuses the label by which traffic would go to the pod.
 	Refused bool
+	// Inactive: a Service routes by label, and another election, which decides whether the pod is
+	// active, has decided that it is not.
+	Inactive bool
 	// doubted: the pod was Unresponsive, but no eligible pod answers either, so it may be the
 	// controller that reaches no pod.
 	doubted bool
@@ -249,6 +252,8 @@ func (c Candidate) Ineligible() Reason {
 		return HolderUnresponsive
 	case c.Refused:
 		return HolderRefused
+	case c.Inactive:
+		return HolderInactive
 	}
 	return ""
 }

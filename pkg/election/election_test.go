@@ -39,6 +39,7 @@ func nodeSilent(c *Candidate)   { c.NodeSilent = true }
 func answers(c *Candidate)      { c.Answers = true }
 func unresponsive(c *Candidate) { c.Unresponsive = true }
 func refused(c *Candidate)      { c.Refused = true }
+func inactive(c *Candidate)     { c.Inactive = true }
 func excluded(c *Candidate)     { c.Excluded = true }
 func preferred(c *Candidate)    { c.Preferred = true }
 func identified(c *Candidate)   { c.Identified = true }
@@ -166,7 +167,7 @@ func TestDecide(t *testing.T) {
 	for _, reason := range []Reason{
 		LeaseForeign, HolderEligible, NobodyEligible, AwaitingEligible, LeaseLost, EpochRestored, EditRefused,
 		AlreadyDesignated, FirstEligible, HolderEdited, NodeUnschedulable, HolderGone, HolderUnselected, HolderFinished, HolderTerminating, PortMissing, NodeGone, HolderNotReady, NodeSilent, HolderUnresponsive,
-		ElectionPaused, AwaitingHolder, AwaitingExpiry, AwaitingTermination, PreferredEligible, HolderExcluded, HolderRefused,
+		ElectionPaused, AwaitingHolder, AwaitingExpiry, AwaitingTermination, PreferredEligible, HolderExcluded, HolderRefused, HolderInactive,
 	} {
 		if !seen[reason] {
 			t.Errorf("no case decides for the reason %s", reason)

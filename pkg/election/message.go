@@ -21,6 +21,7 @@ var ineligible = map[Reason]string{
 	NodeSilent:         "%s is on a node that no longer sends heartbeats",
 	HolderUnresponsive: "%s has stopped answering the controller's probe, which another pod answers",
 	HolderRefused:      "the API server refuses to label %s",
+	HolderInactive:     "another election has made %s a standby, and the Service routes by label",
 	NodeUnschedulable:  "%s is on a node that is unschedulable",
 }
 

@@ -33,6 +33,11 @@ var probeTests = map[string]decisionTest{
 		view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", refused), pod("b", refused), pod("c", notReady)}},
 		want: to(Hold, HolderEligible, "a", 4),
 	},
+	"a master that another election has made a standby is replaced": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", inactive), pod("b")}},
+		want:   to(Failover, HolderInactive, "b", 5).from("a"),
+		writes: true,
+	},
 	"a pod that cannot be labelled is not elected first": {
 		view:   View{Candidates: []Candidate{pod("a", refused), pod("b")}},
 		want:   to(Elect, FirstEligible, "b", 1),

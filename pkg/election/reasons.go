@@ -55,6 +55,7 @@ const (
 	NodeSilent         Reason = "NodeSilent"
 	HolderUnresponsive Reason = "HolderUnresponsive"
 	HolderRefused      Reason = "HolderRefused"
+	HolderInactive     Reason = "HolderInactive"
 )
 
 // Fails reports whether the reason is one for which a pod is not eligible.
@@ -122,6 +123,12 @@ var events = []api.Event{
 		Meaning: "Failover: the API server refuses the label by which traffic would go to the master, and another pod can be labelled.",
 		Advice:  "Look at admission policies and webhooks that refuse changes of pods' labels.",
 		See:     "operations.md",
+	},
+	{
+		Reason: string(HolderInactive), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "Failover: the Service routes by label, and another election, of an older Service, has made the master a standby.",
+		Advice:  fmt.Sprintf("If both Services should have one master, set %q.", api.AnnotationLeaseName),
+		See:     "elections.md#overlapping-elections",
 	},
 	{
 		Reason: string(HolderUnselected), Type: corev1.EventTypeNormal, InLease: true,

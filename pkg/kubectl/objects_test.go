@@ -141,6 +141,12 @@ func web(more ...runtime.Object) []runtime.Object {
 	}, more...)
 }
 
+// pausing lets the first of the objects, a Service, ask for a pause.
+func pausing(objects []runtime.Object) []runtime.Object {
+	annotated(api.AnnotationPaused, "true")(objects[0].(*corev1.Service))
+	return objects
+}
+
 // ownSlice is the slice of the Service web as the controller has written it.
 func ownSlice(holder string, epoch string) *discoveryv1.EndpointSlice {
 	s := &discoveryv1.EndpointSlice{ObjectMeta: metaOf("web-master-ipv4"), AddressType: discoveryv1.AddressTypeIPv4}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +12,7 @@ import (
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
 func (e *env) newPause() *cobra.Command {
@@ -20,7 +20,7 @@ func (e *env) newPause() *cobra.Command {
 		Use:   "pause SERVICE...",
 		Short: "Keep the master of a Service, whatever happens",
 		Long: `Keep the master of a Service, whatever happens: there is no failover and no switchover until
-"kubectl active-standby resume". If Services share a Lease, pausing one of them is enough.
+"kubectl active-standby resume". If Services share a Lease, the one whose settings apply pauses it.
 
 It sets the annotation ` + api.AnnotationPaused + ` on the Service.`,
 		Example: `  # Keep the master of the Service web
@@ -69,8 +69,8 @@ func (e *env) pause(ctx context.Context, names []string, paused bool) error {
 		if s == nil || paused {
 			continue
 		}
-		if others := pausing(services, api.LeaseName(s)); len(others) > 0 {
-			fmt.Fprintf(e.ErrOut, "Warning: the master of %s still cannot move; other Services with the Lease %s are paused: %s\n", name, api.LeaseName(s), strings.Join(others, ", "))
+		if leading := observation.Leading(services, observation.LeaseKey(s)); pauses(leading) {
+			fmt.Fprintf(e.ErrOut, "Warning: the master of %s still cannot move; the Service %s, whose settings apply to the Lease %s, is paused\n", name, leading.Name, api.LeaseName(s))
 		}
 	}
 	return utilerrors.NewAggregate(errs)
@@ -83,9 +83,12 @@ func (e *env) pauseOne(ctx context.Context, c connection, services []*corev1.Ser
 		return c.missing(ctx, name)
 	}
 	settings, problems, served := api.Parse(s)
+	leading := observation.Leading(services, observation.LeaseKey(s))
 	switch {
 	case !served:
 		return fmt.Errorf("services %q is not served: %s", name, problems[0].Message)
+	case leading != s && paused:
+		return fmt.Errorf("services %q shares the Lease %s with the Service %s, whose settings apply; %s", name, settings.LeaseName, leading.Name, c.kubectl("active-standby pause %s", leading.Name))
 	case settings.Paused && paused:
 		return fmt.Errorf("services %q is already paused", name)
 	case !settings.Paused && !paused:
@@ -109,12 +112,8 @@ func (e *env) pauseOne(ctx context.Context, c connection, services []*corev1.Ser
 	return nil
 }
 
-// pausing returns the names of the Services that pause the election of the Lease.
-func pausing(services []*corev1.Service, lease string) (names []string) {
-	for _, s := range services {
-		if settings, _, served := api.Parse(s); served && settings.Paused && settings.LeaseName == lease {
-			names = append(names, "service/"+s.Name)
-		}
-	}
-	return names
+// pauses reports whether the Service asks for a pause.
+func pauses(s *corev1.Service) bool {
+	settings, _, _ := api.Parse(s)
+	return settings.Paused
 }

@@ -62,11 +62,17 @@ service/web resumed
 		"resume what is not paused": {[]runtime.Object{aService("web", "", 0)}, "", "resume web", result{Err: `
 error: services "web" is not paused
 `, Code: 1}, ""},
-		"resume one of two that share a Lease": {[]runtime.Object{aService("web", "", 0, paused), aService("web-ro", "", 0, paused, sharing)}, "", "resume web", result{Out: `
+		"pause one whose settings do not apply": {[]runtime.Object{aService("web", "", 0), aService("web-ro", "", 0, sharing)}, "", "pause web-ro", result{Err: `
+error: services "web-ro" shares the Lease web with the Service web, whose settings apply; kubectl active-standby pause web
+`, Code: 1}, ""},
+		"resume the one of two whose settings apply": {[]runtime.Object{aService("web", "", 0, paused), aService("web-ro", "", 0, paused, sharing)}, "", "resume web", result{Out: `
 service/web resumed
-`, Err: `
-Warning: the master of web still cannot move; other Services with the Lease web are paused: service/web-ro
 `}, ""},
+		"resume one whose settings do not apply": {[]runtime.Object{aService("web", "", 0, paused), aService("web-ro", "", 0, paused, sharing)}, "", "resume web-ro", result{Out: `
+service/web-ro resumed
+`, Err: `
+Warning: the master of web-ro still cannot move; the Service web, whose settings apply to the Lease web, is paused
+`}, "true"},
 		"resume one of two that do not share a Lease": {[]runtime.Object{aService("web", "", 0, paused), aService("db", "", 0, paused)}, "", "resume web", result{Out: `
 service/web resumed
 `}, ""},

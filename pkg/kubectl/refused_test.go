@@ -28,10 +28,10 @@ error: service/web is paused; kubectl active-standby resume web
 `, Code: 1},
 		},
 		"a Service that shares its Lease with one that is paused": {
-			web(aService("web-ro", "web-0", 3, annotated(api.AnnotationLeaseName, "web"), annotated(api.AnnotationPaused, "true"))),
-			"switchover web",
+			pausing(web(aService("web-ro", "web-0", 3, annotated(api.AnnotationLeaseName, "web")))),
+			"switchover web-ro",
 			result{Err: `
-error: service/web-ro is paused; kubectl active-standby resume web-ro
+error: service/web is paused; kubectl active-standby resume web
 `, Code: 1},
 		},
 		"a pod that is not Ready": {web(aPod("web-3", "standby", notReady)), "switchover web --to web-3", result{Err: `

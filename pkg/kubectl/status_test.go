@@ -15,8 +15,7 @@ import (
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	shared := func() []runtime.Object {
-		return web(aService("web-ro", "web-0", 3, annotated(api.AnnotationLeaseName, "web"), annotated(api.AnnotationPaused, "true"),
-			func(s *corev1.Service) { s.Labels["tier"] = "ro" }))
+		return pausing(web(aService("web-ro", "web-0", 3, annotated(api.AnnotationLeaseName, "web"), func(s *corev1.Service) { s.Labels["tier"] = "ro" })))
 	}
 	everywhere := func() []runtime.Object {
 		db := in("prod", aService("db", "", 0, annotated(api.AnnotationRouting, "endpointslice"), annotated(api.AnnotationLeaseTransitions, "12"), func(s *corev1.Service) {
@@ -59,7 +58,7 @@ web-ro    web     selector   web-0    node-0   3m      3       HolderNotReady   
 		"without headers": {web(), "status --no-headers", result{Out: `
 web   selector   web-0   node-0   3m    3     HolderNotReady   2/2   Ok
 `}},
-		"Services that share a Lease, of which one is paused": {shared(), "status", result{Out: `
+		"Services that share a Lease, of which the first is paused": {shared(), "status", result{Out: `
 SERVICE   ROUTING    MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS   STATUS
 web       selector   web-0    node-0   3m      3       HolderNotReady   2/2        Paused
 web-ro    selector   web-0    node-0   3m      3       HolderNotReady   2/2        Paused

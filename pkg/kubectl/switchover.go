@@ -188,8 +188,9 @@ func (o *switchoverCommand) choose(ctx context.Context, w *world) (*move, error)
 		fmt.Fprintf(o.Out, "%s: %s is already master (epoch %d)\n", o.service, o.to, m.epoch)
 		return nil, nil
 	}
-	if pausing := pausing(seen.Services, seen.Key.Name); len(pausing) > 0 {
-		return nil, fmt.Errorf("%s is paused; %s", strings.Join(pausing, ", "), o.kubectl("active-standby resume %s", strings.ReplaceAll(strings.Join(pausing, " "), "service/", "")))
+	if seen.Settings().Paused {
+		leading := observation.Leading(seen.Services, seen.Key).Name
+		return nil, fmt.Errorf("service/%s is paused; %s", leading, o.kubectl("active-standby resume %s", leading))
 	}
 	switch {
 	case m.fromUID == "":

@@ -18,14 +18,14 @@ func TestSharedReadings(t *testing.T) {
 		read := func(context.Context) (time.Time, error) {
 			readings++
 			at := time.Now()
-			time.Sleep(100 * time.Millisecond) //nolint:forbidigo // the time of a bubble
+			time.Sleep(100 * time.Millisecond)
 			return at, nil
 		}
 		var asking sync.WaitGroup
 		for i := range 50 {
 			asking.Go(func() {
 				// All ask while the first reading is under way.
-				time.Sleep(time.Duration(i) * time.Millisecond) //nolint:forbidigo // the time of a bubble
+				time.Sleep(time.Duration(i) * time.Millisecond)
 				asked := time.Now()
 				at, err := s.get(t.Context(), "shop", read)
 				if err != nil || at.Before(asked) {
@@ -55,7 +55,7 @@ func TestReadingsOfNamespaces(t *testing.T) {
 		for _, namespace := range []string{"shop", "other"} {
 			asking.Go(func() {
 				got, err := s.get(t.Context(), namespace, func(context.Context) (string, error) {
-					time.Sleep(100 * time.Millisecond) //nolint:forbidigo // the time of a bubble
+					time.Sleep(100 * time.Millisecond)
 					return namespace, nil
 				})
 				if got != namespace || err != nil {
@@ -91,9 +91,9 @@ func TestReadingThatIsGivenUp(t *testing.T) {
 			}
 		}
 		asking.Go(func() { ask(time.Second, true) })
-		time.Sleep(time.Millisecond) //nolint:forbidigo // the time of a bubble
+		time.Sleep(time.Millisecond)
 		asking.Go(func() { ask(10*time.Millisecond, true) })
-		time.Sleep(time.Millisecond) //nolint:forbidigo // the time of a bubble
+		time.Sleep(time.Millisecond)
 		asking.Go(func() { ask(10*time.Millisecond, false) })
 		asking.Go(func() { ask(time.Second, true) })
 		asking.Wait()

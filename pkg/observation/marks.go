@@ -102,7 +102,7 @@ func trace(members []Member, pods []Pod) election.Trace {
 			see(Stamp(m), "")
 		}
 		for _, s := range m.Slices {
-			see(Stamp(s), endpointOf(s))
+			see(Stamp(s), holderOf(s))
 		}
 	}
 	for _, pod := range pods {
@@ -114,13 +114,13 @@ func trace(members []Member, pods []Pod) election.Trace {
 	return latest
 }
 
-// endpointOf returns the UID of the pod that one of the controller's own slices lists; empty
-// if it lists none.
-func endpointOf(s *discoveryv1.EndpointSlice) types.UID {
+// holderOf returns the UID of the pod that one of the controller's own slices lists, or of the
+// master that it does not list; empty if it knows of none.
+func holderOf(s *discoveryv1.EndpointSlice) types.UID {
 	for _, e := range s.Endpoints {
 		if e.TargetRef != nil {
 			return e.TargetRef.UID
 		}
 	}
-	return ""
+	return types.UID(s.Annotations[api.AnnotationHolderUID])
 }

@@ -19,6 +19,10 @@ type Member struct {
 	// Apart: the Service selects no pod that the other members select. It takes no part in the
 	// election, and gets no endpoint.
 	Apart bool
+	// Contested: the Service's selector asks for the designation, and another election decides
+	// whether a pod that the Service selects is active. The designation alone does not tell which
+	// pod is the master, so the selector must name the master too.
+	Contested bool
 	// Recorded: the Lease names the Service as an owner, so the Service has taken part before.
 	Recorded bool
 	// Slices are the EndpointSlices of the Service that are the controller's own.
@@ -35,6 +39,12 @@ type Member struct {
 	// one has none, or they differ. Kubernetes' controller works with a Service that is no older
 	// than the label's value on it.
 	Followed string
+}
+
+// ByLabel reports whether the member's traffic goes to no pod that is not designated.
+func (m Member) ByLabel() bool {
+	_, found := m.Spec.Selector[api.LabelDesignation]
+	return found && m.Settings.Routing != api.RoutingEndpointSlice
 }
 
 // HasSlices reports whether the member has slices of its own, or must have.

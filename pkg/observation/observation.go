@@ -83,6 +83,7 @@ func Look(in Inputs) *Observation {
 	o.holders = o.possibleHolders()
 	for _, pod := range in.Pods {
 		o.addPod(pod, designators)
+		o.contest(pod, designators)
 	}
 	o.settle(asked)
 	for _, m := range o.Members {
@@ -203,6 +204,25 @@ func (o *Observation) addPod(pod *corev1.Pod, d *designators) {
 		o.problem(problem.Reason, problem.Message)
 	}
 	o.Pods = append(o.Pods, p)
+}
+
+// contest finds the members whose selector asks for the designation of a pod that another
+// election designates.
+func (o *Observation) contest(pod *corev1.Pod, d *designators) {
+	for i := range o.Members {
+		m := &o.Members[i]
+		if _, asks := m.Spec.Selector[api.LabelDesignation]; !asks || !m.Settings.Candidates.Matches(labels.Set(pod.Labels)) {
+			continue
+		}
+		by := d.of(pod)
+		if by == nil || LeaseKey(by) == o.Key {
+			continue
+		}
+		if m.Contested = true; m.Settings.Routing == api.RoutingLabel {
+			m.Settings.Routing = api.RoutingSelector
+		}
+		o.overlap(by)
+	}
 }
 
 // designators tell which Service's election writes a pod's designation. All elections come

@@ -83,7 +83,8 @@ func looked(l *coordinationv1.Lease, services []*corev1.Service, pods []*corev1.
 
 // seen is an observation, in names.
 type seen struct {
-	// Members have a "/" if they are Apart.
+	// Members have a "/" if they are Apart, and a "?" and the routing that they get if they are
+	// Contested.
 	Services, Members []string
 	// Pods have a "-" if they are no candidates, a "+" if they are kept all the same, and a "!"
 	// if another election designates them.
@@ -101,6 +102,10 @@ func TestLook(t *testing.T) {
 		return []api.Problem{{Reason: noCommon, Message: "this Service shares the Lease web, but selects no pod that the Service " + from +
 			" selects, so it has no endpoint; let it select the same pods, or set another qoqo.dev/lease-name"}}
 	}
+	overlapping := func(with string) api.Problem {
+		return api.Problem{Reason: overlap, Message: "the Service " + with + " also selects pods of this Service, and its election decides which of them is active; for one master of both, set the annotation qoqo.dev/lease-name: " + with + " on this Service"}
+	}
+	byLabel := selecting(api.LabelDesignation, api.DesignationActive)
 	other := func(s *corev1.Service) { delete(s.Annotations, api.AnnotationLeaseName) }
 	// Package api says what is wrong with a single Service or pod.
 	_, unknownMode, _ := api.Parse(service("a", refused))
@@ -180,9 +185,11 @@ func TestLook(t *testing.T) {
 				"web": unknownMode,
 			}},
 		},
-		"a member that pauses the election differs in nothing": {
+		"a member asks for a pause that the oldest does not ask for": {
 			services: []*corev1.Service{service("a"), service("b", asking(api.AnnotationPaused, "true"))},
-			want:     seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}},
+			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Problems: map[string][]api.Problem{
+				"b": {{Reason: differing, Message: "this Service shares the Lease web with the Service a, whose settings apply, but differ in qoqo.dev/paused; set them there"}},
+			}},
 		},
 		"routing is each member's own business": {
 			services: []*corev1.Service{service("a"), service("b", asking(api.AnnotationRouting, "endpointslice"))},
@@ -237,6 +244,31 @@ func TestLook(t *testing.T) {
 				"c": {{Reason: overlap, Message: "the Service a also selects pods of this Service, and its election decides which of them is active; for one master of both, set the annotation qoqo.dev/lease-name: a on this Service"}},
 			}},
 		},
+		"a Service by label selects the standby of an older election, and its own": {
+			services: []*corev1.Service{service("b", byLabel), service("a", other, selecting("tier", "db"))},
+			pods:     []*corev1.Pod{pod("web-0"), pod("web-1", labelled("tier", "db"))},
+			want: seen{Services: []string{"b"}, Members: []string{"?selector b"}, Pods: []string{"web-0", "!web-1"}, Problems: map[string][]api.Problem{
+				"b": {overlapping("a")},
+			}},
+		},
+		"a Service by label selects a pod that its election does not, and another's does": {
+			services: []*corev1.Service{service("b", selecting("tier", "db")), service("c", byLabel), service("d", other)},
+			pods:     []*corev1.Pod{pod("web-0"), pod("web-1", labelled("tier", "db"))},
+			want: seen{Services: []string{"b", "c"}, Members: []string{"b", "?selector c"}, Pods: []string{"web-1"}, Problems: map[string][]api.Problem{
+				"b": {overlapping("d")}, "c": {overlapping("d")},
+			}},
+		},
+		"a Service that leaves the label selects the pod of another election": {
+			services: []*corev1.Service{service("b", byLabel, asking(api.AnnotationRouting, "endpointslice")), service("a", other)},
+			pods:     []*corev1.Pod{pod("web-0")},
+			want: seen{Services: []string{"b"}, Members: []string{"?endpointslice b"}, Pods: []string{"!web-0"}, Problems: map[string][]api.Problem{
+				"b": {overlapping("a")},
+			}},
+		},
+		"a Service by label is the older of two": {
+			services: []*corev1.Service{service("b", byLabel), service("c", other)}, pods: []*corev1.Pod{pod("web-0")},
+			want: seen{Services: []string{"b"}, Members: []string{"b"}, Pods: []string{"web-0"}},
+		},
 		"a younger Service of another election does not matter": {
 			services: []*corev1.Service{service("b"), service("c", other)}, pods: []*corev1.Pod{pod("web-0")},
 			want: seen{Services: []string{"b"}, Members: []string{"b"}, Pods: []string{"web-0"}},
@@ -277,6 +309,9 @@ func TestLook(t *testing.T) {
 				name := m.Name
 				if m.Apart {
 					name = "/" + name
+				}
+				if m.Contested {
+					name = "?" + string(m.Settings.Routing) + " " + name
 				}
 				got.Members = append(got.Members, name)
 			}

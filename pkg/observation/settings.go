@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/lease"
@@ -30,6 +31,18 @@ func (o *Observation) Terms() lease.Terms {
 	return terms
 }
 
+// Leading returns, of annotated Services, the one whose settings apply in the election of the
+// Lease: the one that has the Lease's name, or else the oldest; nil if there is none. The caller
+// leaves out Services that are Apart.
+func Leading(services []*corev1.Service, key types.NamespacedName) (leading *corev1.Service) {
+	for _, s := range slices.SortedFunc(slices.Values(services), byAge) {
+		if LeaseKey(s) == key && (leading == nil || s.Name == key.Name) {
+			leading = s
+		}
+	}
+	return leading
+}
+
 // settle finds the settings that apply: those of the leading Service, which has the Lease's
 // name or is the oldest. asked are the settings of o.Services. A Service that cannot be served
 // leads all the same, because a typing error must not let another pod become master while the
@@ -39,19 +52,9 @@ func (o *Observation) settle(asked []api.Election) {
 	apart := func(s *corev1.Service) bool {
 		return slices.ContainsFunc(o.Members, func(m Member) bool { return m.Service == s && m.Apart })
 	}
-	first := func(leads func(*corev1.Service) bool) int {
-		return slices.IndexFunc(o.Services, func(s *corev1.Service) bool { return leads(s) && !apart(s) })
-	}
-	i := first(func(s *corev1.Service) bool { return s.Name == o.Key.Name })
-	if i < 0 {
-		// There is one: not all members are Apart.
-		i = first(func(*corev1.Service) bool { return true })
-	}
-	leading := o.Services[i]
-	o.settings, o.leading, o.settings.Paused = asked[i], leading.Name, false
-	for i, s := range o.Services {
-		o.settings.Paused = o.settings.Paused || asked[i].Paused && !apart(s)
-	}
+	// There is one: not all members are Apart.
+	leading := Leading(slices.DeleteFunc(slices.Clone(o.Services), apart), o.Key)
+	o.settings, o.leading = asked[slices.Index(o.Services, leading)], leading.Name
 	if o.settings.KeepDuration {
 		o.settings.LeaseDuration = lease.Duration(o.Lease)
 	}

@@ -40,6 +40,12 @@ func stampedSlice(uid, epoch string) *discoveryv1.EndpointSlice {
 	return s
 }
 
+// telling makes a slice one that tells of a master which it does not list.
+func telling(uid string, s *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
+	s.Annotations[api.AnnotationHolderUID] = uid
+	return s
+}
+
 func stampedPod(name, designation, epoch string) Pod {
 	p := Pod{Pod: &corev1.Pod{ObjectMeta: stampedMeta(name, epoch)}}
 	p.Labels[api.LabelDesignation] = designation
@@ -122,6 +128,10 @@ func TestTrace(t *testing.T) {
 		"a slice tells the epoch and its holder before the Service does": {
 			members: []Member{stampedService("", "4", stampedSlice("uid-b", "5"))}, pods: []Pod{stampedPod("a", active, "4")},
 			want: election.Trace{Stamped: true, Epoch: 5, HolderUID: "uid-b", HolderEpoch: 5},
+		},
+		"a slice that lists no pod tells of a master which no Service selects": {
+			members: []Member{stampedService("", "4", telling("uid-b", stampedSlice("", "5")))},
+			want:    election.Trace{Stamped: true, Epoch: 5, HolderUID: "uid-b", HolderEpoch: 5},
 		},
 		"a slice without an endpoint tells the epoch alone": {
 			members: []Member{stampedService("", "4", stampedSlice("", "5"))},

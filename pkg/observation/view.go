@@ -28,7 +28,7 @@ func (o *Observation) makeView() election.View {
 		Lease:     lease.Decode(o.Lease),
 		Trace:     trace(o.Members, o.Pods),
 		Settings:  o.Settings(),
-		MovesLose: slices.ContainsFunc(o.Members, func(m Member) bool { return m.Settings.Routing == api.RoutingLabel }),
+		MovesLose: slices.ContainsFunc(o.Members, Member.ByLabel),
 		Migrating: slices.ContainsFunc(o.Members, Member.Migrating),
 		Divided:   o.Members[len(o.Members)-1].Apart,
 		Now:       o.Now,
@@ -107,15 +107,18 @@ func (o *Observation) NodeNames() sets.Set[string] {
 // lacksLabel reports whether traffic of a member cannot go to the pod before it is labelled.
 func (o *Observation) lacksLabel(p Pod) bool {
 	return slices.ContainsFunc(o.Members, func(m Member) bool {
-		switch m.Settings.Routing {
-		case api.RoutingSelector:
-			return p.Labels[api.LabelPodUID] != string(p.UID)
-		case api.RoutingLabel:
-			return p.Labels[api.LabelDesignation] != api.DesignationActive && !p.Elsewhere
-		}
-		return false
+		return m.Settings.Routing == api.RoutingSelector && p.Labels[api.LabelPodUID] != string(p.UID) ||
+			m.ByLabel() && !p.Elsewhere && !active(p)
 	})
 }
+
+// inactive reports whether traffic of a member cannot go to the pod, because another election
+// decides whether the pod is active, and has decided that it is not.
+func (o *Observation) inactive(p Pod) bool {
+	return p.Elsewhere && !active(p) && slices.ContainsFunc(o.Members, func(m Member) bool { return m.ByLabel() && !m.Apart })
+}
+
+func active(p Pod) bool { return p.Labels[api.LabelDesignation] == api.DesignationActive }
 
 func (o *Observation) candidate(p Pod) election.Candidate {
 	_, stamped := p.Annotations[api.AnnotationLeaseTransitions]
@@ -138,6 +141,7 @@ func (o *Observation) candidate(p Pod) election.Candidate {
 		Answers:      o.Probes[p.UID] == probe.Answering,
 		Unresponsive: o.Probes[p.UID] == probe.Suspected,
 		Refused:      o.Refused.Has(p.UID) && o.lacksLabel(p),
+		Inactive:     o.inactive(p),
 		Preferred:    o.settings.Prefer.Matches(labels.Set(p.Labels)),
 		Workload:     workload,
 		Revision:     revision,

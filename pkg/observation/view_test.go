@@ -46,8 +46,8 @@ func TestViewSettings(t *testing.T) {
 		"an older Service than the one with the Lease's name asks for everything": {[]*corev1.Service{service("web"), service("a", everything...)}, asked{}},
 		"an older Service that is not served asks for everything":                 {[]*corev1.Service{service("a", append(everything, asking(api.AnnotationServiceMode, "x"))...), service("b")}, all},
 		"the election is paused":                                                  {[]*corev1.Service{service("a", asking(api.AnnotationPaused, "true"))}, asked{Election: api.Election{Paused: true}}},
-		"the election is paused by the youngest Service":                          {[]*corev1.Service{service("a"), service("b"), service("c", asking(api.AnnotationPaused, "true"))}, asked{Election: api.Election{Paused: true}}},
-		"the election is paused by a Service that is not served":                  {[]*corev1.Service{service("a"), service("b", asking(api.AnnotationPaused, "true"), asking(api.AnnotationServiceMode, "x"))}, asked{Election: api.Election{Paused: true}}},
+		"a Service whose settings do not apply asks for a pause":                  {[]*corev1.Service{service("a"), service("b"), service("c", asking(api.AnnotationPaused, "true"))}, asked{}},
+		"the election is paused by the oldest Service, which is not served":       {[]*corev1.Service{service("b"), service("a", asking(api.AnnotationPaused, "true"), asking(api.AnnotationServiceMode, "x"))}, asked{Election: api.Election{Paused: true}}},
 		"only the deletion of the former master is asked for":                     {[]*corev1.Service{service("a", asking(api.AnnotationOnDemote, "delete"))}, asked{Election: api.Election{DeleteDemoted: true}}},
 		"only after-termination is asked for":                                     {[]*corev1.Service{service("a", asking(api.AnnotationHandover, "after-termination"))}, asked{Election: api.Election{AfterTermination: true}}},
 		"a move loses requests":                                                   {[]*corev1.Service{service("a", byLabel)}, asked{MovesLose: true}},
@@ -64,14 +64,11 @@ func TestViewSettings(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
-	paused := service("b", asking(api.AnnotationPaused, "true"), asking(api.AnnotationLeaseDuration, "16s"))
-	o := looked(nil, []*corev1.Service{paused, service("a", asking(api.AnnotationLeaseDuration, "15s"), asking(api.AnnotationProbe, "tcp://:80"))}, nil)
+	younger := service("b", asking(api.AnnotationPaused, "true"), asking(api.AnnotationLeaseDuration, "16s"))
+	o := looked(nil, []*corev1.Service{younger, service("a", asking(api.AnnotationLeaseDuration, "15s"), asking(api.AnnotationProbe, "tcp://:80"))}, nil)
 	got := o.Settings()
-	if !got.Paused || got.LeaseDuration != 15*time.Second || got.Probe.Port != 80 {
-		t.Errorf("paused: %v, duration %s, probe %s; want those of the oldest, and the other's pause", got.Paused, got.LeaseDuration, got.Probe)
-	}
-	if o.Members[0].Settings.Paused {
-		t.Error("the oldest one's own settings were changed")
+	if got.Paused || got.LeaseDuration != 15*time.Second || got.Probe.Port != 80 {
+		t.Errorf("paused: %v, duration %s, probe %s; want those of the oldest", got.Paused, got.LeaseDuration, got.Probe)
 	}
 }
 
@@ -155,6 +152,35 @@ func TestCandidateOfAnOlderElectionIsNotDesignated(t *testing.T) {
 	o := looked(nil, []*corev1.Service{service("b"), older}, []*corev1.Pod{pod("web-0", labelled(api.LabelDesignation, "active"))})
 	if candidates := o.View().Candidates; len(candidates) != 1 || candidates[0].Designated {
 		t.Errorf("candidates %+v, want one that is not designated", candidates)
+	}
+}
+
+// TestInactive is of candidates that another election has made standbys.
+func TestInactive(t *testing.T) {
+	older := service("a", func(s *corev1.Service) { delete(s.Annotations, api.AnnotationLeaseName) }, selecting("tier", "db"))
+	byLabel := selecting(api.LabelDesignation, api.DesignationActive)
+	db := labelled("tier", "db")
+	active, standby := labelled(api.LabelDesignation, api.DesignationActive), labelled(api.LabelDesignation, api.DesignationStandby)
+	tests := map[string]struct {
+		services []*corev1.Service
+		pod      *corev1.Pod
+		want     bool
+	}{
+		"another election's standby, by label":      {[]*corev1.Service{service("b", byLabel), older}, pod("web-0", db, standby), true},
+		"another election's master, by label":       {[]*corev1.Service{service("b", byLabel), older}, pod("web-0", db, active), false},
+		"another election's standby, by selector":   {[]*corev1.Service{service("b"), older}, pod("web-0", db, standby), false},
+		"a standby of its own, by label":            {[]*corev1.Service{service("b", byLabel), older}, pod("web-0", standby), false},
+		"another election's standby, by both":       {[]*corev1.Service{service("b"), service("c", byLabel), older}, pod("web-0", db, standby), true},
+		"another election's standby, by slice":      {[]*corev1.Service{service("b", byLabel, asking(api.AnnotationRouting, "endpointslice")), older}, pod("web-0", db, standby), false},
+		"another election has not looked at it yet": {[]*corev1.Service{service("b", byLabel), older}, pod("web-0", db), true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			candidates := looked(nil, test.services, []*corev1.Pod{test.pod}).View().Candidates
+			if len(candidates) != 1 || candidates[0].Inactive != test.want {
+				t.Errorf("candidates %+v, want one that is inactive: %v", candidates, test.want)
+			}
+		})
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 // What a Service and a pod must carry. What their EndpointSlices must be is in slices.go.
 
 // serviceChange returns what the member's Service must say, and the phase to write it in.
-func serviceChange(a Assignment, m member) (Phase, Change) {
+// traced is the highest epoch with which the election's pods are stamped.
+func serviceChange(a Assignment, m member, traced int32) (Phase, Change) {
 	c := changeOf(KindService, m)
 	if m.Settings.Selectorless {
 		return PhaseDone, c
@@ -23,6 +24,10 @@ func serviceChange(a Assignment, m member) (Phase, Change) {
 		// The Service is patched only to take away a key that another routing has left in
 		// its selector. That comes late: until then only pods with that key get traffic.
 		c = ReleaseService(m.Service)
+		if observation.Stamp(m) > traced {
+			// The stamp is the last trace of an epoch.
+			delete(c.Annotations, api.AnnotationLeaseTransitions)
+		}
 		unset(c.Selector, m.Spec.Selector, api.LabelRouting)
 		phase = PhasePublish
 	case m.inForce == api.RoutingEndpointSlice:
@@ -91,6 +96,12 @@ func podChanges(a Assignment, pod observation.Pod, identify bool, add func(Phase
 		c := ReleasePod(pod.Pod)
 		if pod.Served {
 			delete(c.Labels, api.LabelPodUID)
+		}
+		if holder {
+			// They may be the last trace of its epoch. Another look may see the Services as they are
+			// now, and the pod as a candidate.
+			delete(c.Annotations, api.AnnotationLeaseTransitions)
+			delete(c.Annotations, api.AnnotationWitness)
 		}
 		switch {
 		case pod.Elsewhere:

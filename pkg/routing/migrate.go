@@ -133,8 +133,10 @@ func (m member) epoch() int32 {
 	return highest
 }
 
-// byLabel reports whether the Service selects the designation.
-func byLabel(m observation.Member) bool {
+// byLabel reports whether the Service selects the designation, by which it has one master.
+func byLabel(m observation.Member) bool { return selectsDesignation(m) && !m.Contested }
+
+func selectsDesignation(m observation.Member) bool {
 	_, found := m.Spec.Selector[api.LabelDesignation]
 	return found
 }
@@ -183,7 +185,7 @@ func anotherThan(holder types.UID, listed map[types.UID]bool) bool {
 // Service selects the designation, and another election designates the holder, that
 // controller lists the other election's master.
 func cannotList(m observation.Member, holder *observation.Pod) bool {
-	return holder == nil || !endpoints.Listable(holder.Pod) || byLabel(m) && holder.Elsewhere
+	return holder == nil || !endpoints.Listable(holder.Pod) || selectsDesignation(m) && holder.Elsewhere
 }
 
 // replaced reports whether the member's own slices are no longer needed: Kubernetes'

@@ -79,11 +79,15 @@ func TestNextByEndpointSlice(t *testing.T) {
 		},
 		"the slice has no endpoint while the holder's pod is gone": {
 			assignment: toB, members: services{own("5", with(ownSlice("b", "5")))}, pods: nil,
-			phase: PhaseRoute, patches: []Change{slicePatch(ownSlice("", "5"))},
+			phase: PhaseRoute, patches: []Change{slicePatch(knowing("b", ownSlice("", "5")))},
 		},
-		"the slice does not list a holder that is no longer a candidate": {
-			assignment: toB, members: services{own("5", with(ownSlice("", "5")))}, pods: pods{pod("b", running, unselected)},
+		"the slice tells of a holder that is no longer a candidate, and does not list it": {
+			assignment: toB, members: services{own("5", with(knowing("b", ownSlice("", "5"))))}, pods: pods{pod("b", running, unselected)},
 			phase: PhaseDone,
+		},
+		"the slice no longer tells of a holder that it lists again": {
+			assignment: toB, members: services{own("5", with(knowing("b", ownSlice("", "5"))))}, pods: after,
+			phase: PhaseRoute, patches: []Change{slicePatch(ownSlice("b", "5"))},
 		},
 		"annotations that others have added to a slice stay": {
 			assignment: toB, members: services{own("5", with(annotatedSlice(ownSlice("a", "4"), "other", "x")))}, pods: after,

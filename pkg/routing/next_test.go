@@ -167,11 +167,11 @@ func TestNext(t *testing.T) {
 				podPatch("a", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationDeletionCost: nil}),
 			},
 		},
-		"a holder that is no longer a candidate loses its marks": {
+		"a holder that is no longer a candidate loses its marks, but for the trace of its epoch": {
 			assignment: toB, members: bySelector("uid-b", "5"), pods: pods{pod("b", active("5"), unselected)},
 			phase: PhaseDemote,
 			patches: []Change{
-				podPatch("b", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationDeletionCost: nil}),
+				podPatch("b", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationDeletionCost: nil}),
 			},
 		},
 		"a standby that is no longer a candidate loses its marks last": {
@@ -222,6 +222,24 @@ func TestNext(t *testing.T) {
 			phase: PhasePublish,
 			patches: []Change{
 				servicePatch(keys{api.LabelPodUID: nil}, keys{api.AnnotationLeaseTransitions: nil}),
+			},
+		},
+		"a Service that was changed to routing by label keeps the stamp of an epoch that no pod is stamped with": {
+			assignment: Assignment{"uid-gone", 5}, members: services{service(api.RoutingLabel, "uid-gone", "5")}, pods: pods{pod("a", standby("4"))},
+			phase: PhasePublish, patches: []Change{servicePatch(keys{api.LabelPodUID: nil}, nil)},
+		},
+		"a Service by label that another election contests names the master too, before any pod is promoted": {
+			assignment: toB, members: services{service(api.RoutingSelector, "", "", contested)}, pods: pods{pod("a", active("4")), pod("b", standby("4")), pod("c", active("9"), elsewhere)},
+			phase: PhaseRoute,
+			patches: []Change{
+				servicePatch(keys{api.LabelPodUID: to("uid-b")}, keys{api.AnnotationLeaseTransitions: to("5")}),
+			},
+		},
+		"a Service by label that no election contests any longer loses the controller's key once the holder is promoted": {
+			assignment: toB, members: services{service(api.RoutingLabel, "uid-b", "5")}, pods: pods{pod("b", standby("4")), pod("c", active("5"))},
+			phase: PhaseDemote,
+			patches: []Change{
+				podPatch("c", keys{api.LabelDesignation: to("standby")}, keys{api.AnnotationWitness: to("uid-c"), api.AnnotationDeletionCost: nil}),
 			},
 		},
 		"two Services by selector are pointed at the holder together, and one by label is not patched": {

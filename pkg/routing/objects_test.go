@@ -129,6 +129,12 @@ func selectorless(m *observation.Member) {
 	m.Spec.Selector, m.Settings.Selectorless = nil, true
 }
 
+// contested makes a Service one whose selector asks for the designation of another election's
+// pod.
+func contested(m *observation.Member) {
+	m.Spec.Selector[api.LabelDesignation], m.Contested = api.DesignationActive, true
+}
+
 // wanting is the Service after its user has chosen another routing.
 func wanting(routing api.Routing) func(*observation.Member) {
 	return func(m *observation.Member) { m.Settings.Routing = routing }
@@ -166,12 +172,19 @@ func ownSlice(holder, epoch string, to ...api.Routing) *discoveryv1.EndpointSlic
 		wanting(to[0])(&m)
 	}
 	var listed *observation.Pod
+	a := Assignment{Epoch: int32(stamp)}
 	if holder != "" {
 		p := pod(holder, running)
-		listed = &p
+		listed, a.HolderUID = &p, p.UID
 	}
-	s := ownSlices(Assignment{HolderUID: types.UID("uid-" + holder), Epoch: int32(stamp)}, member{Member: m}, listed, len(to) > 0)[0]
+	s := ownSlices(a, member{Member: m}, listed, len(to) > 0)[0]
 	s.UID, s.ResourceVersion = "uid-slice", "7"
+	return s
+}
+
+// knowing makes a slice, which lists no pod, one that tells of the holder.
+func knowing(holder string, s *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
+	s.Annotations[api.AnnotationHolderUID] = "uid-" + holder
 	return s
 }
 

@@ -82,7 +82,7 @@ func (p *Plan) Migrating() bool {
 // written.
 func (p *Plan) Routed(phase Phase) bool {
 	with := PhaseRoute
-	if slices.ContainsFunc(p.members, func(m member) bool { return m.Settings.Routing == api.RoutingLabel }) {
+	if slices.ContainsFunc(p.members, func(m member) bool { return m.ByLabel() }) {
 		with = PhasePromote
 	}
 	for failed := range p.failed {
@@ -146,11 +146,17 @@ func (p *Plan) Next() (Phase, []Change) {
 			phases[phase] = append(phases[phase], c)
 		}
 	}
+	traced := int32(-1)
+	for _, pod := range p.pods {
+		if !pod.Elsewhere {
+			traced = max(traced, observation.PodStamp(pod.Pod))
+		}
+	}
 	identify, last := false, PhaseTidy
 	for _, m := range p.members {
 		identify = identify || m.inForce == api.RoutingSelector || m.Settings.Routing == api.RoutingSelector
 		if m.epoch() <= a.Epoch {
-			add(serviceChange(a, m))
+			add(serviceChange(a, m, traced))
 			if sliceChanges(a, m, m.Routes(holder), add) {
 				last = PhaseDetach
 			}

@@ -34,6 +34,11 @@ func (l Leftovers) Annotated() []*corev1.Service {
 	return slices.DeleteFunc(slices.Clone(l.Services), func(s *corev1.Service) bool { return !api.Annotated(s) })
 }
 
+// OptedOut returns those of the Services that take part in no election.
+func (l Leftovers) OptedOut(of func(*corev1.Service) bool) []*corev1.Service {
+	return slices.DeleteFunc(slices.Clone(l.Services), func(s *corev1.Service) bool { return api.Annotated(s) || !of(s) })
+}
+
 // ReleaseServices returns what must be taken away first: the marks of Services that are no
 // longer annotated.
 func (l Leftovers) ReleaseServices() (changes []Change) {
@@ -45,14 +50,14 @@ func (l Leftovers) ReleaseServices() (changes []Change) {
 	return changes
 }
 
-// release takes away what the controller wrote to the Service. Own slices, or the Lease, show
-// that the key which keeps Kubernetes from publishing is the controller's, even without the
-// stamp.
+// release takes away what the controller wrote to the Service. Own slices, the Lease, or that the
+// controller wrote the selector last, show that the key which keeps Kubernetes from publishing is
+// the controller's, even without the stamp.
 func (l Leftovers) release(s *corev1.Service) Change {
 	c := ReleaseService(s)
 	if slices.ContainsFunc(l.Slices, func(own *discoveryv1.EndpointSlice) bool {
 		return observation.Own(own) && observation.ServiceOf(own).Name == s.Name
-	}) || slices.ContainsFunc(l.Owners, func(o metav1.OwnerReference) bool { return o.UID == s.UID }) {
+	}) || wroteSelector(s) || slices.ContainsFunc(l.Owners, func(o metav1.OwnerReference) bool { return o.UID == s.UID }) {
 		unset(c.Selector, s.Spec.Selector, api.LabelRouting)
 	}
 	return c
@@ -161,8 +166,9 @@ func ReleaseService(service *corev1.Service) Change {
 }
 
 // LeftBy returns what the user of a Service that has opted out must know: its selector does
-// not give it all its pods.
-func LeftBy(service *corev1.Service) (problem api.Problem, found bool) {
+// not give it all its pods. follows: another Service goes on to take part in the election, so that
+// the designation follows the master.
+func LeftBy(service *corev1.Service, follows bool) (problem api.Problem, found bool) {
 	own := maps.Clone(service.Spec.Selector)
 	delete(own, api.LabelPodUID)
 	delete(own, api.LabelRouting)
@@ -172,7 +178,7 @@ func LeftBy(service *corev1.Service) (problem api.Problem, found bool) {
 		return api.Problem{}, false
 	case len(own) == 0:
 		problem.Message = fmt.Sprintf("this Service has opted out and has no selector of its own, so it has no endpoints; give it a selector, such as {app: %s}", service.Name)
-	case own[api.LabelDesignation] != "":
+	case own[api.LabelDesignation] != "" && !follows:
 		problem.Message = fmt.Sprintf("this Service has opted out, but its selector asks for %s: %s, so the last master stays its only endpoint, and no pod follows it; take that key out of the selector",
 			api.LabelDesignation, own[api.LabelDesignation])
 	default:

@@ -146,6 +146,12 @@ func TestRelease(t *testing.T) {
 	own := ownSlice("a", "4")
 	released := servicePatch(keys{api.LabelRouting: nil}, keys{api.AnnotationLeaseTransitions: nil})
 	pods := all(pod("a", running), pod("b", running))
+	selectorBy := func(manager string, s *corev1.Service) *corev1.Service {
+		s.ManagedFields = []metav1.ManagedFieldsEntry{
+			{Manager: api.ManagedBy, FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{}}`)}, {Manager: manager, FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:selector":{}}}`)},
+		}
+		return s
+	}
 	detachedService := func() *corev1.Service { return optedOut(service(slice, "", "4", detached)) }
 
 	tests := map[string]struct {
@@ -278,6 +284,13 @@ func TestRelease(t *testing.T) {
 			},
 			services: []Change{servicePatch(keys{api.LabelRouting: nil}, nil)},
 		},
+		"the key is the controller's if the controller wrote the selector last": {
+			left:     Leftovers{[]*corev1.Service{selectorBy(api.ManagedBy, optedOut(service(slice, "", "", detached)))}, nil, nil, nil},
+			services: []Change{servicePatch(keys{api.LabelRouting: nil}, nil)},
+		},
+		"the key is a user's if the user wrote the selector last": {
+			left: Leftovers{[]*corev1.Service{selectorBy("kubectl", optedOut(service(slice, "", "", detached)))}, nil, nil, nil},
+		},
 		"slices of other managers stay": {
 			left: Leftovers{nil, nil, []*discoveryv1.EndpointSlice{builtIn(ownSlice("a", "4")), managed("example.com", ownSlice("b", "4"))}, nil},
 		},
@@ -300,14 +313,20 @@ func TestRelease(t *testing.T) {
 
 func TestLeftBy(t *testing.T) {
 	tests := map[string]struct {
-		member observation.Member
-		want   string
+		member  observation.Member
+		follows bool
+		want    string
 	}{
 		"a Service with a selector of its own has all its pods": {member: service(api.RoutingSelector, "uid-a", "4")},
 		"a Service that was detached has all its pods":          {member: service(api.RoutingEndpointSlice, "", "4", detached)},
 		"a Service without a selector has no endpoints": {
 			member: service(api.RoutingEndpointSlice, "", "", selectorless),
 			want:   "this Service has opted out and has no selector of its own, so it has no endpoints; give it a selector, such as {app: web}",
+		},
+		"a Service by label follows the master of those that stay": {member: service(api.RoutingLabel, "", ""), follows: true},
+		"a Service without a selector leaves others": {
+			member: service(api.RoutingEndpointSlice, "", "", selectorless), follows: true,
+			want: "this Service has opted out and has no selector of its own, so it has no endpoints; give it a selector, such as {app: web}",
 		},
 		"a Service by label has its last master alone": {
 			member: service(api.RoutingLabel, "", ""),
@@ -317,7 +336,7 @@ func TestLeftBy(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, found := LeftBy(test.member.Service)
+			got, found := LeftBy(test.member.Service, test.follows)
 			if got.Message != test.want || found != (test.want != "") {
 				t.Errorf("found %v: %q, want %q", found, got.Message, test.want)
 			}

@@ -39,7 +39,7 @@ func reversion(a Assignment, m observation.Member, holder *observation.Pod) (r R
 	key, reverted := "", false
 	switch {
 	case m.Settings.Selectorless:
-	case m.Settings.Routing == api.RoutingSelector && (written || replaced && promoted):
+	case m.Settings.Routing == api.RoutingSelector && (written || replaced && promoted && !m.Contested):
 		key, reverted = api.LabelPodUID, m.Spec.Selector[api.LabelPodUID] != selected(a) && !detached && len(m.Slices) == 0
 	case m.Settings.Routing == api.RoutingEndpointSlice && (written || replaced && published):
 		key, reverted = api.LabelRouting, !detached && !selecting
@@ -52,9 +52,8 @@ func reversion(a Assignment, m observation.Member, holder *observation.Pod) (r R
 
 // selectorManager returns the field manager that wrote the Service's selector last.
 func selectorManager(service *corev1.Service) string {
-	writers := slices.Clone(service.ManagedFields)
-	writers = slices.DeleteFunc(writers, func(e metav1.ManagedFieldsEntry) bool {
-		return e.Manager == api.ManagedBy || e.FieldsV1 == nil || !strings.Contains(e.FieldsV1.GetRawString(), `"f:selector"`)
+	writers := slices.DeleteFunc(slices.Clone(service.ManagedFields), func(e metav1.ManagedFieldsEntry) bool {
+		return e.Manager == api.ManagedBy || !ofSelector(e)
 	})
 	if len(writers) == 0 {
 		return "unknown"
@@ -62,4 +61,14 @@ func selectorManager(service *corev1.Service) string {
 	return slices.MaxFunc(writers, func(a, b metav1.ManagedFieldsEntry) int {
 		return a.Time.Time.Compare(b.Time.Time)
 	}).Manager
+}
+
+// wroteSelector reports whether the controller wrote the Service's selector last. Only one writer
+// owns a selector, apart from those that apply the same one.
+func wroteSelector(service *corev1.Service) bool {
+	return slices.ContainsFunc(service.ManagedFields, func(e metav1.ManagedFieldsEntry) bool { return e.Manager == api.ManagedBy && ofSelector(e) })
+}
+
+func ofSelector(e metav1.ManagedFieldsEntry) bool {
+	return e.FieldsV1 != nil && strings.Contains(e.FieldsV1.GetRawString(), `"f:selector"`)
 }

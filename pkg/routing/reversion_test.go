@@ -43,6 +43,9 @@ func TestReversion(t *testing.T) {
 			managers: []metav1.ManagedFieldsEntry{wrote("kubectl", at(1), selector)},
 			want:     Reversion{Key: api.LabelPodUID, Manager: "kubectl"},
 		},
+		"another election has only now contested the pods of a Service by label": {
+			member: service(api.RoutingSelector, "", "", contested, recorded), holder: promoted("4"),
+		},
 		"the controller's key was set to another pod": {
 			member:   service(api.RoutingSelector, "uid-b", "4"),
 			managers: []metav1.ManagedFieldsEntry{wrote("kubectl", at(1), selector)},

@@ -94,7 +94,8 @@ func sliceStepOf(a Assignment, m member, holder *observation.Pod) sliceStep {
 func sliceChanges(a Assignment, m member, holder *observation.Pod, add func(Phase, Change)) (waits bool) {
 	switch sliceStepOf(a, m, holder) {
 	case reserveSlices:
-		m.publish(ownSlices(a, m, nil, true), true, func(_ Phase, c Change) { add(PhaseCorrect, c) })
+		// Kubernetes' controller publishes, so the Service knows the holder.
+		m.publish(ownSlices(Assignment{Epoch: a.Epoch}, m, nil, true), true, func(_ Phase, c Change) { add(PhaseCorrect, c) })
 	case withdrawSlices:
 		m.remove(PhaseCorrect, add)
 	case retireSlices:
@@ -155,6 +156,7 @@ func update(have, want *discoveryv1.EndpointSlice) (Phase, Change) {
 	if now.Annotations == nil {
 		now.Annotations = map[string]string{}
 	}
+	delete(now.Annotations, api.AnnotationHolderUID)
 	maps.Copy(now.Annotations, want.Annotations)
 	phase := PhaseRoute
 	if observation.Transitional(have) && !observation.Transitional(want) {
@@ -194,6 +196,10 @@ func ownSlices(a Assignment, m member, holder *observation.Pod, transitional boo
 		// It is for Kubernetes' own controller.
 		delete(s.Labels, api.LabelMigrating)
 		s.Annotations = map[string]string{api.AnnotationLeaseTransitions: formatEpoch(a.Epoch)}
+		if holder == nil && a.HolderUID != "" {
+			// The slice does not list the master, which may run all the same.
+			s.Annotations[api.AnnotationHolderUID] = string(a.HolderUID)
+		}
 		if transitional {
 			s.Annotations[api.AnnotationRouting] = string(m.Settings.Routing)
 		}

@@ -86,7 +86,7 @@ func TestZone(t *testing.T) {
 			Assignment{"", 4}, by(ownSlice("", "4")), pods{b}, nil,
 		},
 		"there is no zone of a holder that is no candidate": {
-			toA, by(ownSlice("", "4")), pods{pod("a", running, unselected, onNode("node-1")), b}, nil,
+			toA, by(knowing("a", ownSlice("", "4"))), pods{pod("a", running, unselected, onNode("node-1")), b}, nil,
 		},
 		"nothing is written by selector": {
 			toA, services{service(api.RoutingSelector, "uid-a", "4")}, pods{a, b}, nil,
