@@ -66,16 +66,20 @@ func (r road) clean(ctx context.Context, namespace string, owners []metav1.Owner
 	left.Owners = owners
 	var errs []error
 	unreleased = sets.New[string]()
+	var released []*corev1.Service
 	changes := left.ReleaseServices()
 	for i, w := range r.write(ctx, changes) {
 		if w.err != nil {
 			unreleased.Insert(changes[i].Name)
 			errs = append(errs, w.err)
+		} else if s, is := w.object.(*corev1.Service); is {
+			released = append(released, s)
 		}
 	}
 	changes, waits := left.Release(unreleased)
+	changes = append(changes, left.Disown(released, unreleased)...)
 	for i, w := range r.write(ctx, changes) {
-		if w.err != nil && changes[i].Kind == routing.KindEndpointSlice {
+		if w.err != nil && changes[i].Kind != routing.KindPod {
 			unreleased.Insert(left.ServiceOf(changes[i]))
 		}
 		errs = append(errs, w.err)

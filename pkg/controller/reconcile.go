@@ -60,6 +60,9 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 		pause, failed := r.demote(ctx, o, d, l, plan)
 		again, err = soonest(again, pause), errors.Join(err, failed)
 	}
+	if !apierrors.IsConflict(err) {
+		err = errors.Join(err, r.disown(ctx, plan))
+	}
 	return soonest(d.Again, again), err
 }
 
@@ -154,6 +157,15 @@ func (r road) route(ctx context.Context, plan *routing.Plan, tell func()) (route
 			errs = append(errs, err)
 		}
 	}
+}
+
+// disown leaves the selectors that were written to those who apply manifests.
+func (r road) disown(ctx context.Context, plan *routing.Plan) error {
+	var errs []error
+	for _, w := range r.write(ctx, plan.Disown()) {
+		errs = append(errs, w.err)
+	}
+	return errors.Join(errs...)
 }
 
 // openFor is how long the writes of labels may keep a Service open.

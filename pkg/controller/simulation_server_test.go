@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -21,6 +22,7 @@ import (
 	discoveryclient "k8s.io/client-go/kubernetes/typed/discovery/v1"
 	"k8s.io/utils/ptr"
 
+	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
@@ -85,7 +87,7 @@ func (s servicesAPI) List(_ context.Context, o metav1.ListOptions) (*corev1.Serv
 
 func (s servicesAPI) Patch(_ context.Context, name string, _ types.PatchType, body []byte, _ metav1.PatchOptions, _ ...string) (*corev1.Service, error) {
 	return s.patch(name, body, func(s *corev1.Service, selector map[string]*string) {
-		s.Spec.Selector = merged(s.Spec.Selector, selector)
+		claimSelector(s, func() { s.Spec.Selector = merged(s.Spec.Selector, selector) }, api.ManagedBy)
 	})
 }
 
@@ -249,6 +251,7 @@ func (k kindAPI[T]) patch(name string, body []byte, apply func(T, map[string]*st
 				UID                 types.UID
 				ResourceVersion     string
 				Labels, Annotations map[string]*string
+				ManagedFields       []metav1.ManagedFieldsEntry
 			}
 			Spec struct{ Selector map[string]*string }
 		}
@@ -261,6 +264,10 @@ func (k kindAPI[T]) patch(name string, body []byte, apply func(T, map[string]*st
 		changed := live.DeepCopyObject().(T)
 		changed.SetLabels(merged(live.GetLabels(), patch.Metadata.Labels))
 		changed.SetAnnotations(merged(live.GetAnnotations(), patch.Metadata.Annotations))
+		if f := patch.Metadata.ManagedFields; len(f) > 0 {
+			// What is not set ends all claims.
+			changed.SetManagedFields(slices.DeleteFunc(f, func(e metav1.ManagedFieldsEntry) bool { return e.Manager == "" }))
+		}
 		if apply != nil {
 			apply(changed, patch.Spec.Selector)
 		}
@@ -329,6 +336,23 @@ func stampOf(o metav1.Object) int32 {
 		return observation.PodStamp(pod)
 	}
 	return observation.Stamp(o)
+}
+
+// claimSelector lets the field manager own the selector that it changes. Claims to other
+// fields are not simulated.
+func claimSelector(s *corev1.Service, change func(), manager string) {
+	before := maps.Clone(s.Spec.Selector)
+	if change(); !maps.Equal(before, s.Spec.Selector) {
+		s.ManagedFields = []metav1.ManagedFieldsEntry{{
+			Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, FieldsType: "FieldsV1",
+			FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:selector":{}}}`),
+		}}
+	}
+}
+
+// claimed reports whether the controller owns the Service's selector.
+func claimed(s *corev1.Service) bool {
+	return slices.ContainsFunc(s.ManagedFields, func(e metav1.ManagedFieldsEntry) bool { return e.Manager == api.ManagedBy })
 }
 
 // merged applies a JSON merge patch to a map.

@@ -50,7 +50,7 @@ func (w *world) changeService(n int, says string, edit func(*corev1.Service)) bo
 	if edited.Spec.Selector == nil {
 		edited.Spec.Selector = map[string]string{}
 	}
-	edit(edited)
+	claimSelector(edited, func() { edit(edited) }, "kubectl")
 	if maps.Equal(edited.Annotations, s.Annotations) && maps.Equal(edited.Spec.Selector, s.Spec.Selector) && edited.Spec.Type == s.Spec.Type {
 		return false
 	}

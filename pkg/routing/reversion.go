@@ -2,7 +2,6 @@ package routing
 
 import (
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -54,7 +53,7 @@ func reversion(a Assignment, m observation.Member, holder *observation.Pod) (r R
 func selectorManager(service *corev1.Service) string {
 	writers := slices.Clone(service.ManagedFields)
 	writers = slices.DeleteFunc(writers, func(e metav1.ManagedFieldsEntry) bool {
-		return e.Manager == api.ManagedBy || e.FieldsV1 == nil || !strings.Contains(e.FieldsV1.GetRawString(), `"f:selector"`)
+		return e.Manager == api.ManagedBy || !claimsSelector(e)
 	})
 	if len(writers) == 0 {
 		return "unknown"
