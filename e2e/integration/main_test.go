@@ -2,7 +2,8 @@
 
 // Package integration tests the controller on a real API server, with the real
 // EndpointSlice controller and garbage collector: two replicas run as processes
-// under the ServiceAccount and the RBAC rules of manifests/.
+// under the ServiceAccount and the RBAC rules of manifests/, confined by
+// manifests/admission.
 package integration
 
 import (
@@ -55,6 +56,9 @@ func runAll(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	if installation, err = install.On(ctx, plane); err != nil {
+		return 1, err
+	}
+	if err := installPolicies(ctx); err != nil {
 		return 1, err
 	}
 	if err := startReplicas(ctx); err != nil {
