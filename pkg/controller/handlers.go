@@ -53,6 +53,10 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 		UpdateFunc: func(before, now *corev1.Service) {
 			enqueue(before)
 			enqueue(now)
+			if !api.Annotated(now) {
+				// It may opt in again, and then nobody has overwritten its selector.
+				c.routedOnce.Remove(now.UID)
+			}
 			if !api.SameElection(before, now) {
 				left(before)
 				others(now)

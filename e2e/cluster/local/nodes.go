@@ -41,11 +41,12 @@ func createNodes(ctx context.Context, client kubernetes.Interface, count int) er
 // The CIDRs are larger than needed, so that addresses of two nodes never collide.
 func newNode(number int) *corev1.Node {
 	name := fmt.Sprintf("node-%d", number)
+	// A kubelet allows 110 pods. The pods of all tests together are more.
 	resources := corev1.ResourceList{
 		corev1.ResourceCPU:              resource.MustParse("8"),
 		corev1.ResourceMemory:           resource.MustParse("32Gi"),
 		corev1.ResourceEphemeralStorage: resource.MustParse("100Gi"),
-		corev1.ResourcePods:             resource.MustParse("110"),
+		corev1.ResourcePods:             resource.MustParse("10000"),
 	}
 	podCIDRs := []string{fmt.Sprintf("10.%d.0.0/16", 100+number), fmt.Sprintf("fd00:10:%d::/64", 100+number)}
 	return &corev1.Node{
