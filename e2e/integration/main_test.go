@@ -109,8 +109,11 @@ func hasExited(r *install.Replica) bool {
 func without(t *testing.T, f func()) {
 	t.Helper()
 	stopReplicas()
+	// Also if f ends the test.
+	defer func() {
+		if err := startReplicas(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	}()
 	f()
-	if err := startReplicas(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 }
