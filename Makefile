@@ -69,6 +69,10 @@ simulate: ## Let replicas of the controller run into everything that can happen,
 test-integration: ## Tests on a real API server, which is built the first time.
 	cd e2e && $(GO) run ./cmd/local build && $(GO) test -tags integration -v -count=1 -timeout 20m ./...
 
+.PHONY: test-guarded
+test-guarded: ## The same tests where policies keep users from writing what is the controller's; those that do so are skipped.
+	cd e2e && $(GO) run ./cmd/local build && $(GO) test -tags integration -v -count=1 -timeout 20m ./integration -guarded
+
 # How long make chaos lets things go wrong, what chooses them (0: a random seed), and the
 # names of actors that are left out, separated by commas.
 CHAOS_TIME    ?= 10m

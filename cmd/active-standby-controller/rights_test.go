@@ -49,6 +49,20 @@ func TestRightsInSomeNamespaces(t *testing.T) {
 	if diff := cmp.Diff(all, divided); diff != "" || len(all) == 0 {
 		t.Errorf("rights (-in all +in some):\n%s", diff)
 	}
+	// Each variant has the right to delete pods apart.
+	everywhere, in := rights(t, "manifests/on-demote/cluster-role.yaml"), rights(t, "manifests/namespaced/on-demote/role.yaml")
+	want := map[string]string{"/pods": "delete"}
+	if diff := cmp.Diff(want, everywhere); diff != "" {
+		t.Errorf("rights to delete, everywhere (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, in); diff != "" {
+		t.Errorf("rights to delete, in a namespace (-want +got):\n%s", diff)
+	}
+	for _, rights := range []map[string]string{all, divided} {
+		if strings.Contains(rights["/pods"], "delete") {
+			t.Errorf("the rights to pods are %s", rights["/pods"])
+		}
+	}
 	if _, found := rights(t, "manifests/namespaced/role.yaml")["/nodes"]; found {
 		t.Error("a Role gives rights to nodes")
 	}

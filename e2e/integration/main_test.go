@@ -2,7 +2,8 @@
 
 // Package integration tests the controller on a real API server, with the real
 // EndpointSlice controller and garbage collector: two replicas run as processes
-// under the ServiceAccount and the RBAC rules of manifests/.
+// under the ServiceAccount and the RBAC rules of manifests/, confined by
+// manifests/admission.
 package integration
 
 import (
@@ -57,6 +58,9 @@ func runAll(m *testing.M) (code int, err error) {
 	if installation, err = install.On(ctx, plane); err != nil {
 		return 1, err
 	}
+	if err := installPolicies(ctx); err != nil {
+		return 1, err
+	}
 	if err := startReplicas(ctx); err != nil {
 		return 1, err
 	}
@@ -105,8 +109,11 @@ func hasExited(r *install.Replica) bool {
 func without(t *testing.T, f func()) {
 	t.Helper()
 	stopReplicas()
+	// Also if f ends the test.
+	defer func() {
+		if err := startReplicas(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	}()
 	f()
-	if err := startReplicas(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 }

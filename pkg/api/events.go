@@ -63,8 +63,8 @@ var events = []Event{
 	{
 		Reason: ReasonSelectorReverted, Type: corev1.EventTypeWarning,
 		Meaning: "Another client had overwritten the controller's key in the selector, and the controller put it back. The message names the field manager.",
-		Advice:  "Let the tool ignore the key, or choose a routing that it cannot disturb.",
-		See:     "routing.md#tools-that-apply-manifests",
+		Advice:  `Apply "manifests/fail-closed", let the tool ignore the key, or choose a routing that it cannot disturb.`,
+		See:     "gitops.md",
 	},
 	{
 		Reason: ReasonNotPublished, Type: corev1.EventTypeWarning,

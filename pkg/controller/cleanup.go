@@ -68,18 +68,22 @@ func (r road) clean(ctx context.Context, namespace string, owners []metav1.Owner
 	left.Owners = owners
 	var errs []error
 	unreleased = sets.New[string]()
+	var released []*corev1.Service
 	changes := left.ReleaseServices()
 	for i, w := range r.write(ctx, changes) {
 		if w.err != nil {
 			unreleased.Insert(changes[i].Name)
 			errs = append(errs, w.err)
+		} else if s, is := w.object.(*corev1.Service); is {
+			released = append(released, s)
 		}
 	}
 	withoutSlices := sets.New[string]()
 	changes, waits := left.Release(unreleased)
+	changes = append(changes, left.Disown(released, unreleased)...)
 	for i, w := range r.write(ctx, changes) {
 		switch {
-		case changes[i].Kind != routing.KindEndpointSlice:
+		case changes[i].Kind == routing.KindPod:
 		case w.err != nil:
 			unreleased.Insert(left.ServiceOf(changes[i]))
 		default:

@@ -311,7 +311,10 @@ func (c *Controller) next(ctx context.Context) bool {
 	case onlyRefused(err):
 		failures := c.refusedAgain.NumRequeues(k) + 1
 		again = c.refusedAgain.When(k)
-		logger.Error(err, "Refused, will retry", "failures", failures, "after", again)
+		if failures > 1 || !apierrors.IsAlreadyExists(err) {
+			// At first, another replica may have made it.
+			logger.Error(err, "Refused, will retry", "failures", failures, "after", again)
+		}
 		c.queue.AddAfter(k, again)
 	case errors.Is(err, errOthersFirst):
 		c.settled(k)

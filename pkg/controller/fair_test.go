@@ -94,8 +94,8 @@ func TestTrafficMovesFirst(t *testing.T) {
 			c.EditPod(failing, fakeapi.SetNotReady)
 			c.Settle()
 			want := []string{"update leases web", "patch services web"}
-			if diff := cmp.Diff(want, s.writes()[:2]); diff != "" || len(s.writes()) != 4 {
-				t.Errorf("writes %q, want %q first, and two of pods", s.writes(), want)
+			if diff := cmp.Diff(want, s.writes()[:2]); diff != "" || len(s.writes()) != 5 {
+				t.Errorf("writes %q, want %q first, two of pods, and one of the Service", s.writes(), want)
 			}
 			return queue.woken["web"]
 		}

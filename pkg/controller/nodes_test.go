@@ -24,7 +24,7 @@ func TestMasterWhoseNodeIsDeletedIsReplaced(t *testing.T) {
 		c.deleteNode("one")
 		c.Wait(time.Second)
 		c.expectEvents(s, "Normal NodeGone Failover on web about web-1: master moved from web-0 to web-1 in epoch 2: web-0 is on a node that no longer exists")
-		want := []string{"get pods web-0", "get nodes one", "update leases web", "patch services web", "patch pods web-0", "patch pods web-1"}
+		want := []string{"get pods web-0", "get nodes one", "update leases web", "patch services web", "patch pods web-0", "patch pods web-1", "patch services web"}
 		if diff := cmp.Diff(want, s.requests()); diff != "" {
 			t.Errorf("requests (-want +got):\n%s", diff)
 		}

@@ -58,7 +58,7 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 		return d.Again, err
 	}
 	r.held(o, d)
-	if phase, _ := plan.Next(); phase != routing.PhaseDone {
+	if phase, _ := plan.Next(); phase != routing.PhaseDone || len(plan.Disown()) > 0 {
 		if wait := r.turn(k, l, routeTurn); wait > 0 {
 			return soonest(soonest(d.Again, again), wait), nil
 		}
@@ -67,6 +67,9 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 	if routed && !errors.Is(err, errOthersFirst) || d.Action == election.Stop {
 		pause, failed := r.demote(ctx, o, d, l, plan)
 		again, err = soonest(again, pause), errors.Join(err, failed)
+	}
+	if !apierrors.IsConflict(err) && !errors.Is(err, errOthersFirst) {
+		err = errors.Join(err, r.disown(ctx, plan))
 	}
 	return soonest(d.Again, again), err
 }
@@ -173,6 +176,15 @@ func (r road) route(ctx context.Context, plan *routing.Plan, tell func()) (route
 			errs = append(errs, err)
 		}
 	}
+}
+
+// disown leaves the selectors that were written to those who apply manifests.
+func (r road) disown(ctx context.Context, plan *routing.Plan) error {
+	var errs []error
+	for _, w := range r.write(ctx, plan.Disown()) {
+		errs = append(errs, w.err)
+	}
+	return errors.Join(errs...)
 }
 
 // openFor is how long the writes of labels may keep a Service open.

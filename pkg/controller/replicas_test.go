@@ -24,14 +24,14 @@ func race(replicas ...*started) {
 	}
 }
 
-// One replica makes the whole transition: two writes until traffic moves, and two that nobody
-// waits for. The other asks and writes nothing.
+// One replica makes the whole transition: two writes until traffic moves, and three that nobody
+// waits for, the last of which gives up the claim to the selector. The other asks and writes nothing.
 func TestRequestsOfTwoReplicas(t *testing.T) {
 	tests := map[string]struct {
 		service *corev1.Service
 		want    []string
 	}{
-		"by selector":      {fakeapi.NewService("web"), []string{"get pods web-0", "update leases web", "patch services web", "patch pods web-0", "patch pods web-1"}},
+		"by selector":      {fakeapi.NewService("web"), []string{"get pods web-0", "update leases web", "patch services web", "patch pods web-0", "patch pods web-1", "patch services web"}},
 		"by EndpointSlice": {fakeapi.NewService("web", fakeapi.BySlice), []string{"get pods web-0", "update leases web", "update endpointslices web-master-ipv4", "patch pods web-0", "patch pods web-1", "patch services web"}},
 	}
 	for name, test := range tests {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -86,10 +87,7 @@ func (s servicesAPI) List(_ context.Context, o metav1.ListOptions) (*corev1.Serv
 
 func (s servicesAPI) Patch(_ context.Context, name string, _ types.PatchType, body []byte, _ metav1.PatchOptions, _ ...string) (*corev1.Service, error) {
 	return s.patch(name, body, func(s *corev1.Service, selector map[string]*string) {
-		if len(selector) > 0 {
-			s.Spec.Selector = merged(s.Spec.Selector, selector)
-			s.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: api.ManagedBy, FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:selector":{}}}`)}}
-		}
+		claimSelector(s, func() { s.Spec.Selector = merged(s.Spec.Selector, selector) }, api.ManagedBy)
 	})
 }
 
@@ -253,6 +251,7 @@ func (k kindAPI[T]) patch(name string, body []byte, apply func(T, map[string]*st
 				UID                 types.UID
 				ResourceVersion     string
 				Labels, Annotations map[string]*string
+				ManagedFields       []metav1.ManagedFieldsEntry
 			}
 			Spec struct{ Selector map[string]*string }
 		}
@@ -265,6 +264,10 @@ func (k kindAPI[T]) patch(name string, body []byte, apply func(T, map[string]*st
 		changed := live.DeepCopyObject().(T)
 		changed.SetLabels(merged(live.GetLabels(), patch.Metadata.Labels))
 		changed.SetAnnotations(merged(live.GetAnnotations(), patch.Metadata.Annotations))
+		if f := patch.Metadata.ManagedFields; len(f) > 0 {
+			// What is not set ends all claims.
+			changed.SetManagedFields(slices.DeleteFunc(f, func(e metav1.ManagedFieldsEntry) bool { return e.Manager == "" }))
+		}
 		if apply != nil {
 			apply(changed, patch.Spec.Selector)
 		}
@@ -339,6 +342,26 @@ func stampOf(o metav1.Object) int32 {
 		return observation.PodStamp(pod)
 	}
 	return observation.Stamp(o)
+}
+
+// claimSelector lets the field manager own the selector that it changes. Claims to other
+// fields are not simulated.
+func claimSelector(s *corev1.Service, change func(), manager string) {
+	before := maps.Clone(s.Spec.Selector)
+	if change(); !maps.Equal(before, s.Spec.Selector) {
+		s.ManagedFields = []metav1.ManagedFieldsEntry{{
+			Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, FieldsType: "FieldsV1",
+			FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:selector":{}}}`),
+		}, {
+			Manager: "kubectl", Operation: metav1.ManagedFieldsOperationUpdate, FieldsType: "FieldsV1",
+			FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:ports":{}}}`),
+		}}
+	}
+}
+
+// claimed reports whether the controller owns the Service's selector.
+func claimed(s *corev1.Service) bool {
+	return slices.ContainsFunc(s.ManagedFields, func(e metav1.ManagedFieldsEntry) bool { return e.Manager == api.ManagedBy })
 }
 
 // merged applies a JSON merge patch to a map.

@@ -232,6 +232,9 @@ func (w *world) checkLeftovers() {
 		if !api.Annotated(s) && (observation.MarkedService(s) || s.Spec.Selector[api.LabelPodUID] != "" || s.Spec.Selector[api.LabelRouting] != "") {
 			w.fail("the marks on Service %s are left", s.Name)
 		}
+		if (served(s) || !api.Annotated(s)) && claimed(s) {
+			w.fail("the controller's claim to the selector of Service %s is left", s.Name)
+		}
 	}
 	for _, p := range w.pods.list() {
 		if observation.MarkedPod(p) && observation.OldestSelecting(annotated, p) == nil {

@@ -50,15 +50,12 @@ func (w *world) changeService(n int, says string, edit func(*corev1.Service)) bo
 	if edited.Spec.Selector == nil {
 		edited.Spec.Selector = map[string]string{}
 	}
-	edit(edited)
+	claimSelector(edited, func() { edit(edited) }, "kubectl")
 	if maps.Equal(edited.Annotations, s.Annotations) && maps.Equal(edited.Spec.Selector, s.Spec.Selector) && edited.Spec.Type == s.Spec.Type {
 		return false
 	}
 	if erases(w, w.services, s.Name, edited) {
 		return false
-	}
-	if !maps.Equal(edited.Spec.Selector, s.Spec.Selector) {
-		edited.ManagedFields = nil
 	}
 	put(w, w.services, edited)
 	w.tell("a user %s: Service %s has now the selector %s and the annotations %s", says, s.Name, show(edited.Spec.Selector), show(edited.Annotations))

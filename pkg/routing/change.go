@@ -35,6 +35,8 @@ type Change struct {
 	Labels, Annotations map[string]*string
 	// Selector is the selector of a Service.
 	Selector map[string]*string
+	// ManagedFields are what those of a Service must be, nil for no change.
+	ManagedFields []metav1.ManagedFieldsEntry
 
 	// Slice is what an EndpointSlice must be. It is created if it has no UID, and deleted
 	// if Slice is nil.
@@ -52,17 +54,18 @@ func changeOf(kind Kind, object metav1.Object) Change {
 // Empty reports whether there is nothing to write. It is false of every change of an
 // EndpointSlice: those are made only where something must be written.
 func (c Change) Empty() bool {
-	return c.Kind != KindEndpointSlice && len(c.Labels)+len(c.Annotations)+len(c.Selector) == 0
+	return c.Kind != KindEndpointSlice && len(c.Labels)+len(c.Annotations)+len(c.Selector)+len(c.ManagedFields) == 0
 }
 
 // JSON returns the body of a JSON merge patch. The API server answers with a conflict if
 // the object has another UID or resource version by then.
 func (c Change) JSON() ([]byte, error) {
 	type metadata struct {
-		UID             types.UID          `json:"uid,omitempty"`
-		ResourceVersion string             `json:"resourceVersion,omitempty"`
-		Labels          map[string]*string `json:"labels,omitempty"`
-		Annotations     map[string]*string `json:"annotations,omitempty"`
+		UID             types.UID                   `json:"uid,omitempty"`
+		ResourceVersion string                      `json:"resourceVersion,omitempty"`
+		Labels          map[string]*string          `json:"labels,omitempty"`
+		Annotations     map[string]*string          `json:"annotations,omitempty"`
+		ManagedFields   []metav1.ManagedFieldsEntry `json:"managedFields,omitempty"`
 	}
 	type spec struct {
 		Selector map[string]*string `json:"selector,omitempty"`
@@ -70,7 +73,7 @@ func (c Change) JSON() ([]byte, error) {
 	body := struct {
 		Metadata metadata `json:"metadata"`
 		Spec     *spec    `json:"spec,omitempty"`
-	}{Metadata: metadata{c.UID, c.ResourceVersion, c.Labels, c.Annotations}}
+	}{Metadata: metadata{c.UID, c.ResourceVersion, c.Labels, c.Annotations, c.ManagedFields}}
 	if len(c.Selector) > 0 {
 		body.Spec = &spec{c.Selector}
 	}

@@ -177,6 +177,18 @@ func (p *Plan) Next() (Phase, []Change) {
 	return PhaseDone, nil
 }
 
+// Disown returns the changes that leave the Services' selectors to those who apply manifests:
+// they take the controller's claims away. They come last, and not while a Service migrates,
+// which writes its selector several times.
+func (p *Plan) Disown() (changes []Change) {
+	for _, m := range p.members {
+		if c := disown(m.Service); m.epoch() <= p.assignment.Epoch && !m.Migrating() && !c.Empty() {
+			changes = append(changes, c)
+		}
+	}
+	return changes
+}
+
 // Applied records the result of a change that succeeded; nil means that the object is
 // gone. It returns what another writer had done to the object and the change has put
 // back, once for each object; nil if there is nothing to tell.

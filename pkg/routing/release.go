@@ -94,8 +94,26 @@ func (l Leftovers) Release(unreleased sets.Set[string]) (changes []Change, waits
 	return changes, waits
 }
 
-// ServiceOf returns the name of the Service whose EndpointSlice is changed.
+// Disown returns the changes that take away the controller's claims to the selectors of
+// Services that are no longer annotated, but for those of the given names. written are those
+// Services as ReleaseServices' changes have left them.
+func (l Leftovers) Disown(written []*corev1.Service, unreleased sets.Set[string]) (changes []Change) {
+	for _, s := range l.Services {
+		if i := slices.IndexFunc(written, func(now *corev1.Service) bool { return now.UID == s.UID }); i >= 0 {
+			s = written[i]
+		}
+		if c := disown(s); !api.Annotated(s) && !unreleased.Has(s.Name) && !c.Empty() {
+			changes = append(changes, c)
+		}
+	}
+	return changes
+}
+
+// ServiceOf returns the name of the Service that is changed, or whose EndpointSlice is.
 func (l Leftovers) ServiceOf(c Change) string {
+	if c.Kind == KindService {
+		return c.Name
+	}
 	i := slices.IndexFunc(l.Slices, func(s *discoveryv1.EndpointSlice) bool { return s.UID == c.UID })
 	if i < 0 {
 		return ""

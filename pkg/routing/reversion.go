@@ -2,7 +2,6 @@ package routing
 
 import (
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -53,7 +52,7 @@ func reversion(a Assignment, m observation.Member, holder *observation.Pod) (r R
 // selectorManager returns the field manager that wrote the Service's selector last.
 func selectorManager(service *corev1.Service) string {
 	writers := slices.DeleteFunc(slices.Clone(service.ManagedFields), func(e metav1.ManagedFieldsEntry) bool {
-		return e.Manager == api.ManagedBy || !ofSelector(e)
+		return e.Manager == api.ManagedBy || !claimsSelector(e)
 	})
 	if len(writers) == 0 {
 		return "unknown"
@@ -63,12 +62,10 @@ func selectorManager(service *corev1.Service) string {
 	}).Manager
 }
 
-// wroteSelector reports whether the controller wrote the Service's selector last. Only one writer
-// owns a selector, apart from those that apply the same one.
+// wroteSelector reports whether the controller wrote the Service's selector last. Whoever writes a
+// selector claims it, and takes it from others; only the controller gives its claim up.
 func wroteSelector(service *corev1.Service) bool {
-	return slices.ContainsFunc(service.ManagedFields, func(e metav1.ManagedFieldsEntry) bool { return e.Manager == api.ManagedBy && ofSelector(e) })
-}
-
-func ofSelector(e metav1.ManagedFieldsEntry) bool {
-	return e.FieldsV1 != nil && strings.Contains(e.FieldsV1.GetRawString(), `"f:selector"`)
+	return len(service.ManagedFields) > 0 && !slices.ContainsFunc(service.ManagedFields, func(e metav1.ManagedFieldsEntry) bool {
+		return e.Manager != api.ManagedBy && claimsSelector(e)
+	})
 }

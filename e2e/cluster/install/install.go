@@ -26,6 +26,8 @@ type Installation struct {
 	Root string
 	// User is the ServiceAccount of the manifests.
 	User local.User
+	// Args are arguments of the replicas besides those that all have.
+	Args []string
 	// Kubectl runs kubectl as an administrator and returns what it printed.
 	Kubectl func(ctx context.Context, args ...string) (string, error)
 
@@ -46,7 +48,8 @@ func On(ctx context.Context, plane *local.Plane) (*Installation, error) {
 	i.Kubectl = func(ctx context.Context, args ...string) (string, error) {
 		return output(ctx, plane.Kubectl, append([]string{"--kubeconfig", plane.Admin.Kubeconfig}, args...)...)
 	}
-	if _, err := i.Kubectl(ctx, "apply", "-f", filepath.Join(i.Root, "manifests")); err != nil {
+	manifests := filepath.Join(i.Root, "manifests")
+	if _, err := i.Kubectl(ctx, "apply", "-f", manifests, "-f", filepath.Join(manifests, "on-demote")); err != nil {
 		return nil, err
 	}
 	if i.User, err = plane.ServiceAccount(ctx, Namespace, ServiceAccount); err != nil {

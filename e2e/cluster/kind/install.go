@@ -72,7 +72,7 @@ func (c *Cluster) Install(ctx context.Context, image string) error {
 		if err := c.Alias(ctx, image, string(name[1])); err != nil {
 			return err
 		}
-		if _, err := c.Kubectl(ctx, "", "apply", "-f", manifests); err != nil {
+		if _, err := c.Kubectl(ctx, "", "apply", "-f", manifests, "-f", filepath.Join(manifests, "on-demote")); err != nil {
 			return err
 		}
 		// A cluster that was kept may run an earlier build of the image.
@@ -87,7 +87,7 @@ func (c *Cluster) Install(ctx context.Context, image string) error {
 
 // Uninstall deletes what Install has created.
 func (c *Cluster) Uninstall(ctx context.Context) error {
-	_, err := c.Kubectl(ctx, "", "delete", "--ignore-not-found", "-f", c.Path("manifests"))
+	_, err := c.Kubectl(ctx, "", "delete", "--ignore-not-found", "-f", c.Path("manifests"), "-f", filepath.Join(c.Path("manifests"), "on-demote"))
 	return err
 }
 

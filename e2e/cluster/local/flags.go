@@ -29,7 +29,8 @@ const (
 	etcdPeerURL   = "unix://peer:0"
 )
 
-// controllers are the controllers that Services, their pods and nodes need.
+// controllers are the controllers that Services, their pods and nodes need, and the one that checks
+// the types of admission policies.
 var controllers = []string{
 	"clusterrole-aggregation-controller",
 	"deployment-controller",
@@ -43,6 +44,7 @@ var controllers = []string{
 	"serviceaccount-controller",
 	"statefulset-controller",
 	"taint-eviction-controller",
+	"validatingadmissionpolicy-status-controller",
 }
 
 // flags returns the flags of each program, by its name. The only open port is the
