@@ -208,5 +208,5 @@ func (a *Annotation) invalid(subject, value, wrong string) Problem {
 	} else if a.Key == AnnotationLeaseDuration {
 		instead = "the Lease keeps the duration that it has"
 	}
-	return Problem{ReasonInvalidAnnotation, fmt.Sprintf("annotation %s%s: %q %s; allowed: %s; %s", a.Key, subject, value, wrong, a.Allowed, instead)}
+	return Problem{ReasonInvalidAnnotation, fmt.Sprintf("annotation %s%s: %q %s; allowed: %s; %s", a.Key, subject, cut(value), wrong, a.Allowed, instead)}
 }

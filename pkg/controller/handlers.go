@@ -109,7 +109,7 @@ func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
 // election waits for it to stop. It reports whether an election selects the pod now.
 func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (selected bool) {
 	elections := sets.New[key]()
-	for _, s := range c.annotatedServices(now.Namespace) {
+	for _, s := range c.maySelect(now, before...) {
 		selects := api.Selects(s, now.Labels)
 		selected = selected || selects
 		if selects || slices.ContainsFunc(before, func(pod *corev1.Pod) bool { return api.Selects(s, pod.Labels) }) {
@@ -123,6 +123,22 @@ func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (s
 		c.queue.Add(k)
 	}
 	return selected
+}
+
+// maySelect returns the annotated Services that may select the pod, and perhaps others. It does
+// not go through all Services of the namespace: a pod's event must cost what it matters to.
+func (c *Controller) maySelect(now *corev1.Pod, before ...*corev1.Pod) []*corev1.Service {
+	files := sets.New(fileOf(now.Namespace))
+	for _, pod := range append(before, now) {
+		for k, v := range pod.Labels {
+			files.Insert(fileOf(now.Namespace, k, v))
+		}
+	}
+	var services []*corev1.Service
+	for file := range files {
+		services = append(services, c.services.in(now.Namespace).by(byLabel, file)...)
+	}
+	return services
 }
 
 // sliceHandler wakes the election of the EndpointSlice's Service. An own slice of a Service

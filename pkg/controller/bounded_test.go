@@ -1,0 +1,100 @@
+package controller
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
+	"qoqo.dev/active-standby-controller/pkg/observation"
+)
+
+// What an event of a pod costs must not grow with the Services that it does not matter to.
+func TestPodEventGoesThroughTheServicesThatMaySelectThePod(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		for i := range 50 {
+			c.Create(fakeapi.NewService(fmt.Sprint("other-", i), fakeapi.WithSelector("app", fmt.Sprint("other-", i))))
+		}
+		c.Create(fakeapi.NewService("web"), fakeapi.NewService("any", fakeapi.Selectorless, fakeapi.WithAnnotation(api.AnnotationSelector, "!other")))
+		s := c.start()
+		c.Settle()
+		got := func(now *corev1.Pod, before ...*corev1.Pod) (names []string) {
+			for _, service := range s.maySelect(now, before...) {
+				names = append(names, service.Name)
+			}
+			slices.Sort(names)
+			return names
+		}
+		labelled := func(app string) *corev1.Pod {
+			return fakeapi.NewPod("web-0", func(p *corev1.Pod) { p.Labels["app"] = app })
+		}
+		if diff := cmp.Diff([]string{"any", "web"}, got(labelled("web"))); diff != "" {
+			t.Errorf("Services (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]string{"any", "other-7", "web"}, got(labelled("web"), labelled("other-7"))); diff != "" {
+			t.Errorf("Services of a pod whose labels have changed (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// What the watches keep of objects that their owners have made as large as they can be.
+func TestLargeObjectsAreKeptSmall(t *testing.T) {
+	large := strings.Repeat("a", 250<<10)
+	meta := metav1.ObjectMeta{
+		Namespace: "default", Name: "web", UID: "uid", Labels: map[string]string{"app": "web"},
+		Annotations:   map[string]string{api.AnnotationServiceMode: api.ModeActiveStandby, api.AnnotationCandidate: large, "example.com/config": large},
+		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "helm", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:selector":{}},"` + large + `":{}}`)}},
+	}
+	service := &corev1.Service{ObjectMeta: *meta.DeepCopy()}
+	trimService(service)
+	pod := &corev1.Pod{ObjectMeta: *meta.DeepCopy(), Status: corev1.PodStatus{Conditions: []corev1.PodCondition{
+		{Type: corev1.PodReady, Status: corev1.ConditionTrue, Message: large}, {Type: "example.com/gate", Message: large},
+	}}}
+	trimPod(pod)
+	node := &corev1.Node{ObjectMeta: *meta.DeepCopy(), Spec: corev1.NodeSpec{Taints: []corev1.Taint{{Key: "example.com/drained", Value: large}}}}
+	trimNode(node)
+	foreign := &discoveryv1.EndpointSlice{ObjectMeta: *meta.DeepCopy(), Endpoints: []discoveryv1.Endpoint{{Hostname: &large}}}
+	trimSlice(foreign)
+	published := &discoveryv1.EndpointSlice{ObjectMeta: *meta.DeepCopy(), Endpoints: []discoveryv1.Endpoint{{TargetRef: &corev1.ObjectReference{Name: "web-0", FieldPath: large}}}}
+	trimPublished(published)
+	for _, o := range []any{service, pod, node, foreign, published} {
+		encoded, err := json.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(encoded) > 2000 {
+			t.Errorf("%d bytes are kept of a %T", len(encoded), o)
+		}
+	}
+	if !observation.Ready(pod) {
+		t.Error("the pod is no longer Ready")
+	}
+	if nodes := (observation.Nodes{Find: func(string) *corev1.Node { return node }, DrainTaints: sets.New("example.com/drained")}); !nodes.Of("web").Draining {
+		t.Error("the node is no longer drained")
+	}
+}
+
+func TestWhatWasWrittenIsKeptSmall(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0", func(p *corev1.Pod) {
+			p.Annotations = map[string]string{"example.com/config": strings.Repeat("a", 250<<10)}
+		}))
+		s := c.start()
+		c.Wait(time.Second)
+		pods, _ := s.pods.synced(fakeapi.Namespace)
+		pod, found := pods.get(key{Namespace: fakeapi.Namespace, Name: "web-0"})
+		if _, kept := pod.Annotations["example.com/config"]; !found || kept || pod.Annotations[api.AnnotationWitness] == "" {
+			t.Errorf("found %v, annotations %.200v", found, pod.Annotations)
+		}
+	})
+}
