@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/utils/ptr"
 )
@@ -159,7 +160,7 @@ var annotations = []Annotation{
 	{
 		Key: AnnotationProbeInterval, Object: ObjectService,
 		Default:  defaultProbeTime.String(),
-		Allowed:  allowedProbeTime,
+		Allowed:  allowedTime(MinProbeTime, MaxProbeTime),
 		Sentence: "The time from one probe of the master to the next. A standby is probed four times less often.",
 		See:      "probes.md",
 		needs:    AnnotationProbe,
@@ -168,7 +169,7 @@ var annotations = []Annotation{
 	{
 		Key: AnnotationProbeTimeout, Object: ObjectService,
 		Default:  defaultProbeTime.String(),
-		Allowed:  allowedProbeTime,
+		Allowed:  allowedTime(MinProbeTime, MaxProbeTimeout),
 		Sentence: "After how long a missing answer to a probe is a failure, connecting included. A later answer still counts.",
 		See:      "probes.md",
 		needs:    AnnotationProbe,
@@ -197,7 +198,9 @@ var candidate = Annotation{
 
 const allowedBool = `"true" or "false"`
 
-var allowedProbeTime = fmt.Sprintf("a duration from %q to %q, such as \"250ms\"", MinProbeTime, MaxProbeTime)
+func allowedTime(shortest, longest time.Duration) string {
+	return fmt.Sprintf("a duration from %q to %q, such as \"250ms\"", shortest, longest)
+}
 
 // invalid says that a value is not valid, and what happens instead. The subject is
 // empty for a Service; wrong is a predicate.

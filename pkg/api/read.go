@@ -160,7 +160,7 @@ func (p *parser) probeInterval(value string) {
 }
 
 func (p *parser) probeTimeout(value string) {
-	if d, ok := p.duration(value, MinProbeTime, MaxProbeTime); ok {
+	if d, ok := p.duration(value, MinProbeTime, MaxProbeTimeout); ok {
 		p.Probe.Timeout = d
 	}
 }
