@@ -91,7 +91,7 @@ func TestWhatWasWrittenIsKeptSmall(t *testing.T) {
 		}))
 		s := c.start()
 		c.Wait(time.Second)
-		pods, _ := s.pods.synced(fakeapi.Namespace)
+		pods, _ := s.pods.in(fakeapi.Namespace)
 		pod, found := pods.get(key{Namespace: fakeapi.Namespace, Name: "web-0"})
 		if _, kept := pod.Annotations["example.com/config"]; !found || kept || pod.Annotations[api.AnnotationWitness] == "" {
 			t.Errorf("found %v, annotations %.200v", found, pod.Annotations)

@@ -288,6 +288,9 @@ func (c *Controller) next(ctx context.Context) bool {
 	switch {
 	case err == nil:
 		c.queue.Forget(k)
+	case errors.Is(err, errUnsynced):
+		// It is added when they are.
+		c.queue.Forget(k)
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || errors.Is(err, errAwaited), errors.Is(err, errPaced):
 		// Another replica was first, or the cache or Kubernetes' controller is behind.
 		logger.V(4).Info("Retrying", "reason", err)
