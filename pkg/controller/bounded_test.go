@@ -98,3 +98,82 @@ func TestWhatWasWrittenIsKeptSmall(t *testing.T) {
 		}
 	})
 }
+
+// Two pods that fail in turn as soon as they are master.
+func TestMasterThatFlaps(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
+		s := c.start()
+		c.Settle()
+		s.client.ClearActions()
+		s.events.Take()
+		// moved lets each master fail at once, and recover once another follows.
+		moved := func(times int) (took time.Duration) {
+			began := time.Now()
+			for range times {
+				master := *c.Lease("web").Spec.HolderIdentity
+				c.EditPod(master, fakeapi.SetNotReady)
+				for *c.Lease("web").Spec.HolderIdentity == master {
+					c.Wait(100 * time.Millisecond)
+				}
+				c.EditPod(master, fakeapi.SetReady)
+				c.Wait(100 * time.Millisecond)
+			}
+			return time.Since(began)
+		}
+		if took := moved(9); took > 3*time.Second {
+			t.Errorf("the first moves have taken %s", took)
+		}
+		if took := moved(5); took < 29*time.Second || took > 33*time.Second {
+			t.Errorf("five more moves have taken %s", took)
+		}
+		if events := strings.Join(s.events.Take(), "\n"); !strings.Contains(events, "Warning MovesPaused Check on web: the master has moved 10 times within a minute") {
+			t.Errorf("no event says that the master moves less often:\n%s", events)
+		}
+		// A master that is gone is followed soon.
+		c.DeletePod(*c.Lease("web").Spec.HolderIdentity)
+		before := *c.Lease("web").Spec.LeaseTransitions
+		c.Wait(6100 * time.Millisecond)
+		if *c.Lease("web").Spec.LeaseTransitions == before {
+			t.Error("no master follows the one that is gone")
+		}
+	})
+}
+
+func TestManyServicesOfOneLeaseGetFewEvents(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
+		for i := range 20 {
+			c.Create(fakeapi.NewService(fmt.Sprint("web-", i), fakeapi.WithAnnotation(api.AnnotationLeaseName, "web")))
+		}
+		s := c.start()
+		c.Settle()
+		s.events.Take()
+		c.SwitchTo("web", "web-1")
+		c.Settle()
+		if events := s.events.Take(); len(events) != announcedMax {
+			t.Errorf("%d events of one transition", len(events))
+		}
+		c.SwitchTo("web", "no-pod")
+		c.Settle()
+		if events := s.events.Take(); len(events) != announcedMax {
+			t.Errorf("%d events of one edit that is refused", len(events))
+		}
+	})
+}
+
+func TestLogged(t *testing.T) {
+	for name, test := range map[string]struct{ text, want string }{
+		"a name is logged as it is":       {"web-0", "web-0"},
+		"quotes and other scripts remain": {`a "b" ä`, `a "b" ä`},
+		"control characters are escaped":  {"web\x1b]0;owned\x07", `web\x1b]0;owned\a`},
+		"a text of several lines is one":  {"web\nI0101 Decided", `web\nI0101 Decided`},
+		"a long text is cut":              {strings.Repeat("a", 90<<10), strings.Repeat("a", noteMax-3) + "..."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := logged(test.text); got != test.want {
+				t.Errorf("%.200q, want %.200q", got, test.want)
+			}
+		})
+	}
+}

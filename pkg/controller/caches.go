@@ -145,7 +145,7 @@ func trimPod(p *corev1.Pod) {
 	p.ManagedFields, p.Finalizers, p.Annotations = nil, nil, api.Kept(p.Annotations)
 	p.OwnerReferences = slices.DeleteFunc(p.OwnerReferences, func(r metav1.OwnerReference) bool { return !ptr.Deref(r.Controller, false) })
 	p.Spec = corev1.PodSpec{
-		NodeName: p.Spec.NodeName, Hostname: p.Spec.Hostname, Subdomain: p.Spec.Subdomain,
+		NodeName: p.Spec.NodeName, HostNetwork: p.Spec.HostNetwork, Hostname: p.Spec.Hostname, Subdomain: p.Spec.Subdomain,
 		Containers: portsOnly(p.Spec.Containers), InitContainers: portsOnly(p.Spec.InitContainers),
 	}
 	p.Status = corev1.PodStatus{Phase: p.Status.Phase, Conditions: readyOnly(p.Status.Conditions), PodIP: p.Status.PodIP, PodIPs: p.Status.PodIPs}

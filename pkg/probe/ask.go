@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"syscall"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
@@ -111,8 +112,14 @@ func explain(ctx context.Context, err error, probe api.Probe) error {
 	case errors.Is(err, io.EOF):
 		return errors.New("it closed the connection without an answer")
 	}
+	if text := err.Error(); len(text) > maxReason {
+		return errors.New(strings.ToValidUTF8(text[:maxReason], "") + "...")
+	}
 	return err
 }
+
+// maxReason is how many bytes of a failure that repeats an answer are logged.
+const maxReason = 200
 
 // ours reports whether an error comes from this process or its machine. No pod is to
 // blame for it.
