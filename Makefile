@@ -108,6 +108,38 @@ E2E_ROUTINGS  ?=
 e2e-failover: e2e-images ## Measure failover on a kind cluster, and write docs/failover/ and the tables in docs/guarantees.md and the README; four hours. E2E_RUNS, E2E_SCENARIOS, E2E_ROUTINGS.
 	cd e2e && $(E2E_ENV) $(GO) run ./cmd/failover measure -runs '$(E2E_RUNS)' -scenarios '$(E2E_SCENARIOS)' -routings '$(E2E_ROUTINGS)'
 
+# What make scale measures, separated by commas: loads, each as ELECTIONS, ELECTIONS/NAMESPACES or
+# ELECTIONS/NAMESPACES/NODES; routings (selector, endpointslice); parts (opt-in, rest, restart,
+# failover, neighbour); how many masters fail at once; and the attacks of neighbour, all if empty.
+SCALE_ELECTIONS ?= 100,1000,10000/1000/5000,200/1,1000/1
+SCALE_ROUTINGS  ?= selector,endpointslice
+SCALE_PARTS     ?= opt-in,rest,restart,failover,neighbour
+SCALE_FAILURES  ?= 1,20,100,1000
+SCALE_ATTACKS   ?=
+# How often each load is measured, how long the part rest lasts, and how long elections may take.
+SCALE_RUNS      ?= 3
+SCALE_REST      ?= 60s
+SCALE_PATIENCE  ?= 5m
+# A directory for the results. If it is empty, docs/scale/ is written.
+SCALE_OUT       ?=
+
+.PHONY: scale
+scale: ## Measure what many elections and bad neighbours cost, on a local control plane, and write docs/scale/; hours. SCALE_ELECTIONS, SCALE_PARTS, SCALE_OUT and others.
+	cd e2e && E2E_VERSION=$(VERSION) $(GO) run ./cmd/scale measure -elections '$(SCALE_ELECTIONS)' -routings '$(SCALE_ROUTINGS)' -parts '$(SCALE_PARTS)' \
+		-failures '$(SCALE_FAILURES)' -attacks '$(SCALE_ATTACKS)' -runs '$(SCALE_RUNS)' -rest '$(SCALE_REST)' -patience '$(SCALE_PATIENCE)' -out '$(abspath $(SCALE_OUT))'
+
+.PHONY: scale-short
+scale-short: ## Measure a little of it, in two minutes, and print the tables.
+	$(MAKE) scale SCALE_ELECTIONS=50/1 SCALE_PARTS=opt-in,rest,restart,failover SCALE_FAILURES=1,20 SCALE_RUNS=1 SCALE_REST=10s SCALE_PATIENCE=1m SCALE_OUT='$(CURDIR)/$(BIN)/scale'
+
+# How often make bench runs each benchmark, and which ones.
+BENCH_COUNT ?= 6
+BENCH       ?= .
+
+.PHONY: bench
+bench: ## Benchmark the pure parts with 10, 1,000 and 10,000 elections, in the form that benchstat compares. BENCH, BENCH_COUNT.
+	@$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(BENCH_COUNT) ./pkg/observation ./pkg/election ./pkg/routing ./pkg/controller
+
 E2E_ENV = E2E_IMAGE=$(E2E_IMAGE) E2E_TARGET=$(E2E_TARGET) E2E_FENCING=$(E2E_FENCING) E2E_PLUGIN=$(E2E_PLUGIN) \
 	E2E_BUSYBOX=$(E2E_BUSYBOX) E2E_POSTGRESQL=$(E2E_POSTGRESQL) E2E_ARTIFACTS=$(E2E_ARTIFACTS) E2E_VERSION=$(VERSION)
 
@@ -128,7 +160,7 @@ e2e-plugin:
 LINT := $(GO) tool -modfile=$(CURDIR)/e2e/tools/golangci-lint/go.mod
 
 .PHONY: verify
-verify: verify-tidy verify-lint verify-failover verify-links verify-vulnerabilities ## Check everything that can be checked without running it.
+verify: verify-tidy verify-lint verify-measured verify-links verify-vulnerabilities ## Check everything that can be checked without running it.
 
 .PHONY: verify-tidy
 verify-tidy: ## go.mod and go.sum of all modules are tidy.
@@ -138,9 +170,9 @@ verify-tidy: ## go.mod and go.sum of all modules are tidy.
 verify-lint: ## go vet, formatting and the linters of .golangci.yaml.
 	@for module in $(MODULES); do echo "golangci-lint in $$module"; (cd $$module && $(LINT) golangci-lint run --config $(CURDIR)/.golangci.yaml --build-tags integration,e2e ./...) || exit 1; done
 
-.PHONY: verify-failover
-verify-failover: ## The documents of failover say what docs/failover/results.json says.
-	cd e2e && $(GO) run ./cmd/failover check
+.PHONY: verify-measured
+verify-measured: ## The documents say what docs/failover/results.json and docs/scale/results.json say.
+	cd e2e && $(GO) run ./cmd/failover check && $(GO) run ./cmd/scale check
 
 LINKS  := e2e/tools/links
 REMARK := $(LINKS)/node_modules/.bin/remark
@@ -164,10 +196,10 @@ verify-vulnerabilities: ## Known vulnerabilities; skipped where their database c
 	esac
 
 .PHONY: update
-update: ## Do what verify and test check: tidy, format, write the documents of failover and the reference.
+update: ## Do what verify and test check: tidy, format, write the documents of what was measured and the reference.
 	@for module in $(MODULES) $(TOOLS); do (cd $$module && $(GO) mod tidy) || exit 1; done
 	@for module in $(MODULES); do (cd $$module && $(LINT) golangci-lint fmt --config $(CURDIR)/.golangci.yaml ./...) || exit 1; done
-	cd e2e && $(GO) run ./cmd/failover write
+	cd e2e && $(GO) run ./cmd/failover write && $(GO) run ./cmd/scale write
 	$(GO) test ./cmd/active-standby-controller -run TestReference -update
 
 .PHONY: help

@@ -130,7 +130,8 @@ func (s *scene) awaitReady(name string) {
 		if err == nil && !slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
 			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 		}) {
-			err = fmt.Errorf("it is not")
+			// Of a pod that no node takes, they say why.
+			err = fmt.Errorf("its conditions are %v", pod.Status.Conditions)
 		}
 		return err
 	})

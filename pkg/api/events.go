@@ -46,6 +46,7 @@ const (
 	ReasonUnmanagedPod         = "UnmanagedPod"
 	ReasonDeletionPaused       = "DeletionPaused"
 	ReasonMovesPaused          = "MovesPaused"
+	ReasonLeaseContended       = "LeaseContended"
 )
 
 // Reasons of events of what the controller does beside the election.
@@ -133,6 +134,12 @@ var events = []Event{
 		Reason: ReasonMovesPaused, Type: corev1.EventTypeWarning,
 		Meaning: "The master has moved ten times within a minute. Until it moves less often, it moves once in six seconds at most.",
 		Advice:  "Look for pods that fail in turn, and for programs that edit the Lease.",
+	},
+	{
+		Reason: ReasonLeaseContended, Type: corev1.EventTypeWarning,
+		Meaning: "Another program holds and renews the Lease as its own, as an application does whose leader election uses a Lease of that name. The message names its field manager. The master stays, and no epoch is spent.",
+		Advice:  fmt.Sprintf("Give the election a Lease of its own with %q, or let the application use another.", AnnotationLeaseName),
+		See:     "elections.md#a-lease-that-another-program-uses",
 	},
 	{
 		Reason: ReasonUnknownServiceMode, Type: corev1.EventTypeWarning,

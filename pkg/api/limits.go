@@ -2,7 +2,6 @@ package api
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -103,30 +102,4 @@ func parseSelector(text string) (labels.Selector, error) {
 		selectors.parsed[strings.Clone(text)] = p
 	}
 	return p.selector, p.err
-}
-
-// Required returns a label that every pod has which the Service Selects, so that the Service is
-// found by the labels of a pod. It returns false if there is no such label. Of several it is the
-// one with the longest value, which few Services share.
-func Required(service *corev1.Service) (key, value string, found bool) {
-	required := map[string]string{}
-	for key, value := range service.Spec.Selector {
-		if !ours(key) {
-			required[key] = value
-		}
-	}
-	if selector, err := annotatedSelector(service); len(required) == 0 && err == nil {
-		requirements, _ := selector.Requirements()
-		for _, r := range requirements {
-			if value, exact := selector.RequiresExactMatch(r.Key()); exact {
-				required[r.Key()] = value
-			}
-		}
-	}
-	for _, k := range slices.Sorted(maps.Keys(required)) {
-		if v := required[k]; !found || len(v) > len(value) {
-			key, value, found = k, v, true
-		}
-	}
-	return key, value, found
 }

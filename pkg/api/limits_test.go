@@ -128,26 +128,3 @@ func TestSelectorsAreParsedOnce(t *testing.T) {
 		t.Errorf("%d selectors are remembered", n)
 	}
 }
-
-func TestRequired(t *testing.T) {
-	without := func(s *corev1.Service) { s.Spec.Selector = nil }
-	for name, test := range map[string]struct {
-		service    *corev1.Service
-		key, value string
-	}{
-		"the label with the longest value": {service(selecting("app.kubernetes.io/component", "db"), selecting("app.kubernetes.io/instance", "orders")), "app.kubernetes.io/instance", "orders"},
-		"of several, the first by its key": {service(without, selecting("b", "x"), selecting("a", "y")), "a", "y"},
-		"no key of the domain":             {service(selecting(LabelPodUID, "93b6a7f4-uid")), "app", "web"},
-		"a label of the annotation":        {service(without, annotated(AnnotationSelector, "!a,tier in (a,bbbbbb),app=web,zone in (abc)")), "app", "web"},
-		"none, if all may match":           {service(without, annotated(AnnotationSelector, "!a")), "", ""},
-		"none, if the annotation is wrong": {service(without, annotated(AnnotationSelector, "a in b")), "", ""},
-		"none of a Service without any":    {service(without), "", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			key, value, found := Required(test.service)
-			if key != test.key || value != test.value || found != (key != "") {
-				t.Errorf("%s=%s, %v", key, value, found)
-			}
-		})
-	}
-}

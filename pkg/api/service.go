@@ -2,10 +2,12 @@ package api
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -49,6 +51,35 @@ func Selects(service *corev1.Service, pod labels.Set) bool {
 	selector, err := annotatedSelector(service)
 	return err == nil && selector.Matches(pod)
 }
+
+// SelectedLabels returns labels, such as "app=web", of which every pod has at least one that the
+// Service Selects. It returns nil if there are none: the Service then selects pods by what they
+// lack, or by keys alone.
+func SelectedLabels(service *corev1.Service) (any []string) {
+	for _, key := range slices.Sorted(maps.Keys(service.Spec.Selector)) {
+		if !ours(key) {
+			return []string{Label(key, service.Spec.Selector[key])}
+		}
+	}
+	selector, err := annotatedSelector(service)
+	if err != nil {
+		return nil
+	}
+	requirements, _ := selector.Requirements()
+	for _, r := range requirements {
+		switch r.Operator() {
+		case selection.Equals, selection.DoubleEquals, selection.In:
+			for value := range r.Values() {
+				any = append(any, Label(r.Key(), value))
+			}
+			return any
+		}
+	}
+	return nil
+}
+
+// Label is how SelectedLabels writes a label.
+func Label(key, value string) string { return key + "=" + value }
 
 // annotatedSelector returns the selector of AnnotationSelector. A missing selector, or
 // one that matches every pod, selects no pod: all pods of a namespace cannot have one

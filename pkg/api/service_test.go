@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,6 +87,40 @@ func TestSelects(t *testing.T) {
 			}
 			if len(before.Spec.Selector) != len(test.service.Spec.Selector) {
 				t.Errorf("the selector of the Service, of an informer's cache, was changed to %v", test.service.Spec.Selector)
+			}
+			carried := func(label string) bool {
+				key, value, _ := strings.Cut(label, "=")
+				return test.pod.Has(key) && test.pod.Get(key) == value
+			}
+			if any := SelectedLabels(test.service); test.want && any != nil && !slices.ContainsFunc(any, carried) {
+				t.Errorf("the pod is selected, but has none of the labels %q", any)
+			}
+		})
+	}
+}
+
+func TestSelectedLabels(t *testing.T) {
+	by := func(selector string) *corev1.Service {
+		return service(without, annotated(AnnotationSelector, selector))
+	}
+	tests := map[string]struct {
+		service *corev1.Service
+		want    []string
+	}{
+		"of a selector":                         {service(selecting(LabelPodUID, "uid-a")), []string{"app=web"}},
+		"of several labels the first":           {service(selecting("a", "b")), []string{"a=b"}},
+		"of an annotation":                      {by("tier!=cache,app==web"), []string{"app=web"}},
+		"of several values":                     {by("app in (web, db)"), []string{"app=db", "app=web"}},
+		"of a key alone there are none":         {by("app"), nil},
+		"of a key that lacks there are none":    {by("!app"), nil},
+		"of other values there are none":        {by("app notin (web)"), nil},
+		"of no selector there are none":         {by(""), nil},
+		"of what does not parse there are none": {by("app in web"), nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, slices.Sorted(slices.Values(SelectedLabels(test.service)))); diff != "" {
+				t.Errorf("labels (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -3,12 +3,10 @@ package controller
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,34 +16,6 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
-
-// What an event of a pod costs must not grow with the Services that it does not matter to.
-func TestPodEventGoesThroughTheServicesThatMaySelectThePod(t *testing.T) {
-	inCluster(t, func(c *cluster) {
-		for i := range 50 {
-			c.Create(fakeapi.NewService(fmt.Sprint("other-", i), fakeapi.WithSelector("app", fmt.Sprint("other-", i))))
-		}
-		c.Create(fakeapi.NewService("web"), fakeapi.NewService("any", fakeapi.Selectorless, fakeapi.WithAnnotation(api.AnnotationSelector, "!other")))
-		s := c.start()
-		c.Settle()
-		got := func(now *corev1.Pod, before ...*corev1.Pod) (names []string) {
-			for _, service := range s.maySelect(now, before...) {
-				names = append(names, service.Name)
-			}
-			slices.Sort(names)
-			return names
-		}
-		labelled := func(app string) *corev1.Pod {
-			return fakeapi.NewPod("web-0", func(p *corev1.Pod) { p.Labels["app"] = app })
-		}
-		if diff := cmp.Diff([]string{"any", "web"}, got(labelled("web"))); diff != "" {
-			t.Errorf("Services (-want +got):\n%s", diff)
-		}
-		if diff := cmp.Diff([]string{"any", "other-7", "web"}, got(labelled("web"), labelled("other-7"))); diff != "" {
-			t.Errorf("Services of a pod whose labels have changed (-want +got):\n%s", diff)
-		}
-	})
-}
 
 // What the watches keep of objects that their owners have made as large as they can be.
 func TestLargeObjectsAreKeptSmall(t *testing.T) {

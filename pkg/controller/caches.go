@@ -3,7 +3,6 @@ package controller
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -29,15 +28,12 @@ const (
 	byLease = "lease"
 	// byNamespace files them under their namespace.
 	byNamespace = "annotated"
-	// byLabel files them by their namespace and a label that the pods must have which they select.
-	byLabel = "label"
+	// bySelected files them under labels of the pods that they select.
+	bySelected = "selected"
 )
 
-// fileOf returns where byLabel files a Service that requires the label. Without a label it is
-// where those are that require none.
-func fileOf(namespace string, label ...string) string {
-	return namespace + "/" + strings.Join(label, "=")
-}
+// anyLabel stands in bySelected for Services that select pods by what is no label alone.
+const anyLabel = ""
 
 // byHolder is the index of Leases by the UID of the holder.
 const byHolder = "holder"
@@ -100,16 +96,50 @@ var serviceIndexers = cache.TypedIndexersToIndexers(cache.TypedIndexers[*corev1.
 		}
 		return []string{s.Namespace}, nil
 	},
-	byLabel: func(s *corev1.Service) ([]string, error) {
+	bySelected: func(s *corev1.Service) (values []string, err error) {
 		if !api.Annotated(s) {
 			return nil, nil
 		}
-		if k, v, found := api.Required(s); found {
-			return []string{fileOf(s.Namespace, k, v)}, nil
+		selected := api.SelectedLabels(s)
+		if selected == nil {
+			selected = []string{anyLabel}
 		}
-		return []string{fileOf(s.Namespace)}, nil
+		for _, label := range selected {
+			values = append(values, inNamespace(s.Namespace, label))
+		}
+		return values, nil
 	},
 })
+
+func inNamespace(namespace, label string) string { return namespace + "/" + label }
+
+// selecting returns the annotated Services that select a pod with these labels. It costs what
+// the pod has labels, not what the namespace has Services.
+func (c *Controller) selecting(namespace string, labels map[string]string) (services []*corev1.Service) {
+	of := c.services.in(namespace)
+	found := of.by(bySelected, inNamespace(namespace, anyLabel))
+	for key, value := range labels {
+		found = append(found, of.by(bySelected, inNamespace(namespace, api.Label(key, value)))...)
+	}
+	for _, s := range found {
+		if api.Selects(s, labels) && !slices.Contains(services, s) {
+			services = append(services, s)
+		}
+	}
+	return services
+}
+
+// selected returns those of the pods that the Service selects.
+func selected(pods store[*corev1.Pod], s *corev1.Service) (of []*corev1.Pod) {
+	labels := api.SelectedLabels(s)
+	if labels == nil {
+		of = pods.by(cache.NamespaceIndex, s.Namespace)
+	}
+	for _, label := range labels {
+		of = append(of, pods.by(byLabel, label)...)
+	}
+	return slices.DeleteFunc(of, func(p *corev1.Pod) bool { return !api.Selects(s, p.Labels) })
+}
 
 func (c *Controller) annotatedServices(namespace string) []*corev1.Service {
 	return c.services.in(namespace).by(byNamespace, namespace)
@@ -126,7 +156,9 @@ func trimService(s *corev1.Service) {
 	s.Status = corev1.ServiceStatus{}
 }
 
-func trimLease(l *coordinationv1.Lease) { l.ManagedFields = nil }
+// trimLease keeps of the managed fields what tells of a program that contends for the Lease.
+// Hardly any Lease has that.
+func trimLease(l *coordinationv1.Lease) { l.ManagedFields = lease.Contention(l) }
 
 func trimNode(n *corev1.Node) {
 	zone, zoned := n.Labels[corev1.LabelTopologyZone]

@@ -48,13 +48,17 @@ const (
 )
 
 const (
-	// workers is how many elections are reconciled concurrently. When a node with
-	// hundreds of masters dies, this many fail over at a time; each of them waits for the
-	// API server nearly all the time.
-	workers = 32
+	// workers is how many elections are reconciled concurrently, and namespaceWorkers how many of
+	// them can be of one namespace. When a node with hundreds of masters dies, this many fail
+	// over at a time; each of them waits for the API server nearly all the time.
+	workers, namespaceWorkers = 64, 32
 	// Keys are retried for ever: dropping one would leave a Service without its failover
 	// until the next event or slow look.
 	retryMin, retryMax = 5 * time.Millisecond, 5 * time.Second
+	// refusedRetryMax is how long the pause between two tries grows at most where the API server refuses
+	// for good what is written. Whatever changes in the cluster ends the pause; a policy that
+	// changes is not watched. The pause is no longer than the refusal has lasted so far.
+	refusedRetryMax = 2 * time.Minute
 	// syncTimeout bounds one reconciliation. A timeout is retried like any other error.
 	syncTimeout = 15 * time.Second
 	// slowLook is how long after its last reconciliation an election is reconciled again
@@ -97,6 +101,10 @@ type Controller struct {
 	warnings  *warnings
 	memory    *memory
 	refusals  *refusals
+	// refusedAgain says when what was refused is tried again.
+	refusedAgain workqueue.TypedRateLimiter[key]
+	turns        *turns
+	places       *places
 	// deleted holds the UIDs of pods that this replica has deleted.
 	deleted *utilcache.LRUExpireCache
 	// routedOnce holds the UIDs of Services that this replica has seen routed. Only what is
@@ -128,20 +136,24 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 		metrics:  newMetrics(),
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[key](retryMin, retryMax),
-			workqueue.TypedRateLimitingQueueConfig[key]{Name: "elections"},
+			workqueue.TypedRateLimitingQueueConfig[key]{Name: "elections", DelayingQueue: workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[key]{
+				Name: "elections", Queue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[key]{Name: "elections", Queue: newFair()}),
+			})},
 		),
-		warnings:    newWarnings(),
-		memory:      newMemory(),
-		refusals:    newRefusals(time.Now),
-		live:        live.Reader{Client: client},
-		seed:        maphash.MakeSeed(),
-		drainTaints: sets.New(drainTaints...),
-		deleted:     utilcache.NewLRUExpireCache(deletedMax),
-		spent:       utilcache.NewLRUExpireCache(deletedMax),
-		routedOnce:  utilcache.NewLRUExpireCache(routedMax),
-		watched:     map[string]*watched{}, nodesWatched: newWatched(),
+		warnings:     newWarnings(),
+		memory:       newMemory(),
+		refusals:     newRefusals(time.Now),
+		refusedAgain: workqueue.NewTypedItemExponentialFailureRateLimiter[key](retryMin, refusedRetryMax),
+		live:         live.NewReader(client, trimPod),
+		seed:         maphash.MakeSeed(),
+		drainTaints:  sets.New(drainTaints...),
+		deleted:      utilcache.NewLRUExpireCache(deletedMax),
+		spent:        utilcache.NewLRUExpireCache(deletedMax),
+		routedOnce:   utilcache.NewLRUExpireCache(routedMax),
+		watched:      map[string]*watched{}, nodesWatched: newWatched(),
 		busy: map[key]time.Time{},
 	}
+	c.turns, c.places = newTurns(time.Now, c.lag), newPlaces()
 	c.pods, c.published = c.podsOnDemand(), c.publishedOnDemand()
 	if heartbeatTimeout > 0 {
 		c.heartbeats = heartbeat.New(c.client, heartbeatTimeout, c.lookAtNode)
@@ -278,36 +290,61 @@ func (c *Controller) next(ctx context.Context) bool {
 		// begin adds it.
 		return true
 	}
+	if !c.places.take(k) {
+		return true
+	}
+	defer func() {
+		if next, found := c.places.leave(k.Namespace); found {
+			c.queue.Add(next)
+		}
+	}()
 	c.setBusy(k, true)
 	defer c.setBusy(k, false)
 
 	logger := klog.FromContext(ctx).WithValues("lease", klog.KRef(k.Namespace, k.Name))
 	ctx, cancel := context.WithTimeout(klog.NewContext(ctx, logger), syncTimeout)
 	defer cancel()
-	again, err := road{c, c, c, c.lag, c.paced}.reconcile(ctx, k)
+	again, err := road{c, c, c, c.lag, c.turns.wait, c.paced, c.crowded}.reconcile(ctx, k)
 	// Even after an error: retries back off, and this election may be due earlier.
 	if again = soonest(again, c.slowLook(k)); again > 0 {
 		c.queue.AddAfter(k, again)
 	}
 	switch {
 	case err == nil:
-		c.queue.Forget(k)
+		c.settled(k)
 	case errors.Is(err, errUnsynced):
 		// It is added when they are.
-		c.queue.Forget(k)
+		c.settled(k)
+	case onlyRefused(err):
+		failures := c.refusedAgain.NumRequeues(k) + 1
+		again = c.refusedAgain.When(k)
+		logger.Error(err, "Refused, will retry", "failures", failures, "after", again)
+		c.queue.AddAfter(k, again)
+	case errors.Is(err, errOthersFirst):
+		c.settled(k)
+		c.queue.Add(k)
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || errors.Is(err, errAwaited), errors.Is(err, errPaced):
 		// Another replica was first, or the cache or Kubernetes' controller is behind.
 		logger.V(4).Info("Retrying", "reason", logged(err.Error()))
 		c.queue.AddRateLimited(k)
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		// Everything in it goes with the namespace.
-		c.queue.Forget(k)
+		c.settled(k)
 	default:
 		logger.Error(errors.New(logged(err.Error())), "Failed to reconcile, will retry", "failures", c.queue.NumRequeues(k)+1)
 		c.queue.AddRateLimited(k)
 	}
 	return true
 }
+
+// settled lets the next error of the election be retried soon.
+func (c *Controller) settled(k key) {
+	c.queue.Forget(k)
+	c.refusedAgain.Forget(k)
+}
+
+// crowded implements that of road.
+func (c *Controller) crowded() bool { return c.queue.Len() > 0 || c.places.crowded() }
 
 func (c *Controller) setBusy(k key, busy bool) {
 	c.lock.Lock()

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/informers/internalinterfaces"
 	"k8s.io/client-go/tools/cache"
 
+	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
@@ -21,13 +22,26 @@ import (
 // must be free for others.
 var errUnsynced = errors.New("the pods of the namespace are not yet listed")
 
-// byNode is the index of pods by their node.
-const byNode = "node"
+// Indexes of the pods of a namespace.
+const (
+	byNode  = "node"
+	byLabel = "label"
+	byUID   = "uid"
+)
 
 var podIndexers = cache.Indexers{
 	cache.NamespaceIndex: cache.MetaNamespaceIndexFunc,
 	byNode: func(o any) ([]string, error) {
 		return []string{o.(*corev1.Pod).Spec.NodeName}, nil
+	},
+	byLabel: func(o any) (labels []string, err error) {
+		for key, value := range o.(*corev1.Pod).Labels {
+			labels = append(labels, api.Label(key, value))
+		}
+		return labels, nil
+	},
+	byUID: func(o any) ([]string, error) {
+		return []string{string(o.(*corev1.Pod).UID)}, nil
 	},
 }
 
@@ -89,6 +103,14 @@ func (d *onDemand[T]) in(namespace string) (store[T], error) {
 		err = errUnsynced
 	}
 	return s, err
+}
+
+// known returns the store of the namespace if it is watched.
+func (d *onDemand[T]) known(namespace string) (store[T], bool) {
+	d.lock.Lock()
+	defer d.lock.Unlock()
+	s, found := d.stores[namespace]
+	return s.store, found
 }
 
 func (d *onDemand[T]) watch(namespace string) (store[T], error) {

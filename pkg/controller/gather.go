@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -11,7 +12,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
-	"k8s.io/client-go/tools/cache"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/lease"
@@ -38,10 +38,11 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 		}
 	case election.Live:
 		cached := in
-		if in, err = c.live.Election(ctx, k); err != nil {
+		if in, err = c.live.Election(ctx, cached); err != nil {
 			return in, err
 		}
-		in.Outage, in.Seen, in.Probes, in.Refused = cached.Outage, cached.Seen, cached.Probes, cached.Refused
+		c.memory.recall(&in)
+		in.Probes, in.Refused = cached.Probes, cached.Refused
 		in.Slices = append(in.Slices, c.takenNames(in.Services)...)
 		if err = c.readNodes(ctx, &in, func(n observation.Node) bool { return n.Gone || n.Draining }); err != nil {
 			return in, err
@@ -64,7 +65,7 @@ func (c *Controller) gatherCached(k key) (observation.Inputs, error) {
 	if err != nil {
 		return in, err
 	}
-	in.Services, in.Pods = c.annotatedServices(k.Namespace), pods.by(cache.NamespaceIndex, k.Namespace)
+	in.Services = of
 	published, err := c.published.in(k.Namespace)
 	seen := err == nil
 	in.SeesPublished = seen
@@ -75,12 +76,39 @@ func (c *Controller) gatherCached(k key) (observation.Inputs, error) {
 			in.Slices = append(in.Slices, published.by(byService, name)...)
 		}
 	}
+	c.addPods(&in, pods)
+	c.addOverlapping(&in)
 	in.Slices = append(in.Slices, c.takenNames(of)...)
 	in.Nodes = c.nodesKnown()
-	in.Outage, in.Seen = c.memory.recall(k)
+	c.memory.recall(&in)
 	in.Probes = c.prober.States(k)
 	in.Refused = c.refusals.known()
 	return in, nil
+}
+
+// addPods adds the pods that the election's Services select, and those that may be its holder.
+func (c *Controller) addPods(in *observation.Inputs, pods store[*corev1.Pod]) {
+	for _, s := range in.Services {
+		in.Pods = append(in.Pods, selected(pods, s)...)
+	}
+	for uid := range observation.Look(*in).PossibleHolders() {
+		in.Pods = append(in.Pods, pods.by(byUID, string(uid))...)
+	}
+	slices.SortFunc(in.Pods, func(a, b *corev1.Pod) int { return cmp.Compare(a.UID, b.UID) })
+	in.Pods = slices.CompactFunc(in.Pods, func(a, b *corev1.Pod) bool { return a.UID == b.UID })
+}
+
+// addOverlapping adds the Services that select one of the pods too, and those of their elections.
+func (c *Controller) addOverlapping(in *observation.Inputs) {
+	elections := sets.New(in.Key)
+	for _, pod := range in.Pods {
+		for _, s := range c.selecting(pod.Namespace, pod.Labels) {
+			if k := observation.LeaseKey(s); !elections.Has(k) {
+				elections.Insert(k)
+				in.Services = append(in.Services, c.services.in(k.Namespace).by(byLease, k.String())...)
+			}
+		}
+	}
 }
 
 // readHolder replaces the holder's pod by the one that the API server has. It reports

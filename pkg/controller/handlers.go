@@ -2,7 +2,6 @@ package controller
 
 import (
 	"maps"
-	"slices"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -26,14 +25,18 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 			c.queue.Add(key{Namespace: s.Namespace})
 		}
 	}
-	// others wakes all elections of the namespace: the Service has joined or left one, or
-	// selects other pods, which may make a difference to each of them.
+	// others wakes the elections that select pods of the Service's election: it has joined or
+	// left one, or selects other pods, which may make a difference to each of them.
 	others := func(s *corev1.Service) {
-		if !api.Annotated(s) {
+		pods, watched := c.pods.known(s.Namespace)
+		if !api.Annotated(s) || !watched {
+			// Each pod wakes them when it is heard of.
 			return
 		}
-		for _, other := range c.annotatedServices(s.Namespace) {
-			enqueue(other)
+		for _, member := range append(c.services.in(s.Namespace).by(byLease, observation.LeaseKey(s).String()), s) {
+			for _, pod := range selected(pods, member) {
+				c.enqueueSelecting(pod)
+			}
 		}
 	}
 	left := func(before *corev1.Service) {
@@ -53,6 +56,10 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 		UpdateFunc: func(before, now *corev1.Service) {
 			enqueue(before)
 			enqueue(now)
+			if !api.Annotated(now) {
+				// It may opt in again, and then nobody has overwritten its selector.
+				c.routedOnce.Remove(now.UID)
+			}
 			if !api.SameElection(before, now) {
 				left(before)
 				others(now)
@@ -109,11 +116,10 @@ func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
 // election waits for it to stop. It reports whether an election selects the pod now.
 func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (selected bool) {
 	elections := sets.New[key]()
-	for _, s := range c.maySelect(now, before...) {
-		selects := api.Selects(s, now.Labels)
-		selected = selected || selects
-		if selects || slices.ContainsFunc(before, func(pod *corev1.Pod) bool { return api.Selects(s, pod.Labels) }) {
+	for i, pod := range append([]*corev1.Pod{now}, before...) {
+		for _, s := range c.selecting(pod.Namespace, pod.Labels) {
 			elections.Insert(observation.LeaseKey(s))
+			selected = selected || i == 0
 		}
 	}
 	for _, l := range c.leases.in(now.Namespace).by(byHolder, string(now.UID)) {
@@ -123,22 +129,6 @@ func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (s
 		c.queue.Add(k)
 	}
 	return selected
-}
-
-// maySelect returns the annotated Services that may select the pod, and perhaps others. It does
-// not go through all Services of the namespace: a pod's event must cost what it matters to.
-func (c *Controller) maySelect(now *corev1.Pod, before ...*corev1.Pod) []*corev1.Service {
-	files := sets.New(fileOf(now.Namespace))
-	for _, pod := range append(before, now) {
-		for k, v := range pod.Labels {
-			files.Insert(fileOf(now.Namespace, k, v))
-		}
-	}
-	var services []*corev1.Service
-	for file := range files {
-		services = append(services, c.services.in(now.Namespace).by(byLabel, file)...)
-	}
-	return services
 }
 
 // sliceHandler wakes the election of the EndpointSlice's Service. An own slice of a Service

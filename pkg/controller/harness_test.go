@@ -28,12 +28,16 @@ func TestMain(m *testing.M) {
 type cluster struct {
 	*fakeapi.Cluster
 	stopKubernetes func()
+	// prepared is how many controllers there were so far.
+	prepared int
 }
 
 // inCluster runs the test in a bubble.
 func inCluster(t *testing.T, test func(c *cluster)) {
 	t.Helper()
-	fakeapi.Run(t, func(c *fakeapi.Cluster) { test(&cluster{c, c.RunKubernetes(fakeapi.BuiltInDelay)}) })
+	fakeapi.Run(t, func(c *fakeapi.Cluster) {
+		test(&cluster{Cluster: c, stopKubernetes: c.RunKubernetes(fakeapi.BuiltInDelay)})
+	})
 }
 
 // RunKubernetes runs Kubernetes' own controllers with another delay, instead of the usual one.
@@ -87,6 +91,9 @@ func (c *cluster) prepare(namespaces ...string) *started {
 	if s.Controller, err = New(fakeapi.Heeding{Interface: s.client}, s.events, namespaces, 25*time.Second, api.DrainTaints()); err != nil {
 		c.Fatal(err)
 	}
+	lag := float64(c.prepared) / 4
+	c.prepared++
+	s.turns.lag = func(key) float64 { return lag }
 	return s
 }
 

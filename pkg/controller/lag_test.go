@@ -81,7 +81,7 @@ func TestPodsAreReleasedAfterTheirService(t *testing.T) {
 // served once they can.
 func TestNamespaceWithoutPods(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		for i := range 2 * workers {
+		for i := range 45 {
 			c.Create(fakeapi.NewService("web-"+string(rune('a'+i%26))+string(rune('a'+i/26)), fakeapi.In[*corev1.Service]("bad")))
 		}
 		c.Server.OnRequest(func(a clienttesting.Action) error {
@@ -93,7 +93,7 @@ func TestNamespaceWithoutPods(t *testing.T) {
 		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		s := c.start()
 		c.Wait(time.Second)
-		for i := range 2 * workers {
+		for i := range 45 {
 			// Whatever happens there, no worker waits.
 			s.queue.Add(key{Namespace: "bad", Name: "web-" + string(rune('a'+i%26)) + string(rune('a'+i/26))})
 		}

@@ -94,7 +94,7 @@ func TestReleaseThatIsRefused(t *testing.T) {
 				c.Wait(time.Minute)
 				c.Expect(test.want...)
 				c.failingNoMore()
-				c.Wait(2*retryMax + time.Second)
+				c.Wait(2*refusedRetryMax + time.Second)
 				c.Expect("Service db: app=db", "Service web: app=web", "Pod db-0:", "Pod web-0:", "Pod web-1:")
 			})
 		})

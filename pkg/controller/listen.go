@@ -92,6 +92,7 @@ func (c *Controller) released(k key) {
 func (c *Controller) forget(k key) {
 	c.metrics.forget(k)
 	c.memory.forget(k)
+	c.turns.forget(k)
 	c.prober.Want(k, nil)
 }
 
@@ -141,7 +142,12 @@ func renewal(o *observation.Observation, d election.Decision, lag func(key) floa
 	if duration == 0 || !d.Served() {
 		return false, 0
 	}
-	return lease.Renewal{Duration: duration, Phase: phase(o.Key), Lag: lag(o.Key)}.Due(lease.Renewed(o.Lease), o.Now)
+	renewed := lease.Renewed(o.Lease)
+	if since, taken := lease.Taken(o.Lease, d); taken {
+		// A contender renews it for another than the holder.
+		renewed = since
+	}
+	return lease.Renewal{Duration: duration, Phase: phase(o.Key), Lag: lag(o.Key)}.Due(renewed, o.Now)
 }
 
 // lag differs between replicas and between Leases.

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -18,24 +20,28 @@ import (
 
 // memory is what this replica has seen of elections, by its own clock, so that no two clocks are
 // compared. Each replica, and each start, begins anew. How long an election waits for a holder
-// depends on it, and when the master moves back to a preferred pod; nothing else.
+// depends on it, when the master moves back to a preferred pod, and when a contender counts as
+// gone; nothing else.
 type memory struct {
 	lock sync.Mutex
 	// outages are since when holders have not been eligible.
 	outages map[key]observation.Outage
+	// contenders are the programs that hold Leases as their own.
+	contenders map[key]lease.Sighting
 	// seen is, of elections that fail back, since when holders have been masters and pods Ready.
 	seen map[key]observation.Seen
 }
 
 func newMemory() *memory {
-	return &memory{outages: map[key]observation.Outage{}, seen: map[key]observation.Seen{}}
+	return &memory{outages: map[key]observation.Outage{}, contenders: map[key]lease.Sighting{}, seen: map[key]observation.Seen{}}
 }
 
-// recall returns what is known of the election; the zero values if that is nothing.
-func (m *memory) recall(k key) (observation.Outage, observation.Seen) {
+// recall puts what is known of the election into the inputs of a look at it; the zero values if
+// that is nothing.
+func (m *memory) recall(in *observation.Inputs) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	return m.outages[k], m.seen[k]
+	in.Outage, in.Seen, in.Contender = m.outages[in.Key], m.seen[in.Key], m.contenders[in.Key]
 }
 
 // saw takes up what a look at the election has shown, and whether the holder is eligible by
@@ -47,6 +53,11 @@ func (m *memory) saw(o *observation.Observation, d election.Decision) {
 		m.seen[o.Key] = seen
 	} else {
 		delete(m.seen, o.Key)
+	}
+	if contender := o.SeeContender(); contender != (lease.Sighting{}) {
+		m.contenders[o.Key] = contender
+	} else {
+		delete(m.contenders, o.Key)
 	}
 	switch {
 	case d.Transition():
@@ -71,12 +82,13 @@ func (m *memory) forget(k key) {
 	defer m.lock.Unlock()
 	delete(m.outages, k)
 	delete(m.seen, k)
+	delete(m.contenders, k)
 }
 
 const (
 	// refusedFor is how long a refusal is remembered. While it stands, the label is tried
-	// again every few seconds.
-	refusedFor = time.Minute
+	// again at least every refusedRetryMax.
+	refusedFor = 2*refusedRetryMax + time.Minute
 	// refusedMax is how many refusals are remembered. Forgetting one costs a move to a pod
 	// that cannot be labelled, and another from it.
 	refusedMax = 4096
@@ -127,4 +139,17 @@ func refused(err error) bool {
 	default:
 		return code >= http.StatusBadRequest && code < http.StatusInternalServerError
 	}
+}
+
+// onlyRefused reports whether all that has failed was refused, so that it will be again until
+// something changes. An object of the same name that lasts is another's, because the controller
+// would have found its own.
+func onlyRefused(err error) bool {
+	switch e := err.(type) { //nolint:errorlint // It goes through what is wrapped by itself.
+	case interface{ Unwrap() []error }:
+		return !slices.ContainsFunc(e.Unwrap(), func(one error) bool { return !onlyRefused(one) })
+	case interface{ Unwrap() error }:
+		return onlyRefused(e.Unwrap())
+	}
+	return (refused(err) || apierrors.IsAlreadyExists(err)) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }

@@ -69,8 +69,8 @@ func (c *Controller) problems(o *observation.Observation, d election.Decision, s
 
 // unpublished reads from the API server whether what is published of the Service is still
 // wrong: the cache may be behind.
-func (c *Controller) unpublished(ctx context.Context, k key, service types.UID) bool {
-	in, err := c.live.Election(ctx, k)
+func (c *Controller) unpublished(ctx context.Context, seen *observation.Observation, service types.UID) bool {
+	in, err := c.live.Election(ctx, seen.Inputs)
 	if err != nil {
 		return false
 	}

@@ -20,13 +20,13 @@ import (
 // election is retried soon, and then less and less often.
 var errAwaited = errors.New("the built-in EndpointSlice controller has yet to follow the Service")
 
+// errOthersFirst: traffic has moved, and other elections wait to move theirs. The election goes
+// on when it is its turn again.
+var errOthersFirst = errors.New("other elections come first")
+
 // errPaced: an epoch was recorded ahead of a Lease that could not be written just now. The next
 // try would spend another.
 var errPaced = errors.New("an epoch was spent on the election just now")
-
-// refusedAgain is after how long an election with a foreign Lease is reconciled again:
-// foreign Leases are not watched.
-const refusedAgain = 30 * time.Second
 
 // reconcile brings one election to where it must be. It returns after how long to
 // reconcile it again although nothing changes; 0 for never.
@@ -34,12 +34,14 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 	if k.Name == "" {
 		return 0, r.releaseLeftovers(ctx, k.Namespace)
 	}
-	o, d, err := r.decide(ctx, k)
+	o, d, wait, err := r.decide(ctx, k)
 	switch {
 	case err != nil:
 		return 0, err
 	case len(o.Services) == 0:
 		return 0, r.release(ctx, k, o.Lease)
+	case wait > 0:
+		return soonest(d.Again, wait), nil
 	}
 	r.decided(o, d)
 	defer func() { r.looked(ctx, o, d, err) }()
@@ -47,7 +49,8 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 	case len(o.Members) == 0:
 		return 0, nil
 	case d.Action == election.Refuse:
-		return refusedAgain, nil
+		// Foreign Leases are not watched.
+		return refusedRetryMax, nil
 	case d.Transition():
 		// Whatever has become of the master, the next move is seconds away at most.
 		if pause := lease.MovePause(o.Lease, o.Now); pause > 0 {
@@ -60,8 +63,13 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 		return d.Again, err
 	}
 	r.held(o, d)
+	if phase, _ := plan.Next(); phase != routing.PhaseDone {
+		if wait := r.turn(k, l, routeTurn); wait > 0 {
+			return soonest(soonest(d.Again, again), wait), nil
+		}
+	}
 	routed, err := r.route(ctx, plan, func() { r.routed(ctx, k, d) })
-	if routed || d.Action == election.Stop {
+	if routed && err != errOthersFirst || d.Action == election.Stop {
 		pause, failed := r.demote(ctx, o, d, l, plan)
 		again, err = soonest(again, pause), errors.Join(err, failed)
 	}
@@ -69,18 +77,24 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 }
 
 // decide observes and decides, with more evidence each time, until the decision may be acted on.
-func (r road) decide(ctx context.Context, k key) (o *observation.Observation, d election.Decision, err error) {
+// If there is something to act on, and it is another replica's turn, it returns for how long to
+// wait.
+func (r road) decide(ctx context.Context, k key) (o *observation.Observation, d election.Decision, wait time.Duration, err error) {
 	for need := election.Cached; ; {
 		in, err := r.gather(ctx, k, need)
 		if err != nil {
-			return nil, d, err
+			return nil, d, 0, err
 		}
 		if o = observation.Look(in); len(o.Members) == 0 {
-			return o, d, nil
+			return o, d, 0, nil
 		}
 		d = election.Decide(o.View())
-		if need = election.Confirm(o.View(), d, in.Evidence); need <= in.Evidence {
-			return o, d, nil
+		need = election.Confirm(o.View(), d, in.Evidence)
+		if in.Evidence == election.Cached && (need > election.Cached || d.Writes(lease.Decode(o.Lease))) {
+			wait = r.turn(k, o.Lease, recordTurn)
+		}
+		if wait > 0 || need <= in.Evidence {
+			return o, d, wait, nil
 		}
 	}
 }
@@ -133,14 +147,19 @@ func (r road) traceAhead(ctx context.Context, plan *routing.Plan, epoch int32) (
 
 // route writes what follows from the Lease, phase by phase, and calls tell once traffic
 // follows the holder; it reports whether it does. What cannot be written holds up only what
-// depends on it. It returns errAwaited if Kubernetes' controller has to follow first.
+// depends on it. It returns errAwaited if Kubernetes' controller has to follow first, and
+// errOthersFirst if what is left can wait.
 func (r road) route(ctx context.Context, plan *routing.Plan, tell func()) (routed bool, err error) {
 	var errs []error
-	for last := routing.PhaseCorrect - 1; ; {
+	const none = routing.PhaseCorrect - 1
+	for last := none; ; {
 		phase, changes := plan.Next()
 		if !routed && plan.Routed(phase) {
 			routed = true
 			tell()
+			if last != none && phase != routing.PhaseDone && len(errs) == 0 && r.crowded() {
+				return routed, errOthersFirst
+			}
 		}
 		switch {
 		case phase == routing.PhaseDone:

@@ -1,9 +1,18 @@
 package controller
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
@@ -33,7 +42,7 @@ func TestPodsThatCannotBeLabelled(t *testing.T) {
 				c.Wait(time.Minute)
 				c.Expect(test.want...)
 				c.failingNoMore()
-				c.Wait(retryMax + time.Second)
+				c.Wait(refusedRetryMax + time.Second)
 				if got := c.State(); slices.Contains(got, "Pod web-0:") || slices.Contains(got, "Pod web-1:") {
 					t.Errorf("a pod is not labelled once that is allowed: %q", got)
 				}
@@ -56,4 +65,97 @@ func TestStandbyThatCannotBeLabelledHoldsNothingUp(t *testing.T) {
 			t.Errorf("no other pod has followed the master: %q", got)
 		}
 	})
+}
+
+// What the API server refuses for good is tried ever more rarely, and at once when something changes.
+func TestRefusalsAreRetriedRarely(t *testing.T) {
+	tests := map[string]struct {
+		verb, resource string
+		err            error
+		bySlice        bool
+	}{
+		"a Lease":                            {"update", "leases", apierrors.NewForbidden(schema.GroupResource{Resource: "leases"}, "web", errors.New("no RBAC")), false},
+		"a Service":                          {"patch", "services", apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "web", errors.New("denied by a policy")), false},
+		"pods":                               {"patch", "pods", apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "web-1", errors.New("exceeded quota")), false},
+		"an EndpointSlice that is not valid": {"update", "endpointslices", apierrors.NewInvalid(schema.GroupKind{Kind: "EndpointSlice"}, "web", nil), true},
+		"an EndpointSlice of another's name": {"update", "endpointslices", apierrors.NewAlreadyExists(schema.GroupResource{Resource: "endpointslices"}, "web"), true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(c *cluster) {
+				var change []func(*corev1.Service)
+				if test.bySlice {
+					change = append(change, fakeapi.BySlice)
+				}
+				c.Create(fakeapi.NewService("web", change...), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"), fakeapi.NewPod("web-2"))
+				s := c.start()
+				c.Settle()
+				failed := c.failing(test.verb, test.resource, test.err)
+				c.EditPod("web-0", fakeapi.SetNotReady)
+				c.Wait(time.Minute)
+				s.client.ClearActions()
+				c.Wait(time.Hour)
+				// Each try may write to several pods, and look closer before.
+				if got, most := len(s.requests()), 7*int(time.Hour/refusedRetryMax); failed.Load() == 0 || got > most {
+					t.Errorf("%d requests in an hour, want at most %d", got, most)
+				}
+				before := failed.Load()
+				c.EditPod("web-2", fakeapi.SetNotReady)
+				c.Wait(time.Second)
+				if failed.Load() == before {
+					t.Error("a change does not end the pause")
+				}
+				c.failingNoMore()
+				c.EditPod("web-2", fakeapi.SetReady)
+				c.Settle()
+				if got := c.State(); !slices.ContainsFunc(got, func(line string) bool {
+					return strings.HasPrefix(line, "Pod web-1: ") && strings.Contains(line, "active @")
+				}) {
+					t.Errorf("no other pod has followed the master: %q", got)
+				}
+			})
+		})
+	}
+}
+
+func TestForeignLeaseIsLookedAtRarely(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.Create(fakeapi.ForeignLease("web", "somebody"), fakeapi.NewService("web"), fakeapi.NewPod("web-0"))
+		s := c.start()
+		c.Wait(time.Minute)
+		s.client.ClearActions()
+		c.Wait(time.Hour)
+		if got, most := len(s.requests()), 5*int(time.Hour/refusedRetryMax); got == 0 || got > most {
+			t.Errorf("%d requests in an hour, want at most %d", got, most)
+		}
+	})
+}
+
+func TestOnlyRefused(t *testing.T) {
+	forbidden := apierrors.NewForbidden(schema.GroupResource{}, "web", errors.New("denied"))
+	terminating := apierrors.NewForbidden(schema.GroupResource{}, "web", errors.New("terminating"))
+	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
+	slow := apierrors.NewInternalError(errors.New("slow"))
+	tests := map[string]struct {
+		err  error
+		want bool
+	}{
+		"a refusal":                                   {fmt.Errorf("writing: %w", forbidden), true},
+		"several refusals":                            {errors.Join(forbidden, fmt.Errorf("writing: %w", errors.Join(forbidden, forbidden))), true},
+		"a refusal beside another error":              {errors.Join(forbidden, slow), false},
+		"a refusal beside another error, wrapped":     {fmt.Errorf("writing: %w", errors.Join(forbidden, slow)), false},
+		"an object of that name":                      {apierrors.NewAlreadyExists(schema.GroupResource{}, "web"), true},
+		"a conflict":                                  {apierrors.NewConflict(schema.GroupResource{}, "web", errors.New("changed")), false},
+		"an API server that is busy":                  {apierrors.NewTooManyRequests("later", 1), false},
+		"an API server that does not know the client": {apierrors.NewUnauthorized("expired"), false},
+		"an API server that is late":                  {context.DeadlineExceeded, false},
+		"a namespace that goes":                       {terminating, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := onlyRefused(test.err); got != test.want {
+				t.Errorf("counts as refused: %v, want %v", got, test.want)
+			}
+		})
+	}
 }

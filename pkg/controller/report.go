@@ -95,7 +95,7 @@ func (c *Controller) warn(ctx context.Context, o *observation.Observation, d ele
 		report, sooner := c.warnings.saw(s.UID, c.problems(o, d, s, err), o.Now)
 		again = soonest(again, sooner)
 		for _, p := range report {
-			if p.Reason == api.ReasonNotPublished && !c.unpublished(ctx, o.Key, s.UID) {
+			if p.Reason == api.ReasonNotPublished && !c.unpublished(ctx, o, s.UID) {
 				c.warnings.withdraw(s.UID, p)
 				again = soonest(again, patience)
 				continue

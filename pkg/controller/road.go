@@ -22,8 +22,13 @@ type road struct {
 	listener
 	// lag, from 0 to 1, is by how much this replica lets others renew the Lease first.
 	lag func(k key) float64
+	// turn returns for how long to leave the election, whose Lease this is, to another replica,
+	// which usually takes that long.
+	turn func(k key, l *coordinationv1.Lease, usual time.Duration) time.Duration
 	// paced reports whether an epoch may be spent on a Lease that cannot be written, for now.
 	paced func(k key) bool
+	// crowded reports whether other elections wait for this replica.
+	crowded func() bool
 }
 
 // reader reads what an election depends on.

@@ -72,6 +72,7 @@ var verbs = []verb{
 	// Leases, slices, policies.
 	{"hold", 4, (*world).editHolder},
 	{"forge", 0, (*world).forge},
+	{"contend", 0, (*world).contend},
 	{"lose", 1, (*world).loseLease},
 	{"disown", 0, (*world).disownLease},
 	{"unlist", 1, (*world).loseSlice},
@@ -388,7 +389,10 @@ func (w *world) editHolder(a, b int) bool {
 		return false
 	}
 	w.tell("a user writes the holder %s into Lease %s", to, l.Name)
-	return change(w, w.leases, l.Name, func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = &to })
+	return w.changeLease("kubectl", l.Name, func(l *coordinationv1.Lease) {
+		l.Spec.HolderIdentity = &to
+		w.leaseNamed(l)
+	})
 }
 
 // forge writes into a Lease what nobody but the controller may. An epoch counts from then on, but
@@ -400,7 +404,7 @@ func (w *world) forge(a, b int) bool {
 	}
 	_, holder, _ := lease.Recorded(l)
 	epoch := ptr.Deref(l.Spec.LeaseTransitions, 0)
-	change(w, w.leases, l.Name, func(l *coordinationv1.Lease) {
+	w.changeLease("kubectl", l.Name, func(l *coordinationv1.Lease) {
 		switch b / 5 % 5 {
 		case 0:
 			l.Annotations[api.AnnotationDemotedUID] = string(pod.UID)

@@ -25,6 +25,11 @@ type record struct {
 	holderOf map[int32]types.UID
 	// last is who has held it last.
 	last types.UID
+	// named are the epochs that have stood beside the holder's name since a user or an application
+	// wrote that.
+	named map[int32]bool
+	// expires is until when the master may believe in what a replica has renewed.
+	expires time.Time
 	// unasked: there was a moment, since a replica has written the Lease, in which no
 	// Service asked for it.
 	unasked bool
@@ -65,6 +70,9 @@ func (w *world) leaseWritten(by *replica, before, now *coordinationv1.Lease) (re
 	}
 	epoch, holder := ptr.Deref(now.Spec.LeaseTransitions, 0), lease.Decode(now).HolderUID
 	former := r.last
+	if lease.Decode(before).Contender != "" {
+		w.checkContended(by, r, before, now)
+	}
 	switch had := r.holderOf[epoch]; {
 	case epoch < r.epoch:
 		w.fail("the epoch of Lease %s falls from %d to %d", now.Name, r.epoch, epoch)
@@ -76,7 +84,7 @@ func (w *world) leaseWritten(by *replica, before, now *coordinationv1.Lease) (re
 		w.fail("replica %d forgets that Service %s has asked for %s", by.number, was.Leading, api.HandoverAfterTermination)
 	}
 	if former != "" && holder != "" && former != holder {
-		w.checkFollowed(by, before, now.Name, former, holder)
+		w.checkFollowed(by, r, before, now.Name, former, holder)
 	}
 	if by.seen != nil {
 		w.checkNeeded(by, former, holder)
@@ -85,11 +93,14 @@ func (w *world) leaseWritten(by *replica, before, now *coordinationv1.Lease) (re
 		r.holderOf[epoch], r.last = holder, holder
 		w.held[holder] = true
 	}
+	if now.Spec.RenewTime != nil && now.Spec.LeaseDurationSeconds != nil {
+		r.expires = now.Spec.RenewTime.Add(time.Duration(*now.Spec.LeaseDurationSeconds) * time.Second)
+	}
 	return before != nil && lease.RenewedOnly(before, now)
 }
 
 // checkFollowed is for a pod that is no longer the holder.
-func (w *world) checkFollowed(by *replica, before *coordinationv1.Lease, name string, former, holder types.UID) {
+func (w *world) checkFollowed(by *replica, r *record, before *coordinationv1.Lease, name string, former, holder types.UID) {
 	pod := w.pods.uid(former)
 	if pod == nil || observation.Finished(pod) || by.seen == nil {
 		return
@@ -101,7 +112,11 @@ func (w *world) checkFollowed(by *replica, before *coordinationv1.Lease, name st
 	if before == nil || before.Spec.RenewTime == nil || before.Spec.LeaseDurationSeconds == nil || seen < 0 || observation.Ready(by.seen.Pods[seen].Pod) {
 		return
 	}
-	if expires := before.Spec.RenewTime.Add(time.Duration(*before.Spec.LeaseDurationSeconds) * time.Second); w.now.Before(expires) {
+	expires := before.Spec.RenewTime.Add(time.Duration(*before.Spec.LeaseDurationSeconds) * time.Second)
+	if held := lease.Decode(before); held.Contender != "" && (ptr.Deref(before.Spec.HolderIdentity, "") != pod.Name || by.seen.Settings().LeaseDuration == 0) {
+		expires = r.expires
+	}
+	if w.now.Before(expires) {
 		w.fail("%s follows %s, which is not Ready and may believe in Lease %s for another %s", holder, former, name, expires.Sub(w.now))
 	}
 }

@@ -112,6 +112,16 @@ var profiles = []profile{
 	{name: "a Service that is retyped", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"retype": 3, "mode": 1}},
 	{name: "a Service that loses its selector", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"unselect": 3, "mode": 1, "overwrite": 0}},
 	{name: "Leases that are forged", services: []*corev1.Service{manifest("a", demotes)}, weights: map[string]int{"forge": 3, "lose": 0}},
+	{name: "Leases that an application takes", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"contend": 12, "time": 12}},
+	{
+		name: "a Lease that an application takes, with settings", services: []*corev1.Service{manifest("a", nil)}, annotations: preferring,
+		weights: map[string]int{"contend": 12, "annotate": 4, "cordon": 2, "time": 10},
+	},
+	{name: "a Lease that is renewed, and that an application takes", services: []*corev1.Service{manifest("a", fenced)}, weights: map[string]int{"contend": 8, "believe": 4, "time": 15}},
+	{
+		name: "a shared Lease that an application takes, after termination", services: []*corev1.Service{manifest("a", stops), manifest("b", shares, asks(api.RoutingEndpointSlice))},
+		weights: map[string]int{"contend": 8, "mode": 1, "stop": 10, "time": 8, "lose": 0},
+	},
 	{name: "Leases of others", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"disown": 3}},
 	{
 		name: "Services that join and leave", services: []*corev1.Service{manifest("a", nil), manifest("b", nil), manifest("c", nil, asks(api.RoutingEndpointSlice))},

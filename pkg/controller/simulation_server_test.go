@@ -21,6 +21,7 @@ import (
 	discoveryclient "k8s.io/client-go/kubernetes/typed/discovery/v1"
 	"k8s.io/utils/ptr"
 
+	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
@@ -297,6 +298,13 @@ func (k kindAPI[T]) agree(live T, uid types.UID, version string) error {
 // store stores what a replica writes, and lets the invariants see it first.
 func (k kindAPI[T]) store(live, now T) T {
 	var none T
+	before, _ := any(live).(*coordinationv1.Lease)
+	if l, is := any(now).(*coordinationv1.Lease); is {
+		if len(l.ManagedFields) > 0 {
+			k.r.world.fail("replica %d writes who has written the fields of Lease %s", k.r.number, l.Name)
+		}
+		l.ManagedFields = managedFields(before, l, api.ManagedBy)
+	}
 	if live != none {
 		now.SetResourceVersion(live.GetResourceVersion())
 		if apiequality.Semantic.DeepEqual(live, now) {
@@ -304,7 +312,6 @@ func (k kindAPI[T]) store(live, now T) T {
 		}
 	}
 	w := k.r.world
-	before, _ := any(live).(*coordinationv1.Lease)
 	if live != none && stampOf(now) >= 0 && stampOf(now) < stampOf(live) {
 		w.fail("replica %d writes epoch %d on %s %s, which is of epoch %d", k.r.number, stampOf(now), k.of.kind, now.GetName(), stampOf(live))
 	}

@@ -65,6 +65,9 @@ func (w *world) checkElection(name string, members []observation.Member) {
 	case l.Labels[api.LabelManagedBy] != api.ManagedBy:
 		return
 	}
+	if lease.Contender(l) != "" {
+		w.fail("Lease %s is left to an application that no longer renews it", name)
+	}
 	holder := w.pods.uid(lease.Decode(l).HolderUID)
 	if r := w.records[name]; r != nil && holder != nil && r.epoch == ptr.Deref(l.Spec.LeaseTransitions, 0) && r.last != holder.UID {
 		w.fail("the epoch %d of Lease %s has two holders, %s and then %s", r.epoch, name, r.last, holder.UID)

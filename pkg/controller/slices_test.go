@@ -96,7 +96,7 @@ func TestForeignSliceIsWaitedForPatiently(t *testing.T) {
 		if events := s.events.Take(); len(events) != 2 {
 			t.Errorf("events %q, want a master and a warning", events)
 		}
-		if got, most := len(s.writes()), int(time.Hour/retryMax)*11/10; got == 0 || got > most {
+		if got, most := len(s.writes()), int(time.Hour/refusedRetryMax)+20; got == 0 || got > most {
 			t.Errorf("%d writes in an hour, want at most %d", got, most)
 		}
 	})

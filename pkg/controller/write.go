@@ -31,6 +31,7 @@ func (c *Controller) writeLease(ctx context.Context, l *coordinationv1.Lease) (w
 		return nil, err
 	}
 	c.leases.in(l.Namespace).wrote(written)
+	c.turns.saw(key{Namespace: l.Namespace, Name: l.Name}, written)
 	return written, nil
 }
 

@@ -56,6 +56,13 @@ type Lease struct {
 	Duration time.Duration
 	// Outdated: the Lease's owners or its duration are not what the Services ask for.
 	Outdated bool
+	// Contender is the field manager of another program that holds the Lease as its own; empty if
+	// there is none. Holder, Epoch and Acquired are then what the controller has recorded beside
+	// that, unless a user has written another Holder since.
+	Contender string
+	// Yield is for how long the controller leaves the Lease to the Contender, which has renewed it
+	// lately; 0 if it takes the Lease back.
+	Yield time.Duration
 	// Forged: the Lease names another pod's UID than HolderUID, which is the one that the
 	// controller has written. Spent: it does so in an epoch that the controller has not written.
 	// No pod can have that epoch.
@@ -174,6 +181,9 @@ type Decision struct {
 	Demoted types.UID
 	// Again is after how long to decide again even if nothing has changed; 0 for never.
 	Again time.Duration
+	// Yields: a contender renews the Lease, so that the Lease is written only if something else
+	// than the contender's writes calls for that.
+	Yields bool
 	// Refused is set if a user asked for a pod that cannot become master. The rest of the
 	// Decision applies all the same.
 	Refused *Refusal
@@ -189,7 +199,8 @@ type Refusal struct {
 
 // Writes reports whether the Lease must be written for the decision.
 func (d Decision) Writes(lease Lease) bool {
-	return d.Action != Refuse && (!lease.Exists || lease.Forged || lease.Holder != d.Holder || lease.HolderUID != d.HolderUID || lease.Epoch != d.Epoch || lease.Next != d.Next)
+	unknown := d.Yields && lease.Holder == ""
+	return d.Action != Refuse && (!lease.Exists || lease.Forged || lease.Contender != "" && !d.Yields || !unknown && lease.Holder != d.Holder || lease.HolderUID != d.HolderUID || lease.Epoch != d.Epoch || lease.Next != d.Next)
 }
 
 // Transition reports whether the decision changes the holder.

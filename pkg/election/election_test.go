@@ -141,7 +141,7 @@ type decisionTest struct {
 func TestDecide(t *testing.T) {
 	seen := map[Reason]bool{}
 	for topic, tests := range map[string]map[string]decisionTest{
-		"election": electionTests, "edit": editTests, "restore": restoreTests, "adoption": adoptionTests, "probes": probeTests,
+		"election": electionTests, "contended": contendedTests, "edit": editTests, "restore": restoreTests, "adoption": adoptionTests, "probes": probeTests,
 		"paused": pausedTests, "failback": failbackTests, "failover-delay": delayTests, "lease-duration": expiryTests,
 		"after-termination": terminationTests, "edit with after-termination": terminationEditTests, "on-demote": demoteTests,
 	} {

@@ -110,7 +110,7 @@ func (s situation) holdIncumbent(reason Reason) (Decision, bool) {
 	switch {
 	case s.refused != nil:
 		d.Action, d.Reason = Restore, EditRefused
-	case s.Lease.Holder == "" || s.Lease.HolderUID == "" || s.Lease.Forged:
+	case s.Lease.Holder == "" && s.Lease.Contender == "" || s.Lease.HolderUID == "" || s.Lease.Forged:
 		d.Action, d.Reason = Restore, LeaseLost
 	case d.Epoch != s.Lease.Epoch:
 		d.Action, d.Reason = Restore, EpochRestored

@@ -198,7 +198,7 @@ var events = []api.Event{
 	},
 	{
 		Reason: string(LeaseForeign), Type: corev1.EventTypeWarning,
-		Meaning: "A Lease of that name exists that is not the controller's. The Service is left as it is.",
-		Advice:  `Delete that Lease, or set "qoqo.dev/lease-name".`,
+		Meaning: "A Lease of that name exists that is not the controller's, such as that of an application's own leader election. The Service is left as it is.",
+		Advice:  `Set "qoqo.dev/lease-name", or delete that Lease if nothing uses it.`,
 	},
 }

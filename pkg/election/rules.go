@@ -31,6 +31,12 @@ func Decide(view View) Decision {
 				d = s.exhausted()
 			}
 			d.Refused = s.refused
+			if s.Lease.Yield > 0 && d.Action != Refuse {
+				d.Yields = true
+				if d.Again == 0 || d.Again > s.Lease.Yield {
+					d.Again = s.Lease.Yield
+				}
+			}
 			return d
 		}
 	}

@@ -193,7 +193,7 @@ Service:    web (routing selector)
 Lease:      web
 Master:     <none>
 Problems:   <none>
-Next:       nothing: the Lease of that name is not the controller's; delete it, or name another in the annotation qoqo.dev/lease-name (LeaseForeign)
+Next:       nothing: the Lease of that name is not the controller's: another program has made it, such as an application for its own leader election; name another in the annotation qoqo.dev/lease-name, or delete it if nothing uses it (LeaseForeign)
 
 The Service selects no pods.
 

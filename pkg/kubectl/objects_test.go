@@ -1,6 +1,7 @@
 package kubectl
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -68,6 +69,14 @@ func aLease(name, holder string, epoch int32, change ...func(*coordinationv1.Lea
 		f(l)
 	}
 	return l
+}
+
+// contended lets an application's own leader election take the Lease of web-0.
+func contended(l *coordinationv1.Lease) {
+	l.Annotations[api.AnnotationRecord] = "3/uid-web-0"
+	l.Annotations[api.AnnotationHistory] = fmt.Sprintf(`[{"epoch":3,"time":%q,"to":"web-0","action":"Failover","reason":"HolderNotReady"}]`, ago(2*time.Minute).Format(metav1.RFC3339Micro))
+	l.Spec = coordinationv1.LeaseSpec{HolderIdentity: ptr.To("web-1"), LeaseTransitions: ptr.To[int32](9), LeaseDurationSeconds: ptr.To[int32](15), AcquireTime: ptr.To(metav1.NewMicroTime(ago(time.Minute)))}
+	l.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "app", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:holderIdentity":{},"f:leaseTransitions":{},"f:renewTime":{}}}`)}}
 }
 
 // aPod is Ready, on a node of its own, and marked as the controller marks candidates.

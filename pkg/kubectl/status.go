@@ -10,9 +10,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
@@ -97,7 +99,9 @@ func (st *status) lease(o *observation.Observation, view election.View) {
 		return
 	}
 	st.Epoch = view.Lease.Epoch
-	st.AcquireTime = o.Lease.Spec.AcquireTime
+	if acquired := lease.Decode(o.Lease).Acquired; !acquired.IsZero() {
+		st.AcquireTime = ptr.To(metav1.NewMicroTime(acquired))
+	}
 	st.Reason = o.Lease.Annotations[api.AnnotationReason]
 	if uid := view.Lease.HolderUID; uid != "" {
 		st.Master = &master{Name: view.Lease.Holder, UID: uid}

@@ -231,6 +231,10 @@ web       selector   web-0    <none>   3m      3       HolderNotReady   0/0     
 SERVICE   ROUTING    MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS   STATUS
 web       selector   web-0    node-0   3m      3       HolderNotReady   1/1        Pending
 `}},
+		"a Lease that another program holds": {[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3, contended), aPod("web-0", "active"), aPod("web-1", "standby")}, "status", result{Out: `
+SERVICE   ROUTING    MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS   STATUS
+web       selector   web-0    node-0   2m      3       HolderNotReady   1/1        LeaseContended
+`}},
 		"standbys that do not count": {web(aPod("web-3", "standby", evicted), aPod("web-4", "standby", terminating), aPod("web-5", "standby", notReady)), "status", result{Out: `
 SERVICE   ROUTING    MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS   STATUS
 web       selector   web-0    node-0   3m      3       HolderNotReady   2/3        Ok

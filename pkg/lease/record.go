@@ -101,6 +101,7 @@ func Decode(l *coordinationv1.Lease) election.Lease {
 	if record.Epoch > api.MaxEpoch {
 		record.Epoch = 0
 	}
+	contend(&record, l)
 	if epoch, uid, found := Recorded(l); found && epoch == record.Epoch && record.HolderUID != "" && uid != record.HolderUID {
 		record.HolderUID, record.Forged = uid, true
 	}
@@ -180,12 +181,15 @@ func Next(l *coordinationv1.Lease, terms Terms, d election.Decision, renew bool,
 	default:
 		return nil, NeedNothing
 	}
+	contended := Decode(l).Contender != ""
 	next := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
 		Namespace: terms.Key.Namespace, Name: terms.Key.Name,
 		Labels: map[string]string{api.LabelManagedBy: api.ManagedBy},
 	}}
 	if l != nil {
 		next = l.DeepCopy()
+		// The API server keeps these, unless it is sent others.
+		next.ManagedFields = nil
 	}
 	if next.Annotations == nil {
 		next.Annotations = map[string]string{}
@@ -193,11 +197,14 @@ func Next(l *coordinationv1.Lease, terms Terms, d election.Decision, renew bool,
 	next.OwnerReferences = owners(l, terms)
 	terms.remember(next)
 	annotate(next, api.AnnotationRecord, recordOf(d))
-	if d.Ineligible == "" || l == nil {
+	if d.Ineligible == "" || l == nil || contended {
 		// A holder that is waited for relies on the duration that it has read.
 		next.Spec.LeaseDurationSeconds = seconds(terms.Duration)
 	}
-	if need == NeedDecision {
+	if contended {
+		reclaim(next, now)
+	}
+	if need == NeedDecision || contended {
 		record(next, d, now)
 	}
 	if !terms.DeleteDemoted {
@@ -268,9 +275,10 @@ func owned(l *coordinationv1.Lease, terms Terms) bool {
 	return apiequality.Semantic.DeepEqual(owners(l, terms), l.OwnerReferences)
 }
 
-// timed reports whether the Lease has the duration that it must have.
+// timed reports whether the Lease has the duration that it must have. While a contender has the
+// Lease, that does not matter.
 func timed(l *coordinationv1.Lease, terms Terms) bool {
-	return ptr.Equal(seconds(terms.Duration), l.Spec.LeaseDurationSeconds)
+	return Decode(l).Contender != "" || ptr.Equal(seconds(terms.Duration), l.Spec.LeaseDurationSeconds)
 }
 
 // seconds returns nil for a Lease that is never renewed.
@@ -281,10 +289,10 @@ func seconds(d time.Duration) *int32 {
 	return ptr.To(int32(d.Seconds()))
 }
 
-// RenewedOnly reports whether two versions of a Lease differ at most in their renewTime. Such a
-// change moves nothing.
+// RenewedOnly reports whether two versions of a Lease differ at most in their renewTime, and not
+// in who renews it. Such a change moves nothing.
 func RenewedOnly(before, now *coordinationv1.Lease) bool {
-	return maps.Equal(before.Labels, now.Labels) && maps.Equal(before.Annotations, now.Annotations) &&
+	return Contender(before) == Contender(now) && maps.Equal(before.Labels, now.Labels) && maps.Equal(before.Annotations, now.Annotations) &&
 		apiequality.Semantic.DeepEqual(before.OwnerReferences, now.OwnerReferences) &&
 		apiequality.Semantic.DeepEqual(withoutRenewal(before), withoutRenewal(now))
 }

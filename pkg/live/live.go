@@ -14,6 +14,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/kubernetes"
@@ -27,38 +28,62 @@ import (
 // OwnLeases is a label selector of the controller's Leases.
 const OwnLeases = api.LabelManagedBy + "=" + api.ManagedBy
 
+// pageSize is how many objects are read at a time where there may be many: a pod takes some ten
+// kilobytes until it is trimmed.
+const pageSize = 500
+
 // Reader reads from the API server. Its methods may be called from any goroutine. Their
 // errors are the API server's, with what was read in front of them.
-type Reader struct{ Client kubernetes.Interface }
+type Reader struct {
+	Client kubernetes.Interface
+	// trim drops what of a pod is not needed; it may be nil.
+	trim      func(*corev1.Pod)
+	annotated *shared[[]*corev1.Service]
+	leftovers *shared[routing.Leftovers]
+}
 
-// Election returns all that the API server has of an election now, with the evidence
-// Live: the Lease, the namespace's pods and annotated Services, and all EndpointSlices
-// of the election's Services. It never asks a cache whether one of them matters. What is
-// known of nodes, and of the pods' answers, is the caller's to add, and the time.
-func (r Reader) Election(ctx context.Context, key types.NamespacedName) (in observation.Inputs, err error) {
-	in = observation.Inputs{Key: key, Evidence: election.Live, SeesPublished: true}
-	if in.Lease, err = r.Lease(ctx, key); err != nil {
+// NewReader returns a Reader for a program that reads many elections. Those that ask for the
+// same namespace at a time share what is read, and must not change it. trim drops what of a pod
+// is not needed.
+func NewReader(client kubernetes.Interface, trim func(*corev1.Pod)) Reader {
+	return Reader{Client: client, trim: trim, annotated: newShared[[]*corev1.Service](), leftovers: newShared[routing.Leftovers]()}
+}
+
+// Election returns all that the API server has of an election now, with the evidence Live: the
+// Lease, the namespace's annotated Services, the pods that Services of the election select or
+// that may be its holder, and all EndpointSlices of the election's Services. Known is what the
+// caller believes: it spares requests, and has the names of pods that no Service selects. What is known of nodes, and of the pods' answers, is the caller's
+// to add, and the time.
+func (r Reader) Election(ctx context.Context, known observation.Inputs) (in observation.Inputs, err error) {
+	in = observation.Inputs{Key: known.Key, Evidence: election.Live, SeesPublished: true, Services: known.Services, Slices: known.Slices}
+	if in.Lease, err = r.Lease(ctx, known.Key); err != nil {
 		return in, err
 	}
-	if in.Pods, in.Services, err = r.namespace(ctx, key.Namespace); err != nil {
-		return in, err
-	}
-	in.Services = annotated(in.Services)
-	names := sets.New[string]()
-	for _, s := range in.Services {
-		if observation.LeaseKey(s) == key {
-			names.Insert(s.Name)
+	pods := podReader{Reader: r, known: known.Pods, selectors: sets.New[string](), holders: sets.New[types.UID]()}
+	for read := true; read; {
+		// Pods are read before the Services, so that a mark on one of them was made for a Service
+		// that is read too. If these ask for others, both are read again.
+		if err = pods.read(ctx, in); err != nil {
+			return in, err
 		}
+		in.Pods = pods.all
+		if in.Services, err = r.sharedAnnotated(ctx, known.Key.Namespace); err != nil {
+			return in, err
+		}
+		if in.Slices, err = r.slicesOf(ctx, known.Key.Namespace, in.ServiceNames()); err != nil {
+			return in, err
+		}
+		read = pods.lacks(in)
 	}
-	if in.Slices, err = r.slicesOf(ctx, key.Namespace, names); err != nil || in.Lease != nil || observation.Look(in).Traced() == 0 {
-		return in, err
+	if in.Lease != nil || observation.Look(in).Traced() == 0 {
+		return in, nil
 	}
 	// There are traces of an election, but there was no Lease. Another replica may have made it,
 	// and left the traces, since that was read. A Lease that is lost costs an epoch.
-	if l, err := r.Lease(ctx, key); err != nil || l == nil {
+	if l, err := r.Lease(ctx, known.Key); err != nil || l == nil {
 		return in, err
 	}
-	return r.Election(ctx, key)
+	return r.Election(ctx, known)
 }
 
 // Lease returns nil if there is none.
@@ -133,7 +158,13 @@ func (r Reader) Nodes(ctx context.Context, names sets.Set[string]) (map[string]*
 
 // Leftovers returns what there is in a namespace, for what is left in it of elections
 // that are no more.
-func (r Reader) Leftovers(ctx context.Context, namespace string) (l routing.Leftovers, err error) {
+func (r Reader) Leftovers(ctx context.Context, namespace string) (routing.Leftovers, error) {
+	return r.leftovers.get(ctx, namespace, func(ctx context.Context) (routing.Leftovers, error) {
+		return r.readLeftovers(ctx, namespace)
+	})
+}
+
+func (r Reader) readLeftovers(ctx context.Context, namespace string) (l routing.Leftovers, err error) {
 	// Like the pods, the slices are listed before the Services.
 	own, err := r.Slices(ctx, namespace, discoveryv1.LabelManagedBy+"="+api.SliceManagedBy)
 	if err != nil {
@@ -167,32 +198,71 @@ func (r Reader) namespace(ctx context.Context, namespace string) (pods []*corev1
 	if pods, err = r.Pods(ctx, namespace); err != nil {
 		return nil, nil, err
 	}
-	services, err = r.services(ctx, namespace)
+	services, err = r.services(ctx, namespace, func(*corev1.Service) bool { return true })
 	return pods, services, err
 }
 
 // Pods returns the pods of a namespace, or of all if it is empty.
 func (r Reader) Pods(ctx context.Context, namespace string) ([]*corev1.Pod, error) {
-	list, err := r.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("listing the pods: %w", err)
-	}
-	return pointers(list.Items), nil
+	return r.podsWith(ctx, namespace, labels.Everything().String())
+}
+
+// podsWith returns the pods that a label selector matches.
+func (r Reader) podsWith(ctx context.Context, namespace, selector string) (pods []*corev1.Pod, err error) {
+	err = paged(metav1.ListOptions{LabelSelector: selector}, func(options metav1.ListOptions) (metav1.ListInterface, error) {
+		list, err := r.Client.CoreV1().Pods(namespace).List(ctx, options)
+		if err != nil {
+			return nil, fmt.Errorf("listing the pods: %w", err)
+		}
+		for i := range list.Items {
+			// The rest of the page is not kept in memory.
+			pod := list.Items[i]
+			if r.trim != nil {
+				r.trim(&pod)
+			}
+			pods = append(pods, &pod)
+		}
+		return list, nil
+	})
+	return pods, err
 }
 
 // Annotated returns the Services that take part in an election, in a namespace or, if it
 // is empty, in all.
 func (r Reader) Annotated(ctx context.Context, namespace string) ([]*corev1.Service, error) {
-	services, err := r.services(ctx, namespace)
-	return annotated(services), err
+	return r.services(ctx, namespace, api.Annotated)
 }
 
-func (r Reader) services(ctx context.Context, namespace string) ([]*corev1.Service, error) {
-	list, err := r.Client.CoreV1().Services(namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("listing the Services: %w", err)
+func (r Reader) sharedAnnotated(ctx context.Context, namespace string) ([]*corev1.Service, error) {
+	return r.annotated.get(ctx, namespace, func(ctx context.Context) ([]*corev1.Service, error) { return r.Annotated(ctx, namespace) })
+}
+
+func (r Reader) services(ctx context.Context, namespace string, wanted func(*corev1.Service) bool) (services []*corev1.Service, err error) {
+	err = paged(metav1.ListOptions{}, func(options metav1.ListOptions) (metav1.ListInterface, error) {
+		list, err := r.Client.CoreV1().Services(namespace).List(ctx, options)
+		if err != nil {
+			return nil, fmt.Errorf("listing the Services: %w", err)
+		}
+		for i := range list.Items {
+			if service := list.Items[i]; wanted(&service) {
+				services = append(services, &service)
+			}
+		}
+		return list, nil
+	})
+	return services, err
+}
+
+// paged calls list for one page after another. Should the API server no longer have the rest,
+// it is an error, and the caller tries again later.
+func paged(options metav1.ListOptions, list func(metav1.ListOptions) (metav1.ListInterface, error)) error {
+	for options.Limit = pageSize; ; {
+		page, err := list(options)
+		if err != nil || page.GetContinue() == "" {
+			return err
+		}
+		options.Continue = page.GetContinue()
 	}
-	return pointers(list.Items), nil
 }
 
 // slicesOf returns all EndpointSlices of the Services that are named, whoever manages them.
@@ -211,15 +281,6 @@ func (r Reader) Slices(ctx context.Context, namespace, selector string) ([]*disc
 		return nil, fmt.Errorf("listing the EndpointSlices: %w", err)
 	}
 	return pointers(list.Items), nil
-}
-
-func annotated(services []*corev1.Service) (of []*corev1.Service) {
-	for _, s := range services {
-		if api.Annotated(s) {
-			of = append(of, s)
-		}
-	}
-	return of
 }
 
 func pointers[T any](items []T) []*T {

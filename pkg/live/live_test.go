@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -32,13 +33,20 @@ func meta(namespace, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{}, Annotations: map[string]string{}}
 }
 
-func aPod(namespace, name string) *corev1.Pod { return &corev1.Pod{ObjectMeta: meta(namespace, name)} }
+// aPod has the label app, whose value is its name without the number.
+func aPod(namespace, name string) *corev1.Pod {
+	pod := &corev1.Pod{ObjectMeta: meta(namespace, name)}
+	pod.UID = types.UID("uid-of-" + name)
+	pod.Labels["app"], _, _ = strings.Cut(name, "-")
+	return pod
+}
 
 // aService is annotated, and takes part in the election of the Lease that is named.
 func aService(namespace, name, lease string) *corev1.Service {
 	s := &corev1.Service{ObjectMeta: meta(namespace, name)}
 	s.Annotations[api.AnnotationServiceMode] = api.ModeActiveStandby
 	s.Annotations[api.AnnotationLeaseName] = lease
+	s.Spec.Selector = map[string]string{"app": lease}
 	return s
 }
 
@@ -67,7 +75,7 @@ func inCluster() (*fake.Clientset, Reader) {
 	client := fake.NewClientset(
 		aLease("shop", "web", api.ManagedBy), aLease("shop", "db", api.ManagedBy), aLease("shop", "lock", "somebody"), aLease("other", "web", api.ManagedBy),
 		aService("shop", "web", "web"), aService("shop", "web-headless", "web"), aService("shop", "db", "db"), plain("shop", "plain"), plain("shop", "released"), aService("other", "web", "web"),
-		aPod("shop", "web-0"), aPod("shop", "job"), aPod("other", "web-0"),
+		aPod("shop", "web-0"), aPod("shop", "db-0"), aPod("shop", "job"), aPod("other", "web-0"),
 		aSlice("shop", "web-k8s", "web", observation.BuiltIn), aSlice("shop", "web-own", "web", api.SliceManagedBy), aSlice("shop", "web-foreign", "web", "somebody"),
 		aSlice("shop", "headless-k8s", "web-headless", observation.BuiltIn), aSlice("shop", "db-own", "db", api.SliceManagedBy),
 		aSlice("shop", "plain-k8s", "plain", observation.BuiltIn), aSlice("shop", "orphan-own", "gone", api.SliceManagedBy),
@@ -75,7 +83,7 @@ func inCluster() (*fake.Clientset, Reader) {
 		aSlice("other", "web-k8s", "web", observation.BuiltIn),
 		aNode("node-0", false), aNode("node-1", true),
 	)
-	return client, Reader{client}
+	return client, NewReader(client, nil)
 }
 
 func names[T metav1.Object](objects []T) []string {
@@ -96,7 +104,7 @@ func expect(t *testing.T, what string, want, got []string) {
 
 func TestElection(t *testing.T) {
 	_, r := inCluster()
-	in, err := r.Election(t.Context(), shop)
+	in, err := r.Election(t.Context(), observation.Inputs{Key: shop})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,14 +113,14 @@ func TestElection(t *testing.T) {
 	}
 	expect(t, "Lease", []string{"shop/web"}, names([]*coordinationv1.Lease{in.Lease}))
 	expect(t, "annotated Services of the namespace", []string{"shop/db", "shop/web", "shop/web-headless"}, names(in.Services))
-	expect(t, "pods of the namespace", []string{"shop/job", "shop/web-0"}, names(in.Pods))
+	expect(t, "pods that its Services select", []string{"shop/web-0"}, names(in.Pods))
 	expect(t, "slices of the election's Services, whoever manages them",
 		[]string{"shop/headless-k8s", "shop/web-foreign", "shop/web-k8s", "shop/web-own"}, names(in.Slices))
 }
 
 func TestElectionThatNoServiceAsksFor(t *testing.T) {
 	client, r := inCluster()
-	in, err := r.Election(t.Context(), types.NamespacedName{Namespace: "shop", Name: "lock"})
+	in, err := r.Election(t.Context(), observation.Inputs{Key: types.NamespacedName{Namespace: "shop", Name: "lock"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +140,7 @@ func TestLeftovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, "Services of the namespace", []string{"shop/db", "shop/plain", "shop/released", "shop/web", "shop/web-headless"}, names(left.Services))
-	expect(t, "pods of the namespace", []string{"shop/job", "shop/web-0"}, names(left.Pods))
+	expect(t, "pods of the namespace", []string{"shop/db-0", "shop/job", "shop/web-0"}, names(left.Pods))
 	expect(t, "the controller's slices, and all slices of Services that have some but are not annotated",
 		[]string{"shop/db-own", "shop/orphan-own", "shop/released-k8s", "shop/released-own", "shop/web-own"}, names(left.Slices))
 	seen := map[string]bool{}
@@ -151,9 +159,30 @@ func TestServicesAreListedAfterWhatIsMadeForThem(t *testing.T) {
 		read func(ctx context.Context, r Reader) error
 		want []string
 	}{
-		"an election": {
-			func(ctx context.Context, r Reader) error { _, err := r.Election(ctx, shop); return err },
+		"an election whose Services are known": {
+			func(ctx context.Context, r Reader) error {
+				_, err := r.Election(ctx, observation.Inputs{Key: shop, Services: []*corev1.Service{aService("shop", "web", "web")}})
+				return err
+			},
 			[]string{"pods", "services", "endpointslices"},
+		},
+		"an election whose Services are not known": {
+			func(ctx context.Context, r Reader) error {
+				_, err := r.Election(ctx, observation.Inputs{Key: shop})
+				return err
+			},
+			[]string{"services", "endpointslices", "pods", "services", "endpointslices"},
+		},
+		"an election whose Service selects other pods than is known": {
+			func(ctx context.Context, r Reader) error {
+				_, err := r.Election(ctx, observation.Inputs{Key: shop, Services: []*corev1.Service{aService("shop", "web", "web"), func() *corev1.Service {
+					s := aService("shop", "web-headless", "web")
+					s.Spec.Selector["app"] = "former"
+					return s
+				}()}})
+				return err
+			},
+			[]string{"pods", "pods", "services", "endpointslices"},
 		},
 		"leftovers": {
 			func(ctx context.Context, r Reader) error { _, err := r.Leftovers(ctx, "shop"); return err },
@@ -187,7 +216,7 @@ func TestListsOfNamespaces(t *testing.T) {
 		"the pods of a namespace": {func(ctx context.Context) ([]string, error) { all, err := r.Pods(ctx, "other"); return names(all), err }, []string{"other/web-0"}},
 		"all pods": {
 			func(ctx context.Context) ([]string, error) { all, err := r.Pods(ctx, ""); return names(all), err },
-			[]string{"other/web-0", "shop/job", "shop/web-0"},
+			[]string{"other/web-0", "shop/db-0", "shop/job", "shop/web-0"},
 		},
 		"the annotated Services of a namespace": {
 			func(ctx context.Context) ([]string, error) {
@@ -256,14 +285,17 @@ func TestWhatDoesNotExist(t *testing.T) {
 	if n, err := r.Node(t.Context(), gone.Name); n != nil || err != nil {
 		t.Errorf("the node is %v, with the error %v", n, err)
 	}
-	if in, err := r.Election(t.Context(), gone); in.Lease != nil || err != nil {
+	if in, err := r.Election(t.Context(), observation.Inputs{Key: gone}); in.Lease != nil || err != nil {
 		t.Errorf("the election's Lease is %v, with the error %v", in.Lease, err)
 	}
 }
 
 // An error says what was read, and is still the API server's.
 func TestErrors(t *testing.T) {
-	election := func(ctx context.Context, r Reader) error { _, err := r.Election(ctx, shop); return err }
+	election := func(ctx context.Context, r Reader) error {
+		_, err := r.Election(ctx, observation.Inputs{Key: shop})
+		return err
+	}
 	leftovers := func(ctx context.Context, r Reader) error { _, err := r.Leftovers(ctx, "shop"); return err }
 	tests := map[string]struct {
 		verb, resource string
@@ -328,7 +360,7 @@ func TestLeaseThatIsMadeMeanwhile(t *testing.T) {
 				gets++
 				return gets == 1 || !test.made, nil, apierrors.NewNotFound(coordinationv1.Resource("leases"), "web")
 			})
-			in, err := r.Election(t.Context(), shop)
+			in, err := r.Election(t.Context(), observation.Inputs{Key: shop})
 			if err != nil {
 				t.Fatal(err)
 			}

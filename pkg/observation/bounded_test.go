@@ -28,9 +28,9 @@ func TestManyPodsWithLongAnnotations(t *testing.T) {
 	}
 }
 
-// BenchmarkLook measures a look at one election of a namespace in which every Service selects all
+// BenchmarkLookAmongNeighbours measures a look at one election of a namespace in which every Service selects all
 // pods, by its selector or by an annotation, or only its own pods.
-func BenchmarkLook(b *testing.B) {
+func BenchmarkLookAmongNeighbours(b *testing.B) {
 	var requirements []string
 	for i := range 180 {
 		requirements = append(requirements, fmt.Sprintf("!k%d", i))

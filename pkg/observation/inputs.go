@@ -26,10 +26,11 @@ type Inputs struct {
 
 	// Lease is nil if there is none.
 	Lease *coordinationv1.Lease
-	// Services are the annotated Services of the namespace, in any order.
+	// Services are annotated Services of the namespace, in any order. All of the election are among
+	// them, all that select one of their pods, and all of the elections of those.
 	Services []*corev1.Service
-	// Pods are pods of the namespace. The holder, all pods that a Service of the election
-	// selects, and all that carry a mark of the controller are among them.
+	// Pods are pods of the namespace. All that a Service of the election selects, and those of
+	// PossibleHolders, are among them.
 	Pods []*corev1.Pod
 	// Slices are the EndpointSlices of the election's Services, whoever manages them, and those
 	// that have a name which the controller needs. The slices of Kubernetes' own controller
@@ -47,8 +48,21 @@ type Inputs struct {
 	Refused sets.Set[types.UID]
 	// Outage is what this replica remembers of a holder that was not eligible.
 	Outage Outage
+	// Contender is what this replica saw last of another program that holds the Lease as its own.
+	Contender lease.Sighting
 	// Seen is what this replica has seen so far of an election that fails back.
 	Seen Seen
+}
+
+// ServiceNames returns the names of the election's Services.
+func (in Inputs) ServiceNames() sets.Set[string] {
+	names := sets.New[string]()
+	for _, s := range in.Services {
+		if LeaseKey(s) == in.Key {
+			names.Insert(s.Name)
+		}
+	}
+	return names
 }
 
 // Nodes is what is known of nodes.
@@ -106,9 +120,9 @@ type Outage struct {
 }
 
 // since returns when the outage of the Lease's holder began; zero if the Outage is of another
-// holder, or has ended.
-func (o Outage) since(l *coordinationv1.Lease) time.Time {
-	if l == nil || o.Holder != lease.Decode(l).HolderUID || !o.Renewed.Equal(lease.Renewed(l)) {
+// holder, or has ended. heeded: a renewal tells of the holder.
+func (o Outage) since(l *coordinationv1.Lease, heeded bool) time.Time {
+	if l == nil || o.Holder != lease.Decode(l).HolderUID || heeded && !o.Renewed.Equal(lease.Renewed(l)) {
 		return time.Time{}
 	}
 	return o.Since

@@ -85,7 +85,7 @@ func TestOutageSince(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := test.outage.since(test.lease); !got.Equal(test.want) {
+			if got := test.outage.since(test.lease, true); !got.Equal(test.want) {
 				t.Errorf("down since %s, want %s", got, test.want)
 			}
 		})

@@ -61,15 +61,23 @@ func PodStamp(pod *corev1.Pod) int32 {
 
 // Held returns the epoch in which the pod was master last; -1 if it is not known to have been.
 func Held(pod *corev1.Pod) int32 {
-	uid, epoch := witness(pod)
-	if value, err := strconv.ParseInt(epoch, 10, 32); err == nil && uid == pod.UID && value >= 0 && int32(value) <= api.MaxEpoch {
+	if uid, _ := witness(pod); uid != pod.UID {
+		return -1
+	}
+	return heldBefore(pod)
+}
+
+// heldBefore returns the epoch in the object's witness; -1 if there is none.
+func heldBefore(object interface{ GetAnnotations() map[string]string }) int32 {
+	_, epoch := witness(object)
+	if value, err := strconv.ParseInt(epoch, 10, 32); err == nil && value >= 0 && int32(value) <= api.MaxEpoch {
 		return int32(value)
 	}
 	return -1
 }
 
-func witness(pod *corev1.Pod) (uid types.UID, held string) {
-	of, held, _ := strings.Cut(pod.Annotations[api.AnnotationWitness], "@")
+func witness(object interface{ GetAnnotations() map[string]string }) (uid types.UID, held string) {
+	of, held, _ := strings.Cut(object.GetAnnotations()[api.AnnotationWitness], "@")
 	return types.UID(of), held
 }
 

@@ -41,6 +41,8 @@ type Observation struct {
 	settings api.Election
 	leading  string
 	seen     Seen
+	// unbelieved are the objects whose stamps do not count, for a message.
+	unbelieved []string
 	// holders are the pods of which the election must know even if no member selects them.
 	holders []types.UID
 	view    election.View
@@ -52,6 +54,11 @@ type Observation struct {
 func Look(in Inputs) *Observation {
 	o := &Observation{Inputs: in, Problems: map[types.UID][]api.Problem{}, said: map[types.UID]sets.Set[api.Problem]{}}
 	annotated := slices.SortedFunc(slices.Values(in.Services), byAge)
+	for i, s := range annotated {
+		if LeaseKey(s) == o.Key {
+			annotated[i] = believed(o, s)
+		}
+	}
 	served := map[*corev1.Service]bool{}
 	var asked []api.Election
 	for _, s := range annotated {
@@ -85,6 +92,8 @@ func Look(in Inputs) *Observation {
 		o.comparePorts(m)
 	}
 	o.findUnmanaged()
+	o.findContender()
+	o.findUnbelieved()
 	o.boundProblems()
 	o.seen = o.see()
 	o.view = o.makeView()
@@ -99,6 +108,19 @@ func (o *Observation) possibleHolders() []types.UID {
 		return []types.UID{holder, recorded}
 	}
 	return []types.UID{recorded, trace(o.Members, nil).HolderUID}
+}
+
+// PossibleHolders returns the UIDs of the pods of which the election must know even if no Service
+// selects them.
+func (o *Observation) PossibleHolders() sets.Set[types.UID] { return sets.New(o.holders...).Delete("") }
+
+// Selectors returns the label selectors of the election's candidates, one for each Member.
+func (o *Observation) Selectors() sets.Set[string] {
+	selectors := sets.New[string]()
+	for _, m := range o.Members {
+		selectors.Insert(m.Settings.Candidates.String())
+	}
+	return selectors
 }
 
 // OldestSelecting returns the first of the Services, which are sorted by age, that selects the
@@ -167,6 +189,9 @@ func (o *Observation) addPod(pod *corev1.Pod, d *designators) {
 		return
 	}
 	by := d.of(pod)
+	if by == nil || LeaseKey(by) == o.Key {
+		pod = believed(o, pod)
+	}
 	p := Pod{
 		Pod: pod, Unselected: !all, Kept: !all && some && o.holds(pod), Served: by != nil, Elsewhere: by != nil && LeaseKey(by) != o.Key,
 		Node: o.Nodes.Of(pod.Spec.NodeName),
@@ -319,6 +344,19 @@ func (o *Observation) findUnmanaged() {
 			few(names), api.AnnotationOnDemote, api.OnDemoteDelete))
 	}
 }
+
+// findContender adds a problem if another program holds the Lease as its own.
+func (o *Observation) findContender() {
+	if manager := lease.Decode(o.Lease).Contender; manager != "" {
+		o.problem(api.ReasonLeaseContended, fmt.Sprintf(
+			"the field manager %q holds the Lease %s as its own, as an application does whose leader election uses a Lease of that name; give this election another with the annotation %s, or let the application use another",
+			manager, o.Key.Name, api.AnnotationLeaseName))
+	}
+}
+
+// SeeContender returns what the replica has seen of another program that holds the Lease as its
+// own, this look included.
+func (o *Observation) SeeContender() lease.Sighting { return o.Contender.See(o.Lease, o.Now) }
 
 // few joins names for a message, and counts those beyond the first three.
 func few(names []string) string {

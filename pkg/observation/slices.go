@@ -83,7 +83,7 @@ func (o *Observation) addSlices(all []*discoveryv1.EndpointSlice) {
 			switch {
 			case ServiceOf(s) != (types.NamespacedName{Namespace: m.Namespace, Name: m.Name}):
 			case Own(s):
-				m.Slices = append(m.Slices, s)
+				m.Slices = append(m.Slices, believed(o, s))
 			case s.Labels[discoveryv1.LabelManagedBy] == BuiltIn:
 				builtIn = append(builtIn, s)
 			default:

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
@@ -31,19 +32,40 @@ func (o *Observation) makeView() election.View {
 		Migrating: slices.ContainsFunc(o.Members, Member.Migrating),
 		Divided:   o.Members[len(o.Members)-1].Apart,
 		Now:       o.Now,
-		DownSince: o.Outage.since(o.Lease),
 	}
+	o.compareContender(&v)
 	o.compareRecord(&v)
 	v.Lease.Acquired = o.seen.holder(v.Lease).since(v.Lease.Acquired, o.Now)
 	v.Lease.Outdated = lease.Outdated(o.Lease, o.Terms())
-	if !v.Lease.Exists {
-		// A holder may still rely on a Lease that was deleted.
+	if !v.Lease.Exists || v.Lease.Contender != "" {
+		// A holder may still rely on a Lease that was deleted, or that a contender has overwritten.
 		v.Lease.Duration = v.Settings.LeaseDuration
 	}
 	for _, p := range o.Pods {
 		v.Candidates = append(v.Candidates, o.candidate(p))
 	}
 	return v
+}
+
+// compareContender finds out for how long the Lease is left to a contender. What a contender has
+// written counts if it names the holder: the holder itself may rely on the epoch and on the
+// renewal that it reads there.
+func (o *Observation) compareContender(v *election.View) {
+	if v.Lease.Contender == "" {
+		v.DownSince = o.Outage.since(o.Lease, true)
+		return
+	}
+	v.Lease.Yield = o.SeeContender().Yield(o.Now)
+	last, _ := lease.LastMove(o.Lease)
+	name := last.To
+	if i := slices.IndexFunc(o.Pods, func(p Pod) bool { return p.UID == v.Lease.HolderUID }); i >= 0 {
+		name = o.Pods[i].Name
+	}
+	named := name != "" && ptr.Deref(o.Lease.Spec.HolderIdentity, "") == name
+	v.DownSince = o.Outage.since(o.Lease, named && v.Settings.LeaseDuration > 0)
+	if written := ptr.Deref(o.Lease.Spec.LeaseTransitions, 0); named && written <= api.MaxEpoch {
+		v.Lease.Epoch = max(v.Lease.Epoch, written)
+	}
 }
 
 // compareRecord finds out whether a user has overwritten the UID of the Lease's holder, and takes

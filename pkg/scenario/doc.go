@@ -34,6 +34,8 @@
 //	    edits the Lease's holder, which is the command for a switchover
 //	epoch LEASE NUMBER
 //	    edits the Lease's epoch
+//	contend LEASE IDENTITY
+//	    acquires or renews the Lease as an application's own leader election does
 //	annotate KIND NAME KEY=VALUE|KEY-..., label KIND NAME KEY=VALUE|KEY-...
 //	select SERVICE KEY=VALUE|KEY-...
 //	    edits the Service's selector

@@ -43,7 +43,8 @@ func (h Hands) Do(ctx context.Context, c Command) error {
 		"hold": {2, false, func(a []string) error {
 			return h.patch(ctx, "lease", a[0], object{"spec": object{"holderIdentity": a[1]}})
 		}},
-		"epoch": {2, false, func(a []string) error { return h.epoch(ctx, a[0], a[1]) }},
+		"epoch":   {2, false, func(a []string) error { return h.epoch(ctx, a[0], a[1]) }},
+		"contend": {2, false, func(a []string) error { return h.contend(ctx, a[0], a[1]) }},
 		"cordon": {1, false, func(a []string) error {
 			return h.patch(ctx, "node", a[0], object{"spec": object{"unschedulable": true}})
 		}},
@@ -100,6 +101,23 @@ func (h Hands) epoch(ctx context.Context, lease, number string) error {
 		return err
 	}
 	return h.patch(ctx, "lease", lease, object{"spec": object{"leaseTransitions": epoch}})
+}
+
+// contend does what client-go's leader election does with a Lease that has expired, or that it
+// has acquired before.
+func (h Hands) contend(ctx context.Context, lease, identity string) error {
+	leases := h.Client.CoordinationV1().Leases(h.Namespace)
+	l, err := leases.Get(ctx, lease, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	now := metav1.NowMicro()
+	if ptr.Deref(l.Spec.HolderIdentity, "") != identity {
+		l.Spec.HolderIdentity, l.Spec.AcquireTime, l.Spec.LeaseTransitions = &identity, &now, ptr.To(ptr.Deref(l.Spec.LeaseTransitions, 0)+1)
+	}
+	l.Spec.LeaseDurationSeconds, l.Spec.RenewTime = ptr.To[int32](15), &now
+	_, err = leases.Update(ctx, l, metav1.UpdateOptions{FieldManager: "app"})
+	return err
 }
 
 func (h Hands) mark(ctx context.Context, where string, args []string) error {

@@ -31,6 +31,8 @@ type Installation struct {
 
 	program string
 	dir     string
+	// environment is what the Deployment adds to the environment, such as GOMEMLIMIT.
+	environment []string
 }
 
 // On applies the manifests to the control plane and builds the program. It must run
@@ -50,6 +52,13 @@ func On(ctx context.Context, plane *local.Plane) (*Installation, error) {
 	if i.User, err = plane.ServiceAccount(ctx, Namespace, ServiceAccount); err != nil {
 		return nil, err
 	}
+	// Values that Kubernetes computes have no text here.
+	lines, err := i.Kubectl(ctx, "get", "deployment", ServiceAccount, "-n", Namespace, "-o",
+		`jsonpath={range .spec.template.spec.containers[0].env[?(@.value)]}{.name}={.value}{"\n"}{end}`)
+	if err != nil {
+		return nil, err
+	}
+	i.environment = strings.Fields(lines)
 	i.program = filepath.Join(plane.Dir, "active-standby-controller")
 	if _, err := output(ctx, "make", "-C", i.Root, "build", "BIN="+plane.Dir); err != nil {
 		return nil, err

@@ -52,6 +52,7 @@ func (i *Installation) Start(ctx context.Context, name, server string) (*Replica
 	r.cmd = exec.Command(i.program, "--kubeconfig", kubeconfig, "--http-endpoint=127.0.0.1:0", "--logging-format=json", "--v=2",
 		// Pods of kwok have no addresses but those of this machine.
 		"--probe-any-address")
+	r.cmd.Env = append(os.Environ(), i.environment...)
 	r.cmd.SysProcAttr = childAttributes()
 	lines, err := r.cmd.StderrPipe()
 	if err != nil {
@@ -94,7 +95,8 @@ func (r *Replica) follow(log io.Reader, started func()) {
 		if json.Unmarshal(scanner.Bytes(), &line) != nil {
 			continue
 		}
-		if line.Address != "" {
+		// Later lines have addresses of pods.
+		if r.Address == "" {
 			r.Address = line.Address
 		}
 		if line.Msg == "Started" {
@@ -121,6 +123,9 @@ func (r *Replica) signal(s os.Signal) {
 	_ = r.cmd.Process.Signal(s)
 	<-r.exited
 }
+
+// PID returns the id of the replica's process.
+func (r *Replica) PID() int { return r.cmd.Process.Pid }
 
 // Exited returns a channel that is closed when the replica has ended.
 func (r *Replica) Exited() <-chan struct{} { return r.exited }

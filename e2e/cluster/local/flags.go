@@ -4,6 +4,8 @@ import (
 	_ "embed"
 	"fmt"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 const loopback = "127.0.0.1"
@@ -91,7 +93,8 @@ func flags(port int) map[string][]string {
 		kwok: {
 			"--kubeconfig=" + programKubeconfig(kwok),
 			"--config=" + stagesFile,
-			"--manage-all-nodes=true",
+			// A test plays the nodes itself that it creates without this label, and their pods.
+			"--manage-nodes-with-label-selector=" + corev1.LabelTopologyRegion + "=" + region,
 			"--node-lease-duration-seconds=40", // like a kubelet
 		},
 	}

@@ -15,6 +15,9 @@ import (
 
 const maxNodes = 100
 
+// region is the region of the nodes that kwok plays.
+const region = "local"
+
 // createNodes registers the nodes that kwok plays, and a default StorageClass for
 // the stage "claim-bound".
 func createNodes(ctx context.Context, client kubernetes.Interface, count int) error {
@@ -41,11 +44,12 @@ func createNodes(ctx context.Context, client kubernetes.Interface, count int) er
 // The CIDRs are larger than needed, so that addresses of two nodes never collide.
 func newNode(number int) *corev1.Node {
 	name := fmt.Sprintf("node-%d", number)
+	// A kubelet allows 110 pods. The pods of all tests together are more.
 	resources := corev1.ResourceList{
 		corev1.ResourceCPU:              resource.MustParse("8"),
 		corev1.ResourceMemory:           resource.MustParse("32Gi"),
 		corev1.ResourceEphemeralStorage: resource.MustParse("100Gi"),
-		corev1.ResourcePods:             resource.MustParse("110"),
+		corev1.ResourcePods:             resource.MustParse("10000"),
 	}
 	podCIDRs := []string{fmt.Sprintf("10.%d.0.0/16", 100+number), fmt.Sprintf("fd00:10:%d::/64", 100+number)}
 	return &corev1.Node{
@@ -55,7 +59,7 @@ func newNode(number int) *corev1.Node {
 				corev1.LabelHostname:       name,
 				corev1.LabelOSStable:       "linux",
 				corev1.LabelArchStable:     "amd64",
-				corev1.LabelTopologyRegion: "local",
+				corev1.LabelTopologyRegion: region,
 				corev1.LabelTopologyZone:   fmt.Sprintf("zone-%d", (number-1)%3+1),
 			},
 		},

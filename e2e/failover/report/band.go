@@ -13,12 +13,12 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"qoqo.dev/active-standby-controller/e2e/document"
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
 )
 
 // The colours can be told apart by colour-blind people.
 var (
-	gridColour = color.RGBA{R: 0xdd, G: 0xdd, B: 0xdd, A: 0xff}
 	// headColour is for a band's head, and for the time after its measurement.
 	headColour   = color.RGBA{R: 0xf0, G: 0xf2, B: 0xf4, A: 0xff}
 	outageColour = color.RGBA{R: 0xfb, G: 0xdc, B: 0xd2, A: 0xff}
@@ -69,7 +69,7 @@ func (b *band) Plot(c draw.Canvas, p *plot.Plot) {
 		from, to := max(x(fromMS/1000), c.Min.X), min(x(toMS/1000), c.Max.X)
 		to = max(to, from+1.5)
 		if from < c.Max.X && x(toMS/1000) >= c.Min.X {
-			c.FillPolygon(fill, rectangle(from, to, y(bottom), y(top)))
+			c.FillPolygon(fill, document.Rectangle(from, to, y(bottom), y(top)))
 		}
 	}
 	lanes := b.result.Median.Lanes
@@ -113,12 +113,12 @@ func (b *band) end() (ms float64) {
 // head writes the band's name, its outage and its steps from left to right.
 func (b *band) head(c draw.Canvas, top, bottom vg.Length) {
 	middle := (top + bottom) / 2
-	c.FillPolygon(headColour, rectangle(c.Min.X, c.Max.X, bottom+1, top))
+	c.FillPolygon(headColour, document.Rectangle(c.Min.X, c.Max.X, bottom+1, top))
 	at := c.Min.X
 	for _, k := range b.keys() {
 		if k.fill != nil {
 			box := at + keyGap
-			c.FillPolygon(k.fill, rectangle(box, box+keyBox, middle-keyBox/2, middle+keyBox/2))
+			c.FillPolygon(k.fill, document.Rectangle(box, box+keyBox, middle-keyBox/2, middle+keyBox/2))
 		}
 		s := k.style()
 		s.YAlign += 0.08 // gonum puts it too low
@@ -143,10 +143,10 @@ func (b *band) keys() []key {
 	}
 	all := []key{{words: name}}
 	if b.result.Median.Outage != nil {
-		all = append(all, key{outageColour, outage + duration(b.result.Median.OutageMS)})
+		all = append(all, key{outageColour, outage + document.Duration(b.result.Median.OutageMS)})
 	}
 	for _, s := range stepsOf(b.result) {
-		all = append(all, key{s.fill, s.name + " " + duration(s.at)})
+		all = append(all, key{s.fill, s.name + " " + document.Duration(s.at)})
 	}
 	return all
 }
@@ -163,9 +163,9 @@ const nameGap, keyGap, keyBox, wordGap = 4, 12, 7, 3
 
 func (k key) style() text.Style {
 	if k.fill == nil {
-		return style(small, xfont.WeightBold)
+		return document.Style(document.Small, xfont.WeightBold)
 	}
-	return style(small, xfont.WeightNormal)
+	return document.Style(document.Small, xfont.WeightNormal)
 }
 
 func (k key) width() vg.Length {
@@ -174,10 +174,6 @@ func (k key) width() vg.Length {
 		before = keyGap + keyBox + wordGap
 	}
 	return before + k.style().Width(k.words)
-}
-
-func rectangle(left, right, bottom, top vg.Length) []vg.Point {
-	return []vg.Point{{X: left, Y: bottom}, {X: right, Y: bottom}, {X: right, Y: top}, {X: left, Y: top}}
 }
 
 // namedStep is a step that was seen. Its colour fills the time from the step before.

@@ -2,23 +2,12 @@ package report
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
+	"qoqo.dev/active-standby-controller/e2e/document"
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
 )
-
-// nothing is in a cell without a value.
-const nothing = "–"
-
-// duration formats milliseconds for people, such as 85 ms or 1.21 s.
-func duration(ms float64) string {
-	if math.Abs(math.Round(ms)) < 1000 {
-		return fmt.Sprintf("%.0f ms", ms)
-	}
-	return fmt.Sprintf("%.2f s", ms/1000)
-}
 
 // setting formats a duration that was configured, not measured, such as 15ms or 1s.
 func setting(ms float64) string { return time.Duration(ms * float64(time.Millisecond)).String() }
@@ -35,7 +24,7 @@ func perRun(total, runs int) string {
 // step formats a time since the cause, in whole milliseconds.
 func step(ms *float64) string {
 	if ms == nil {
-		return nothing
+		return document.Nothing
 	}
 	return fmt.Sprintf("%.0f", *ms)
 }
@@ -44,13 +33,13 @@ func step(ms *float64) string {
 func kept(r results.Result) string {
 	switch {
 	case r.KeptMS == nil:
-		return nothing
+		return document.Nothing
 	case r.KeptToTheEnd == r.Runs:
 		return "to the end"
 	case r.KeptToTheEnd > 0:
-		return fmt.Sprintf("%s (%d of %d to the end)", duration(r.KeptMS.P50), r.KeptToTheEnd, r.Runs)
+		return fmt.Sprintf("%s (%d of %d to the end)", document.Duration(r.KeptMS.P50), r.KeptToTheEnd, r.Runs)
 	}
-	return duration(r.KeptMS.P50)
+	return document.Duration(r.KeptMS.P50)
 }
 
 // named returns what a variant is called in a row.

@@ -8,18 +8,9 @@ import (
 	"gonum.org/v1/plot"
 	"k8s.io/utils/ptr"
 
+	"qoqo.dev/active-standby-controller/e2e/document"
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
 )
-
-func TestDuration(t *testing.T) {
-	for ms, want := range map[float64]string{
-		0: "0 ms", 85: "85 ms", -12: "-12 ms", 999: "999 ms", 999.6: "1.00 s", 1000: "1.00 s", 1205.9: "1.21 s", 45230: "45.23 s",
-	} {
-		if got := duration(ms); got != want {
-			t.Errorf("%v: %s, want %s", ms, got, want)
-		}
-	}
-}
 
 func TestPerRun(t *testing.T) {
 	for total, want := range map[int]string{0: "0", 4: "0.4", 20: "2", 99: "9.9", 100: "10", 104: "10", 226: "23"} {
@@ -81,7 +72,7 @@ func TestHeadFits(t *testing.T) {
 			Lanes: []results.Lane{{Pod: lost}}, Lost: 1500,
 		}}
 		b := band{result: r}
-		available := width - 2*around - style(small, xfont.WeightNormal).Width(b.labels()[1].Label)
+		available := document.Width - 2*document.Around - document.Style(document.Small, xfont.WeightNormal).Width(b.labels()[1].Label)
 		if got := b.headWidth(); got > available {
 			t.Errorf("the head of %s is %.0f points wide, but has only %.0f", v, got, available)
 		}

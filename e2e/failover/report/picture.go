@@ -1,36 +1,28 @@
 package report
 
 import (
-	"bytes"
 	"fmt"
-	"image/color"
 
 	xfont "golang.org/x/image/font"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgsvg"
 
+	"qoqo.dev/active-standby-controller/e2e/document"
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
 )
 
-// Sizes in points. A page of GitHub is 675 points wide.
 const (
-	width     = 660
-	rowHeight = 14
-	around    = 6             // white margin
-	margins   = 55 + 2*around // for the title and the axis too
-	small     = 9
-	large     = 11
+	rowHeight = 14                     // in points
+	margins   = 55 + 2*document.Around // for the title and the axis too
 )
 
 // picture draws the timelines of a scenario's median runs, as an SVG.
 func picture(s scenario) ([]byte, error) {
 	p := plot.New()
 	p.Title.Text = s.Title
-	p.Title.TextStyle.Font = style(large, xfont.WeightBold).Font
+	p.Title.TextStyle.Font = document.Style(document.Large, xfont.WeightBold).Font
 	p.Title.Padding = 4
 	var bands []*band
 	rows := 0.0
@@ -46,43 +38,23 @@ func picture(s scenario) ([]byte, error) {
 		labels = append(labels, b.labels()...)
 		rows -= b.rows()
 	}
-	p.Y.Tick.Marker, p.Y.Tick.Label.Font = labels, style(small, xfont.WeightNormal).Font
+	p.Y.Tick.Marker, p.Y.Tick.Label.Font = labels, document.Style(document.Small, xfont.WeightNormal).Font
 	p.Y.Tick.Label.YAlign -= 0.12 // gonum puts it too high
 	p.Y.Tick.Length, p.Y.Tick.Width, p.Y.Width = 0, 0, 0
 
 	p.X.Min, p.X.Max = window(s.results)
 	p.X.Padding = 0
 	p.X.Label.Text = "seconds since the cause, of the run with the median outage (grey: after its end)"
-	p.X.Label.TextStyle.Font = style(small, xfont.WeightNormal).Font
+	p.X.Label.TextStyle.Font = document.Style(document.Small, xfont.WeightNormal).Font
 	p.X.Tick.Marker, p.X.Tick.Label.Font = plot.TickerFunc(ticks), p.X.Label.TextStyle.Font
 
 	grid := plotter.NewGrid()
-	grid.Vertical, grid.Horizontal.Color = draw.LineStyle{Color: gridColour, Width: 0.5}, nil
+	grid.Vertical, grid.Horizontal.Color = draw.LineStyle{Color: document.Grid, Width: 0.5}, nil
 	p.Add(grid)
 	for _, b := range bands {
 		p.Add(b)
 	}
-	return svg(p, margins+vg.Length(p.Y.Max)*rowHeight)
-}
-
-func svg(p *plot.Plot, height vg.Length) ([]byte, error) {
-	file := vgsvg.New(width, height)
-	canvas := draw.New(file)
-	// White, even on a dark page.
-	canvas.FillPolygon(color.White, rectangle(0, width, 0, height))
-	p.Draw(draw.Crop(canvas, around, -around, around, -around))
-	var out bytes.Buffer
-	if _, err := file.WriteTo(&out); err != nil {
-		return nil, fmt.Errorf("%s: %w", p.Title.Text, err)
-	}
-	// Few machines have this font. Arial has the same widths.
-	return bytes.ReplaceAll(out.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;")), nil
-}
-
-func style(size vg.Length, weight xfont.Weight) text.Style {
-	s := text.Style{Color: color.Black, YAlign: draw.YCenter, Handler: plot.DefaultTextHandler}
-	s.Font.Typeface, s.Font.Variant, s.Font.Size, s.Font.Weight = "Liberation", "Sans", size, weight
-	return s
+	return document.SVG(p, margins+vg.Length(p.Y.Max)*rowHeight)
 }
 
 // window returns the time that a picture shows, in seconds. It begins before the cause

@@ -5,14 +5,10 @@
 package report
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"slices"
 
+	"qoqo.dev/active-standby-controller/e2e/document"
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
 )
 
@@ -39,21 +35,7 @@ func Write(root string, about map[string]Scenario) error {
 	if err != nil {
 		return err
 	}
-	for _, d := range documents {
-		if err := os.WriteFile(filepath.Join(root, d.path), d.text, 0o600); err != nil {
-			return err
-		}
-	}
-	leftovers, err := stale(root, documents)
-	if err != nil {
-		return err
-	}
-	for _, path := range leftovers {
-		if err := os.Remove(filepath.Join(root, path)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return documents.Write(root)
 }
 
 // Check returns an error that names each file that Write would change.
@@ -62,93 +44,44 @@ func Check(root string, about map[string]Scenario) error {
 	if err != nil {
 		return err
 	}
-	var problems error
-	for _, d := range documents {
-		text, err := fs.ReadFile(os.DirFS(root), d.path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			problems = errors.Join(problems, fmt.Errorf("%s is missing", d.path))
-		case err != nil:
-			return err
-		case !bytes.Equal(text, d.text):
-			problems = errors.Join(problems, fmt.Errorf("%s is not what %s says", d.path, source))
-		}
-	}
-	leftovers, err := stale(root, documents)
-	if err != nil {
-		return err
-	}
-	for _, path := range leftovers {
-		problems = errors.Join(problems, fmt.Errorf("%s is of a scenario that is not in %s", path, source))
-	}
-	if problems != nil {
-		return fmt.Errorf("%w\nrun `make update`", problems)
-	}
-	return nil
+	return documents.Check(root)
 }
 
-// document is a file as it should be.
-type document struct {
-	path string // relative to the root
-	text []byte
-}
-
-func render(root string, about map[string]Scenario) ([]document, error) {
+func render(root string, about map[string]Scenario) (documents document.Set, err error) {
+	documents = document.Set{Source: source, Folder: folder}
 	file, err := results.Read(filepath.Join(root, source))
 	if err != nil {
-		return nil, err
+		return documents, err
 	}
 	if len(file.Results) == 0 {
-		return nil, fmt.Errorf("%s has no results; `make e2e-failover` measures them", source)
+		return documents, fmt.Errorf("%s has no results; `make e2e-failover` measures them", source)
 	}
 	scenarios, err := group(file.Results, about)
 	if err != nil {
-		return nil, err
+		return documents, err
 	}
-	var documents []document
 	for _, d := range []struct {
 		path    string
-		regions []region
+		regions []document.Region
 	}{
-		{path: readme, regions: []region{{name: "failover-brief", text: summaryTable(brief(scenarios))}}},
-		{path: summary, regions: []region{{name: "failover-summary", text: summaryTable(scenarios)}}},
-		{path: detail, regions: []region{
-			{name: "measured-on", text: measuredOn(file.Header)},
-			{name: "results", text: resultTables(scenarios)},
-			{name: "steps", text: stepsTable(scenarios)},
+		{path: readme, regions: []document.Region{{Name: "failover-brief", Text: summaryTable(brief(scenarios))}}},
+		{path: summary, regions: []document.Region{{Name: "failover-summary", Text: summaryTable(scenarios)}}},
+		{path: detail, regions: []document.Region{
+			{Name: "measured-on", Text: measuredOn(file.Header)},
+			{Name: "results", Text: resultTables(scenarios)},
+			{Name: "steps", Text: stepsTable(scenarios)},
 		}},
 	} {
-		text, err := fs.ReadFile(os.DirFS(root), d.path)
-		if err != nil {
-			return nil, err
+		if err := documents.Fill(root, d.path, d.regions...); err != nil {
+			return documents, err
 		}
-		for _, r := range d.regions {
-			if text, err = r.replaceIn(text); err != nil {
-				return nil, fmt.Errorf("%s: %w", d.path, err)
-			}
-		}
-		documents = append(documents, document{path: d.path, text: text})
 	}
 	for _, s := range scenarios {
 		svg, err := picture(s)
 		if err != nil {
-			return nil, err
+			return documents, err
 		}
-		documents = append(documents, document{path: folder + "/" + s.slug + ".svg", text: svg})
+		documents.Picture(s.slug, svg)
 	}
 	return documents, nil
-}
-
-// stale returns the pictures of scenarios that are no longer measured.
-func stale(root string, documents []document) (paths []string, err error) {
-	pictures, err := fs.Glob(os.DirFS(root), folder+"/*.svg")
-	if err != nil {
-		return nil, err
-	}
-	for _, path := range pictures {
-		if !slices.ContainsFunc(documents, func(d document) bool { return d.path == path }) {
-			paths = append(paths, path)
-		}
-	}
-	return paths, nil
 }

@@ -226,7 +226,7 @@ func TestCheck(t *testing.T) {
 	}
 	want := "docs/guarantees.md is not what docs/failover/results.json says\n" +
 		"docs/failover/killed.svg is missing\n" +
-		"docs/failover/older.svg is of a scenario that is not in docs/failover/results.json\n" +
+		"docs/failover/older.svg shows what is not in docs/failover/results.json\n" +
 		"run `make update`"
 	if err := Check(root, about); err == nil || err.Error() != want {
 		t.Errorf("error %v, want\n%s", err, want)

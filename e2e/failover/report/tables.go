@@ -5,37 +5,22 @@ import (
 	"fmt"
 	"strings"
 
+	"qoqo.dev/active-standby-controller/e2e/document"
 	"qoqo.dev/active-standby-controller/e2e/failover/results"
 )
 
-// row is a line of a table.
-func row(cells ...string) string { return "| " + strings.Join(cells, " | ") + " |\n" }
-
-// head is the first two lines of a table. Its first columns hold texts, and the others
-// hold numbers, which are aligned to the right.
-func head(texts int, cells ...string) string {
-	var rules []string
-	for i := range cells {
-		rules = append(rules, "---:")
-		if i < texts {
-			rules[i] = "---"
-		}
-	}
-	return row(cells...) + row(rules...)
-}
-
 func measuredOn(h results.Header) string {
-	text := head(2, "what", "value") +
-		row("Kubernetes", h.Kubernetes) +
-		row("nodes", fmt.Sprintf("%d, the control plane among them; they share %d CPUs with the pods and the clients", h.Nodes, h.CPUs)) +
-		row("kube-proxy", fmt.Sprintf("mode `%s`, `minSyncPeriod` %s", cmp.Or(h.KubeProxy.Mode, "default"), cmp.Or(h.KubeProxy.MinSyncPeriod, "default"))) +
-		row("readiness probe", fmt.Sprintf("`periodSeconds` %d, `timeoutSeconds` %d, `failureThreshold` %d",
+	text := document.Head(2, "what", "value") +
+		document.Row("Kubernetes", h.Kubernetes) +
+		document.Row("nodes", fmt.Sprintf("%d, the control plane among them; they share %d CPUs with the pods and the clients", h.Nodes, h.CPUs)) +
+		document.Row("kube-proxy", fmt.Sprintf("mode `%s`, `minSyncPeriod` %s", cmp.Or(h.KubeProxy.Mode, "default"), cmp.Or(h.KubeProxy.MinSyncPeriod, "default"))) +
+		document.Row("readiness probe", fmt.Sprintf("`periodSeconds` %d, `timeoutSeconds` %d, `failureThreshold` %d",
 			h.Readiness.PeriodSeconds, h.Readiness.TimeoutSeconds, h.Readiness.FailureThreshold))
 	if h.Probe != (results.Probe{}) {
-		text += row("the controller's own probe, where a Service has one", fmt.Sprintf("`%s`, interval %s, timeout %s, failures %d",
+		text += document.Row("the controller's own probe, where a Service has one", fmt.Sprintf("`%s`, interval %s, timeout %s, failures %d",
 			h.Probe.URL, setting(h.Probe.IntervalMS), setting(h.Probe.TimeoutMS), h.Probe.Failures))
 	}
-	return text + row("client", fmt.Sprintf("a new connection every %s; lost if not answered within %s", setting(h.Client.IntervalMS), setting(h.Client.TimeoutMS)))
+	return text + document.Row("client", fmt.Sprintf("a new connection every %s; lost if not answered within %s", setting(h.Client.IntervalMS), setting(h.Client.TimeoutMS)))
 }
 
 // summaryTable shows at a glance what a client loses. Its columns are narrow, so that
@@ -46,13 +31,13 @@ func summaryTable(scenarios []scenario) string {
 	for _, v := range order {
 		cells = append(cells, strings.Join(names(v), "<br>"))
 	}
-	text := head(len(cells), cells...)
+	text := document.Head(len(cells), cells...)
 	for _, s := range scenarios {
 		cells := []string{s.Title}
 		for _, v := range order {
 			cells = append(cells, glance(s.result(v)))
 		}
-		text += row(cells...)
+		text += document.Row(cells...)
 	}
 	return text
 }
@@ -60,9 +45,9 @@ func summaryTable(scenarios []scenario) string {
 // glance is a cell of the summary. Its lines break only where it says so.
 func glance(r *results.Result) string {
 	if r == nil {
-		return nothing
+		return document.Nothing
 	}
-	lines := fmt.Sprintf("%s<br>(%s)<br>%s lost", duration(r.OutageMS.P50), duration(r.OutageMS.Max), perRun(r.Lost, r.Runs))
+	lines := fmt.Sprintf("%s<br>(%s)<br>%s lost", document.Duration(r.OutageMS.P50), document.Duration(r.OutageMS.Max), perRun(r.Lost, r.Runs))
 	return strings.ReplaceAll(lines, " ", "\u00a0")
 }
 
@@ -70,9 +55,9 @@ func resultTables(scenarios []scenario) string {
 	var parts []string
 	for _, s := range scenarios {
 		text := "### " + s.Title + "\n\n" + when(s.results) + "\n\n" +
-			head(1, "routing", "runs", "outage: p50 / p90 / max", "after detection: p50 / max", "lost of sent", "overlap", "transitions", "kept-alive")
+			document.Head(1, "routing", "runs", "outage: p50 / p90 / max", "after detection: p50 / max", "lost of sent", "overlap", "transitions", "kept-alive")
 		for _, r := range s.results {
-			text += row(append([]string{named(r.Variant), fmt.Sprint(r.Runs)}, measured(r)...)...)
+			text += document.Row(append([]string{named(r.Variant), fmt.Sprint(r.Runs)}, measured(r)...)...)
 		}
 		if s.Why != "" {
 			text += "\n" + s.Why + "\n"
@@ -104,15 +89,15 @@ func when(all []results.Result) string {
 // measured returns the cells of a result. The plain Service has no master, and thus no
 // overlap and no transitions.
 func measured(r results.Result) []string {
-	after, overlap, transitions := nothing, nothing, nothing
+	after, overlap, transitions := document.Nothing, document.Nothing, document.Nothing
 	if r.AfterDetectionMS != nil {
-		after = duration(r.AfterDetectionMS.P50) + " / " + duration(r.AfterDetectionMS.Max)
+		after = document.Duration(r.AfterDetectionMS.P50) + " / " + document.Duration(r.AfterDetectionMS.Max)
 	}
 	if r.Variant.Routing != results.Plain {
-		overlap, transitions = duration(r.OverlapMSMax), fmt.Sprint(r.Transitions)
+		overlap, transitions = document.Duration(r.OverlapMSMax), fmt.Sprint(r.Transitions)
 	}
 	return []string{
-		duration(r.OutageMS.P50) + " / " + duration(r.OutageMS.P90) + " / " + duration(r.OutageMS.Max),
+		document.Duration(r.OutageMS.P50) + " / " + document.Duration(r.OutageMS.P90) + " / " + document.Duration(r.OutageMS.Max),
 		after,
 		fmt.Sprintf("%d of %d", r.Lost, r.Sent),
 		overlap,
@@ -124,12 +109,12 @@ func measured(r results.Result) []string {
 // stepsTable shows where the time goes. A cell that would repeat the one above it is
 // empty.
 func stepsTable(scenarios []scenario) string {
-	text := head(3, "scenario", "routing", "run", "noticed", "decided", "published", "answered")
+	text := document.Head(3, "scenario", "routing", "run", "noticed", "decided", "published", "answered")
 	for _, s := range scenarios {
 		title := s.Title
 		for _, r := range s.results {
-			text += row(append([]string{title, named(r.Variant), "median"}, steps(r.Median)...)...) +
-				row(append([]string{"", "", "worst"}, steps(r.Worst)...)...)
+			text += document.Row(append([]string{title, named(r.Variant), "median"}, steps(r.Median)...)...) +
+				document.Row(append([]string{"", "", "worst"}, steps(r.Worst)...)...)
 			title = ""
 		}
 	}

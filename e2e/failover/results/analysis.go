@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"qoqo.dev/active-standby-controller/e2e/quantile"
 	"qoqo.dev/active-standby-controller/e2e/traffic/record"
 )
 
@@ -229,7 +230,7 @@ func Summarise(scenario string, v Variant, outcomes []Outcome) Result {
 	byOutage := slices.SortedStableFunc(slices.Values(outcomes), func(a, b Outcome) int {
 		return cmp.Or(cmp.Compare(a.OutageMS, b.OutageMS), cmp.Compare(a.Lost, b.Lost))
 	})
-	r.Median, r.Worst = byOutage[rank(len(byOutage), 0.5)].Run, byOutage[len(byOutage)-1].Run
+	r.Median, r.Worst = quantile.Of(byOutage, 0.5).Run, byOutage[len(byOutage)-1].Run
 	return r
 }
 
@@ -240,10 +241,8 @@ func quantiles(values []float64) *Quantiles {
 		return nil
 	}
 	values = slices.Sorted(slices.Values(values))
-	return &Quantiles{P50: values[rank(len(values), 0.5)], P90: values[rank(len(values), 0.9)], Max: values[len(values)-1]}
+	return &Quantiles{P50: quantile.Of(values, 0.5), P90: quantile.Of(values, 0.9), Max: values[len(values)-1]}
 }
-
-func rank(n int, q float64) int { return max(0, int(math.Ceil(q*float64(n)))-1) }
 
 // milliseconds rounds to whole milliseconds. More would mean nothing, because clients
 // send a request only every 15 ms.

@@ -1,4 +1,4 @@
-package report
+package document
 
 import (
 	"bytes"
@@ -11,13 +11,13 @@ const (
 	end       = "<!-- end -->"
 )
 
-// region is a generated part of a document. It stands between a comment with its name
+// Region is a generated part of a document. It stands between a comment with its name
 // and an end comment.
-type region struct{ name, text string }
+type Region struct{ Name, Text string }
 
 // replaceIn replaces what is between the region's comments with its text.
-func (r region) replaceIn(document []byte) ([]byte, error) {
-	begin := generated + r.name + byWhom
+func (r Region) replaceIn(document []byte) ([]byte, error) {
+	begin := generated + r.Name + byWhom
 	before, rest, found := bytes.Cut(document, []byte(begin))
 	if !found {
 		return nil, fmt.Errorf("there is no line %q", begin[:len(begin)-1])
@@ -28,5 +28,5 @@ func (r region) replaceIn(document []byte) ([]byte, error) {
 		return nil, fmt.Errorf("there is no line %q after %q", end, begin[:len(begin)-1])
 	}
 	// The empty lines keep the comments from being part of a table.
-	return bytes.Join([][]byte{before, []byte(begin + "\n" + r.text + "\n" + end), after}, nil), nil
+	return bytes.Join([][]byte{before, []byte(begin + "\n" + r.Text + "\n" + end), after}, nil), nil
 }

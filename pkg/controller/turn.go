@@ -1,0 +1,86 @@
+package controller
+
+import (
+	"sync"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/lease"
+)
+
+const (
+	// recordTurn is how long a replica lets the one that wrote the Lease last make a decision, and
+	// routeTurn how long it lets that route what it has decided. A write takes some milliseconds; a
+	// replica that has died in between costs this much. Each lag adds up to half as much.
+	recordTurn, routeTurn = 50 * time.Millisecond, 250 * time.Millisecond
+	// firstTurn is how long at most, by its lag, a replica lets others make a Lease.
+	firstTurn = 100 * time.Millisecond
+	// turnOver is after how long without a write a replica waits anew.
+	turnOver = time.Second
+)
+
+// turns spares replicas to do the same at the same time: of each election, the one that wrote
+// the Lease last goes on with it at once, and the others only if it does not. They would only
+// make conflicts, which takes the API server as long as what they are about.
+type turns struct {
+	now func() time.Time
+	// lag is that of road.
+	lag  func(key) float64
+	lock sync.Mutex
+	// wrote has the marks of the Leases as this replica has written them last.
+	wrote map[key]string
+	next  map[key]turn
+}
+
+// marks are what a replica writes into the Lease with each decision and renewal, and users do not
+// touch: an edit of the holder leaves the turn where it was.
+func marks(l *coordinationv1.Lease) string {
+	return l.Annotations[api.AnnotationRecord] + " " + lease.Renewed(l).String()
+}
+
+// turn is when this replica may go on with an election as it is in a version of the Lease.
+type turn struct {
+	version string
+	at      time.Time
+}
+
+func newTurns(now func() time.Time, lag func(key) float64) *turns {
+	return &turns{now: now, lag: lag, wrote: map[key]string{}, next: map[key]turn{}}
+}
+
+// saw takes up the Lease that this replica has written.
+func (t *turns) saw(k key, l *coordinationv1.Lease) {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	t.wrote[k] = marks(l)
+}
+
+func (t *turns) forget(k key) {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	delete(t.wrote, k)
+	delete(t.next, k)
+}
+
+// wait returns for how long to leave the election to another replica; 0 if it is this one's
+// turn. usual is how long the other one may take.
+func (t *turns) wait(k key, l *coordinationv1.Lease, usual time.Duration) time.Duration {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	version, after := "", time.Duration(t.lag(k)*float64(firstTurn))
+	if l != nil {
+		version, after = l.ResourceVersion, usual+time.Duration(t.lag(k)/2*float64(usual))
+		if own, found := t.wrote[k]; found && own == marks(l) {
+			return 0
+		}
+	}
+	now := t.now()
+	known, found := t.next[k]
+	if !found || known.version != version || now.After(known.at.Add(turnOver)) {
+		known = turn{version, now.Add(after)}
+		t.next[k] = known
+	}
+	return max(0, known.at.Sub(now))
+}
