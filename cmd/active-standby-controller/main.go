@@ -90,6 +90,7 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
+	c.ProbeAnyAddress = o.probeAnyAddress
 	legacyregistry.MustRegister(c.Metrics()...)
 	legacyregistry.CustomMustRegister(c.State())
 

@@ -24,6 +24,7 @@ type options struct {
 	// nodeHeartbeatTimeout is 0 if the nodes' heartbeats are not watched.
 	nodeHeartbeatTimeout time.Duration
 	drainTaints          []string
+	probeAnyAddress      bool
 	logs                 *logsapi.LoggingConfiguration
 }
 
@@ -38,6 +39,7 @@ func (o *options) flags() (sets cliflag.NamedFlagSets) {
 	cluster.StringSliceVar(&o.namespaces, "namespaces", o.namespaces, "Namespaces whose Services are served, separated by commas. By default, all of them. One without rights keeps no other from being served.")
 	cluster.DurationVar(&o.nodeHeartbeatTimeout, "node-heartbeat-timeout", o.nodeHeartbeatTimeout, "How long a node may send no heartbeat, while other nodes do, before its pods are no longer eligible: 25s or more, because kubelets send a heartbeat every 10s. With 0, a pod stays eligible until Kubernetes marks it NotReady. Needs the rights to get, list and watch the Leases in kube-node-lease; without them it is off.")
 	cluster.StringSliceVar(&o.drainTaints, "drain-taints", o.drainTaints, `Keys of the taints, separated by commas, that count as a cordon: masters move off a node with one of them. With "", none counts.`)
+	cluster.BoolVar(&o.probeAnyAddress, "probe-any-address", o.probeAnyAddress, "Probe pods also on the network of their node, and at loopback, link-local and other addresses that no pod usually has. By default they are not probed: who can create such a pod would have the controller ask other programs.")
 
 	serving := sets.FlagSet("serving")
 	serving.StringVar(&o.httpEndpoint, "http-endpoint", o.httpEndpoint, `TCP address that serves /livez, /readyz and /metrics. With "", they are not served.`)

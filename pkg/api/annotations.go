@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/utils/ptr"
 )
@@ -160,7 +161,7 @@ var annotations = []Annotation{
 	{
 		Key: AnnotationProbeInterval, Object: ObjectService,
 		Default:  defaultProbeTime.String(),
-		Allowed:  allowedProbeTime,
+		Allowed:  allowedTime(MinProbeTime, MaxProbeTime),
 		Sentence: "The time from one probe of the master to the next. A standby is probed four times less often.",
 		See:      "probes.md",
 		needs:    AnnotationProbe,
@@ -169,7 +170,7 @@ var annotations = []Annotation{
 	{
 		Key: AnnotationProbeTimeout, Object: ObjectService,
 		Default:  defaultProbeTime.String(),
-		Allowed:  allowedProbeTime,
+		Allowed:  allowedTime(MinProbeTime, MaxProbeTimeout),
 		Sentence: "After how long a missing answer to a probe is a failure, connecting included. A later answer still counts.",
 		See:      "probes.md",
 		needs:    AnnotationProbe,
@@ -198,7 +199,9 @@ var candidate = Annotation{
 
 const allowedBool = `"true" or "false"`
 
-var allowedProbeTime = fmt.Sprintf("a duration from %q to %q, such as \"250ms\"", MinProbeTime, MaxProbeTime)
+func allowedTime(shortest, longest time.Duration) string {
+	return fmt.Sprintf("a duration from %q to %q, such as \"250ms\"", shortest, longest)
+}
 
 // invalid says that a value is not valid, and what happens instead. The subject is
 // empty for a Service; wrong is a predicate.
@@ -209,5 +212,5 @@ func (a *Annotation) invalid(subject, value, wrong string) Problem {
 	} else if a.Key == AnnotationLeaseDuration {
 		instead = "the Lease keeps the duration that it has"
 	}
-	return Problem{ReasonInvalidAnnotation, fmt.Sprintf("annotation %s%s: %q %s; allowed: %s; %s", a.Key, subject, value, wrong, a.Allowed, instead)}
+	return Problem{ReasonInvalidAnnotation, fmt.Sprintf("annotation %s%s: %q %s; allowed: %s; %s", a.Key, subject, cut(value), wrong, a.Allowed, instead)}
 }

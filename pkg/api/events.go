@@ -45,6 +45,7 @@ const (
 	ReasonPortUnresolved       = "PortUnresolved"
 	ReasonUnmanagedPod         = "UnmanagedPod"
 	ReasonDeletionPaused       = "DeletionPaused"
+	ReasonMovesPaused          = "MovesPaused"
 	ReasonLeaseContended       = "LeaseContended"
 )
 
@@ -129,6 +130,11 @@ var events = []Event{
 		Meaning: "The master has moved more than five times within a minute. The pod that must be deleted is deleted later.",
 		Advice:  "Look at why one pod after the other fails.",
 		See:     "operations.md#end-open-connections",
+	},
+	{
+		Reason: ReasonMovesPaused, Type: corev1.EventTypeWarning,
+		Meaning: "The master has moved ten times within a minute. Until it moves less often, it moves once in six seconds at most.",
+		Advice:  "Look for pods that fail in turn, and for programs that edit the Lease.",
 	},
 	{
 		Reason: ReasonLeaseContended, Type: corev1.EventTypeWarning,

@@ -52,10 +52,11 @@ func (p Probe) String() string {
 
 // Limits of a probe's settings. A shorter interval would measure the controller's own
 // scheduling. An interval above kubelet's default of 10 s is of no use, but does no
-// harm.
+// harm. A question takes a worker for as long as its timeout.
 const (
 	MinProbeTime     = 50 * time.Millisecond
 	MaxProbeTime     = time.Minute
+	MaxProbeTimeout  = 10 * time.Second
 	MinProbeFailures = 1
 	MaxProbeFailures = 100
 )

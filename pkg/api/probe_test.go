@@ -69,17 +69,18 @@ func TestParseProbeSettings(t *testing.T) {
 	probe := func(interval, timeout time.Duration, failures int) Probe {
 		return Probe{Scheme: ProbeTCP, Port: 80, Interval: interval, Timeout: timeout, Failures: failures}
 	}
-	const noTime, noNumber = ` is not valid; allowed: a duration from "50ms" to "1m0s", such as "250ms"; "250ms" is used`, ` is not valid; allowed: a number from "1" to "100"; "2" is used`
+	const noInterval, noTimeout = ` is not valid; allowed: a duration from "50ms" to "1m0s", such as "250ms"; "250ms" is used`, ` is not valid; allowed: a duration from "50ms" to "10s", such as "250ms"; "250ms" is used`
+	const noNumber = ` is not valid; allowed: a number from "1" to "100"; "2" is used`
 	tests := map[string]struct {
 		service  *corev1.Service
 		want     Probe
 		problems []string
 	}{
-		"the shortest interval, the longest timeout, the most failures":   {service: set(AnnotationProbeInterval, "50ms", AnnotationProbeTimeout, "1m", AnnotationProbeFailures, "100"), want: probe(50*ms, time.Minute, 100)},
+		"the shortest interval, the longest timeout, the most failures":   {service: set(AnnotationProbeInterval, "50ms", AnnotationProbeTimeout, "10s", AnnotationProbeFailures, "100"), want: probe(50*ms, 10*time.Second, 100)},
 		"the longest interval, the shortest timeout, the fewest failures": {service: set(AnnotationProbeInterval, "1m", AnnotationProbeTimeout, "50ms", AnnotationProbeFailures, "1"), want: probe(time.Minute, 50*ms, 1)},
-		"an interval that is too short":                                   {service: set(AnnotationProbeInterval, "49ms"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-interval: "49ms"` + noTime}},
-		"a timeout that is too long":                                      {service: set(AnnotationProbeTimeout, "61s"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-timeout: "61s"` + noTime}},
-		"a duration without a unit":                                       {service: set(AnnotationProbeTimeout, "250"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-timeout: "250"` + noTime}},
+		"an interval that is too short":                                   {service: set(AnnotationProbeInterval, "49ms"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-interval: "49ms"` + noInterval}},
+		"a timeout that is too long":                                      {service: set(AnnotationProbeTimeout, "11s"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-timeout: "11s"` + noTimeout}},
+		"a duration without a unit":                                       {service: set(AnnotationProbeTimeout, "250"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-timeout: "250"` + noTimeout}},
 		"failures that are 0":                                             {service: set(AnnotationProbeFailures, "0"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-failures: "0"` + noNumber}},
 		"too many failures":                                               {service: set(AnnotationProbeFailures, "101"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-failures: "101"` + noNumber}},
 		"failures that are no number":                                     {service: set(AnnotationProbeFailures, "two"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-failures: "two"` + noNumber}},

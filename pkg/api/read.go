@@ -8,7 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -32,6 +31,13 @@ func (p *parser) read(a *Annotation, value string) {
 		p.problem(value, "has no effect without the annotation %s", a.needs)
 		return
 	}
+	if len(value) > MaxValue {
+		// What is safe applies, as with any value that is not valid.
+		problems := p.problems
+		a.read(p, "\x00")
+		p.problems = append(problems, a.invalid("", value, tooLong))
+		return
+	}
 	a.read(p, value)
 }
 
@@ -42,7 +48,7 @@ func (p *parser) invalid(value, wrong string) {
 
 // problem reports a valid value that other parts of the Service contradict.
 func (p *parser) problem(value, format string, args ...any) {
-	p.problems = append(p.problems, Problem{ReasonInvalidAnnotation, fmt.Sprintf("annotation %s: %q ", p.at.Key, value) + fmt.Sprintf(format, args...)})
+	p.problems = append(p.problems, Problem{ReasonInvalidAnnotation, fmt.Sprintf("annotation %s: %q ", p.at.Key, cut(value)) + fmt.Sprintf(format, args...)})
 }
 
 const notValid = "is not valid"
@@ -79,9 +85,9 @@ func (p *parser) leaseName(value string) {
 }
 
 func (p *parser) prefer(value string) {
-	selector, err := labels.Parse(value)
+	selector, err := parseSelector(value)
 	if err != nil {
-		p.invalid(value, "is not a label selector: "+err.Error())
+		p.invalid(value, "is not a label selector: "+cut(err.Error()))
 		return
 	}
 	// A preference for all pods is none.
@@ -141,7 +147,7 @@ func (p *parser) leaseDuration(value string) {
 func (p *parser) probe(value string) {
 	probe, err := parseProbe(value)
 	if err != nil {
-		p.invalid(value, "is not a probe: "+err.Error())
+		p.invalid(value, "is not a probe: "+cut(err.Error()))
 		return
 	}
 	p.Probe.Scheme, p.Probe.Port, p.Probe.Path = probe.Scheme, probe.Port, probe.Path
@@ -154,7 +160,7 @@ func (p *parser) probeInterval(value string) {
 }
 
 func (p *parser) probeTimeout(value string) {
-	if d, ok := p.duration(value, MinProbeTime, MaxProbeTime); ok {
+	if d, ok := p.duration(value, MinProbeTime, MaxProbeTimeout); ok {
 		p.Probe.Timeout = d
 	}
 }
@@ -195,7 +201,7 @@ func (p *parser) combine() {
 	if p.Failback != nil && p.AfterTermination && !p.DeleteDemoted {
 		p.problems = append(p.problems, Problem{ReasonInvalidAnnotation, fmt.Sprintf(
 			"annotation %s: %q needs the annotation %s: %s, because the master must stop before it moves (%s: %s); %q is used",
-			AnnotationFailback, p.service.Annotations[AnnotationFailback], AnnotationOnDemote, OnDemoteDelete, AnnotationHandover, HandoverAfterTermination, FailbackNever)})
+			AnnotationFailback, cut(p.service.Annotations[AnnotationFailback]), AnnotationOnDemote, OnDemoteDelete, AnnotationHandover, HandoverAfterTermination, FailbackNever)})
 		p.Failback = nil
 	}
 }
@@ -209,7 +215,11 @@ func (p *parser) unknown() {
 		}
 	}
 	slices.Sort(keys)
-	for _, key := range keys {
+	for i, key := range keys {
+		if i == maxUnknown {
+			p.problems = append(p.problems, Problem{ReasonUnknownAnnotation, fmt.Sprintf("more than %d annotations of %s are not known", maxUnknown, Domain)})
+			break
+		}
 		p.problems = append(p.problems, Problem{ReasonUnknownAnnotation, fmt.Sprintf("annotation %s is not known; %s", key, instead(key))})
 	}
 }

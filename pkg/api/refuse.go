@@ -13,7 +13,7 @@ import (
 // the selector with what that implies: the candidates and the routing.
 func (p *parser) refused() *Problem {
 	if mode := p.service.Annotations[AnnotationServiceMode]; mode != ModeActiveStandby {
-		return refusal(ReasonUnknownServiceMode, "annotation %s: %q is not valid; allowed: %q; the Service is left as it is", AnnotationServiceMode, mode, ModeActiveStandby)
+		return refusal(ReasonUnknownServiceMode, "annotation %s: %q is not valid; allowed: %q; the Service is left as it is", AnnotationServiceMode, cut(mode), ModeActiveStandby)
 	}
 	if p.service.Spec.Type == corev1.ServiceTypeExternalName {
 		return refusal(ReasonUnsupportedService, "a Service of type ExternalName has no pods; allowed: ClusterIP, NodePort and LoadBalancer; the Service is left as it is")
@@ -57,8 +57,8 @@ func (p *parser) selector() (refused *Problem) {
 	}
 	selector, err := annotatedSelector(p.service)
 	if err != nil {
-		return refusal(ReasonUnsupportedService, "the Service has no selector of its own, and annotation %s: %q is not a label selector, such as \"app=%s\": %v; the Service is left as it is",
-			AnnotationSelector, p.service.Annotations[AnnotationSelector], p.service.Name, err)
+		return refusal(ReasonUnsupportedService, "the Service has no selector of its own, and annotation %s: %q is not a label selector, such as \"app=%s\": %s; the Service is left as it is",
+			AnnotationSelector, cut(p.service.Annotations[AnnotationSelector]), p.service.Name, cut(err.Error()))
 	}
 	if _, selectable := selector.Requirements(); !selectable {
 		return refusal(ReasonUnsupportedService, "the Service has no selector of its own, so no pod can become master; give it a selector, such as {app: %s}, or the annotation %s: app=%s; the Service is left as it is", p.service.Name, AnnotationSelector, p.service.Name)

@@ -22,7 +22,8 @@ func Annotated(service *corev1.Service) bool {
 // LeaseName returns the name of the Lease of the Service's election, also for a Service
 // that Parse refuses.
 func LeaseName(service *corev1.Service) string {
-	if name := service.Annotations[AnnotationLeaseName]; name != "" && len(validation.IsDNS1123Subdomain(name)) == 0 {
+	// A long name is not worth a look at its characters.
+	if name := service.Annotations[AnnotationLeaseName]; name != "" && len(name) <= validation.DNS1123SubdomainMaxLength && len(validation.IsDNS1123Subdomain(name)) == 0 {
 		return name
 	}
 	return service.Name
@@ -84,7 +85,7 @@ func Label(key, value string) string { return key + "=" + value }
 // one that matches every pod, selects no pod: all pods of a namespace cannot have one
 // master.
 func annotatedSelector(service *corev1.Service) (labels.Selector, error) {
-	selector, err := labels.Parse(service.Annotations[AnnotationSelector])
+	selector, err := parseSelector(service.Annotations[AnnotationSelector])
 	if err != nil {
 		return nil, err
 	}

@@ -93,7 +93,7 @@ func BenchmarkGather(b *testing.B) {
 	sizes(b, func(b *testing.B, c *Controller) {
 		b.Helper()
 		for b.Loop() {
-			in, err := c.gatherCached(b.Context(), key{Namespace: "default", Name: "web-7"})
+			in, err := c.gatherCached(key{Namespace: "default", Name: "web-7"})
 			if err != nil {
 				b.Fatal(err)
 			}

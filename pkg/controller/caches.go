@@ -19,6 +19,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
+	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
 // Indexes of the annotated Services.
@@ -151,6 +152,7 @@ func trimService(s *corev1.Service) {
 		s.ObjectMeta = metav1.ObjectMeta{Namespace: s.Namespace, Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion}
 		s.Spec = corev1.ServiceSpec{}
 	}
+	s.Annotations, s.ManagedFields = api.Kept(s.Annotations), routing.KeptManagers(s)
 	s.Status = corev1.ServiceStatus{}
 }
 
@@ -160,22 +162,35 @@ func trimLease(l *coordinationv1.Lease) { l.ManagedFields = lease.Contention(l) 
 
 func trimNode(n *corev1.Node) {
 	zone, zoned := n.Labels[corev1.LabelTopologyZone]
-	n.ManagedFields, n.Labels, n.Annotations = nil, nil, nil
+	n.ObjectMeta = metav1.ObjectMeta{Name: n.Name, UID: n.UID, ResourceVersion: n.ResourceVersion}
 	if zoned {
 		n.Labels = map[string]string{corev1.LabelTopologyZone: zone}
+	}
+	for i, taint := range n.Spec.Taints {
+		n.Spec.Taints[i] = corev1.Taint{Key: taint.Key}
 	}
 	n.Spec = corev1.NodeSpec{Unschedulable: n.Spec.Unschedulable, Taints: n.Spec.Taints}
 	n.Status = corev1.NodeStatus{}
 }
 
 func trimPod(p *corev1.Pod) {
-	p.ManagedFields = nil
+	p.ManagedFields, p.Finalizers, p.Annotations = nil, nil, api.Kept(p.Annotations)
 	p.OwnerReferences = slices.DeleteFunc(p.OwnerReferences, func(r metav1.OwnerReference) bool { return !ptr.Deref(r.Controller, false) })
 	p.Spec = corev1.PodSpec{
-		NodeName: p.Spec.NodeName, Hostname: p.Spec.Hostname, Subdomain: p.Spec.Subdomain,
+		NodeName: p.Spec.NodeName, HostNetwork: p.Spec.HostNetwork, Hostname: p.Spec.Hostname, Subdomain: p.Spec.Subdomain,
 		Containers: portsOnly(p.Spec.Containers), InitContainers: portsOnly(p.Spec.InitContainers),
 	}
-	p.Status = corev1.PodStatus{Phase: p.Status.Phase, Conditions: p.Status.Conditions, PodIP: p.Status.PodIP, PodIPs: p.Status.PodIPs}
+	p.Status = corev1.PodStatus{Phase: p.Status.Phase, Conditions: readyOnly(p.Status.Conditions), PodIP: p.Status.PodIP, PodIPs: p.Status.PodIPs}
+}
+
+// readyOnly keeps whether the pod is Ready, and since when.
+func readyOnly(conditions []corev1.PodCondition) (kept []corev1.PodCondition) {
+	for _, c := range conditions {
+		if c.Type == corev1.PodReady {
+			kept = append(kept, corev1.PodCondition{Type: c.Type, Status: c.Status, LastTransitionTime: c.LastTransitionTime})
+		}
+	}
+	return kept
 }
 
 // portsOnly keeps what the named port of a Service is resolved by.
@@ -188,7 +203,18 @@ func portsOnly(containers []corev1.Container) (kept []corev1.Container) {
 	return kept
 }
 
-func trimSlice(s *discoveryv1.EndpointSlice) { s.ManagedFields = nil }
+// trimSlice keeps of the slices of other programs only whose they are.
+func trimSlice(s *discoveryv1.EndpointSlice) {
+	s.ManagedFields = nil
+	if observation.Own(s) {
+		return
+	}
+	s.ObjectMeta = metav1.ObjectMeta{
+		Namespace: s.Namespace, Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion,
+		Labels: map[string]string{discoveryv1.LabelManagedBy: s.Labels[discoveryv1.LabelManagedBy], discoveryv1.LabelServiceName: s.Labels[discoveryv1.LabelServiceName]},
+	}
+	s.Ports, s.Endpoints = nil, nil
+}
 
 // trimPublished keeps which pods are listed, and whether they are ready.
 func trimPublished(s *discoveryv1.EndpointSlice) {
@@ -199,6 +225,9 @@ func trimPublished(s *discoveryv1.EndpointSlice) {
 	s.Ports = nil
 	for i, e := range s.Endpoints {
 		s.Endpoints[i] = discoveryv1.Endpoint{Conditions: discoveryv1.EndpointConditions{Ready: e.Conditions.Ready}, TargetRef: e.TargetRef}
+		if e.TargetRef != nil {
+			s.Endpoints[i].TargetRef = &corev1.ObjectReference{Name: e.TargetRef.Name, UID: e.TargetRef.UID}
+		}
 	}
 }
 

@@ -76,6 +76,10 @@ type key = types.NamespacedName
 
 // Controller is one replica. Its methods may be called from any goroutine.
 type Controller struct {
+	// ProbeAnyAddress: pods are probed also on the network of their node, and at addresses that
+	// no pod has. It must be set before Run.
+	ProbeAnyAddress bool
+
 	client   kubernetes.Interface
 	recorder events.EventRecorder
 	metrics  *metrics
@@ -308,6 +312,9 @@ func (c *Controller) next(ctx context.Context) bool {
 	switch {
 	case err == nil:
 		c.settled(k)
+	case errors.Is(err, errUnsynced):
+		// It is added when they are.
+		c.settled(k)
 	case onlyRefused(err):
 		failures := c.refusedAgain.NumRequeues(k) + 1
 		again = c.refusedAgain.When(k)
@@ -321,13 +328,13 @@ func (c *Controller) next(ctx context.Context) bool {
 		c.queue.Add(k)
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || errors.Is(err, errAwaited), errors.Is(err, errPaced):
 		// Another replica was first, or the cache or Kubernetes' controller is behind.
-		logger.V(4).Info("Retrying", "reason", err)
+		logger.V(4).Info("Retrying", "reason", logged(err.Error()))
 		c.queue.AddRateLimited(k)
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		// Everything in it goes with the namespace.
 		c.settled(k)
 	default:
-		logger.Error(err, "Failed to reconcile, will retry", "failures", c.queue.NumRequeues(k)+1)
+		logger.Error(errors.New(logged(err.Error())), "Failed to reconcile, will retry", "failures", c.queue.NumRequeues(k)+1)
 		c.queue.AddRateLimited(k)
 	}
 	return true

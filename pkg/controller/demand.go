@@ -2,9 +2,8 @@ package controller
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"sync"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -13,15 +12,15 @@ import (
 	discoveryinformers "k8s.io/client-go/informers/discovery/v1"
 	"k8s.io/client-go/informers/internalinterfaces"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/klog/v2"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
-// syncWait is how long a worker waits for the pods of a namespace to be listed, which
-// usually takes milliseconds. Then it turns to other elections, and retries later.
-const syncWait = time.Second
+// errUnsynced: the pods of the namespace are not listed yet, which usually takes milliseconds, or
+// they cannot be listed. The elections of the namespace are put aside until they are: the workers
+// must be free for others.
+var errUnsynced = errors.New("the pods of the namespace are not yet listed")
 
 // Indexes of the pods of a namespace.
 const (
@@ -49,10 +48,10 @@ var podIndexers = cache.Indexers{
 // onDemand watches objects of one kind in the namespaces that have an annotated Service.
 // Other namespaces cost nothing.
 type onDemand[T cache.Object] struct {
-	// kind is for messages.
-	kind string
 	// make returns the store of a namespace, whose informer does not run yet.
 	make func(namespace string) (store[T], error)
+	// began is called once all objects of a namespace are known. It may be nil.
+	began func(namespace string)
 
 	lock sync.Mutex
 	// ctx ends every watch; running waits for them.
@@ -68,7 +67,12 @@ type watchedStore[T cache.Object] struct {
 
 // podsOnDemand watches pods.
 func (c *Controller) podsOnDemand() *onDemand[*corev1.Pod] {
-	return &onDemand[*corev1.Pod]{kind: "pods", stores: map[string]watchedStore[*corev1.Pod]{}, make: func(namespace string) (store[*corev1.Pod], error) {
+	began := func(namespace string) {
+		for _, s := range c.annotatedServices(namespace) {
+			c.queue.Add(observation.LeaseKey(s))
+		}
+	}
+	return &onDemand[*corev1.Pod]{stores: map[string]watchedStore[*corev1.Pod]{}, began: began, make: func(namespace string) (store[*corev1.Pod], error) {
 		informer := coreinformers.NewTypedPodInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{Indexers: podIndexers})
 		return newStore(informer, trimPod, c.podHandler(), newWatched())
 	}}
@@ -76,7 +80,7 @@ func (c *Controller) podsOnDemand() *onDemand[*corev1.Pod] {
 
 // publishedOnDemand watches the EndpointSlices of Kubernetes' own controller.
 func (c *Controller) publishedOnDemand() *onDemand[*discoveryv1.EndpointSlice] {
-	return &onDemand[*discoveryv1.EndpointSlice]{kind: "EndpointSlices", stores: map[string]watchedStore[*discoveryv1.EndpointSlice]{}, make: func(namespace string) (store[*discoveryv1.EndpointSlice], error) {
+	return &onDemand[*discoveryv1.EndpointSlice]{stores: map[string]watchedStore[*discoveryv1.EndpointSlice]{}, make: func(namespace string) (store[*discoveryv1.EndpointSlice], error) {
 		informer := discoveryinformers.NewTypedEndpointSliceInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{
 			Indexers:         sliceIndexers,
 			TweakListOptions: func(o *metav1.ListOptions) { o.LabelSelector = observation.IsBuiltIn },
@@ -92,27 +96,13 @@ func (d *onDemand[T]) start(ctx context.Context, running *sync.WaitGroup) {
 	d.ctx, d.running = ctx, running
 }
 
-// in returns the store of the namespace once it is synced, and an error if that takes too long.
-func (d *onDemand[T]) in(ctx context.Context, namespace string) (store[T], error) {
+// in returns the store of the namespace, or errUnsynced. It does not wait.
+func (d *onDemand[T]) in(namespace string) (store[T], error) {
 	s, err := d.watch(namespace)
-	if err != nil {
-		return s, err
+	if err == nil && !s.informer.HasSynced() {
+		err = errUnsynced
 	}
-	if s.informer.HasSynced() {
-		return s, nil
-	}
-	waiting, cancel := context.WithTimeout(klog.NewContext(ctx, klog.FromContext(ctx).V(4)), syncWait)
-	defer cancel()
-	if !cache.WaitFor(waiting, d.kind+" of "+namespace, s.informer.HasSyncedChecker()) {
-		return s, fmt.Errorf("the cache of the %s in %s is not yet synced", d.kind, namespace)
-	}
-	return s, nil
-}
-
-// synced returns the store of the namespace, and whether it is synced. It does not wait.
-func (d *onDemand[T]) synced(namespace string) (store[T], bool) {
-	s, err := d.watch(namespace)
-	return s, err == nil && s.informer.HasSynced()
+	return s, err
 }
 
 // known returns the store of the namespace if it is watched.
@@ -136,6 +126,13 @@ func (d *onDemand[T]) watch(namespace string) (store[T], error) {
 	ctx, stop := context.WithCancel(d.ctx) //nolint:gosec // forget calls it
 	d.stores[namespace] = watchedStore[T]{s, stop}
 	d.running.Go(func() { s.informer.RunWithContext(ctx) })
+	if d.began != nil {
+		d.running.Go(func() {
+			if cache.WaitFor(ctx, "", s.informer.HasSyncedChecker()) {
+				d.began(namespace)
+			}
+		})
+	}
 	return s, nil
 }
 

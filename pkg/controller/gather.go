@@ -21,7 +21,7 @@ import (
 
 // gather implements reader.
 func (c *Controller) gather(ctx context.Context, k key, evidence election.Evidence) (in observation.Inputs, err error) {
-	if in, err = c.gatherCached(ctx, k); err != nil {
+	if in, err = c.gatherCached(k); err != nil {
 		return in, err
 	}
 	switch evidence {
@@ -54,19 +54,20 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 }
 
 // gatherCached gathers what the caches have.
-func (c *Controller) gatherCached(ctx context.Context, k key) (observation.Inputs, error) {
+func (c *Controller) gatherCached(k key) (observation.Inputs, error) {
 	in := observation.Inputs{Key: k}
 	in.Lease, _ = c.leases.in(k.Namespace).get(k)
 	of := c.services.in(k.Namespace).by(byLease, k.String())
 	if len(of) == 0 {
 		return in, nil
 	}
-	pods, err := c.pods.in(ctx, k.Namespace)
+	pods, err := c.pods.in(k.Namespace)
 	if err != nil {
-		return in, fmt.Errorf("watching the pods: %w", err)
+		return in, err
 	}
 	in.Services = of
-	published, seen := c.published.synced(k.Namespace)
+	published, err := c.published.in(k.Namespace)
+	seen := err == nil
 	in.SeesPublished = seen
 	for _, s := range of {
 		name := key{Namespace: s.Namespace, Name: s.Name}.String()

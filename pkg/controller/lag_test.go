@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clienttesting "k8s.io/client-go/testing"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
@@ -76,10 +77,11 @@ func TestPodsAreReleasedAfterTheirService(t *testing.T) {
 	})
 }
 
-// A namespace whose pods cannot be listed holds up neither a shutdown nor other namespaces.
+// A namespace whose pods cannot be listed holds up neither a shutdown nor other namespaces. It is
+// served once they can.
 func TestNamespaceWithoutPods(t *testing.T) {
 	inCluster(t, func(c *cluster) {
-		for i := range 4 * workers {
+		for i := range 45 {
 			c.Create(fakeapi.NewService("web-"+string(rune('a'+i%26))+string(rune('a'+i/26)), fakeapi.In[*corev1.Service]("bad")))
 		}
 		c.Server.OnRequest(func(a clienttesting.Action) error {
@@ -88,11 +90,25 @@ func TestNamespaceWithoutPods(t *testing.T) {
 			}
 			return nil
 		})
-		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"))
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
 		s := c.start()
-		c.Wait(6 * time.Second)
-		if got := c.State(); !slices.Contains(got, "Lease web: web-0 @1 FirstEligible, of web") {
-			t.Errorf("the other namespace is not served: %v", got)
+		c.Wait(time.Second)
+		for i := range 45 {
+			// Whatever happens there, no worker waits.
+			s.queue.Add(key{Namespace: "bad", Name: "web-" + string(rune('a'+i%26)) + string(rune('a'+i/26))})
+		}
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Wait(200 * time.Millisecond)
+		if got := c.State(); !slices.Contains(got, "Lease web: web-1 @2 HolderNotReady, of web") {
+			t.Errorf("the other namespace is not served in time: %v", got)
+		}
+		if n := s.queue.NumRequeues(key{Namespace: "bad", Name: "web-aa"}); n > 0 {
+			t.Errorf("an election without pods is tried %d times", n)
+		}
+		c.Server.OnRequest(nil)
+		c.Wait(time.Minute)
+		if _, err := c.Users.CoordinationV1().Leases("bad").Get(c.Context(), "web-aa", metav1.GetOptions{}); err != nil {
+			t.Errorf("the namespace is not served once its pods can be listed: %v", err)
 		}
 		began := time.Now()
 		s.stop()

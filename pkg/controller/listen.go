@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"hash/maphash"
 	"math"
 	"slices"
@@ -39,7 +40,7 @@ func (c *Controller) decided(o *observation.Observation, d election.Decision) {
 // held implements listener: it has the pods probed. It is called once the Lease names the
 // holder, because the record of answers of a pod begins anew when it becomes master.
 func (c *Controller) held(o *observation.Observation, d election.Decision) {
-	c.prober.Want(o.Key, targets(o, d.HolderUID))
+	c.prober.Want(o.Key, targets(o, d.HolderUID, c.ProbeAnyAddress))
 }
 
 // recorded implements listener. Only the replica that has written a decision announces it.
@@ -51,7 +52,7 @@ func (c *Controller) recorded(ctx context.Context, o *observation.Observation, d
 // routed implements listener.
 func (c *Controller) routed(ctx context.Context, k key, d election.Decision) {
 	if took, transition := c.metrics.routed(k); transition {
-		klog.FromContext(ctx).V(2).Info("Routed", "holder", d.Holder, "epoch", d.Epoch, "sinceDecided", took)
+		klog.FromContext(ctx).V(2).Info("Routed", "holder", logged(d.Holder), "epoch", d.Epoch, "sinceDecided", took)
 	}
 }
 
@@ -107,18 +108,31 @@ func (c *Controller) probed(k key) {
 	c.queue.Add(k)
 }
 
-// targets returns the pods that could be master, none if the Service asks for no probe.
-func targets(o *observation.Observation, holder types.UID) (targets []probe.Target) {
+// targets returns the pods that could be master and are not barred, none if the Service asks for no
+// probe.
+func targets(o *observation.Observation, holder types.UID, anyAddress bool) (targets []probe.Target) {
 	asked := o.Settings().Probe
 	if asked == (api.Probe{}) {
 		return nil
 	}
 	for _, p := range o.Pods {
-		if !p.Unselected && observation.Active(p.Pod) {
+		if !p.Unselected && observation.Active(p.Pod) && (anyAddress || barred(p.Pod) == "") {
 			targets = append(targets, probe.Target{Pod: p.UID, Address: p.Status.PodIP, Master: p.UID == holder, Probe: asked})
 		}
 	}
 	return targets
+}
+
+// barred returns why the pod is not probed: at its address another program answers. It is empty if
+// the pod may be probed.
+func barred(pod *corev1.Pod) (why string) {
+	if pod.Spec.HostNetwork {
+		return "it is on the network of its node"
+	}
+	if why := probe.Barred(pod.Status.PodIP); why != "" {
+		return fmt.Sprintf("its address %q %s", logged(pod.Status.PodIP), why)
+	}
+	return ""
 }
 
 // renewal reports whether the Lease must be renewed now, and after how long to check

@@ -125,8 +125,8 @@ func (m *metrics) count() (elections, masterless int) {
 // each change.
 type state struct {
 	kmetrics.BaseStableCollector
-	c                                         *Controller
-	elections, masterless, suspected, problem *kmetrics.Desc
+	c                                                  *Controller
+	elections, masterless, suspected, problem, delayed *kmetrics.Desc
 }
 
 func newState(c *Controller) *state {
@@ -138,13 +138,14 @@ func newState(c *Controller) *state {
 		elections:  desc("elections", "Elections that this replica looks after; every replica looks after all of them."),
 		masterless: desc("elections_without_master", "Elections whose master is not eligible, or that have none, because no pod is eligible."),
 		suspected:  desc("suspected_pods", "Pods that have stopped answering this replica's probes."),
+		delayed:    desc("probes_delayed_total", "Probes of this replica that had to wait, because their namespace asked for too many."),
 		problem:    desc("services_with_problem", "Services that have a problem now, by the reason of its Warning event.", "reason"),
 	}
 }
 
 // DescribeWithStability implements kmetrics.StableCollector.
 func (s *state) DescribeWithStability(to chan<- *kmetrics.Desc) {
-	for _, d := range []*kmetrics.Desc{s.elections, s.masterless, s.suspected, s.problem} {
+	for _, d := range []*kmetrics.Desc{s.elections, s.masterless, s.suspected, s.delayed, s.problem} {
 		to <- d
 	}
 }
@@ -158,6 +159,7 @@ func (s *state) CollectWithStability(to chan<- kmetrics.Metric) {
 	gauge(s.elections, elections)
 	gauge(s.masterless, masterless)
 	gauge(s.suspected, s.c.prober.Suspected())
+	to <- kmetrics.NewLazyConstMetric(s.delayed, kmetrics.CounterValue, float64(s.c.prober.Delayed()))
 	for reason, n := range s.c.warnings.count() {
 		gauge(s.problem, n, reason)
 	}

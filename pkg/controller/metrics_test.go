@@ -59,6 +59,9 @@ active_standby_elections 2
 # HELP active_standby_elections_without_master [ALPHA] Elections whose master is not eligible, or that have none, because no pod is eligible.
 # TYPE active_standby_elections_without_master gauge
 active_standby_elections_without_master 1
+# HELP active_standby_probes_delayed_total [ALPHA] Probes of this replica that had to wait, because their namespace asked for too many.
+# TYPE active_standby_probes_delayed_total counter
+active_standby_probes_delayed_total 0
 # HELP active_standby_services_with_problem [ALPHA] Services that have a problem now, by the reason of its Warning event.
 # TYPE active_standby_services_with_problem gauge
 active_standby_services_with_problem{reason="NotPublished"} 0

@@ -45,13 +45,13 @@ func TestTargetsOfProbes(t *testing.T) {
 		{Pod: "uid-web-1", Address: "10.0.0.2", Master: true, Probe: asked},
 		{Pod: "uid-web-2", Probe: asked},
 	}
-	if diff := cmp.Diff(want, targets(observation.Look(in), "uid-web-1")); diff != "" {
+	if diff := cmp.Diff(want, targets(observation.Look(in), "uid-web-1", false)); diff != "" {
 		t.Errorf("targets (-want +got):\n%s", diff)
 	}
 	for _, s := range in.Services {
 		delete(s.Annotations, api.AnnotationProbe)
 	}
-	if targets := targets(observation.Look(in), "uid-web-0"); targets != nil {
+	if targets := targets(observation.Look(in), "uid-web-0", false); targets != nil {
 		t.Errorf("targets without a probe: %v", targets)
 	}
 }
@@ -98,5 +98,25 @@ func TestUnansweredProbeIsReported(t *testing.T) {
 				t.Errorf("problems (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestPodsThatAreNotProbed(t *testing.T) {
+	onNode := func(p *corev1.Pod) { p.Spec.HostNetwork = true }
+	in := probedElection(fakeapi.NewPod("web-0", addressed("10.0.0.1")), fakeapi.NewPod("web-1", addressed("169.254.169.254")), fakeapi.NewPod("web-2", addressed("10.0.0.3"), onNode))
+	o := observation.Look(in)
+	if got := targets(o, "uid-web-0", false); len(got) != 1 || got[0].Pod != "uid-web-0" {
+		t.Errorf("targets %v", got)
+	}
+	if got := targets(o, "uid-web-0", true); len(got) != 3 {
+		t.Errorf("targets at any address: %v", got)
+	}
+	const want = `web-1 is not probed, because its address "169.254.169.254" is link-local; only its readiness counts. An administrator can allow it with --probe-any-address`
+	if p, _ := unprobed(o); p.Message != want {
+		t.Errorf("problem %q, want %q", p.Message, want)
+	}
+	in.Pods = in.Pods[2:]
+	if p, _ := unprobed(observation.Look(in)); p.Message != "web-2 is not probed, because it is on the network of its node; only its readiness counts. An administrator can allow it with --probe-any-address" {
+		t.Errorf("problem %q", p.Message)
 	}
 }

@@ -43,7 +43,14 @@ func (c *Controller) problems(o *observation.Observation, d election.Decision, s
 				"%s is deleted later (%s), because the master has moved more than five times within a minute", o.Pods[i].Name, api.AnnotationOnDemote)})
 		}
 	}
+	if d.Transition() && lease.MovePause(o.Lease, o.Now) > 0 {
+		problems = append(problems, api.Problem{Reason: api.ReasonMovesPaused, Message: fmt.Sprintf(
+			"the master has moved %d times within a minute, so that it moves only every few seconds; look for pods that fail in turn, or programs that edit the Lease", lease.MovesKept)})
+	}
 	if p, found := refusal(err); found {
+		problems = append(problems, p)
+	}
+	if p, found := unprobed(o); found && !c.ProbeAnyAddress {
 		problems = append(problems, p)
 	}
 	if d.Action == election.Refuse || lease.Decode(o.Lease).HolderUID != d.HolderUID {
@@ -75,6 +82,25 @@ func (c *Controller) unpublished(ctx context.Context, seen *observation.Observat
 	holder := lease.Decode(o.Lease).HolderUID
 	_, found := o.Unpublished(o.Members[i], holder, slices.ContainsFunc(o.View().Candidates, func(c election.Candidate) bool { return c.UID == holder && c.Ineligible() == "" }))
 	return found
+}
+
+// unprobed returns the problem of candidates that are not probed although the Service asks for it.
+func unprobed(o *observation.Observation) (p api.Problem, found bool) {
+	if o.Settings().Probe == (api.Probe{}) {
+		return p, false
+	}
+	var barredPods []string
+	for _, pod := range o.Pods {
+		if !pod.Unselected && observation.Active(pod.Pod) {
+			if why := barred(pod.Pod); why != "" {
+				barredPods = append(barredPods, pod.Name+" is not probed, because "+why)
+			}
+		}
+	}
+	if len(barredPods) == 0 {
+		return p, false
+	}
+	return api.Problem{Reason: api.ReasonProbeUnanswered, Message: slices.Min(barredPods) + "; only its readiness counts. An administrator can allow it with --probe-any-address"}, true
 }
 
 // unanswered returns the problem of a master that is Ready but has never answered the probe.

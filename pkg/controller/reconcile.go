@@ -51,6 +51,11 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 	case d.Action == election.Refuse:
 		// Foreign Leases are not watched.
 		return refusedRetryMax, nil
+	case d.Transition():
+		// Whatever has become of the master, the next move is seconds away at most.
+		if pause := lease.MovePause(o.Lease, o.Now); pause > 0 {
+			return pause, nil
+		}
 	}
 	plan := routing.NewPlan(routing.Assignment{HolderUID: d.HolderUID, Epoch: d.Epoch}, o.Members, o.Pods)
 	l, again, err := r.record(ctx, o, d, plan)

@@ -22,21 +22,30 @@ import (
 func (c *Controller) announce(ctx context.Context, o *observation.Observation, d election.Decision) {
 	logger := klog.FromContext(ctx)
 	if d.Refused != nil {
-		logger.V(2).Info("Refused edit of holder", "requested", d.Refused.Holder, "reason", d.Refused.Why)
+		logger.V(2).Info("Refused edit of holder", "requested", logged(d.Refused.Holder), "reason", d.Refused.Why)
 		// client-go merges events of one reason with the same related object.
 		requested := podReference(o.Key.Namespace, shortened(d.Refused.Holder, 253), "")
-		for _, m := range o.Members {
+		for _, m := range announced(o) {
 			c.recorder.Eventf(m.Service, requested, corev1.EventTypeWarning, string(election.EditRefused), string(election.Switchover), "%s", shortened(d.Refused.Message()+"; "+d.Message(), noteMax))
 		}
 	}
-	logger.V(2).Info("Decided", "action", d.Action, "reason", d.Reason, "holder", d.Holder, "epoch", d.Epoch, "previous", d.Previous)
+	logger.V(2).Info("Decided", "action", d.Action, "reason", d.Reason, "holder", logged(d.Holder), "epoch", d.Epoch, "previous", logged(d.Previous))
 	if d.Action == election.Hold || d.Action == election.Stop || d.Reason == election.EditRefused {
 		return
 	}
 	holder := podReference(o.Key.Namespace, d.Holder, d.HolderUID)
-	for _, m := range o.Members {
-		c.recorder.Eventf(m.Service, holder, corev1.EventTypeNormal, string(d.Reason), string(d.Action), "%s", d.Message())
+	for _, m := range announced(o) {
+		c.recorder.Eventf(m.Service, holder, corev1.EventTypeNormal, string(d.Reason), string(d.Action), "%s", shortened(d.Message(), noteMax))
 	}
+}
+
+// announcedMax is on how many Services of an election an event is recorded.
+const announcedMax = 5
+
+// announced returns the members on which what happens to the election is recorded: the first
+// ones. An edit of one Lease must not make an event for each Service that shares it.
+func announced(o *observation.Observation) []observation.Member {
+	return o.Members[:min(len(o.Members), announcedMax)]
 }
 
 func podReference(namespace, name string, uid types.UID) *corev1.ObjectReference {
@@ -55,6 +64,16 @@ func shortened(text string, most int) string {
 	return strings.ToValidUTF8(text[:most-len(omitted)], "") + omitted
 }
 
+// logged returns a text of another user's as one short line without control characters. klog
+// writes a text of several lines as it is.
+func logged(text string) string {
+	text = shortened(text, noteMax)
+	if strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return strings.Trim(strconv.Quote(text), `"`)
+	}
+	return text
+}
+
 // announceDeleted records the event of a pod that was deleted.
 func (c *Controller) announceDeleted(o *observation.Observation, d election.Decision, pod *corev1.Pod) {
 	reason, action := api.ReasonHolderDemoted, "Delete"
@@ -62,7 +81,7 @@ func (c *Controller) announceDeleted(o *observation.Observation, d election.Deci
 	if d.Action == election.Stop {
 		reason, action, message = string(d.Reason), string(d.Action), d.Message()
 	}
-	for _, m := range o.Members {
+	for _, m := range announced(o) {
 		c.recorder.Eventf(m.Service, podReference(o.Key.Namespace, pod.Name, pod.UID), corev1.EventTypeNormal, reason, action, "%s", message)
 	}
 }
@@ -80,7 +99,7 @@ func (c *Controller) warn(ctx context.Context, o *observation.Observation, d ele
 				continue
 			}
 			note := shortened(p.Message, noteMax)
-			klog.Background().V(2).Info("Problem", "service", klog.KObj(s), "reason", p.Reason, "message", note)
+			klog.Background().V(2).Info("Problem", "service", klog.KObj(s), "reason", p.Reason, "message", logged(note))
 			c.recorder.Eventf(s, nil, corev1.EventTypeWarning, p.Reason, "Check", "%s", note)
 		}
 	}

@@ -79,15 +79,15 @@ func newReplica(w *world, number int) *replica {
 		return s.Labels[discoveryv1.LabelManagedBy] != observation.BuiltIn
 	})
 	nodes := newSimulatedCache(w.nodes, nil, c.nodeHandler(), trimNode, nil)
-	c.services = scoped[*corev1.Service]{"": {synced{}, services}}
-	c.leases = scoped[*coordinationv1.Lease]{"": {synced{}, leases}}
-	c.slices = scoped[*discoveryv1.EndpointSlice]{"": {synced{}, endpointSlices}}
-	c.nodes = store[*corev1.Node]{synced{}, nodes}
+	c.services = scoped[*corev1.Service]{"": {synced{}, services, trimService}}
+	c.leases = scoped[*coordinationv1.Lease]{"": {synced{}, leases, trimLease}}
+	c.slices = scoped[*discoveryv1.EndpointSlice]{"": {synced{}, endpointSlices, trimSlice}}
+	c.nodes = store[*corev1.Node]{synced{}, nodes, trimNode}
 	r.caches = []simulatedCache{services, leases, endpointSlices, nodes, nil}
 	// What is published decides nothing, so that it is never seen.
 	r.published.start(context.Background(), &sync.WaitGroup{})
 	r.published.make = func(string) (store[*discoveryv1.EndpointSlice], error) {
-		return store[*discoveryv1.EndpointSlice]{unsynced{}, nil}, nil
+		return store[*discoveryv1.EndpointSlice]{unsynced{}, nil, trimPublished}, nil
 	}
 	r.watchPods()
 	r.hearAll()
@@ -101,7 +101,7 @@ func (r *replica) watchPods() {
 		return
 	}
 	pods := newSimulatedCache(r.world.pods, podIndexers, r.podHandler(), trimPod, nil)
-	r.pods.stores[simulatedNamespace] = watchedStore[*corev1.Pod]{store[*corev1.Pod]{synced{}, pods}, func() {}}
+	r.pods.stores[simulatedNamespace] = watchedStore[*corev1.Pod]{store[*corev1.Pod]{synced{}, pods, trimPod}, func() {}}
 	r.caches[len(r.caches)-1] = pods
 	for _, name := range pods.unheard() {
 		pods.hear(name)

@@ -186,7 +186,10 @@ func (k kindAPI[T]) get(name string) (T, error) {
 		if !found {
 			err = apierrors.NewNotFound(k.resource(), name)
 		}
-		return live, err
+		if err != nil {
+			return live, err
+		}
+		return copied(live), nil
 	})
 }
 
@@ -201,7 +204,7 @@ func listed[V any, T interface {
 	return request(k.r, "LIST", k.of.kind, "", o.LabelSelector, func() (items []V, err error) {
 		for _, o := range k.of.list() {
 			if selector.Matches(labels.Set(o.GetLabels())) {
-				items = append(items, *o)
+				items = append(items, *copied(o))
 			}
 		}
 		return items, nil
@@ -216,7 +219,7 @@ func (k kindAPI[T]) create(o T, says string) (T, error) {
 		case o.GetResourceVersion() != "":
 			return none, apierrors.NewBadRequest("resourceVersion should not be set on objects to be created")
 		}
-		return k.store(none, o.DeepCopyObject().(T)), nil
+		return copied(k.store(none, o.DeepCopyObject().(T))), nil
 	})
 }
 
@@ -235,7 +238,7 @@ func (k kindAPI[T]) update(o T, says string) (T, error) {
 		if err := k.agree(live, o.GetUID(), o.GetResourceVersion()); err != nil {
 			return none, err
 		}
-		return k.store(live, o.DeepCopyObject().(T)), nil
+		return copied(k.store(live, o.DeepCopyObject().(T))), nil
 	})
 }
 
@@ -271,9 +274,12 @@ func (k kindAPI[T]) patch(name string, body []byte, apply func(T, map[string]*st
 		if apply != nil {
 			apply(changed, patch.Spec.Selector)
 		}
-		return k.store(live, changed), nil
+		return copied(k.store(live, changed)), nil
 	})
 }
+
+// copied is what a replica gets of an object: it keeps, and trims, what it is answered.
+func copied[T simulated](o T) T { return o.DeepCopyObject().(T) }
 
 func (k kindAPI[T]) delete(name string, o metav1.DeleteOptions, gone func(T)) error {
 	_, err := request(k.r, "DELETE", k.of.kind, name, "", func() (none T, err error) {

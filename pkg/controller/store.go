@@ -21,6 +21,8 @@ const (
 type store[T cache.Object] struct {
 	informer cache.SharedIndexInformer
 	newest   cache.MutationCache
+	// trim drops what is not read of an object.
+	trim func(T)
 }
 
 // newStore adds the informer to those that are watched together.
@@ -44,7 +46,7 @@ func newStore[T cache.Object](informer cache.TypedSharedIndexInformer[T], trim f
 	}
 	return store[T]{informer, cache.NewIntegerResourceVersionMutationCacheWithOptions(klog.Background(), informer.GetStore(), cache.MutationCacheOptions{
 		Indexer: informer.GetIndexer(), TTL: writtenFor, MaxCacheSize: writtenMax,
-	})}, nil
+	}), trim}, nil
 }
 
 func (s store[T]) get(k key) (T, bool) {
@@ -70,7 +72,11 @@ func (s store[T]) by(index, value string) []T {
 	return objects
 }
 
-func (s store[T]) wrote(o T) { s.newest.Mutation(o) }
+// wrote makes the result of a write visible at once, and trims it.
+func (s store[T]) wrote(o T) {
+	s.trim(o)
+	s.newest.Mutation(o)
+}
 
 // scoped is a store for each namespace that the controller serves, or a single store for
 // all namespaces.

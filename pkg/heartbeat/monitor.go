@@ -58,6 +58,8 @@ type Monitor struct {
 	running sync.WaitGroup
 	// wanted has the nodes that matter to each key.
 	wanted map[types.NamespacedName]sets.Set[string]
+	// keys counts the keys to which each node matters.
+	keys map[string]int
 	// nodes has what is known of each node that is watched, and stops what ends its watch.
 	nodes   map[string]*node
 	stops   map[string]context.CancelFunc
@@ -70,7 +72,7 @@ type Monitor struct {
 func New(client kubernetes.Interface, timeout time.Duration, changed func(node string)) *Monitor {
 	return &Monitor{
 		client: client, timeout: timeout, changed: changed,
-		wanted: map[types.NamespacedName]sets.Set[string]{}, nodes: map[string]*node{}, stops: map[string]context.CancelFunc{},
+		wanted: map[types.NamespacedName]sets.Set[string]{}, keys: map[string]int{}, nodes: map[string]*node{}, stops: map[string]context.CancelFunc{},
 	}
 }
 
@@ -105,14 +107,23 @@ func (m *Monitor) Dead(name string) bool {
 func (m *Monitor) Want(key types.NamespacedName, nodes sets.Set[string]) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	if m.wanted[key].Equal(nodes) {
-		return
-	}
+	before := m.wanted[key]
 	m.wanted[key] = nodes
 	if nodes.Len() == 0 {
 		delete(m.wanted, key)
 	}
-	m.adjust()
+	for name := range nodes {
+		if !before.Has(name) {
+			m.keys[name]++
+			m.adjust(name)
+		}
+	}
+	for name := range before {
+		if !nodes.Has(name) {
+			m.keys[name]--
+			m.adjust(name)
+		}
+	}
 }
 
 // begin starts the watches of the nodes that were wanted before Run. Each watch ends with
@@ -122,7 +133,9 @@ func (m *Monitor) begin(ctx context.Context) {
 	defer m.lock.Unlock()
 	m.ctx = ctx
 	m.watcher.looked = time.Now()
-	m.adjust()
+	for name := range m.keys {
+		m.adjust(name)
+	}
 }
 
 // end waits until the watches have ended. No other one starts after it.
@@ -133,28 +146,24 @@ func (m *Monitor) end() {
 	m.running.Wait()
 }
 
-// adjust makes the watches follow what is wanted. It stops those of nodes that matter to
-// no key any longer, and forgets what is known of these nodes. It starts those of new
-// nodes. The lock must be held. Before Run and after it, it does nothing.
-func (m *Monitor) adjust() {
+// adjust makes the watch of a node follow whether it matters to a key. It forgets what is known of
+// a node that matters to none any longer. The lock must be held. Before Run and after it, nothing
+// is watched.
+func (m *Monitor) adjust(name string) {
+	if m.keys[name] == 0 {
+		delete(m.keys, name)
+	}
 	if m.ctx == nil {
 		return
 	}
-	all := sets.New[string]()
-	for _, nodes := range m.wanted {
-		all.Insert(nodes.UnsortedList()...)
-	}
-	for name, stop := range m.stops {
-		if !all.Has(name) {
-			stop()
-			delete(m.stops, name)
-			delete(m.nodes, name)
-		}
-	}
-	for name := range all {
-		if _, found := m.nodes[name]; !found {
-			m.watch(name)
-		}
+	_, watched := m.nodes[name]
+	switch _, wanted := m.keys[name]; {
+	case wanted && !watched:
+		m.watch(name)
+	case !wanted && watched:
+		m.stops[name]()
+		delete(m.stops, name)
+		delete(m.nodes, name)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -190,4 +191,39 @@ func TestMonitorWatchesWhatIsWanted(t *testing.T) {
 			t.Errorf("watching %v, want none", got)
 		}
 	})
+}
+
+// What Want costs must not grow with the other keys.
+func TestWantOfManyKeys(t *testing.T) {
+	m := New(nil, MinTimeout, func(string) {})
+	name := func(i int) types.NamespacedName {
+		return types.NamespacedName{Namespace: "default", Name: strconv.Itoa(i)}
+	}
+	const many = 20_000
+	// The nodes are watched already.
+	m.ctx = t.Context()
+	for i := range 1000 {
+		m.nodes[strconv.Itoa(i)], m.stops[strconv.Itoa(i)] = &node{}, func() {}
+	}
+	m.nodes["shared"], m.stops["shared"] = &node{}, func() {}
+	began := time.Now()
+	for i := range many {
+		m.Want(name(i), sets.New(strconv.Itoa(i%1000), "shared"))
+	}
+	for i := range many {
+		m.Want(name(i), sets.New("shared"))
+	}
+	if m.keys["shared"] != many || len(m.keys) != 1 {
+		t.Errorf("%d nodes matter, one of them to %d keys", len(m.keys), m.keys["shared"])
+	}
+	for i := range many {
+		m.Want(name(i), nil)
+	}
+	if len(m.keys) > 0 || len(m.wanted) > 0 || len(m.nodes) > 0 || len(m.stops) > 0 {
+		t.Errorf("%d nodes and %d keys are remembered, and %d nodes are watched", len(m.keys), len(m.wanted), len(m.nodes))
+	}
+	// Looking at all keys each time takes minutes.
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it took %s", took)
+	}
 }

@@ -8,11 +8,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 )
@@ -45,6 +47,7 @@ func run(ctx context.Context, cmd *cobra.Command, streams genericiooptions.IOStr
 	cmd.SetOut(streams.Out)
 	cmd.SetErr(streams.ErrOut)
 	err := cmd.ExecuteContext(ctx)
+	streams.ErrOut = escaping{streams.ErrOut}
 	if err == nil {
 		return 0
 	}
@@ -98,7 +101,18 @@ func (c connection) kubectl(format string, args ...any) string {
 	return line + fmt.Sprintf(format, args...)
 }
 
+// escaping is a terminal that takes no word of another user for a command.
+type escaping struct{ io.Writer }
+
+func (e escaping) Write(p []byte) (n int, err error) {
+	if err := printers.WriteEscaped(e.Writer, string(p)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
 func newCommand(e *env) *cobra.Command {
+	e.Out, e.ErrOut = escaping{e.Out}, escaping{e.ErrOut}
 	cmd := &cobra.Command{
 		Use:         "kubectl-active_standby",
 		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: displayName},

@@ -60,6 +60,21 @@ func DeletionPause(l *coordinationv1.Lease, now time.Time) time.Duration {
 	return time.Minute - min(max(passed, 0), time.Minute)
 }
 
+// movesApart is how long after its last move the master moves again once it has made all the
+// moves that the Lease keeps within a minute: as often on average.
+const movesApart = time.Minute / MovesKept
+
+// MovePause returns for how long the master must not move, because it has moved too often. Each
+// move costs the API server a dozen writes, and pods that fail in turn would make them for ever.
+func MovePause(l *coordinationv1.Lease, now time.Time) time.Duration {
+	moves := History(l)
+	if len(moves) < MovesKept || now.Sub(moves[0].Time.Time) >= time.Minute {
+		return 0
+	}
+	passed := now.Sub(moves[len(moves)-1].Time.Time)
+	return movesApart - min(max(passed, 0), movesApart)
+}
+
 // addMove records the move, and drops the oldest beyond MovesKept.
 func addMove(l *coordinationv1.Lease, d election.Decision, at metav1.MicroTime) {
 	moves := append(History(l), Move{Epoch: d.Epoch, Time: at, From: d.Previous, To: d.Holder, Action: d.Action, Reason: d.Reason})

@@ -149,3 +149,35 @@ func TestDeletionPause(t *testing.T) {
 		})
 	}
 }
+
+func TestMovePause(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	// moved returns a Lease whose master has moved so many times, the last time so long ago.
+	moved := func(times int, apart, ago time.Duration) *coordinationv1.Lease {
+		l := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{}}}
+		for i := range times {
+			addMove(l, election.Decision{Action: election.Failover}, metav1.NewMicroTime(now.Add(-ago-time.Duration(times-1-i)*apart)))
+		}
+		return l
+	}
+	tests := map[string]struct {
+		lease *coordinationv1.Lease
+		want  time.Duration
+	}{
+		"the master has never moved":                          {moved(0, 0, 0), 0},
+		"the master has moved nine times at once":             {moved(9, time.Second, 0), 0},
+		"the master has moved ten times at once":              {moved(10, time.Second, 0), 6 * time.Second},
+		"the pause counts from the last move":                 {moved(10, time.Second, 2*time.Second), 4 * time.Second},
+		"the pause has passed":                                {moved(10, time.Second, 6*time.Second), 0},
+		"a master that moves every six seconds is not paused": {moved(20, 6*time.Second, 6*time.Second), 0},
+		"a master that moves every five seconds is paused":    {moved(20, 5*time.Second, 5*time.Second), time.Second},
+		"a clock is ahead":                                    {moved(10, time.Second, -time.Hour), 6 * time.Second},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := MovePause(test.lease, now); got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+		})
+	}
+}

@@ -6,6 +6,7 @@ package observation
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -45,11 +46,13 @@ type Observation struct {
 	// holders are the pods of which the election must know even if no member selects them.
 	holders []types.UID
 	view    election.View
+	// said has the Problems that were found, to find each once.
+	said map[types.UID]sets.Set[api.Problem]
 }
 
 // Look makes an observation of what was gathered. It does not change the Inputs.
 func Look(in Inputs) *Observation {
-	o := &Observation{Inputs: in, Problems: map[types.UID][]api.Problem{}}
+	o := &Observation{Inputs: in, Problems: map[types.UID][]api.Problem{}, said: map[types.UID]sets.Set[api.Problem]{}}
 	annotated := slices.SortedFunc(slices.Values(in.Services), byAge)
 	for i, s := range annotated {
 		if LeaseKey(s) == o.Key {
@@ -92,6 +95,7 @@ func Look(in Inputs) *Observation {
 	o.findUnmanaged()
 	o.findContender()
 	o.findUnbelieved()
+	o.boundProblems()
 	o.seen = o.see()
 	o.view = o.makeView()
 	return o
@@ -230,6 +234,8 @@ func (o *Observation) contest(pod *corev1.Pod, d *designators) {
 type designators struct {
 	// annotated is sorted by age.
 	annotated []*corev1.Service
+	// elections has the same Services by their election, once it is needed.
+	elections map[types.NamespacedName][]*corev1.Service
 	// served says which of them are served. It is completed as they are parsed.
 	served map[*corev1.Service]bool
 }
@@ -265,8 +271,14 @@ func (d *designators) serves(s *corev1.Service) bool {
 
 // isCandidate reports whether all Services of the election select the pod.
 func (d *designators) isCandidate(pod *corev1.Pod, election types.NamespacedName) bool {
-	return !slices.ContainsFunc(d.annotated, func(s *corev1.Service) bool {
-		return LeaseKey(s) == election && !api.Selects(s, pod.Labels) && d.serves(s)
+	if d.elections == nil {
+		d.elections = map[types.NamespacedName][]*corev1.Service{}
+		for _, s := range d.annotated {
+			d.elections[LeaseKey(s)] = append(d.elections[LeaseKey(s)], s)
+		}
+	}
+	return !slices.ContainsFunc(d.elections[election], func(s *corev1.Service) bool {
+		return !api.Selects(s, pod.Labels) && d.serves(s)
 	})
 }
 
@@ -392,8 +404,40 @@ func (o *Observation) problem(reason, message string) {
 // serviceProblem adds a problem of a single Service, once.
 func (o *Observation) serviceProblem(service *corev1.Service, reason, message string) {
 	problem := api.Problem{Reason: reason, Message: message}
-	if !slices.Contains(o.Problems[service.UID], problem) {
+	if o.said[service.UID] == nil {
+		o.said[service.UID] = sets.New(o.Problems[service.UID]...)
+	}
+	if !o.said[service.UID].Has(problem) {
+		o.said[service.UID].Insert(problem)
 		o.Problems[service.UID] = append(o.Problems[service.UID], problem)
+	}
+}
+
+// maxProblems is how many problems of one reason a Service has at most. Each is an event, and
+// there may be one for each pod.
+const maxProblems = 10
+
+// boundProblems drops the problems of a reason that are too many. The same ones remain in
+// whatever order the pods and slices were read.
+func (o *Observation) boundProblems() {
+	for uid, problems := range o.Problems {
+		if len(problems) <= maxProblems {
+			continue
+		}
+		byReason := map[string][]api.Problem{}
+		for _, p := range problems {
+			byReason[p.Reason] = append(byReason[p.Reason], p)
+		}
+		var kept []api.Problem
+		for _, reason := range slices.Sorted(maps.Keys(byReason)) {
+			of := byReason[reason]
+			if len(of) > maxProblems {
+				slices.SortFunc(of, func(a, b api.Problem) int { return cmp.Compare(a.Message, b.Message) })
+				of = append(of[:maxProblems], api.Problem{Reason: reason, Message: fmt.Sprintf("there are more problems of this kind than the %d that are reported", maxProblems)})
+			}
+			kept = append(kept, of...)
+		}
+		o.Problems[uid] = kept
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"syscall"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
@@ -16,11 +17,49 @@ import (
 // userAgent tells these questions from other requests in a pod's own logs.
 const userAgent = "active-standby-controller/probe"
 
-// dialer connects to pods. Kubelet sets SO_LINGER to 1 s, to have fewer sockets in
-// TIME-WAIT. This dialer does not: with Linux 6.18 there were as many, and closing the
-// connection to a dead node would block a thread for that second. There is no keep-alive,
-// because a connection lives too short for it.
+// maxAnswer is how many bytes are read of an answer: of headers, certificates, frames and
+// body together. What parses them takes ten times as much memory.
+const maxAnswer = 24 << 10
+
+// errTooMuch is the failure of a pod whose answer is longer.
+var errTooMuch = fmt.Errorf("its answer is longer than %d bytes", maxAnswer)
+
+// dialer connects to pods. There is no keep-alive, because a connection lives too short
+// for it.
 var dialer = net.Dialer{KeepAlive: -1}
+
+// dial returns a connection from which maxAnswer can be read. It is reset when it is closed
+// (SO_LINGER 0): the answer is complete then. So no socket waits in TIME-WAIT, the table of
+// connections of the node forgets it after 10 s instead of 120 s, and closing one to a dead
+// node does not block.
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	if tcp, is := conn.(*net.TCPConn); is {
+		if err := tcp.SetLinger(0); err != nil {
+			conn.Close()
+			return nil, err
+		}
+	}
+	return &scant{Conn: conn, left: maxAnswer}, nil
+}
+
+// scant is a connection from which so many bytes can be read and no more.
+type scant struct {
+	net.Conn
+	left int
+}
+
+func (c *scant) Read(b []byte) (n int, err error) {
+	if c.left == 0 {
+		return 0, errTooMuch
+	}
+	n, err = c.Conn.Read(b[:min(len(b), c.left)])
+	c.left -= n
+	return n, err
+}
 
 // ask asks one question. It opens a connection for it, as a new client would, because
 // an open connection may work where no new one does. It returns nil if the answer is
@@ -46,7 +85,7 @@ func ask(ctx context.Context, address string, probe api.Probe) error {
 
 // askTCP connects, which is a good answer if it succeeds.
 func askTCP(ctx context.Context, to netip.AddrPort) error {
-	conn, err := dialer.DialContext(ctx, "tcp", to.String())
+	conn, err := dial(ctx, "tcp", to.String())
 	if err != nil {
 		return err
 	}
@@ -64,6 +103,8 @@ func explain(ctx context.Context, err error, probe api.Probe) error {
 		return nil
 	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("no answer within %s", probe.Timeout)
+	case errors.Is(err, errTooMuch):
+		return errTooMuch
 	case errors.As(err, &call):
 		return call.Err
 	case errors.As(err, &operation):
@@ -71,8 +112,14 @@ func explain(ctx context.Context, err error, probe api.Probe) error {
 	case errors.Is(err, io.EOF):
 		return errors.New("it closed the connection without an answer")
 	}
+	if text := err.Error(); len(text) > maxReason {
+		return errors.New(strings.ToValidUTF8(text[:maxReason], "") + "...")
+	}
 	return err
 }
+
+// maxReason is how many bytes of a failure that repeats an answer are logged.
+const maxReason = 200
 
 // ours reports whether an error comes from this process or its machine. No pod is to
 // blame for it.

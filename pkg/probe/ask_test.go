@@ -158,6 +158,21 @@ func TestTCP(t *testing.T) {
 	}
 }
 
+// A connection that is closed leaves no socket in TIME-WAIT.
+func TestConnectionsAreReset(t *testing.T) {
+	ended := make(chan error, 1)
+	port := serve(t, "127.0.0.1", func(conn net.Conn) {
+		_, err := conn.Read(make([]byte, 1))
+		ended <- err
+	})
+	if got := askFor(t, "127.0.0.1", api.Probe{Scheme: api.ProbeTCP, Port: port, Timeout: enough}); got != "" {
+		t.Error(got)
+	}
+	if err := <-ended; !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the connection has ended with %v", err)
+	}
+}
+
 func TestUnknownScheme(t *testing.T) {
 	if got := askFor(t, "127.0.0.1", api.Probe{Scheme: "udp", Timeout: short}); got != `the scheme "udp" is not known` {
 		t.Errorf("error %q", got)

@@ -37,7 +37,7 @@ func BenchmarkProber(b *testing.B) {
 							Pod: types.UID(fmt.Sprint(n)), Address: fmt.Sprintf("127.1.%d.%d", n/200, 1+n%200), Probe: probe, Master: pod == 0,
 						})
 					}
-					p.Want(types.NamespacedName{Namespace: "default", Name: fmt.Sprint(i)}, wanted)
+					p.Want(types.NamespacedName{Namespace: fmt.Sprint("default-", i%50), Name: fmt.Sprint(i)}, wanted)
 				}
 				go p.Run(b.Context())
 				<-time.After(5 * time.Second)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
 // many makes elections of one pod each, the master, with addresses that begin with name.
@@ -17,7 +19,8 @@ func (p *probed) many(name string, count int, answer func(context.Context) error
 	for i := range count {
 		address := fmt.Sprintf("%s%d", name, i)
 		p.answers(answer, address)
-		key := types.NamespacedName{Namespace: "default", Name: address}
+		// So few pods of a namespace never wait for its budget.
+		key := types.NamespacedName{Namespace: fmt.Sprint("default-", i/silentNamespaceWorkers), Name: address}
 		keys = append(keys, key)
 		one := targets("a")
 		one[0].Address = address
@@ -112,6 +115,68 @@ func TestSilentPodsWait(t *testing.T) {
 		}
 		if p.silent != 0 {
 			t.Errorf("%d silent pods are being asked", p.silent)
+		}
+	})
+}
+
+// neighbour makes elections of one pod each in a namespace of its own.
+func (p *probed) neighbour(count int, asked api.Probe, answer func(context.Context) error) {
+	for i := range count {
+		address := fmt.Sprint("n", i)
+		p.answers(answer, address)
+		p.Want(types.NamespacedName{Namespace: "neighbour", Name: address}, []Target{{Pod: "n", Address: address, Master: true, Probe: asked}})
+	}
+}
+
+// The pods of one namespace do not keep those of another from being asked in time.
+func TestNeighbourWithoutAnswers(t *testing.T) {
+	for name, answer := range map[string]func(context.Context) error{
+		"pods that never answer":      hang,
+		"pods that answer after 9 s":  func(context.Context) error { <-time.After(9 * time.Second); return nil },
+		"pods that answer well":       well,
+		"pods that answer with a no":  badly,
+		"pods that fail after a time": func(context.Context) error { <-time.After(time.Second); return errNo },
+	} {
+		t.Run(name, func(t *testing.T) {
+			prober(t, func(p *probed) {
+				p.neighbour(600, api.Probe{Scheme: api.ProbeTCP, Port: 1, Interval: api.MinProbeTime, Timeout: api.MaxProbeTimeout, Failures: 100}, answer)
+				p.answers(well, "a")
+				p.Want(web, targets("a"))
+				p.pass(5 * time.Second)
+				p.forget()
+				p.pass(10 * time.Second)
+				if gaps := p.gaps("a"); len(gaps) < 48 || slices.Max(gaps) > 201 {
+					t.Errorf("the neighbour's victim is asked %d times in 10 s, and once after %d ms", len(gaps)+1, slices.Max(append(gaps, 0)))
+				}
+				asked := -len(p.when("a"))
+				for _, when := range p.all() {
+					asked += len(when)
+				}
+				if most := (10 + 1) * namespaceRate; asked > most {
+					t.Errorf("the neighbour is asked %d times in 10 s, more than %d", asked, most)
+				}
+				if p.Delayed() == 0 {
+					t.Error("no question of the neighbour has waited, so that this tests nothing")
+				}
+				if n := p.budgets["neighbour"]; n.asked > namespaceWorkers || n.silent > silentNamespaceWorkers || n.groups != 600 {
+					t.Errorf("%d questions of the neighbour are under way, %d of them to silent pods", n.asked, n.silent)
+				}
+			})
+		})
+	}
+}
+
+// What is known of a namespace ends with its last election.
+func TestBudgetsEnd(t *testing.T) {
+	prober(t, func(p *probed) {
+		p.answers(well, "a")
+		for range 2 {
+			p.Want(web, targets("a"))
+			p.pass(time.Second)
+			p.Want(web, nil)
+			if len(p.budgets) > 0 {
+				t.Errorf("%d namespaces are known", len(p.budgets))
+			}
 		}
 	})
 }

@@ -41,6 +41,7 @@ const (
 // have shown that it is slow, and begun all anew.
 type group struct {
 	key    types.NamespacedName
+	budget *budget
 	pods   map[types.UID]*pod
 	master *pod
 	// accused is the pod that was suspected last while it was the master, until it
@@ -117,9 +118,9 @@ func (g *group) due(p *pod) (due time.Time) {
 	matters := p.state() == Answering && !since.IsZero()
 	switch {
 	case p.last.IsZero():
-		return p.first
+		return later(p.first, p.blocked)
 	case matters && p.last.Before(since):
-		return since
+		return later(since, p.blocked)
 	case p == g.master && p.last.Add(p.Probe.Interval).Before(p.failing.Add(lead)):
 		due = p.failing.Add(lead)
 	case p == g.master, p.inDoubt(), matters && (g.master.inDoubt() || p.confirmed.Before(since)):

@@ -45,7 +45,7 @@ var errNoMessage = errors.New("the answer is not a gRPC message")
 
 // overGRPC makes connections for one request each, with HTTP/2 without TLS.
 var overGRPC = &http.Transport{
-	DialContext:            dialer.DialContext,
+	DialContext:            dial,
 	DisableCompression:     true,
 	MaxResponseHeaderBytes: maxHeader,
 	Protocols:              protocols((*http.Protocols).SetUnencryptedHTTP2),

@@ -15,13 +15,13 @@ const (
 	// maxBody is how many bytes of a response's body are read. Kubelet reads as many.
 	maxBody = 10 << 10
 	// maxHeader bounds the bytes of memory that the headers of a response may take.
-	maxHeader = 64 << 10
+	maxHeader = 16 << 10
 )
 
 // overHTTP makes connections for one request each, with HTTP/1.1. It does not use the
 // proxies of the environment.
 var overHTTP = &http.Transport{
-	DialContext: dialer.DialContext,
+	DialContext: dial,
 	// The question is whether the pod answers, not whether its certificate is right.
 	// Nothing secret is sent.
 	TLSClientConfig:        &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // as kubelet does

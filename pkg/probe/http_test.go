@@ -54,6 +54,18 @@ func overTLS(t *testing.T, handle func(net.Conn)) func(net.Conn) {
 	return func(conn net.Conn) { handle(tls.Server(conn, config)) }
 }
 
+// withChain returns a handler of TLS connections that presents its certificate so many times.
+func withChain(t *testing.T, times int) func(net.Conn) {
+	t.Helper()
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	chain := server.TLS.Certificates[0]
+	chain.Certificate = slices.Repeat(chain.Certificate, times)
+	return func(conn net.Conn) {
+		_ = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{chain}}).Handshake()
+	}
+}
+
 func TestHTTP(t *testing.T) {
 	status := func(status string) func(net.Conn) {
 		return withHTTP("HTTP/1.1 ", status, "\r\nContent-Length: 0\r\nLocation: http://127.0.0.1:1/\r\n\r\n")
@@ -65,6 +77,7 @@ func TestHTTP(t *testing.T) {
 		gone    = "it closed the connection without an answer"
 		broken  = "net/http: HTTP/1.x transport connection broken: "
 		noTLS   = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+		tooMuch = "its answer is longer than 24576 bytes"
 		partial = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nwell"
 	)
 	for name, test := range map[string]struct {
@@ -105,7 +118,11 @@ func TestHTTP(t *testing.T) {
 		},
 		"a header without end": {
 			handle: withoutEnd("HTTP/1.1 200 OK\r\n", "A: "+strings.Repeat("a", 1000)+"\r\n", nil),
-			want:   broken + "net/http: server response headers exceeded 65536 bytes; aborted",
+			want:   broken + "net/http: server response headers exceeded 16384 bytes; aborted",
+		},
+		"more certificates than are read": {scheme: api.ProbeHTTPS, handle: withChain(t, 100), want: tooMuch},
+		"a body of which all that may be read is read, after certificates": {
+			scheme: api.ProbeHTTPS, handle: overTLS(t, withHTTP("HTTP/1.1 200 OK\r\n\r\n", strings.Repeat("w", maxBody))),
 		},
 		"another protocol": {handle: withHTTP("SSH-2.0-OpenSSH_9.6\r\n"), want: broken + `malformed HTTP response "SSH-2.0-OpenSSH_9.6"`},
 

@@ -56,7 +56,7 @@ type pod struct {
 	first, last time.Time
 	// slow is the time from the last question to the next one, if there is no hurry.
 	slow time.Duration
-	// blocked is until when the pod must wait for a worker.
+	// blocked is until when the pod must wait for a worker, or for the budget of its namespace.
 	blocked time.Time
 	// told is the state that was told last.
 	told State
@@ -73,7 +73,7 @@ type pod struct {
 // ever.
 func (p *pod) restart(now time.Time) {
 	p.detector.restart()
-	p.first, p.last, p.confirmed = now, time.Time{}, time.Time{}
+	p.first, p.last, p.confirmed, p.blocked = now, time.Time{}, time.Time{}, time.Time{}
 }
 
 // enough is how many good answers in a row end the pod's suspicion. The first one of a

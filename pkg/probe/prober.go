@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/workqueue"
@@ -31,7 +32,32 @@ const (
 	// patientWorkers is how many questions to the other pods may be under way before
 	// new ones end at their timeout.
 	patientWorkers = workers / 4
+
+	// namespaceWorkers and silentNamespaceWorkers are how many of all questions, and of
+	// those to pods that are not expected to answer, may be to pods of one namespace, and
+	// namespaceRate is how many of them may begin in a second. So one namespace cannot keep
+	// the pods of others from being asked.
+	namespaceWorkers       = 64
+	silentNamespaceWorkers = namespaceWorkers / 2
+	namespaceRate          = 1000
+	// delay is how long a pod waits at least if its namespace may ask no more.
+	delay = 250 * time.Millisecond
 )
+
+// budget is what the pods of one namespace may take of the workers.
+type budget struct {
+	// groups counts the groups of the namespace.
+	groups int
+	// asked counts the questions under way, and silent those to pods that are not expected
+	// to answer.
+	asked, silent int
+	rate          *rate.Limiter
+}
+
+// spent reports whether no other question may begin now. If not, one is counted in.
+func (b *budget) spent(silent bool, now time.Time) bool {
+	return b.asked == namespaceWorkers || silent && b.silent == silentNamespaceWorkers || !b.rate.AllowN(now, 1)
+}
 
 // Prober asks the pods of elections. Its methods may be called from any goroutine.
 // An election's key is that of its Lease.
@@ -48,12 +74,15 @@ type Prober struct {
 	// silent counts the questions under way to pods that are not expected to answer, and
 	// busy those to the other pods.
 	silent, busy int
+	// budgets are by namespace. delayed counts the questions that had to wait for one.
+	budgets map[string]*budget
+	delayed int
 }
 
 // New returns a prober that calls changed, which must not block, with the key of an
 // election when the State of one of its pods has changed. It asks nothing before Run.
 func New(changed func(key types.NamespacedName)) *Prober {
-	return &Prober{changed: changed, ask: ask, groups: map[types.NamespacedName]*group{}}
+	return &Prober{changed: changed, ask: ask, groups: map[types.NamespacedName]*group{}, budgets: map[string]*budget{}}
 }
 
 // Run asks the pods until ctx is done, and returns when every question has ended. It
@@ -119,6 +148,13 @@ func (p *Prober) Suspected() int {
 	return p.suspected
 }
 
+// Delayed returns how many questions had to wait, because their namespace asked too many.
+func (p *Prober) Delayed() int {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	return p.delayed
+}
+
 // Want makes the targets the pods of an election that are probed from now on; none if
 // targets is empty. What is known of a pod is kept, unless its address or its probe is
 // another, or it becomes the master. Want may call changed. It costs little if the
@@ -138,7 +174,12 @@ func (p *Prober) want(key types.NamespacedName, targets []Target) (news bool) {
 	case !found && len(targets) == 0:
 		return false
 	case !found:
-		g = &group{key: key, pods: map[types.UID]*pod{}}
+		g = &group{key: key, pods: map[types.UID]*pod{}, budget: p.budgets[key.Namespace]}
+		if g.budget == nil {
+			g.budget = &budget{rate: rate.NewLimiter(namespaceRate, namespaceRate)}
+			p.budgets[key.Namespace] = g.budget
+		}
+		g.budget.groups++
 		p.groups[key] = g
 	}
 	p.suspected -= g.suspected()
@@ -152,6 +193,9 @@ func (p *Prober) want(key types.NamespacedName, targets []Target) (news bool) {
 	}
 	if len(g.pods) == 0 {
 		delete(p.groups, key)
+		if g.budget.groups--; g.budget.groups == 0 {
+			delete(p.budgets, key.Namespace)
+		}
 	}
 	return news
 }
@@ -219,19 +263,25 @@ func (p *Prober) take(ctx context.Context, pod *pod, now time.Time) (context.Con
 	case silent && p.silent == silentWorkers:
 		pod.blocked = now.Add(wait.Jitter(pod.Probe.Interval, jitter))
 		return nil, nil
+	case pod.in.budget.spent(silent, now):
+		p.delayed++
+		pod.blocked = now.Add(wait.Jitter(max(pod.Probe.Interval, delay), jitter))
+		return nil, nil
 	}
 	asking, stop := context.WithTimeout(ctx, pod.lifetime(p.busy < patientWorkers))
 	asked := &question{asked: now, silent: silent, stop: stop}
-	p.count(silent, 1)
+	p.count(pod.in.budget, silent, 1)
 	pod.last, pod.slow = now, wait.Jitter(slowness*pod.Probe.Interval, jitter)
 	pod.ask(asked)
 	return asking, asked
 }
 
 // count counts the questions under way.
-func (p *Prober) count(silent bool, change int) {
+func (p *Prober) count(of *budget, silent bool, change int) {
+	of.asked += change
 	if silent {
 		p.silent += change
+		of.silent += change
 	} else {
 		p.busy += change
 	}
@@ -240,7 +290,7 @@ func (p *Prober) count(silent bool, change int) {
 // end records the end of a question. One that was broken off, or failed because of this
 // process, shows nothing.
 func (p *Prober) end(ctx context.Context, pod *pod, asked *question, now time.Time, answered bool, err error) {
-	p.count(asked.silent, -1)
+	p.count(pod.in.budget, asked.silent, -1)
 	switch {
 	case pod.gone, ctx.Err() != nil:
 	case answered:

@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/observation"
@@ -49,16 +50,19 @@ func reversion(a Assignment, m observation.Member, holder *observation.Pod) (r R
 	return Reversion{key, selectorManager(m.Service), replaced}, true
 }
 
+const unknownManager = "unknown"
+
 // selectorManager returns the field manager that wrote the Service's selector last.
 func selectorManager(service *corev1.Service) string {
 	writers := slices.DeleteFunc(slices.Clone(service.ManagedFields), func(e metav1.ManagedFieldsEntry) bool {
 		return e.Manager == api.ManagedBy || !claimsSelector(e)
 	})
 	if len(writers) == 0 {
-		return "unknown"
+		return unknownManager
 	}
 	return slices.MaxFunc(writers, func(a, b metav1.ManagedFieldsEntry) int {
-		return a.Time.Time.Compare(b.Time.Time)
+		// An entry may have no time.
+		return ptr.Deref(a.Time, metav1.Time{}).Compare(ptr.Deref(b.Time, metav1.Time{}).Time)
 	}).Manager
 }
 
@@ -68,4 +72,18 @@ func wroteSelector(service *corev1.Service) bool {
 	return len(service.ManagedFields) > 0 && !slices.ContainsFunc(service.ManagedFields, func(e metav1.ManagedFieldsEntry) bool {
 		return e.Manager != api.ManagedBy && claimsSelector(e)
 	})
+}
+
+// KeptManagers returns the managed fields that are worth keeping of a Service that is watched:
+// all as long as the controller has to give up a claim; else those by which a Reversion names
+// its manager.
+func KeptManagers(service *corev1.Service) []metav1.ManagedFieldsEntry {
+	if !disown(service).Empty() {
+		return service.ManagedFields
+	}
+	manager := selectorManager(service)
+	if manager == unknownManager {
+		return nil
+	}
+	return []metav1.ManagedFieldsEntry{{Manager: manager, FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:selector":{}}}`)}}
 }

@@ -65,6 +65,12 @@ func TestReversion(t *testing.T) {
 			},
 			want: Reversion{Key: api.LabelPodUID, Manager: "kubectl"},
 		},
+		"managers whose times are missing": {
+			member: service(api.RoutingSelector, "uid-b", "4"), managers: []metav1.ManagedFieldsEntry{
+				{Manager: "helm", FieldsV1: metav1.NewFieldsV1(selector)}, wrote("kubectl", at(1), selector), {Manager: "argocd", FieldsV1: metav1.NewFieldsV1(selector)},
+			},
+			want: Reversion{Key: api.LabelPodUID, Manager: "kubectl"},
+		},
 		"no manager says that it did it": {
 			member: service(api.RoutingSelector, "", "4"),
 			want:   Reversion{Key: api.LabelPodUID, Manager: "unknown"},
@@ -142,6 +148,10 @@ func TestReversion(t *testing.T) {
 			}
 			if diff := cmp.Diff(before, test.member.Service); diff != "" {
 				t.Errorf("the Service, of an informer's cache, was changed (-before +after):\n%s", diff)
+			}
+			test.member.ManagedFields = KeptManagers(test.member.Service)
+			if kept, _ := reversion(assignment, test.member, test.holder); kept != got {
+				t.Errorf("with the managers that are kept: %v, want %v", kept, got)
 			}
 		})
 	}

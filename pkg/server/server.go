@@ -23,7 +23,7 @@ func Handler(live, ready Check) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /livez", checked(live))
 	mux.Handle("GET /readyz", checked(ready))
-	mux.Handle("GET /metrics", legacyregistry.Handler())
+	mux.Handle("GET /metrics", atOnce(maxScrapes, legacyregistry.Handler()))
 	return mux
 }
 
@@ -42,7 +42,10 @@ func checked(check Check) http.Handler {
 // if serving ends earlier. It does not wait for requests that are under way, which may be
 // answered within another second, unless the process ends before.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 90 * time.Second}
+	server := &http.Server{
+		Handler: handler, MaxHeaderBytes: maxHeader,
+		ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: 90 * time.Second,
+	}
 	stopped := context.AfterFunc(ctx, func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
@@ -50,7 +53,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 		_ = server.Shutdown(closing)
 	})
 	defer stopped()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(limit(listener)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving on %s: %w", listener.Addr(), err)
 	}
 	return nil

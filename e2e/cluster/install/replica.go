@@ -49,7 +49,11 @@ func (i *Installation) Start(ctx context.Context, name, server string) (*Replica
 		return nil, err
 	}
 	// The Deployment has the same arguments, but for the kubeconfig and the port.
-	r.cmd = exec.Command(i.program, append([]string{"--kubeconfig", kubeconfig, "--http-endpoint=127.0.0.1:0", "--logging-format=json", "--v=2"}, i.Args...)...)
+	r.cmd = exec.Command(i.program, append([]string{
+		"--kubeconfig", kubeconfig, "--http-endpoint=127.0.0.1:0", "--logging-format=json", "--v=2",
+		// Pods of kwok have no addresses but those of this machine.
+		"--probe-any-address",
+	}, i.Args...)...)
 	r.cmd.Env = append(os.Environ(), i.environment...)
 	r.cmd.SysProcAttr = childAttributes()
 	lines, err := r.cmd.StderrPipe()
