@@ -138,8 +138,8 @@ func TestNamespacedInstall(t *testing.T) {
 		s.setReady("web-0", false)
 		s.awaitLease("web")
 		s.eventually("the former master is deleted", func() error { return s.endpoints("web", "web-1") })
-		slices := string(api.RoutingEndpointSlice)
-		s.annotate("web", api.AnnotationRouting, &slices)
+		routing := string(api.RoutingEndpointSlice)
+		s.annotate("web", api.AnnotationRouting, &routing)
 		s.eventually("the slice is written", func() error {
 			_, err := client.DiscoveryV1().EndpointSlices(s.namespace).Get(s.Context(), "web-master-ipv4", metav1.GetOptions{})
 			return err
@@ -150,6 +150,13 @@ func TestNamespacedInstall(t *testing.T) {
 		wrong := "soon"
 		s.annotate("web", api.AnnotationFailback, &wrong)
 		s.awaitEvent("web", api.ReasonInvalidAnnotation)
+		s.eventually("the other replica has found the event", func() error {
+			all, err := requestsFrom(s.namespace, time.Time{})
+			if err == nil && !slices.ContainsFunc(all, func(r request) bool { return r.Verb == "get" && r.ObjectRef.Resource == "events" }) {
+				err = fmt.Errorf("nobody has asked for it")
+			}
+			return err
+		})
 		s.annotate("web", api.AnnotationServiceMode, nil)
 		s.guard.MayGo("web")
 		s.guard.Opened("web")

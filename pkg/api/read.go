@@ -33,9 +33,10 @@ func (p *parser) read(a *Annotation, value string) {
 	}
 	if len(value) > MaxValue {
 		// What is safe applies, as with any value that is not valid.
-		problems := p.problems
+		problems := slices.Clone(p.problems)
 		a.read(p, "\x00")
-		p.problems = append(problems, a.invalid("", value, tooLong))
+		problems = append(problems, a.invalid("", value, tooLong))
+		p.problems = problems
 		return
 	}
 	a.read(p, value)

@@ -39,8 +39,7 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	}
 	if tcp, is := conn.(*net.TCPConn); is {
 		if err := tcp.SetLinger(0); err != nil {
-			conn.Close()
-			return nil, err
+			return nil, errors.Join(err, conn.Close())
 		}
 	}
 	return &scant{Conn: conn, left: maxAnswer}, nil

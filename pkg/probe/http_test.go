@@ -62,7 +62,7 @@ func withChain(t *testing.T, times int) func(net.Conn) {
 	chain := server.TLS.Certificates[0]
 	chain.Certificate = slices.Repeat(chain.Certificate, times)
 	return func(conn net.Conn) {
-		_ = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{chain}}).Handshake()
+		_ = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{chain}}).HandshakeContext(t.Context())
 	}
 }
 

@@ -48,7 +48,7 @@ func (l *limited) Accept() (net.Conn, error) {
 	}
 	l.lock.Unlock()
 	if oldest != nil {
-		oldest.Close()
+		_ = oldest.Close()
 	}
 	return accepted, nil
 }

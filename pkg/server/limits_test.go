@@ -72,7 +72,9 @@ func TestClientsThatHangAreCutOff(t *testing.T) {
 				}
 				client.Close()
 				cancel()
-				<-served
+				if err := <-served; err != nil {
+					t.Error(err)
+				}
 				time.Sleep(time.Minute)
 			})
 		})
