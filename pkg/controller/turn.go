@@ -40,10 +40,11 @@ func marks(l *coordinationv1.Lease) string {
 	return l.Annotations[api.AnnotationRecord] + " " + lease.Renewed(l).String()
 }
 
-// turn is when this replica may go on with an election as it is in a version of the Lease.
+// turn is when this replica may go on with an election as it is recorded in the Lease. Nothing else
+// that is written there begins it anew, or whoever may write to it could put off all moves.
 type turn struct {
-	version string
-	at      time.Time
+	record string
+	at     time.Time
 }
 
 func newTurns(now func() time.Time, lag func(key) float64) *turns {
@@ -69,17 +70,17 @@ func (t *turns) forget(k key) {
 func (t *turns) wait(k key, l *coordinationv1.Lease, usual time.Duration) time.Duration {
 	t.lock.Lock()
 	defer t.lock.Unlock()
-	version, after := "", time.Duration(t.lag(k)*float64(firstTurn))
+	record, after := "", time.Duration(t.lag(k)*float64(firstTurn))
 	if l != nil {
-		version, after = l.ResourceVersion, usual+time.Duration(t.lag(k)/2*float64(usual))
+		record, after = "of "+l.Annotations[api.AnnotationRecord], usual+time.Duration(t.lag(k)/2*float64(usual))
 		if own, found := t.wrote[k]; found && own == marks(l) {
 			return 0
 		}
 	}
 	now := t.now()
 	known, found := t.next[k]
-	if !found || known.version != version || now.After(known.at.Add(turnOver)) {
-		known = turn{version, now.Add(after)}
+	if !found || known.record != record || now.After(known.at.Add(turnOver)) {
+		known = turn{record, now.Add(after)}
 		t.next[k] = known
 	}
 	return max(0, known.at.Sub(now))

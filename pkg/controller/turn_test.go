@@ -1,0 +1,63 @@
+package controller
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+)
+
+func TestTurns(t *testing.T) {
+	var now time.Time
+	web := key{Namespace: "shop", Name: "web"}
+	version := 0
+	written := func(record string) *coordinationv1.Lease {
+		version++
+		return &coordinationv1.Lease{
+			ObjectMeta: metav1.ObjectMeta{ResourceVersion: strconv.Itoa(version), Annotations: map[string]string{api.AnnotationRecord: record}},
+			Spec:       coordinationv1.LeaseSpec{RenewTime: ptr.To(metav1.NewMicroTime(now))},
+		}
+	}
+	replica := func(lag float64) *turns {
+		return newTurns(func() time.Time { return now }, func(key) float64 { return lag })
+	}
+	expect := func(what string, got, want time.Duration) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: waits for %s, want %s", what, got, want)
+		}
+	}
+	first, second := replica(0), replica(1)
+	expect("no Lease, no lag", first.wait(web, nil, recordTurn), 0)
+	expect("no Lease, all lag", second.wait(web, nil, recordTurn), firstTurn)
+	l := written("1/a")
+	first.saw(web, l)
+	expect("the one that wrote it", first.wait(web, l, recordTurn), 0)
+	expect("the other", second.wait(web, l, recordTurn), recordTurn*3/2)
+	now = now.Add(recordTurn)
+	expect("the other, a little later", second.wait(web, l, recordTurn), recordTurn/2)
+	edited := l.DeepCopy()
+	edited.ResourceVersion, edited.Spec.HolderIdentity = "edited", ptr.To("b")
+	expect("the one that wrote it, of an edit", first.wait(web, edited, recordTurn), 0)
+	now = now.Add(recordTurn)
+	expect("the other, of an edit in its turn", second.wait(web, edited, recordTurn), 0)
+	now = now.Add(time.Minute)
+	expect("the other, of a later edit", second.wait(web, edited, recordTurn), recordTurn*3/2)
+	l = written("2/b")
+	second.saw(web, l)
+	expect("the other, which has written now", second.wait(web, l, routeTurn), 0)
+	expect("the former", first.wait(web, l, routeTurn), routeTurn)
+	first.forget(web)
+	expect("the former, anew", first.wait(web, l, routeTurn), routeTurn)
+	// Whoever writes to the Lease all the time does not put off the election for ever.
+	for range 10 {
+		now = now.Add(routeTurn / 10)
+		l = written("2/b")
+	}
+	expect("the former, of a Lease that another program writes", first.wait(web, l, routeTurn), 0)
+}
