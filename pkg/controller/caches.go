@@ -122,7 +122,8 @@ func (c *Controller) selecting(namespace string, labels map[string]string) (serv
 		found = append(found, of.by(bySelected, inNamespace(namespace, api.Label(key, value)))...)
 	}
 	for _, s := range found {
-		if api.Selects(s, labels) && !slices.Contains(services, s) {
+		// None is found twice: a Service is filed under the labels of one key.
+		if api.Selects(s, labels) {
 			services = append(services, s)
 		}
 	}

@@ -323,6 +323,8 @@ func (c *Controller) next(ctx context.Context) bool {
 			logger.Error(err, "Refused, will retry", "failures", failures, "after", again)
 		}
 		c.queue.AddAfter(k, again)
+	case errors.Is(err, errTurn):
+		// What has failed before counts as before.
 	case errors.Is(err, errOthersFirst):
 		c.settled(k)
 		c.queue.Add(k)

@@ -84,7 +84,10 @@ func TestErrorsAreRetriedForEver(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			inCluster(t, func(c *cluster) {
-				serving(c)
+				// One that has not written the Lease leaves others their turn before each try.
+				serving(c).stop()
+				c.start()
+				c.Settle()
 				failed := c.failing(test.verb, test.resource, apierrors.NewInternalError(errors.New("no quorum")))
 				c.EditPod("web-0", fakeapi.SetNotReady)
 				c.Wait(time.Hour)

@@ -28,6 +28,7 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 	case election.PodRead:
 		read, err := c.readHolder(ctx, &in)
 		if err == nil && read {
+			c.addOverlapping(&in)
 			err = c.readNodes(ctx, &in, func(n observation.Node) bool { return n.Gone })
 		}
 		if err != nil {
@@ -100,7 +101,10 @@ func (c *Controller) addPods(in *observation.Inputs, pods store[*corev1.Pod]) {
 
 // addOverlapping adds the Services that select one of the pods too, and those of their elections.
 func (c *Controller) addOverlapping(in *observation.Inputs) {
-	elections := sets.New(in.Key)
+	elections := sets.New[key]()
+	for _, s := range in.Services {
+		elections.Insert(observation.LeaseKey(s))
+	}
 	for _, pod := range in.Pods {
 		for _, s := range c.selecting(pod.Namespace, pod.Labels) {
 			if k := observation.LeaseKey(s); !elections.Has(k) {

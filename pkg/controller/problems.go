@@ -43,7 +43,7 @@ func (c *Controller) problems(o *observation.Observation, d election.Decision, s
 				"%s is deleted later (%s), because the master has moved more than five times within a minute", o.Pods[i].Name, api.AnnotationOnDemote)})
 		}
 	}
-	if d.Transition() && lease.MovePause(o.Lease, o.Now) > 0 {
+	if d.Action == election.Failover && lease.MovePause(o.Lease, o.Now) > 0 {
 		problems = append(problems, api.Problem{Reason: api.ReasonMovesPaused, Message: fmt.Sprintf(
 			"the master has moved %d times within a minute, so that it moves only every few seconds; look for pods that fail in turn, or programs that edit the Lease", lease.MovesKept)})
 	}

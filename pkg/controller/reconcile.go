@@ -20,6 +20,9 @@ import (
 // election is retried soon, and then less and less often.
 var errAwaited = errors.New("the built-in EndpointSlice controller has yet to follow the Service")
 
+// errTurn: it is another replica's turn. It is no success, and no failure either.
+var errTurn = errors.New("another replica goes first")
+
 // errOthersFirst: traffic has moved, and other elections wait to move theirs. The election goes
 // on when it is its turn again.
 var errOthersFirst = errors.New("other elections come first")
@@ -41,20 +44,25 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 	case len(o.Services) == 0:
 		return 0, r.release(ctx, k, o.Lease)
 	case wait > 0:
-		return soonest(d.Again, wait), nil
+		return soonest(d.Again, wait), errTurn
 	}
 	r.decided(o, d)
-	defer func() { r.looked(ctx, o, d, err) }()
+	defer func() {
+		if !errors.Is(err, errTurn) {
+			r.looked(ctx, o, d, err)
+		}
+	}()
 	switch {
 	case len(o.Members) == 0:
 		return 0, nil
 	case d.Action == election.Refuse:
 		// Foreign Leases are not watched.
 		return refusedRetryMax, nil
-	case d.Transition():
-		// Whatever has become of the master, the next move is seconds away at most.
+	case d.Action == election.Failover:
 		if pause := lease.MovePause(o.Lease, o.Now); pause > 0 {
-			return pause, nil
+			held := o.View().Lease
+			_, err := r.route(ctx, routing.NewPlan(routing.Assignment{HolderUID: held.HolderUID, Epoch: held.Epoch}, o.Members, o.Pods), func() {})
+			return pause, err
 		}
 	}
 	plan := routing.NewPlan(routing.Assignment{HolderUID: d.HolderUID, Epoch: d.Epoch}, o.Members, o.Pods)
@@ -64,8 +72,8 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 	}
 	r.held(o, d)
 	if phase, _ := plan.Next(); phase != routing.PhaseDone || len(plan.Disown()) > 0 {
-		if wait := r.turn(k, l, routeTurn); wait > 0 {
-			return soonest(soonest(d.Again, again), wait), nil
+		if wait := r.turn(k, l, routeTurn); wait > 0 && o.Evidence < election.Live {
+			return soonest(soonest(d.Again, again), wait), errTurn
 		}
 	}
 	routed, err := r.route(ctx, plan, func() { r.routed(ctx, k, d) })

@@ -81,40 +81,48 @@ func TestRefusalsAreRetriedRarely(t *testing.T) {
 		"an EndpointSlice of another's name": {"update", "endpointslices", apierrors.NewAlreadyExists(schema.GroupResource{Resource: "endpointslices"}, "web"), true},
 	}
 	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			inCluster(t, func(c *cluster) {
-				var change []func(*corev1.Service)
-				if test.bySlice {
-					change = append(change, fakeapi.BySlice)
-				}
-				c.Create(fakeapi.NewService("web", change...), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"), fakeapi.NewPod("web-2"))
-				s := c.start()
-				c.Settle()
-				failed := c.failing(test.verb, test.resource, test.err)
-				c.EditPod("web-0", fakeapi.SetNotReady)
-				c.Wait(time.Minute)
-				s.client.ClearActions()
-				c.Wait(time.Hour)
-				// Each try may write to several pods, and look closer before.
-				if got, most := len(s.requests()), 7*int(time.Hour/refusedRetryMax); failed.Load() == 0 || got > most {
-					t.Errorf("%d requests in an hour, want at most %d", got, most)
-				}
-				before := failed.Load()
-				c.EditPod("web-2", fakeapi.SetNotReady)
-				c.Wait(time.Second)
-				if failed.Load() == before {
-					t.Error("a change does not end the pause")
-				}
-				c.failingNoMore()
-				c.EditPod("web-2", fakeapi.SetReady)
-				c.Settle()
-				if got := c.State(); !slices.ContainsFunc(got, func(line string) bool {
-					return strings.HasPrefix(line, "Pod web-1: ") && strings.Contains(line, "active @")
-				}) {
-					t.Errorf("no other pod has followed the master: %q", got)
-				}
+		// A replica that has not written the Lease leaves others their turn before each try.
+		for _, anew := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", of a replica that was started anew: ", anew), func(t *testing.T) {
+				inCluster(t, func(c *cluster) {
+					var change []func(*corev1.Service)
+					if test.bySlice {
+						change = append(change, fakeapi.BySlice)
+					}
+					c.Create(fakeapi.NewService("web", change...), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"), fakeapi.NewPod("web-2"))
+					s := c.start()
+					c.Settle()
+					if anew {
+						s.stop()
+						s = c.start()
+						c.Settle()
+					}
+					failed := c.failing(test.verb, test.resource, test.err)
+					c.EditPod("web-0", fakeapi.SetNotReady)
+					c.Wait(time.Minute)
+					s.client.ClearActions()
+					c.Wait(time.Hour)
+					// Each try may write to several pods, and look closer before.
+					if got, most := len(s.requests()), 7*int(time.Hour/refusedRetryMax); failed.Load() == 0 || got > most {
+						t.Errorf("%d requests in an hour, want at most %d", got, most)
+					}
+					before := failed.Load()
+					c.EditPod("web-2", fakeapi.SetNotReady)
+					c.Wait(time.Second)
+					if failed.Load() == before {
+						t.Error("a change does not end the pause")
+					}
+					c.failingNoMore()
+					c.EditPod("web-2", fakeapi.SetReady)
+					c.Settle()
+					if got := c.State(); !slices.ContainsFunc(got, func(line string) bool {
+						return strings.HasPrefix(line, "Pod web-1: ") && strings.Contains(line, "active @")
+					}) {
+						t.Errorf("no other pod has followed the master: %q", got)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 

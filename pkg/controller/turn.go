@@ -17,8 +17,9 @@ const (
 	recordTurn, routeTurn = 50 * time.Millisecond, 250 * time.Millisecond
 	// firstTurn is how long at most, by its lag, a replica lets others make a Lease.
 	firstTurn = 100 * time.Millisecond
-	// turnOver is after how long without a write a replica waits anew.
-	turnOver = time.Second
+	// turnOver is after how long a turn that nobody asks for is over: later than a write that fails
+	// is tried again.
+	turnOver = retryMax + time.Second
 )
 
 // turns spares replicas to do the same at the same time: of each election, the one that wrote
@@ -31,7 +32,8 @@ type turns struct {
 	lock sync.Mutex
 	// wrote has the marks of the Leases as this replica has written them last.
 	wrote map[key]string
-	next  map[key]turn
+	// next is of each election for what is decided and for what is routed, by the usual wait.
+	next map[key]map[time.Duration]turn
 }
 
 // marks are what a replica writes into the Lease with each decision and renewal, and users do not
@@ -45,10 +47,12 @@ func marks(l *coordinationv1.Lease) string {
 type turn struct {
 	record string
 	at     time.Time
+	// asked is when the turn was asked for last.
+	asked time.Time
 }
 
 func newTurns(now func() time.Time, lag func(key) float64) *turns {
-	return &turns{now: now, lag: lag, wrote: map[key]string{}, next: map[key]turn{}}
+	return &turns{now: now, lag: lag, wrote: map[key]string{}, next: map[key]map[time.Duration]turn{}}
 }
 
 // saw takes up the Lease that this replica has written.
@@ -78,10 +82,14 @@ func (t *turns) wait(k key, l *coordinationv1.Lease, usual time.Duration) time.D
 		}
 	}
 	now := t.now()
-	known, found := t.next[k]
-	if !found || known.record != record || now.After(known.at.Add(turnOver)) {
-		known = turn{record, now.Add(after)}
-		t.next[k] = known
+	known, found := t.next[k][usual]
+	if !found || known.record != record || now.After(known.asked.Add(turnOver)) {
+		known = turn{record: record, at: now.Add(after)}
 	}
+	known.asked = now
+	if t.next[k] == nil {
+		t.next[k] = map[time.Duration]turn{}
+	}
+	t.next[k][usual] = known
 	return max(0, known.at.Sub(now))
 }

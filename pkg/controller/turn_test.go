@@ -54,6 +54,7 @@ func TestTurns(t *testing.T) {
 	expect("the former", first.wait(web, l, routeTurn), routeTurn)
 	first.forget(web)
 	expect("the former, anew", first.wait(web, l, routeTurn), routeTurn)
+	expect("the former, of a decision", first.wait(web, l, recordTurn), recordTurn)
 	// Whoever writes to the Lease all the time does not put off the election for ever.
 	for range 10 {
 		now = now.Add(routeTurn / 10)

@@ -97,7 +97,8 @@ func patch[T runtime.Object](
 	if err != nil {
 		return written{err: err}
 	}
-	wrote(result)
+	// What is kept is trimmed.
+	wrote(result.DeepCopyObject().(T))
 	klog.FromContext(ctx).V(4).Info("Patched", "kind", change.Kind, "name", change.Name, "patch", string(body))
 	return written{object: result}
 }

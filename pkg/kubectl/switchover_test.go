@@ -78,7 +78,7 @@ web: requested a switchover from web-0 to web-2
 			},
 			"switchover web",
 			result{Out: `
-web: master moved from web-0 to web-1 in 30.145s (epoch 4)
+web: master moved from web-0 to web-1 in 30.155s (epoch 4)
 `, Err: `
 web: waiting for web-0 to terminate, before another pod becomes master (qoqo.dev/handover)
 `},

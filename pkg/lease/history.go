@@ -50,13 +50,16 @@ const deletionsKept = 5
 
 // DeletionPause returns for how long no pod must be deleted, because the master has moved too
 // often within the last minute. Where every new pod fails, deleting one after the other helps
-// nobody.
+// nobody. Moves of the future say nothing: whoever wrote them had another clock.
 func DeletionPause(l *coordinationv1.Lease, now time.Time) time.Duration {
 	moves := History(l)
 	if len(moves) <= deletionsKept {
 		return 0
 	}
 	passed := now.Sub(moves[len(moves)-1-deletionsKept].Time.Time)
+	if passed < 0 {
+		return 0
+	}
 	return time.Minute - min(max(passed, 0), time.Minute)
 }
 
@@ -65,10 +68,11 @@ func DeletionPause(l *coordinationv1.Lease, now time.Time) time.Duration {
 const movesApart = time.Minute / MovesKept
 
 // MovePause returns for how long the master must not move, because it has moved too often. Each
-// move costs the API server a dozen writes, and pods that fail in turn would make them for ever.
+// move costs the API server a dozen writes, and pods that fail in turn would make them for ever. Moves of the
+// future say nothing: a clock that is wrong must not keep a master from being followed.
 func MovePause(l *coordinationv1.Lease, now time.Time) time.Duration {
 	moves := History(l)
-	if len(moves) < MovesKept || now.Sub(moves[0].Time.Time) >= time.Minute {
+	if len(moves) < MovesKept || now.Sub(moves[0].Time.Time) >= time.Minute || moves[0].Time.After(now) {
 		return 0
 	}
 	passed := now.Sub(moves[len(moves)-1].Time.Time)

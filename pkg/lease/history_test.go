@@ -139,7 +139,7 @@ func TestDeletionPause(t *testing.T) {
 		"the master has moved six times within a minute": {moved(50*time.Second, 4*time.Second, 3*time.Second, 2*time.Second, time.Second, 0), 10 * time.Second},
 		"the master has moved six times in a minute":     {moved(time.Minute, 4*time.Second, 3*time.Second, 2*time.Second, time.Second, 0), 0},
 		"only the last six moves count":                  {moved(59*time.Second, 50*time.Second, 4*time.Second, 3*time.Second, 2*time.Second, time.Second, 0), 10 * time.Second},
-		"a clock is ahead":                               {moved(-time.Hour, -time.Hour, -time.Hour, -time.Hour, -time.Hour, -time.Hour), time.Minute},
+		"a clock is ahead":                               {moved(-time.Hour, -time.Hour, -time.Hour, -time.Hour, -time.Hour, -time.Hour), 0},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -171,7 +171,8 @@ func TestMovePause(t *testing.T) {
 		"the pause has passed":                                {moved(10, time.Second, 6*time.Second), 0},
 		"a master that moves every six seconds is not paused": {moved(20, 6*time.Second, 6*time.Second), 0},
 		"a master that moves every five seconds is paused":    {moved(20, 5*time.Second, 5*time.Second), time.Second},
-		"a clock is ahead":                                    {moved(10, time.Second, -time.Hour), 6 * time.Second},
+		"a clock is ahead":                                    {moved(10, time.Second, -time.Hour), 0},
+		"the clock of the last move is ahead":                 {moved(10, time.Second, -5*time.Second), 6 * time.Second},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"maps"
 	"testing"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -23,21 +24,28 @@ func TestHolderThatNoServiceSelects(t *testing.T) {
 			l.Spec.HolderIdentity, l.Annotations[api.AnnotationHolderUID] = ptr.To(name), string(uid)
 		}
 	}
+	waits := map[string]string{api.AnnotationHandover: api.HandoverAfterTermination}
 	identified := func(p *corev1.Pod) { p.Labels[api.LabelPodUID] = string(holder) }
 	tests := map[string]struct {
 		lease     func(*coordinationv1.Lease)
-		handover  string
+		asks      map[string]string
 		pod       func(*corev1.Pod)
 		known     []*corev1.Pod
 		found     bool
 		listsMore bool
 	}{
 		"by the name that the caller knows":               {lease: inLease("another", holder), known: []*corev1.Pod{aPod("shop", "job")}, found: true},
-		"by its identity label, because it may still run": {lease: inLease("another", holder), handover: api.HandoverAfterTermination, pod: identified, found: true, listsMore: true},
-		"by nothing, because it makes no difference":      {lease: inLease("another", holder), pod: identified},
-		"it is gone": {lease: inLease("another", "uid-of-another"), handover: api.HandoverAfterTermination, listsMore: true},
+		"by its identity label, because it may still run": {lease: inLease("another", holder), asks: waits, pod: identified, found: true, listsMore: true},
+		"by its name in the Lease":                        {lease: inLease("job", holder), asks: waits, found: true},
+		"by its name in the last move": {lease: func(l *coordinationv1.Lease) {
+			inLease("another", holder)(l)
+			l.Annotations[api.AnnotationRecord], l.Annotations[api.AnnotationHistory] = "7/"+string(holder), `[{"epoch":7,"to":"job"}]`
+		}, asks: waits, found: true},
+		"because the holder may rely on the Lease":   {lease: inLease("job", holder), asks: map[string]string{api.AnnotationLeaseDuration: "15s"}, found: true},
+		"by nothing, because it makes no difference": {lease: inLease("job", holder), pod: identified},
+		"it is gone": {lease: inLease("another", "uid-of-another"), asks: waits, listsMore: true},
 		"the name that the caller knows is another pod's now":     {lease: inLease("job", "uid-of-a-former"), known: []*corev1.Pod{func() *corev1.Pod { p := aPod("shop", "job"); p.UID = "uid-of-a-former"; return p }()}},
-		"the UID begins a selector of its own, which asks others": {lease: inLease("another", "a),app in (job"), handover: api.HandoverAfterTermination},
+		"the UID begins a selector of its own, which asks others": {lease: inLease("another", "a),app in (job"), asks: waits},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -55,9 +63,7 @@ func TestHolderThatNoServiceSelects(t *testing.T) {
 				}
 			}
 			service := aService("shop", "web", "web")
-			if test.handover != "" {
-				service.Annotations[api.AnnotationHandover] = test.handover
-			}
+			maps.Copy(service.Annotations, test.asks)
 			if _, err := client.CoreV1().Services("shop").Update(t.Context(), service, metav1.UpdateOptions{}); err != nil {
 				t.Fatal(err)
 			}
