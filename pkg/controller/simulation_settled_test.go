@@ -232,7 +232,8 @@ func (w *world) checkLeftovers() {
 		if !api.Annotated(s) && (observation.MarkedService(s) || s.Spec.Selector[api.LabelPodUID] != "" || s.Spec.Selector[api.LabelRouting] != "") {
 			w.fail("the marks on Service %s are left", s.Name)
 		}
-		if (served(s) || !api.Annotated(s)) && claimed(s) {
+		// A Service whose Lease is another's is left as it is.
+		if (served(s) && !lease.Decode(w.leases.all[api.LeaseName(s)]).Foreign || !api.Annotated(s)) && claimed(s) {
 			w.fail("the controller's claim to the selector of Service %s is left", s.Name)
 		}
 	}
