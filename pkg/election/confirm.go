@@ -38,6 +38,7 @@ var confirmations = []struct {
 	{"another replica has acted on a later Lease", Live, func(v View, _ Decision, _ Evidence) bool { return v.Trace.Epoch > v.Lease.Epoch }},
 	{"two replicas with different caches would rewrite the Lease in turns", Live, func(v View, _ Decision, _ Evidence) bool { return v.Lease.Outdated && !v.Lease.Foreign }},
 	{"a migration goes on from the step at which it is, not from one that is past", Live, func(v View, _ Decision, _ Evidence) bool { return v.Migrating }},
+	{"a stamp that is too far ahead of the cached Lease may be of a later one", Live, func(v View, _ Decision, _ Evidence) bool { return v.Doubtful }},
 	{"the Services may have pods in common that the cache does not show", Live, func(v View, d Decision, _ Evidence) bool { return v.Divided && d.Transition() }},
 	{"a user who edited the Lease has looked at the cluster, not at this cache", Live, func(v View, d Decision, _ Evidence) bool { return d.Refused != nil || d.Next != v.Lease.Next }},
 	{"a planned move has time, and a deletion cannot be taken back", Live, func(_ View, d Decision, _ Evidence) bool { return d.Action == Switchover || d.Action == Stop }},

@@ -102,6 +102,10 @@ func TestConfirm(t *testing.T) {
 			"the node of the first pod is gone":      {view: View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a", nodeGone)}}, want: Live},
 			"the pod is not Ready either":            {view: View{Lease: Lease{Exists: true}, Candidates: []Candidate{pod("a", nodeGone, notReady)}}},
 		},
+		"a stamp does not count": {
+			"the Lease may be newer than the cache": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b")}, Doubtful: true}, want: Live},
+			"it was read":                           {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b")}, Doubtful: true}, have: Live, want: Live},
+		},
 		"the master has none of the Service's ports": {
 			"the Service may be newer than the cache": {view: View{Lease: held("a", 4), Candidates: []Candidate{pod("a", portless), pod("b")}}, want: Live},
 		},

@@ -28,7 +28,9 @@ type View struct {
 	// Divided: a Service takes no part in the election, because it selects no pod that the others
 	// select.
 	Divided bool
-	Now     time.Time
+	// Doubtful: a stamp was found that does not count, because it is too far ahead of the Lease.
+	Doubtful bool
+	Now      time.Time
 	// DownSince is since when the holder has not been eligible and no replica has renewed
 	// the Lease; zero if this View is the first to show that.
 	DownSince time.Time

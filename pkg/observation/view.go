@@ -31,6 +31,7 @@ func (o *Observation) makeView() election.View {
 		MovesLose: slices.ContainsFunc(o.Members, Member.ByLabel),
 		Migrating: slices.ContainsFunc(o.Members, Member.Migrating),
 		Divided:   o.Members[len(o.Members)-1].Apart,
+		Doubtful:  len(o.unbelieved) > 0,
 		Now:       o.Now,
 	}
 	o.compareContender(&v)
