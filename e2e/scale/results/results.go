@@ -4,15 +4,12 @@ package results
 
 import (
 	"cmp"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 
+	"qoqo.dev/active-standby-controller/e2e/document"
 	"qoqo.dev/active-standby-controller/e2e/quantile"
 )
 
@@ -307,28 +304,10 @@ func CompareLoads(a, b Load) int {
 }
 
 // Read reads results.json. If it does not exist, Read returns an empty File.
-func Read(path string) (f File, err error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return f, nil
-	}
-	if err != nil {
-		return f, err
-	}
-	if err := json.Unmarshal(text, &f); err != nil {
-		return f, fmt.Errorf("%s: %w", path, err)
-	}
-	return f, nil
-}
+func Read(path string) (File, error) { return document.ReadResults[File](path) }
 
 // Write writes results.json.
-func (f File) Write(path string) error {
-	text, err := json.MarshalIndent(f, "", " ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(text, '\n'), 0o600)
-}
+func (f File) Write(path string) error { return document.WriteResults(path, f) }
 
 // String is a line of progress.
 func (r Run) String() string {
