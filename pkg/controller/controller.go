@@ -310,10 +310,8 @@ func (c *Controller) next(ctx context.Context) bool {
 		c.queue.AddAfter(k, again)
 	}
 	switch {
-	case err == nil:
-		c.settled(k)
-	case errors.Is(err, errUnsynced):
-		// It is added when they are.
+	case err == nil, errors.Is(err, errUnsynced):
+		// What is not synced yet adds the key when it is.
 		c.settled(k)
 	case onlyRefused(err):
 		failures := c.refusedAgain.NumRequeues(k) + 1

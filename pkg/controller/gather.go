@@ -92,7 +92,7 @@ func (c *Controller) addPods(in *observation.Inputs, pods store[*corev1.Pod]) {
 	for _, s := range in.Services {
 		in.Pods = append(in.Pods, selected(pods, s)...)
 	}
-	for uid := range observation.Look(*in).PossibleHolders() {
+	for uid := range in.PossibleHolders() {
 		in.Pods = append(in.Pods, pods.by(byUID, string(uid))...)
 	}
 	slices.SortFunc(in.Pods, func(a, b *corev1.Pod) int { return cmp.Compare(a.UID, b.UID) })

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -104,11 +105,26 @@ func Look(in Inputs) *Observation {
 // possibleHolders returns the UIDs of the pods that the Lease names. If it names none, the Services
 // and slices tell of the last holder.
 func (o *Observation) possibleHolders() []types.UID {
-	_, recorded, _ := lease.Recorded(o.Lease)
-	if holder := lease.Decode(o.Lease).HolderUID; holder != "" {
+	holder, recorded := named(o.Lease)
+	if holder != "" {
 		return []types.UID{holder, recorded}
 	}
 	return []types.UID{recorded, trace(o.Members, nil).HolderUID}
+}
+
+// named returns the UIDs of the holder and of the one that is recorded; empty if the Lease has none.
+func named(l *coordinationv1.Lease) (holder, recorded types.UID) {
+	_, recorded, _ = lease.Recorded(l)
+	return lease.Decode(l).HolderUID, recorded
+}
+
+// PossibleHolders returns the same as that of a look with Members, and spares the look where the
+// Lease names the holder.
+func (in Inputs) PossibleHolders() sets.Set[types.UID] {
+	if holder, recorded := named(in.Lease); holder != "" {
+		return sets.New(holder, recorded).Delete("")
+	}
+	return Look(in).PossibleHolders()
 }
 
 // PossibleHolders returns the UIDs of the pods of which the election must know even if no Service
