@@ -44,21 +44,21 @@ func follow(ctx context.Context, path string, failed context.CancelCauseFunc) (*
 	}
 	a := &audit{ended: map[string]int{}, watching: map[string]bool{}}
 	go func() {
-		if err := a.read(ctx, path, log); err != nil {
+		if err := a.read(ctx, log); err != nil {
 			failed(fmt.Errorf("the audit log: %w", err))
 		}
 	}()
 	return a, nil
 }
 
-// read reads until ctx is done. The API server renames a log that is full, and begins another.
-func (a *audit) read(ctx context.Context, path string, log *os.File) error {
+// read reads until ctx is done.
+func (a *audit) read(ctx context.Context, log *os.File) error {
 	defer func() { _ = log.Close() }()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	lines := bufio.NewReaderSize(log, 1<<20)
 	var line []byte
-	for ended := false; ; {
+	for {
 		part, err := lines.ReadBytes('\n')
 		line = append(line, part...)
 		switch {
@@ -66,39 +66,17 @@ func (a *audit) read(ctx context.Context, path string, log *os.File) error {
 			if err := a.count(line); err != nil {
 				return err
 			}
-			line, ended = line[:0], false
+			line = line[:0]
 			continue
 		case !errors.Is(err, io.EOF):
 			return err
-		}
-		// Read on after the new log was seen: the old one has its last line only then.
-		if ended {
-			next, err := os.Open(path)
-			if err != nil {
-				return err
-			}
-			_ = log.Close()
-			log, ended = next, false
-			lines.Reset(log)
-			continue
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
-		ended = renamed(path, log)
 	}
-}
-
-// renamed reports whether another log has begun.
-func renamed(path string, log *os.File) bool {
-	here, err := log.Stat()
-	if err != nil {
-		return false
-	}
-	there, err := os.Stat(path)
-	return err == nil && !os.SameFile(here, there)
 }
 
 func (a *audit) count(line []byte) error {

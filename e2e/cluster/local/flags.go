@@ -79,7 +79,8 @@ func flags(port int) map[string][]string {
 			"--disable-admission-plugins=StorageObjectInUseProtection",
 			"--audit-policy-file=" + auditPolicyFile,
 			"--audit-log-path=" + auditLogFile,
-			"--audit-log-maxbackup=1",
+			// Else a log of 100 MB is begun anew, and who reads it misses what was before.
+			"--audit-log-maxsize=0",
 		},
 		controllerManager: {
 			"--kubeconfig=" + programKubeconfig(controllerManager),

@@ -46,7 +46,7 @@ type Plane struct {
 	// Kubectl is the path of a kubectl of the API server's version.
 	Kubectl string
 	// AuditLog is the path of the API server's audit log, which has every request
-	// at the level Metadata.
+	// of a ServiceAccount at the level Metadata.
 	AuditLog string
 
 	stop    func() error
