@@ -91,6 +91,7 @@ func run(ctx context.Context, o *options) error {
 		return err
 	}
 	c.ProbeAnyAddress = o.probeAnyAddress
+	c.DefaultRouting = api.Routing(o.defaultRouting)
 	legacyregistry.MustRegister(c.Metrics()...)
 	legacyregistry.CustomMustRegister(c.State())
 

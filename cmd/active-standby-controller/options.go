@@ -25,11 +25,12 @@ type options struct {
 	nodeHeartbeatTimeout time.Duration
 	drainTaints          []string
 	probeAnyAddress      bool
+	defaultRouting       string
 	logs                 *logsapi.LoggingConfiguration
 }
 
 func newOptions() *options {
-	return &options{httpEndpoint: ":8080", nodeHeartbeatTimeout: 25 * time.Second, drainTaints: api.DrainTaints(), logs: logsapi.NewLoggingConfiguration()}
+	return &options{httpEndpoint: ":8080", nodeHeartbeatTimeout: 25 * time.Second, drainTaints: api.DrainTaints(), defaultRouting: string(api.RoutingSelector), logs: logsapi.NewLoggingConfiguration()}
 }
 
 // flags returns the flags of the command line, in the sections that --help shows.
@@ -40,6 +41,7 @@ func (o *options) flags() (sets cliflag.NamedFlagSets) {
 	cluster.DurationVar(&o.nodeHeartbeatTimeout, "node-heartbeat-timeout", o.nodeHeartbeatTimeout, "How long a node may send no heartbeat, while other nodes do, before its pods are no longer eligible: 25s or more, because kubelets send a heartbeat every 10s. With 0, a pod stays eligible until Kubernetes marks it NotReady. Needs the rights to get, list and watch the Leases in kube-node-lease; without them it is off.")
 	cluster.StringSliceVar(&o.drainTaints, "drain-taints", o.drainTaints, `Keys of the taints, separated by commas, that count as a cordon: masters move off a node with one of them. With "", none counts.`)
 	cluster.BoolVar(&o.probeAnyAddress, "probe-any-address", o.probeAnyAddress, "Probe pods also on the network of their node, and at loopback, link-local and other addresses that no pod usually has. By default they are not probed: who can create such a pod would have the controller ask other programs.")
+	cluster.StringVar(&o.defaultRouting, "default-routing", o.defaultRouting, fmt.Sprintf("Routing of the Services that do not choose one with the annotation %s: %q or %q. A Service that is routed by selector already stays so until it is annotated.", api.AnnotationRouting, api.RoutingSelector, api.RoutingEndpointSlice))
 
 	serving := sets.FlagSet("serving")
 	serving.StringVar(&o.httpEndpoint, "http-endpoint", o.httpEndpoint, `TCP address that serves /livez, /readyz and /metrics. With "", they are not served.`)
@@ -62,6 +64,9 @@ func (o *options) validate() error {
 		if errs := validation.IsQualifiedName(key); len(errs) > 0 {
 			return fmt.Errorf("--drain-taints: %q is not the key of a taint: %s", key, strings.Join(errs, "; "))
 		}
+	}
+	if r := api.Routing(o.defaultRouting); r != api.RoutingSelector && r != api.RoutingEndpointSlice {
+		return fmt.Errorf("--default-routing: %q is not valid; allowed: %q or %q", o.defaultRouting, api.RoutingSelector, api.RoutingEndpointSlice)
 	}
 	if t := o.nodeHeartbeatTimeout; t != 0 && t < heartbeat.MinTimeout {
 		return fmt.Errorf("--node-heartbeat-timeout: %s is too short, because kubelets send a heartbeat only every 10s; allowed: 0, or %s or more", t, heartbeat.MinTimeout)

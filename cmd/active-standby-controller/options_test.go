@@ -41,6 +41,24 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+func TestDefaultRouting(t *testing.T) {
+	for value, want := range map[string]string{
+		"selector": "", "endpointslice": "",
+		"label": `--default-routing: "label" is not valid; allowed: "selector" or "endpointslice"`,
+		"":      `--default-routing: "" is not valid; allowed: "selector" or "endpointslice"`,
+	} {
+		o := newOptions()
+		o.defaultRouting = value
+		var got string
+		if err := o.validate(); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%q: error %q, want %q", value, got, want)
+		}
+	}
+}
+
 func TestFlags(t *testing.T) {
 	o := newOptions()
 	sets := o.flags()

@@ -60,7 +60,7 @@ var annotations = []Annotation{
 		Key: AnnotationRouting, Object: ObjectService,
 		Default:  string(RoutingSelector),
 		Allowed:  fmt.Sprintf("%q or %q", RoutingSelector, RoutingEndpointSlice),
-		Sentence: fmt.Sprintf("How traffic follows the master. Routing by label is chosen in the Service's selector instead, with \"%s: %s\".", LabelDesignation, DesignationActive),
+		Sentence: fmt.Sprintf("How traffic follows the master. --default-routing sets the default of Services that opt in. Routing by label is chosen in the Service's selector instead, with \"%s: %s\".", LabelDesignation, DesignationActive),
 		See:      "routing.md",
 		read:     (*parser).routing,
 	},

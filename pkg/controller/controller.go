@@ -30,6 +30,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 
+	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/heartbeat"
 	"qoqo.dev/active-standby-controller/pkg/live"
 	"qoqo.dev/active-standby-controller/pkg/probe"
@@ -79,6 +80,9 @@ type Controller struct {
 	// ProbeAnyAddress: pods are probed also on the network of their node, and at addresses that
 	// no pod has. It must be set before Run.
 	ProbeAnyAddress bool
+	// DefaultRouting is the routing of Services that leave the choice: RoutingSelector, which New
+	// sets, or RoutingEndpointSlice. It must be set before Run.
+	DefaultRouting api.Routing
 
 	client   kubernetes.Interface
 	recorder events.EventRecorder
@@ -131,6 +135,8 @@ type Controller struct {
 // one of the keys drainTaints counts as a cordon. The controller does nothing before Run.
 func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces []string, heartbeatTimeout time.Duration, drainTaints []string) (*Controller, error) {
 	c := &Controller{
+		DefaultRouting: api.RoutingSelector,
+
 		client:   client,
 		recorder: recorder,
 		metrics:  newMetrics(),

@@ -56,7 +56,7 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 
 // gatherCached gathers what the caches have.
 func (c *Controller) gatherCached(k key) (observation.Inputs, error) {
-	in := observation.Inputs{Key: k}
+	in := observation.Inputs{Key: k, DefaultRouting: c.DefaultRouting}
 	in.Lease, _ = c.leases.in(k.Namespace).get(k)
 	of := c.services.in(k.Namespace).by(byLease, k.String())
 	if len(of) == 0 {

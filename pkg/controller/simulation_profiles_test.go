@@ -18,6 +18,8 @@ type profile struct {
 	routings    []api.Routing
 	// deaf: no event of a pod, Lease, EndpointSlice or node wakes an election.
 	deaf bool
+	// updated: the second replica runs with another --default-routing than the others.
+	updated bool
 }
 
 // begin makes what there is before the first step.
@@ -87,6 +89,10 @@ var profiles = []profile{
 	{name: "nodes that are cordoned", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"cordon": 12, "remove a node": 3}},
 	{name: "nodes that are removed, by EndpointSlice", services: []*corev1.Service{manifest("a", nil, asks(api.RoutingEndpointSlice))}, weights: map[string]int{"remove a node": 12, "zone": 4}},
 	{name: "pods without the port", services: []*corev1.Service{manifest("a", nil, named)}, weights: map[string]int{"create": 12, "kill": 6}},
+	{
+		name: "another default is rolled out", services: []*corev1.Service{manifest("a", nil), manifest("b", shares)}, updated: true,
+		routings: []api.Routing{api.RoutingEndpointSlice, api.RoutingSelector}, weights: map[string]int{"mode": 5, "route": 2, "hold": 8},
+	},
 	{name: "opting out and in", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"mode": 10}},
 	{
 		name: "opting out and in, by EndpointSlice", services: []*corev1.Service{manifest("a", nil, asks(api.RoutingEndpointSlice))},

@@ -68,6 +68,9 @@ func newReplica(w *world, number int) *replica {
 	if err != nil {
 		panic(err)
 	}
+	if w.profile.updated && number == 2 {
+		c.DefaultRouting = api.RoutingEndpointSlice
+	}
 	c.refusals.now = func() time.Time { return w.now }
 	c.queue.ShutDown()
 	r.queue = &simulatedQueue{}

@@ -75,7 +75,7 @@ func (e *env) explain(ctx context.Context, c connection, s *corev1.Service, o *o
 	view := o.View()
 	d := election.Decide(view)
 	writer := printers.GetNewTabWriter(e.Out)
-	fmt.Fprintf(writer, "Service:\t%s (routing %s)\n", s.Name, settings.Routing)
+	fmt.Fprintf(writer, "Service:\t%s (routing %s)\n", s.Name, o.Routing(s, settings.Routing))
 	fmt.Fprintf(writer, "Lease:\t%s\n", leaseLine(o, s))
 	fmt.Fprintf(writer, "Master:\t%s\n", masterLine(statusOf(s, o)))
 	problems, err := c.withRefusal(ctx, s, standing(o, s))

@@ -70,7 +70,7 @@ func statusOf(s *corev1.Service, o *observation.Observation) status {
 	if !served {
 		return st
 	}
-	st.Routing = settings.Routing
+	st.Routing = o.Routing(s, settings.Routing)
 	st.Paused = o.Settings().Paused
 	view := o.View()
 	st.lease(o, view)

@@ -6,6 +6,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
 
@@ -68,6 +69,17 @@ SERVICE   ROUTING    MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS
 web-ro    selector   web-0    node-0   3m      3       HolderNotReady   2/2        Paused
 `}},
 		"all namespaces": {everywhere(), "status -A", result{Out: `
+NAMESPACE   SERVICE   ROUTING         MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS   STATUS
+default     web       selector        web-0    node-0   3m      3       HolderNotReady   2/2        Ok
+prod        db        endpointslice   db-0     node-0   3m      12      HolderNotReady   0/0        Ok
+`}},
+		"by --default-routing, of which only the controller knows": {func() []runtime.Object {
+			all := everywhere()
+			for _, o := range all {
+				delete(o.(metav1.Object).GetAnnotations(), api.AnnotationRouting)
+			}
+			return all
+		}(), "status -A", result{Out: `
 NAMESPACE   SERVICE   ROUTING         MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS   STATUS
 default     web       selector        web-0    node-0   3m      3       HolderNotReady   2/2        Ok
 prod        db        endpointslice   db-0     node-0   3m      12      HolderNotReady   0/0        Ok

@@ -55,7 +55,7 @@ func NewReader(client kubernetes.Interface, trim func(*corev1.Pod)) Reader {
 // caller believes: it spares requests, and has the names of pods that no Service selects. What is known of nodes, and of the pods' answers, is the caller's
 // to add, and the time.
 func (r Reader) Election(ctx context.Context, known observation.Inputs) (in observation.Inputs, err error) {
-	in = observation.Inputs{Key: known.Key, Evidence: election.Live, SeesPublished: true, Services: known.Services, Slices: known.Slices}
+	in = observation.Inputs{Key: known.Key, Evidence: election.Live, SeesPublished: true, DefaultRouting: known.DefaultRouting, Services: known.Services, Slices: known.Slices}
 	if in.Lease, err = r.Lease(ctx, known.Key); err != nil {
 		return in, err
 	}

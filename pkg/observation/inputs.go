@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
+	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/probe"
@@ -37,6 +38,9 @@ type Inputs struct {
 	// may be missing unless SeesPublished is true or the evidence is Live, and are up to date
 	// only with the evidence Live.
 	Slices []*discoveryv1.EndpointSlice
+	// DefaultRouting is the controller's: RoutingSelector or RoutingEndpointSlice. If it is empty,
+	// it is not known.
+	DefaultRouting api.Routing
 	// SeesPublished: the slices of Kubernetes' own controller are among Slices.
 	SeesPublished bool
 
@@ -63,6 +67,26 @@ func (in Inputs) ServiceNames() sets.Set[string] {
 		}
 	}
 	return names
+}
+
+// Routing returns the routing of a Service that has settings of its own. A Service that leaves the
+// choice and was routed by selector stays so, lest replicas of different defaults undo each
+// other's writes.
+func (in Inputs) Routing(s *corev1.Service, own api.Routing) api.Routing {
+	_, chosen := s.Annotations[api.AnnotationRouting]
+	_, bySelector := s.Spec.Selector[api.LabelPodUID]
+	switch {
+	case own != api.RoutingSelector || chosen:
+		return own
+	case in.DefaultRouting == "":
+		if Detached(s) {
+			return api.RoutingEndpointSlice
+		}
+		return own
+	case bySelector && MarkedService(s):
+		return own
+	}
+	return in.DefaultRouting
 }
 
 // Nodes is what is known of nodes.

@@ -71,6 +71,7 @@ func Look(in Inputs) *Observation {
 		o.Services, asked = append(o.Services, s), append(asked, settings.Election)
 		o.Problems[s.UID] = problems
 		if ok {
+			settings.Routing = in.Routing(s, settings.Routing)
 			o.Members = append(o.Members, Member{Service: s, Settings: settings, Recorded: o.owns(s)})
 		}
 	}
