@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"sync"
@@ -97,19 +98,12 @@ func run(ctx context.Context, o *options) error {
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	served := make(chan error, 1)
-	if o.httpEndpoint != "" {
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.httpEndpoint)
-		if err != nil {
-			return fmt.Errorf("--http-endpoint %q: %w", o.httpEndpoint, err)
-		}
-		logger.Info("Serving /livez, /readyz and /metrics", "address", listener.Addr().String())
-		go func() {
-			defer cancel()
-			served <- server.Serve(ctx, listener, server.Handler(c.Alive, c.Ready))
-		}()
-	} else {
-		served <- nil
+	serving, err := serve(ctx, cancel, []endpoint{
+		{"--http-endpoint", o.httpEndpoint, server.Handler(c.Alive, c.Ready)},
+		{"--health-endpoint", o.healthEndpoint, server.Health(c.Alive, c.Ready)},
+	})
+	if err != nil {
+		return err
 	}
 	var recording sync.WaitGroup
 	defer recording.Wait()
@@ -119,5 +113,36 @@ func run(ctx context.Context, o *options) error {
 	recording.Go(func() { recorder.Run(done) })
 	err = c.Run(ctx)
 	cancel()
-	return errors.Join(err, <-served)
+	return errors.Join(err, serving())
+}
+
+// endpoint is what a flag says to serve, which is nothing without an address.
+type endpoint struct {
+	flag, address string
+	handler       http.Handler
+}
+
+// serve serves until ctx is done, and calls ended if it has to stop earlier. The function that it
+// returns waits, and says why.
+func serve(ctx context.Context, ended context.CancelFunc, endpoints []endpoint) (wait func() error, err error) {
+	var serving sync.WaitGroup
+	failed := make([]error, len(endpoints))
+	for i, e := range endpoints {
+		if e.address == "" {
+			continue
+		}
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", e.address)
+		if err != nil {
+			return nil, fmt.Errorf("%s %q: %w", e.flag, e.address, err)
+		}
+		klog.FromContext(ctx).Info("Serving", "flag", e.flag, "address", listener.Addr().String())
+		serving.Go(func() {
+			defer ended()
+			failed[i] = server.Serve(ctx, listener, e.handler)
+		})
+	}
+	return func() error {
+		serving.Wait()
+		return errors.Join(failed...)
+	}, nil
 }

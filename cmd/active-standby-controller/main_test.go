@@ -103,7 +103,7 @@ func TestCommandFails(t *testing.T) {
 func TestProgram(t *testing.T) {
 	apiserver := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(apiserver.Close)
-	program := exec.CommandContext(t.Context(), os.Args[0], "--kubeconfig="+kubeconfig(t, apiserver.URL), "--http-endpoint=127.0.0.1:0")
+	program := exec.CommandContext(t.Context(), os.Args[0], "--kubeconfig="+kubeconfig(t, apiserver.URL), "--http-endpoint=127.0.0.1:0", "--health-endpoint=127.0.0.1:0")
 	program.Env = append(os.Environ(), asProgram+"=1")
 	stderr, err := program.StderrPipe()
 	if err != nil {
@@ -114,21 +114,25 @@ func TestProgram(t *testing.T) {
 	}
 	var log bytes.Buffer
 	lines := bufio.NewScanner(io.TeeReader(stderr, &log))
-	address := ""
-	for serving := regexp.MustCompile(`"Serving [^"]*" address="([^"]+)"`); address == "" && lines.Scan(); {
+	addresses := map[string]string{}
+	for serving := regexp.MustCompile(`"Serving" flag="--([^"]+)-endpoint" address="([^"]+)"`); len(addresses) < 2 && lines.Scan(); {
 		if found := serving.FindStringSubmatch(lines.Text()); found != nil {
-			address = found[1]
+			addresses[found[1]] = found[2]
 		}
 	}
 	for path, want := range map[string]struct {
 		status int
 		text   string
 	}{
-		"/livez":   {200, "ok\n"},
-		"/readyz":  {503, "the caches of Services, Leases and EndpointSlices, or of Nodes, are not yet synced\n"},
-		"/metrics": {200, "\nactive_standby_elections 0\n"},
+		"http/livez":     {200, "ok\n"},
+		"http/readyz":    {503, "the caches of Services, Leases and EndpointSlices, or of Nodes, are not yet synced\n"},
+		"http/metrics":   {200, "\nactive_standby_elections 0\n"},
+		"health/livez":   {200, "ok\n"},
+		"health/readyz":  {503, "not yet synced\n"},
+		"health/metrics": {404, "404 page not found\n"},
 	} {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)
+		endpoint, page, _ := strings.Cut(path, "/")
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addresses[endpoint]+"/"+page, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,10 +160,12 @@ func TestProgram(t *testing.T) {
 func TestProgramFails(t *testing.T) {
 	apiserver := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(apiserver.Close)
-	program := exec.CommandContext(t.Context(), os.Args[0], "--kubeconfig="+kubeconfig(t, apiserver.URL), "--http-endpoint=nowhere")
-	program.Env = append(os.Environ(), asProgram+"=1")
-	out, err := program.CombinedOutput()
-	if program.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), `--http-endpoint \"nowhere\": listen tcp: address nowhere: missing port in address`) {
-		t.Errorf("ended with %v:\n%s", err, out)
+	for flag, others := range map[string][]string{"--http-endpoint": nil, "--health-endpoint": {"--http-endpoint=127.0.0.1:0"}} {
+		program := exec.CommandContext(t.Context(), os.Args[0], append(others, "--kubeconfig="+kubeconfig(t, apiserver.URL), flag+"=nowhere")...)
+		program.Env = append(os.Environ(), asProgram+"=1")
+		out, err := program.CombinedOutput()
+		if program.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), flag+` \"nowhere\": listen tcp: address nowhere: missing port in address`) {
+			t.Errorf("ended with %v:\n%s", err, out)
+		}
 	}
 }

@@ -18,9 +18,10 @@ import (
 )
 
 type options struct {
-	kubeconfig   string
-	namespaces   []string
-	httpEndpoint string
+	kubeconfig     string
+	namespaces     []string
+	httpEndpoint   string
+	healthEndpoint string
 	// nodeHeartbeatTimeout is 0 if the nodes' heartbeats are not watched.
 	nodeHeartbeatTimeout time.Duration
 	drainTaints          []string
@@ -44,7 +45,8 @@ func (o *options) flags() (sets cliflag.NamedFlagSets) {
 	cluster.StringVar(&o.defaultRouting, "default-routing", o.defaultRouting, fmt.Sprintf("Routing of the Services that do not choose one with the annotation %s: %q or %q. A Service that is routed by selector already stays so until it is annotated.", api.AnnotationRouting, api.RoutingSelector, api.RoutingEndpointSlice))
 
 	serving := sets.FlagSet("serving")
-	serving.StringVar(&o.httpEndpoint, "http-endpoint", o.httpEndpoint, `TCP address that serves /livez, /readyz and /metrics. With "", they are not served.`)
+	serving.StringVar(&o.httpEndpoint, "http-endpoint", o.httpEndpoint, `TCP address that serves /metrics, /livez and /readyz. With "", they are not served.`)
+	serving.StringVar(&o.healthEndpoint, "health-endpoint", o.healthEndpoint, "TCP address that serves /livez and /readyz alone, so that who may not read the metrics cannot keep kubelets from being answered. By default there is none.")
 
 	logsapi.AddFlags(o.logs, sets.FlagSet("logs"))
 	sets.FlagSet("global").Bool("version", false, "Print the version and exit.")

@@ -20,10 +20,18 @@ type Check func() error
 // Handler serves live at /livez, ready at /readyz and the metrics of legacyregistry at
 // /metrics. A check that fails is answered with 503 and its error.
 func Handler(live, ready Check) http.Handler {
+	mux := health(live, ready)
+	mux.Handle("GET /metrics", atOnce(maxScrapes, legacyregistry.Handler()))
+	return mux
+}
+
+// Health serves what Handler serves, but for the metrics.
+func Health(live, ready Check) http.Handler { return health(live, ready) }
+
+func health(live, ready Check) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("GET /livez", checked(live))
 	mux.Handle("GET /readyz", checked(ready))
-	mux.Handle("GET /metrics", atOnce(maxScrapes, legacyregistry.Handler()))
 	return mux
 }
 
