@@ -168,7 +168,7 @@ func (b *renewals) leases(ctx context.Context) (*coordinationv1.LeaseList, error
 // which on they are to be watched.
 func (b *renewals) awaitRenewed() (version string) {
 	b.Helper()
-	assert.Eventually(b, 5*patience, "all Leases have been renewed", func() error {
+	assert.Eventually(b, 10*patience, "all Leases have been renewed", func() error {
 		list, err := b.leases(b.Context())
 		if err != nil {
 			return err
