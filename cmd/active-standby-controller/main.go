@@ -93,6 +93,7 @@ func run(ctx context.Context, o *options) error {
 	}
 	c.ProbeAnyAddress = o.probeAnyAddress
 	c.DefaultRouting = api.Routing(o.defaultRouting)
+	c.ElectionMetrics = o.electionMetrics
 	legacyregistry.MustRegister(c.Metrics()...)
 	legacyregistry.CustomMustRegister(c.State())
 

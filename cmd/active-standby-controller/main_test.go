@@ -86,6 +86,7 @@ func TestCommandFails(t *testing.T) {
 		"a namespace is no name":      {[]string{"--namespaces=B_"}, `--namespaces: "B_" is not the name of a namespace: ` + validation.IsDNS1123Label("B_")[0]},
 		"a timeout is too short":      {[]string{"--node-heartbeat-timeout=5s"}, "--node-heartbeat-timeout: 5s is too short, because kubelets send a heartbeat only every 10s; allowed: 0, or 25s or more"},
 		"a timeout is negative":       {[]string{"--node-heartbeat-timeout=-25s"}, "--node-heartbeat-timeout: -25s is too short, because kubelets send a heartbeat only every 10s; allowed: 0, or 25s or more"},
+		"a number is negative":        {[]string{"--election-metrics=-1"}, "--election-metrics: -1 is not valid; allowed: 0 or more"},
 		"a log format is not known":   {[]string{"--logging-format=xml"}, `format: Invalid value: "xml": Unsupported log format`},
 		"a kubeconfig does not exist": {[]string{"--kubeconfig=/nowhere"}, "no cluster to work on (see --kubeconfig): stat /nowhere: no such file or directory"},
 	}

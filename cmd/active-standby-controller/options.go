@@ -14,14 +14,16 @@ import (
 	logsapi "k8s.io/component-base/logs/api/v1"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/controller"
 	"qoqo.dev/active-standby-controller/pkg/heartbeat"
 )
 
 type options struct {
-	kubeconfig     string
-	namespaces     []string
-	httpEndpoint   string
-	healthEndpoint string
+	kubeconfig      string
+	namespaces      []string
+	httpEndpoint    string
+	healthEndpoint  string
+	electionMetrics int
 	// nodeHeartbeatTimeout is 0 if the nodes' heartbeats are not watched.
 	nodeHeartbeatTimeout time.Duration
 	drainTaints          []string
@@ -31,7 +33,7 @@ type options struct {
 }
 
 func newOptions() *options {
-	return &options{httpEndpoint: ":8080", nodeHeartbeatTimeout: 25 * time.Second, drainTaints: api.DrainTaints(), defaultRouting: string(api.RoutingSelector), logs: logsapi.NewLoggingConfiguration()}
+	return &options{httpEndpoint: ":8080", electionMetrics: controller.DefaultElectionMetrics, nodeHeartbeatTimeout: 25 * time.Second, drainTaints: api.DrainTaints(), defaultRouting: string(api.RoutingSelector), logs: logsapi.NewLoggingConfiguration()}
 }
 
 // flags returns the flags of the command line, in the sections that --help shows.
@@ -47,6 +49,7 @@ func (o *options) flags() (sets cliflag.NamedFlagSets) {
 	serving := sets.FlagSet("serving")
 	serving.StringVar(&o.httpEndpoint, "http-endpoint", o.httpEndpoint, `TCP address that serves /metrics, /livez and /readyz. With "", they are not served.`)
 	serving.StringVar(&o.healthEndpoint, "health-endpoint", o.healthEndpoint, "TCP address that serves /livez and /readyz alone, so that who may not read the metrics cannot keep kubelets from being answered. By default there is none.")
+	serving.IntVar(&o.electionMetrics, "election-metrics", o.electionMetrics, "Of how many elections there are metrics of their own, about 1,000 bytes of each answer for each. Of more elections than that, those that are not as they should be come first.")
 
 	logsapi.AddFlags(o.logs, sets.FlagSet("logs"))
 	sets.FlagSet("global").Bool("version", false, "Print the version and exit.")
@@ -69,6 +72,9 @@ func (o *options) validate() error {
 	}
 	if r := api.Routing(o.defaultRouting); r != api.RoutingSelector && r != api.RoutingEndpointSlice {
 		return fmt.Errorf("--default-routing: %q is not valid; allowed: %q or %q", o.defaultRouting, api.RoutingSelector, api.RoutingEndpointSlice)
+	}
+	if o.electionMetrics < 0 {
+		return fmt.Errorf("--election-metrics: %d is not valid; allowed: 0 or more", o.electionMetrics)
 	}
 	if t := o.nodeHeartbeatTimeout; t != 0 && t < heartbeat.MinTimeout {
 		return fmt.Errorf("--node-heartbeat-timeout: %s is too short, because kubelets send a heartbeat only every 10s; allowed: 0, or %s or more", t, heartbeat.MinTimeout)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"net/http"
@@ -12,9 +13,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
 	cliflag "k8s.io/component-base/cli/flag"
@@ -113,9 +118,9 @@ func metricTable(t *testing.T) string {
 	t.Helper()
 	var rows [][]string
 	for _, f := range gatherMetrics(t).own {
-		rows = append(rows, []string{code(f.name), f.kind, code(f.label), f.help})
+		rows = append(rows, []string{code(f.name), f.kind, f.labels, f.help})
 	}
-	return table([]string{"metric", "type", "label", "meaning"}, rows)
+	return table([]string{"metric", "type", "labels", "meaning"}, rows)
 }
 
 func flagText(t *testing.T) string {
@@ -133,7 +138,7 @@ func flagText(t *testing.T) string {
 }
 
 // metric is the entry of a metric in the reference.
-type metric struct{ name, kind, label, help string }
+type metric struct{ name, kind, labels, help string }
 
 type metrics struct {
 	own []metric
@@ -141,9 +146,10 @@ type metrics struct {
 	names []string
 }
 
-// gatherMetrics returns the metrics of a controller that has sent one request.
+// gatherMetrics returns the metrics of a controller that looks after one election.
 func gatherMetrics(t *testing.T) (found metrics) {
 	t.Helper()
+	// It registers the metrics of requests, which the fake client does not count.
 	server := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
 	client, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL})
@@ -153,11 +159,50 @@ func gatherMetrics(t *testing.T) (found metrics) {
 	if _, err := client.Discovery().ServerVersion(); err == nil {
 		t.Fatal("an answer, want 404")
 	}
-	c, err := controller.New(client, events.NewFakeRecorder(0), nil, newOptions().nodeHeartbeatTimeout, nil)
+	registry := kmetrics.NewKubeRegistry()
+	c := serving(t, registry)
+	families, err := registry.Gather()
+	for began := time.Now(); err == nil && len(families) < len(c.Metrics())+len(described(c.State())); families, err = registry.Gather() {
+		if time.Since(began) > time.Minute {
+			t.Fatalf("only %d metrics are gathered of those that are registered", len(families))
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	registry := kmetrics.NewKubeRegistry()
+	stability := regexp.MustCompile(`^\[[A-Z]+\] `)
+	for _, f := range families {
+		m := metric{name: f.GetName(), kind: strings.ToLower(f.GetType().String()), help: stability.ReplaceAllString(f.GetHelp(), "")}
+		var labels []string
+		for _, label := range f.GetMetric()[0].GetLabel() {
+			labels = append(labels, code(label.GetName()))
+		}
+		m.labels = strings.Join(labels, ", ")
+		found.own = append(found.own, m)
+		found.names = append(found.names, m.name)
+	}
+	libraries, err := legacyregistry.DefaultGatherer.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range libraries {
+		found.names = append(found.names, f.GetName())
+	}
+	return found
+}
+
+// serving runs a controller that has an election with a master.
+func serving(t *testing.T, registry kmetrics.KubeRegistry) *controller.Controller {
+	t.Helper()
+	of := metav1.ObjectMeta{Namespace: "default", Name: "web", UID: "1", Labels: map[string]string{"app": "web"}}
+	pod := &corev1.Pod{ObjectMeta: of, Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}}}
+	service := &corev1.Service{ObjectMeta: of, Spec: corev1.ServiceSpec{Selector: of.Labels}}
+	service.Annotations = map[string]string{api.AnnotationServiceMode: api.ModeActiveStandby}
+	c, err := controller.New(fake.NewClientset(service, pod), events.NewFakeRecorder(100), nil, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	registry.MustRegister(c.Metrics()...)
 	registry.CustomMustRegister(c.State())
 	for _, m := range c.Metrics() {
@@ -169,30 +214,16 @@ func gatherMetrics(t *testing.T) (found metrics) {
 			m.WithLabelValues("")
 		}
 	}
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stability := regexp.MustCompile(`^\[[A-Z]+\] `)
-	for _, f := range families {
-		m := metric{name: f.GetName(), kind: strings.ToLower(f.GetType().String()), help: stability.ReplaceAllString(f.GetHelp(), "")}
-		for _, label := range f.GetMetric()[0].GetLabel() {
-			m.label = label.GetName()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- c.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
-		found.own = append(found.own, m)
-		found.names = append(found.names, m.name)
-	}
-	if n := len(c.Metrics()) + len(described(c.State())); len(found.own) != n {
-		t.Errorf("%d metrics are gathered of %d that are registered", len(found.own), n)
-	}
-	libraries, err := legacyregistry.DefaultGatherer.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range libraries {
-		found.names = append(found.names, f.GetName())
-	}
-	return found
+	})
+	return c
 }
 
 func described(c kmetrics.StableCollector) (all []*kmetrics.Desc) {

@@ -83,6 +83,9 @@ type Controller struct {
 	// DefaultRouting is the routing of Services that leave the choice: RoutingSelector, which New
 	// sets, or RoutingEndpointSlice. It must be set before Run.
 	DefaultRouting api.Routing
+	// ElectionMetrics is of how many elections there are metrics of their own; New sets
+	// DefaultElectionMetrics. It must be set before State is called.
+	ElectionMetrics int
 
 	client   kubernetes.Interface
 	recorder events.EventRecorder
@@ -135,7 +138,8 @@ type Controller struct {
 // one of the keys drainTaints counts as a cordon. The controller does nothing before Run.
 func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces []string, heartbeatTimeout time.Duration, drainTaints []string) (*Controller, error) {
 	c := &Controller{
-		DefaultRouting: api.RoutingSelector,
+		DefaultRouting:  api.RoutingSelector,
+		ElectionMetrics: DefaultElectionMetrics,
 
 		client:   client,
 		recorder: recorder,

@@ -30,7 +30,7 @@ func (c *Controller) decided(o *observation.Observation, d election.Decision) {
 		c.forget(o.Key)
 		return
 	}
-	c.metrics.served(o.Key, d.Served())
+	c.metrics.show(o.Key, shownOf(o, d))
 	c.memory.saw(o, d)
 	if d.Action == election.Refuse {
 		c.prober.Want(o.Key, nil)

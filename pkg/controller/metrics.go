@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"maps"
+	"runtime"
 	"sync"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	// their latency, the queue's depth and retries.
 	_ "k8s.io/component-base/metrics/prometheus/restclient"
 	_ "k8s.io/component-base/metrics/prometheus/workqueue"
+	build "k8s.io/component-base/version"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
@@ -27,8 +30,8 @@ type metrics struct {
 	duration    *kmetrics.HistogramVec
 
 	lock sync.Mutex
-	// elections reports for each election whether it has a master that is eligible.
-	elections map[key]bool
+	// elections has what the last look at each election has seen.
+	elections map[key]shown
 	// moving holds the transitions that this replica has written into Leases, until traffic
 	// is seen to follow. Any replica may do the routing, at any try.
 	moving map[key]moving
@@ -51,7 +54,7 @@ func newMetrics() *metrics {
 			Help:    "Time from the decision on a change of holder until the Lease is written (phase=lease), until all is written with which traffic follows (phase=routed), and until the EndpointSlices are seen to list the holder alone (phase=published).",
 			Buckets: kmetrics.ExponentialBuckets(0.001, 2, 14),
 		}, []string{"phase"}),
-		elections: map[key]bool{},
+		elections: map[key]shown{},
 		moving:    map[key]moving{},
 	}
 }
@@ -94,11 +97,11 @@ func (m *metrics) published(k key) {
 	}
 }
 
-// served notes whether the election has a master that is eligible.
-func (m *metrics) served(k key, served bool) {
+// show notes what was seen of the election.
+func (m *metrics) show(k key, s shown) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	m.elections[k] = served
+	m.elections[k] = s
 }
 
 func (m *metrics) forget(k key) {
@@ -108,25 +111,20 @@ func (m *metrics) forget(k key) {
 	delete(m.moving, k)
 }
 
-// count returns how many elections there are, and how many of them have no master that is
-// eligible.
-func (m *metrics) count() (elections, masterless int) {
+// all returns what was seen of each election.
+func (m *metrics) all() map[key]shown {
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	for _, served := range m.elections {
-		if !served {
-			masterless++
-		}
-	}
-	return len(m.elections), masterless
+	return maps.Clone(m.elections)
 }
 
 // state has the metrics of how things stand. They are counted when they are asked for, not at
 // each change.
 type state struct {
 	kmetrics.BaseStableCollector
-	c                                                  *Controller
-	elections, masterless, suspected, problem, delayed *kmetrics.Desc
+	c                                                         *Controller
+	elections, masterless, suspected, problem, delayed, build *kmetrics.Desc
+	each                                                      electionMetrics
 }
 
 func newState(c *Controller) *state {
@@ -140,12 +138,14 @@ func newState(c *Controller) *state {
 		suspected:  desc("suspected_pods", "Pods that have stopped answering this replica's probes."),
 		delayed:    desc("probes_delayed_total", "Probes of this replica that had to wait, because their namespace asked for too many."),
 		problem:    desc("services_with_problem", "Services that have a problem now, by the reason of its Warning event.", "reason"),
+		build:      desc("build_info", "1, with the version of the controller and of Go.", "version", "go_version"),
+		each:       newElectionMetrics(c.ElectionMetrics, desc),
 	}
 }
 
 // DescribeWithStability implements kmetrics.StableCollector.
 func (s *state) DescribeWithStability(to chan<- *kmetrics.Desc) {
-	for _, d := range []*kmetrics.Desc{s.elections, s.masterless, s.suspected, s.delayed, s.problem} {
+	for _, d := range append(s.each.descs(), s.elections, s.masterless, s.suspected, s.delayed, s.problem, s.build) {
 		to <- d
 	}
 }
@@ -155,8 +155,15 @@ func (s *state) CollectWithStability(to chan<- kmetrics.Metric) {
 	gauge := func(d *kmetrics.Desc, n int, labels ...string) {
 		to <- kmetrics.NewLazyConstMetric(d, kmetrics.GaugeValue, float64(n), labels...)
 	}
-	elections, masterless := s.c.metrics.count()
-	gauge(s.elections, elections)
+	elections, masterless := s.c.metrics.all(), 0
+	for _, e := range elections {
+		if !e.served {
+			masterless++
+		}
+	}
+	s.each.collect(elections, s.c.warnings.reported, to)
+	gauge(s.build, 1, build.Get().GitVersion, runtime.Version())
+	gauge(s.elections, len(elections))
 	gauge(s.masterless, masterless)
 	gauge(s.suspected, s.c.prober.Suspected())
 	to <- kmetrics.NewLazyConstMetric(s.delayed, kmetrics.CounterValue, float64(s.c.prober.Delayed()))

@@ -3,12 +3,15 @@ package controller
 import (
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/types"
 	kmetrics "k8s.io/component-base/metrics"
 
+	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
 )
 
@@ -27,7 +30,7 @@ func (c *cluster) startMeasured() (s *started, text func() string) {
 		handler.ServeHTTP(response, httptest.NewRequestWithContext(c.Context(), "GET", "/metrics", nil))
 		// Which bucket is the client library's to choose. When Kubernetes' controller follows depends on
 		// which of two elections that begin at once is the first to read their Services.
-		text := regexp.MustCompile(`(?m)^.*_bucket.*\n`).ReplaceAllString(response.Body.String(), "")
+		text := regexp.MustCompile(`(?m)^.*(_bucket|build_info).*\n`).ReplaceAllString(response.Body.String(), "")
 		return regexp.MustCompile(`(_sum\{phase="published"\}) 0\.[1-9].*`).ReplaceAllString(text, "$1 some")
 	}
 }
@@ -53,7 +56,25 @@ func TestMetrics(t *testing.T) {
 		c.DeleteLease("web")
 		c.Settle()
 
-		want := `# HELP active_standby_elections [ALPHA] Elections that this replica looks after; every replica looks after all of them.
+		want := `# HELP active_standby_election_acquire_time_seconds [ALPHA] Since when that pod is master, in seconds since 1970.
+# TYPE active_standby_election_acquire_time_seconds gauge
+active_standby_election_acquire_time_seconds{lease="web",namespace="default"} 9.46684864075e+08
+# HELP active_standby_election_eligible_standbys [ALPHA] Pods that could become master at once.
+# TYPE active_standby_election_eligible_standbys gauge
+active_standby_election_eligible_standbys{lease="db",namespace="default"} 0
+active_standby_election_eligible_standbys{lease="web",namespace="default"} 1
+# HELP active_standby_election_epoch [ALPHA] The epoch, which grows with each change of holder.
+# TYPE active_standby_election_epoch gauge
+active_standby_election_epoch{lease="db",namespace="default"} 0
+active_standby_election_epoch{lease="web",namespace="default"} 5
+# HELP active_standby_election_master_info [ALPHA] 1, with the name of the pod that the Lease names.
+# TYPE active_standby_election_master_info gauge
+active_standby_election_master_info{lease="web",master="web-0",namespace="default"} 1
+# HELP active_standby_election_ok [ALPHA] 1 if the election's master is eligible, and none of its Services has a problem that was reported; otherwise 0.
+# TYPE active_standby_election_ok gauge
+active_standby_election_ok{lease="db",namespace="default"} 0
+active_standby_election_ok{lease="web",namespace="default"} 1
+# HELP active_standby_elections [ALPHA] Elections that this replica looks after; every replica looks after all of them.
 # TYPE active_standby_elections gauge
 active_standby_elections 2
 # HELP active_standby_elections_without_master [ALPHA] Elections whose master is not eligible, or that have none, because no pod is eligible.
@@ -113,6 +134,74 @@ func TestMetricsOfAnElectionThatEnds(t *testing.T) {
 		c.Settle()
 		expect("active_standby_elections 0", "active_standby_elections_without_master 0")
 	})
+}
+
+// A problem of a Service shows in its election, until it ends.
+func TestMetricsOfAProblem(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"))
+		_, text := c.startMeasured()
+		for _, value := range []string{"never", "soon", "never"} {
+			c.EditService("web", fakeapi.WithAnnotation(api.AnnotationFailback, value))
+			c.Settle()
+			want := "active_standby_election_ok{lease=\"web\",namespace=\"default\"} 1\n"
+			if value == "soon" {
+				want = strings.Replace(want, "} 1", "} 0", 1)
+			}
+			if got := text(); !strings.Contains(got, want) {
+				t.Errorf("with failback %q, metrics without %q:\n%s", value, want, got)
+			}
+		}
+	})
+}
+
+// Of more elections than the limit, those in trouble are not left out.
+func TestElectionMetricsAreBounded(t *testing.T) {
+	elections := map[key]shown{}
+	for _, name := range []string{"a", "b", "c", "d"} {
+		elections[key{Namespace: "shop", Name: name}] = shown{served: name != "c", services: []types.UID{types.UID(name)}}
+	}
+	desc := func(name, help string, labels ...string) *kmetrics.Desc {
+		return kmetrics.NewDesc(name, help, labels, nil, kmetrics.ALPHA, "")
+	}
+	for limit, want := range map[int][]string{0: nil, 1: {"c"}, 3: {"a", "c", "d"}, 9: {"a", "b", "c", "d"}} {
+		collector := &electionCollector{of: newElectionMetrics(limit, desc), elections: elections}
+		registry := kmetrics.NewKubeRegistry()
+		registry.CustomMustRegister(collector)
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				if f.GetName() == "election_ok" {
+					got = append(got, m.GetLabel()[0].GetValue())
+				}
+			}
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("with limit %d (-want +got):\n%s", limit, diff)
+		}
+	}
+}
+
+// electionCollector has a problem with the Service d.
+type electionCollector struct {
+	kmetrics.BaseStableCollector
+	of        electionMetrics
+	elections map[key]shown
+}
+
+func (c *electionCollector) DescribeWithStability(to chan<- *kmetrics.Desc) {
+	for _, d := range c.of.descs() {
+		to <- d
+	}
+}
+
+func (c *electionCollector) CollectWithStability(to chan<- kmetrics.Metric) {
+	c.of.collect(c.elections, func(services []types.UID) bool { return slices.Contains(services, "d") }, to)
 }
 
 // The transitions of several replicas add up to those that there were.

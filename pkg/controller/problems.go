@@ -222,4 +222,18 @@ func (w *warnings) count() map[string]int {
 	return count
 }
 
+// reported reports whether one of the Services has a problem that was reported.
+func (w *warnings) reported(services []types.UID) bool {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	for _, uid := range services {
+		for _, s := range w.problems[uid] {
+			if !s.told.IsZero() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (w *warnings) forget(uid types.UID) { w.saw(uid, nil, time.Time{}) }

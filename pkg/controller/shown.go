@@ -1,0 +1,110 @@
+package controller
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	kmetrics "k8s.io/component-base/metrics"
+
+	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/lease"
+	"qoqo.dev/active-standby-controller/pkg/observation"
+)
+
+// DefaultElectionMetrics is of how many elections there are metrics: about 1,000 bytes of an answer
+// for each.
+const DefaultElectionMetrics = 1000
+
+// shown is what the metrics show for one election, as the last look has seen it.
+type shown struct {
+	master string
+	epoch  int32
+	// acquired is zero if there is no Lease.
+	acquired time.Time
+	standbys int
+	// served: the master is eligible.
+	served   bool
+	services []types.UID
+}
+
+func shownOf(o *observation.Observation, d election.Decision) shown {
+	record := lease.Decode(o.Lease)
+	s := shown{master: record.Holder, epoch: record.Epoch, acquired: record.Acquired, served: d.Served() && record.HolderUID == d.HolderUID}
+	for _, c := range o.View().Candidates {
+		if c.UID != record.HolderUID && c.Ineligible() == "" {
+			s.standbys++
+		}
+	}
+	for _, service := range o.Services {
+		s.services = append(s.services, service.UID)
+	}
+	return s
+}
+
+// electionMetrics are those of each election. If there are more elections than limit, those that
+// are not as they should be come first.
+type electionMetrics struct {
+	limit                                 int
+	ok, master, acquired, epoch, standbys *kmetrics.Desc
+}
+
+func newElectionMetrics(limit int, desc func(name, help string, labels ...string) *kmetrics.Desc) electionMetrics {
+	of := func(name, help string, more ...string) *kmetrics.Desc {
+		return desc("election_"+name, help, append([]string{"namespace", "lease"}, more...)...)
+	}
+	return electionMetrics{
+		limit:    limit,
+		ok:       of("ok", "1 if the election's master is eligible, and none of its Services has a problem that was reported; otherwise 0."),
+		master:   of("master_info", "1, with the name of the pod that the Lease names.", "master"),
+		acquired: of("acquire_time_seconds", "Since when that pod is master, in seconds since 1970."),
+		epoch:    of("epoch", "The epoch, which grows with each change of holder."),
+		standbys: of("eligible_standbys", "Pods that could become master at once."),
+	}
+}
+
+func (e electionMetrics) descs() []*kmetrics.Desc {
+	return []*kmetrics.Desc{e.ok, e.master, e.acquired, e.epoch, e.standbys}
+}
+
+// collect sends the metrics of the elections. troubled reports whether one of the Services has a
+// problem that was reported.
+func (e electionMetrics) collect(elections map[key]shown, troubled func(services []types.UID) bool, to chan<- kmetrics.Metric) {
+	type one struct {
+		key
+		shown
+		ok bool
+	}
+	var all []one
+	for k, s := range elections {
+		all = append(all, one{k, s, s.served && !troubled(s.services)})
+	}
+	slices.SortFunc(all, func(a, b one) int {
+		if a.ok != b.ok {
+			return number(a.ok) - number(b.ok)
+		}
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	for _, s := range all[:min(len(all), e.limit)] {
+		gauge := func(d *kmetrics.Desc, value float64, more ...string) {
+			to <- kmetrics.NewLazyConstMetric(d, kmetrics.GaugeValue, value, append([]string{s.Namespace, s.Name}, more...)...)
+		}
+		gauge(e.ok, float64(number(s.ok)))
+		gauge(e.standbys, float64(s.standbys))
+		gauge(e.epoch, float64(s.epoch))
+		if s.master != "" {
+			gauge(e.master, 1, s.master)
+		}
+		if !s.acquired.IsZero() {
+			gauge(e.acquired, float64(s.acquired.UnixMicro())/1e6)
+		}
+	}
+}
+
+func number(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
+}
