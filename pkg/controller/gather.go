@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -39,7 +40,7 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 		}
 	case election.Live:
 		cached := in
-		if in, err = c.live.Election(ctx, cached); err != nil {
+		if in, err = c.live.Begin(ctx, cached, c.creating(cached)); err != nil {
 			return in, err
 		}
 		c.memory.recall(&in)
@@ -52,6 +53,21 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 	// Reading takes time, and what is written carries this time.
 	in.Evidence, in.Now = evidence, time.Now()
 	return in, nil
+}
+
+// creating returns what creates the election's Lease. Whether it can be created is told by record.
+func (c *Controller) creating(in observation.Inputs) func(context.Context) (*coordinationv1.Lease, error) {
+	o := observation.Look(in)
+	if len(o.Members) == 0 {
+		return nil
+	}
+	return func(ctx context.Context) (*coordinationv1.Lease, error) {
+		l, err := c.writeLease(ctx, lease.Begin(o.Terms()))
+		if err != nil && !apierrors.IsAlreadyExists(err) {
+			return nil, nil
+		}
+		return l, err
+	}
 }
 
 // gatherCached gathers what the caches have.
