@@ -110,12 +110,19 @@ func (s *scene) node(name string, labels map[string]string) string {
 		Status: corev1.NodeStatus{Capacity: resources, Allocatable: resources},
 	}
 	assert.Must(client.CoreV1().Nodes().Create(s.Context(), node, metav1.CreateOptions{}))(s)
-	s.Cleanup(func() { _ = client.CoreV1().Nodes().Delete(context.WithoutCancel(s.Context()), node.Name, metav1.DeleteOptions{}) })
+	s.Cleanup(func() {
+		_ = client.CoreV1().Nodes().Delete(context.WithoutCancel(s.Context()), node.Name, metav1.DeleteOptions{})
+	})
 	return node.Name
 }
 
-func on(node string) func(*corev1.Pod) {
-	return func(pod *corev1.Pod) { pod.Spec.NodeName = node }
+// podOn creates a pod that is Ready on a node of the scene's.
+func (s *scene) podOn(node, name, ip string) {
+	s.Helper()
+	s.pod(name, func(pod *corev1.Pod) { pod.Spec.NodeName = node })
+	body := fmt.Appendf(nil, `{"status":{"phase":"Running","podIP":%q,"podIPs":[{"ip":%q}]}}`, ip, ip)
+	assert.Must(client.CoreV1().Pods(s.namespace).Patch(s.Context(), name, types.MergePatchType, body, metav1.PatchOptions{}, "status"))(s)
+	s.setReady(name, true)
 }
 
 // A pod whose Node is deleted is followed at once, though it is Ready, and is not elected.
@@ -123,10 +130,8 @@ func TestNodeThatIsDeleted(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	first, second := s.node("first", nil), s.node("second", nil)
-	for pod, node := range map[string]string{"web-0": first, "web-1": second} {
-		s.pod(pod, on(node))
-		s.awaitReady(pod)
-	}
+	s.podOn(first, "web-0", "10.250.0.1")
+	s.podOn(second, "web-1", "10.250.0.2")
 	s.readyPods("web-2")
 	s.service("web")
 	master := *s.awaitLease("web").Spec.HolderIdentity
@@ -149,8 +154,7 @@ func TestNodeThatIsDeleted(t *testing.T) {
 func TestZoneThatIsCorrected(t *testing.T) {
 	s := newScene(t)
 	node := s.node("zoned", nil)
-	s.pod("web-0", on(node))
-	s.awaitReady("web-0")
+	s.podOn(node, "web-0", "10.250.0.3")
 	s.service("web", with(api.AnnotationRouting, string(api.RoutingEndpointSlice)))
 	s.eventually("the slice lists the master", func() error { return s.endpoints("web", "web-0") })
 	for i, zone := range []string{"east", "west", ""} {

@@ -103,7 +103,8 @@ func (c *Controller) gatherCached(k key) (observation.Inputs, error) {
 	return in, nil
 }
 
-// addPods adds the pods that the election's Services select, and those that may be its holder.
+// addPods adds the pods that the election's Services select, and those that may be its holder, or
+// say that they were.
 func (c *Controller) addPods(in *observation.Inputs, pods store[*corev1.Pod]) {
 	for _, s := range in.Services {
 		in.Pods = append(in.Pods, selected(pods, s)...)
@@ -111,6 +112,7 @@ func (c *Controller) addPods(in *observation.Inputs, pods store[*corev1.Pod]) {
 	for uid := range in.PossibleHolders() {
 		in.Pods = append(in.Pods, pods.by(byUID, string(uid))...)
 	}
+	in.Pods = append(in.Pods, pods.by(byMasterOf, in.Key.Name)...)
 	slices.SortFunc(in.Pods, func(a, b *corev1.Pod) int { return cmp.Compare(a.UID, b.UID) })
 	in.Pods = slices.CompactFunc(in.Pods, func(a, b *corev1.Pod) bool { return a.UID == b.UID })
 }

@@ -55,7 +55,7 @@ func awaiting(l *coordinationv1.Lease) {
 }
 
 func epochAlone(l *coordinationv1.Lease) {
-	l.Annotations, l.Spec = nil, coordinationv1.LeaseSpec{LeaseTransitions: ptr.To[int32](0)}
+	l.Annotations, l.Spec = nil, coordinationv1.LeaseSpec{LeaseTransitions: ptr.To[int32](4)}
 }
 
 func renewed(l *coordinationv1.Lease) { l.Spec.RenewTime = micro(now) }
@@ -105,7 +105,7 @@ func TestNext(t *testing.T) {
 			"a Lease that says what it must is not written":  {lease: written(), terms: terms(), decision: holding()},
 			"a Lease of a waiting holder is not written":     {lease: written(), terms: terms(), decision: waiting()},
 			"a Lease that awaits a master is not written":    {lease: written(awaiting), terms: terms(lasting(0)), decision: election.Decision{Action: election.Hold, Reason: election.AwaitingEligible}},
-			"a Lease without annotations can be renewed too": {lease: written(epochAlone), terms: terms(lasting(0)), decision: election.Decision{Action: election.Hold}, renew: true, want: written(epochAlone, func(l *coordinationv1.Lease) { l.Annotations = map[string]string{} }, renewed), need: NeedRenewal},
+			"a Lease without annotations can be renewed too": {lease: written(epochAlone), terms: terms(lasting(0)), decision: election.Decision{Action: election.Hold, Epoch: 4}, renew: true, want: written(epochAlone, func(l *coordinationv1.Lease) { l.Annotations = map[string]string{} }, renewed), need: NeedRenewal},
 		},
 		"renewal": {
 			"a renewal writes the time alone":       {lease: written(), terms: terms(), decision: holding(), renew: true, want: written(renewed), need: NeedRenewal},

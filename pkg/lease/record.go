@@ -91,7 +91,7 @@ func Begin(terms Terms) *coordinationv1.Lease {
 		Namespace: terms.Key.Namespace, Name: terms.Key.Name,
 		Labels:          map[string]string{api.LabelManagedBy: api.ManagedBy},
 		OwnerReferences: owners(nil, terms),
-	}}
+	}, Spec: coordinationv1.LeaseSpec{LeaseTransitions: new(int32)}}
 }
 
 // begun reports whether the controller has recorded nothing in the Lease yet.
@@ -101,7 +101,7 @@ func begun(l *coordinationv1.Lease) bool {
 			return false
 		}
 	}
-	return l.Labels[api.LabelManagedBy] == api.ManagedBy && (l.Spec.LeaseTransitions == nil || Contender(l) != "")
+	return l.Labels[api.LabelManagedBy] == api.ManagedBy && (ptr.Deref(l.Spec.LeaseTransitions, 0) == 0 || Contender(l) != "")
 }
 
 // Decode returns what the Lease says. A Lease that is nil, or has just begun, does not exist.
