@@ -184,12 +184,27 @@ func (j *judge) seeService(s *corev1.Service, deleted bool) {
 	if written := before == nil || byActor(before, s); api.Annotated(s) && written && (optsIn || isOpen(s)) {
 		j.opened[s.Name] = j.sound
 	}
+	if before == nil || byActor(before, s) {
+		j.overlapMayBegin(s)
+	}
 	if settings, _, ok := api.Parse(s); !ok || !api.Annotated(s) || !settings.Paused {
 		delete(j.paused, s.Name)
 	} else if _, is := j.paused[s.Name]; !is {
 		j.paused[s.Name] = j.sound
 	}
 	j.tell(election, "Service %s selects %v; %s", s.Name, s.Spec.Selector, showAnnotations(s))
+}
+
+// overlapMayBegin excuses the Services by label that select pods of one that an actor has written.
+// If an overlap begins by that, Kubernetes lists the active pods of both elections until the
+// controller adds its key to the selector.
+func (j *judge) overlapMayBegin(edited *corev1.Service) {
+	for name, s := range j.services {
+		_, byLabel := s.Spec.Selector[api.LabelDesignation]
+		if byLabel && isOpen(s) && api.LeaseName(s) != api.LeaseName(edited) && s.Labels["set"] == edited.Labels["set"] {
+			j.opened[name] = j.sound
+		}
+	}
 }
 
 // isOpen reports whether Kubernetes lists all pods of the Service.

@@ -84,6 +84,10 @@ func service(name string, selector ...string) *corev1.Service {
 
 func closed(name string) *corev1.Service { return service(name, api.LabelPodUID, "a") }
 
+func byLabel(name string) *corev1.Service {
+	return service(name, api.LabelDesignation, api.DesignationActive)
+}
+
 func annotated(s *corev1.Service, key, value string) *corev1.Service {
 	s.Annotations[key] = value
 	return s
@@ -225,6 +229,17 @@ func TestViolations(t *testing.T) {
 		},
 		"a Service that the controller has opened must not list two pods": {
 			acts: []act{{0, sees(closed("web"))}, {30, sees(service("web"))}, {1, sees(builtIn("a", "b"))}},
+			want: listsBoth,
+		},
+		"a Service by label may list two pods when an edit of another lets an overlap begin": {
+			acts: []act{{0, sees(byLabel("web"))}, {30, sees(edited(closed("older")))}, {1, sees(builtIn("a", "b"))}},
+		},
+		"a Service by label that overlaps must not stay open": {
+			acts: []act{{0, sees(byLabel("web"))}, {30, sees(edited(closed("older")))}, {1, sees(builtIn("a", "b"))}, {21, passes}},
+			want: listsBoth,
+		},
+		"what the controller writes to another Service is no excuse": {
+			acts: []act{{0, sees(byLabel("web"))}, {0, sees(edited(closed("older")))}, {30, sees(service("older"))}, {1, sees(builtIn("a", "b"))}},
 			want: listsBoth,
 		},
 		"an edit that leaves the Service closed is no excuse": {

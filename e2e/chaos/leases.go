@@ -64,7 +64,7 @@ func (j *judge) seeLease(l *coordinationv1.Lease, deleted bool) {
 			delete(j.records, l.Name)
 		}
 		return
-	case l.Labels[api.LabelManagedBy] != api.ManagedBy, before != nil && lease.RenewedOnly(before, l):
+	case l.Labels[api.LabelManagedBy] != api.ManagedBy, before != nil && lease.RenewedOnly(before, l), !lease.Decode(l).Exists:
 		return
 	}
 	epoch, holder := ptr.Deref(l.Spec.LeaseTransitions, 0), types.UID(l.Annotations[api.AnnotationHolderUID])

@@ -75,7 +75,8 @@ const (
 	// spec.leaseTransitions) that the object was last written for.
 	AnnotationLeaseTransitions = Domain + "/lease-transitions"
 	// AnnotationWitness stands beside the stamp on a pod: the pod's UID and, after "@", the
-	// epoch in which the pod was master last. A stamp that was copied from another pod, with
+	// epoch in which the pod was master last. Once no Service selects the master, "/" and the
+	// name of its Lease follow. A stamp that was copied from another pod, with
 	// or without its witness, does not count.
 	AnnotationWitness   = Domain + "/witness"
 	AnnotationHolderUID = Domain + "/holder-uid"

@@ -40,7 +40,7 @@ var written = []Key{
 	{ObjectPod, inLabel, LabelPodUID, "The pod's own UID."},
 	{ObjectPod, inLabel, LabelDesignation, fmt.Sprintf("%q on the master, %q on the other candidates.", DesignationActive, DesignationStandby)},
 	{ObjectPod, inAnnotation, AnnotationLeaseTransitions, "On the master, its epoch. On a standby, the epoch in which it became a standby."},
-	{ObjectPod, inAnnotation, AnnotationWitness, "The pod's own UID and, once the pod has been master, \"@\" and the epoch of the last time. The stamp counts only beside it, so that a copied one does not."},
+	{ObjectPod, inAnnotation, AnnotationWitness, "The pod's own UID and, once the pod has been master, \"@\" and the epoch of the last time; once no Service selects the master, also \"/\" and the name of its Lease. The stamp counts only beside it, so that a copied one does not."},
 	{ObjectPod, inAnnotation, AnnotationDeletionCost, fmt.Sprintf("%q on the master: a ReplicaSet that scales down deletes the master last. A value that a user has set is left alone.", MasterDeletionCost)},
 
 	{ObjectLease, inLabel, LabelManagedBy, fmt.Sprintf("%q. A Lease without it is not the controller's and is never changed.", ManagedBy)},

@@ -27,6 +27,8 @@ const (
 	byNode  = "node"
 	byLabel = "label"
 	byUID   = "uid"
+	// byMasterOf files those that observation.MasterOf names a Lease of.
+	byMasterOf = "masterOf"
 )
 
 var podIndexers = cache.Indexers{
@@ -42,6 +44,12 @@ var podIndexers = cache.Indexers{
 	},
 	byUID: func(o any) ([]string, error) {
 		return []string{string(o.(*corev1.Pod).UID)}, nil
+	},
+	byMasterOf: func(o any) ([]string, error) {
+		if name := observation.MasterOf(o.(*corev1.Pod)); name != "" {
+			return []string{name}, nil
+		}
+		return nil, nil
 	},
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -39,7 +40,7 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 		}
 	case election.Live:
 		cached := in
-		if in, err = c.live.Election(ctx, cached); err != nil {
+		if in, err = c.live.Begin(ctx, cached, c.creating(cached)); err != nil {
 			return in, err
 		}
 		c.memory.recall(&in)
@@ -52,6 +53,21 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 	// Reading takes time, and what is written carries this time.
 	in.Evidence, in.Now = evidence, time.Now()
 	return in, nil
+}
+
+// creating returns what creates the election's Lease. Whether it can be created is told by record.
+func (c *Controller) creating(in observation.Inputs) func(context.Context) (*coordinationv1.Lease, error) {
+	o := observation.Look(in)
+	if len(o.Members) == 0 {
+		return nil
+	}
+	return func(ctx context.Context) (*coordinationv1.Lease, error) {
+		l, err := c.writeLease(ctx, lease.Begin(o.Terms()))
+		if err != nil && !apierrors.IsAlreadyExists(err) {
+			return nil, nil
+		}
+		return l, err
+	}
 }
 
 // gatherCached gathers what the caches have.
@@ -87,7 +103,8 @@ func (c *Controller) gatherCached(k key) (observation.Inputs, error) {
 	return in, nil
 }
 
-// addPods adds the pods that the election's Services select, and those that may be its holder.
+// addPods adds the pods that the election's Services select, and those that may be its holder, or
+// say that they were.
 func (c *Controller) addPods(in *observation.Inputs, pods store[*corev1.Pod]) {
 	for _, s := range in.Services {
 		in.Pods = append(in.Pods, selected(pods, s)...)
@@ -95,6 +112,7 @@ func (c *Controller) addPods(in *observation.Inputs, pods store[*corev1.Pod]) {
 	for uid := range in.PossibleHolders() {
 		in.Pods = append(in.Pods, pods.by(byUID, string(uid))...)
 	}
+	in.Pods = append(in.Pods, pods.by(byMasterOf, in.Key.Name)...)
 	slices.SortFunc(in.Pods, func(a, b *corev1.Pod) int { return cmp.Compare(a.UID, b.UID) })
 	in.Pods = slices.CompactFunc(in.Pods, func(a, b *corev1.Pod) bool { return a.UID == b.UID })
 }

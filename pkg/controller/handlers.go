@@ -113,7 +113,7 @@ func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
 
 // enqueueSelecting wakes, once, each election that selects the pod as it is now or as it
 // was before, and each that has the pod as its master: that may have lost its labels, and its
-// election waits for it to stop. It reports whether an election selects the pod now.
+// election waits for it to stop. It reports whether an election selects the pod now, or must know of it.
 func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (selected bool) {
 	elections := sets.New[key]()
 	for i, pod := range append([]*corev1.Pod{now}, before...) {
@@ -124,6 +124,11 @@ func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (s
 	}
 	for _, l := range c.leases.in(now.Namespace).by(byHolder, string(now.UID)) {
 		elections.Insert(key{Namespace: l.Namespace, Name: l.Name})
+	}
+	if k := (key{Namespace: now.Namespace, Name: observation.MasterOf(now)}); k.Name != "" && len(c.services.in(k.Namespace).by(byLease, k.String())) > 0 {
+		// Its marks are that election's.
+		elections.Insert(k)
+		selected = true
 	}
 	for k := range elections {
 		c.queue.Add(k)

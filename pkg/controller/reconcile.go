@@ -31,6 +31,9 @@ var errOthersFirst = errors.New("other elections come first")
 // try would spend another.
 var errPaced = errors.New("an epoch was spent on the election just now")
 
+// errBegun: the Lease was created too late, and the election is looked at again.
+var errBegun = errors.New("what was read is older than the Lease")
+
 // reconcile brings one election to where it must be. It returns after how long to
 // reconcile it again although nothing changes; 0 for never.
 func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err error) {
@@ -111,13 +114,20 @@ func (r road) decide(ctx context.Context, k key) (o *observation.Observation, d 
 }
 
 // record writes the decision into the Lease, or renews the Lease if that is due. Of several
-// replicas all but one get a conflict here, and start again.
+// replicas all but one get a conflict here, and start again. It never creates a Lease that says
+// something: the Lease must have been there when the rest was read.
 func (r road) record(ctx context.Context, o *observation.Observation, d election.Decision, plan *routing.Plan) (l *coordinationv1.Lease, again time.Duration, err error) {
 	due, again := renewal(o, d, r.lag)
 	began := time.Now()
 	next, need := lease.Next(o.Lease, o.Terms(), d, due, o.Now)
 	if need == lease.NeedNothing {
 		return o.Lease, again, nil
+	}
+	if o.Lease == nil {
+		if _, err = r.writeLease(ctx, lease.Begin(o.Terms())); err == nil {
+			err = errBegun
+		}
+		return nil, again, fmt.Errorf("creating the Lease: %w", err)
 	}
 	if d.Epoch-1 > o.Traced() {
 		if !r.paced(o.Key) {

@@ -35,6 +35,10 @@ func TestHistories(t *testing.T) {
 		"another pod is taken if a policy lets the first not be labelled": {
 			"by selector", []told{{"deny", 0, 1}, {"settle", 1, 0}},
 		},
+		"an epoch has one holder though its Lease is deleted while another replica looks": {
+			"a Service that is replaced",
+			[]told{{"begin", 2, 1}, {"proceed", 2, 0}, {"proceed", 2, 0}, {"begin", 0, 1}, {"delete", 2, 0}, {"proceed", 2, 0}, {"finish", 0, 0}, {"lose", 0, 0}, {"finish", 2, 0}},
+		},
 		"the selector is restored of a Service that loses all annotations with its slice": {
 			"Services that share a Lease",
 			[]told{{"settle", 0, 0}, {"mode", 1, 0}, {"delete", 2, 0}, {"settle", 0, 0}},

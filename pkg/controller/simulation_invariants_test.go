@@ -64,13 +64,18 @@ func (w *world) leaseWritten(by *replica, before, now *coordinationv1.Lease) (re
 		w.fail("replica %d overwrites the foreign Lease %s", by.number, now.Name)
 	}
 	r := w.records[now.Name]
+	if r != nil && !lease.Decode(now).Exists {
+		// It has begun anew, and gives out no epoch.
+		r.unasked = !w.asked(now.Name)
+		return false
+	}
 	if r == nil {
 		r = &record{holderOf: map[int32]types.UID{}}
 		w.records[now.Name] = r
 	}
 	epoch, holder := ptr.Deref(now.Spec.LeaseTransitions, 0), lease.Decode(now).HolderUID
 	former := r.last
-	if lease.Decode(before).Contender != "" {
+	if held := lease.Decode(before); held.Exists && held.Contender != "" {
 		w.checkContended(by, r, before, now)
 	}
 	switch had := r.holderOf[epoch]; {

@@ -238,6 +238,10 @@ func (w *world) checkLeftovers() {
 		}
 	}
 	for _, p := range w.pods.list() {
+		if l := w.leases.all[observation.MasterOf(p)]; l != nil && w.asked(l.Name) && lease.Decode(l).HolderUID == p.UID {
+			// Should the Lease go, the pod tells of its master.
+			continue
+		}
 		if observation.MarkedPod(p) && observation.OldestSelecting(annotated, p) == nil {
 			w.fail("the marks on pod %s are left", p.UID)
 		}

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
@@ -224,7 +225,7 @@ func erases[T simulated](w *world, t table[T], name string, after T) bool {
 // before the one before is recorded.
 func (w *world) unrecorded() (count int) {
 	for name, r := range w.records {
-		if w.leases.all[name] != nil || !w.asked(name) {
+		if l := w.leases.all[name]; l != nil && lease.Decode(l).Exists || !w.asked(name) {
 			continue
 		}
 		epoch, holders := w.recorded(name)

@@ -134,7 +134,7 @@ func (s situation) leaves(c *Candidate) bool {
 func (s situation) epochOf(uid types.UID) int32 {
 	switch {
 	case !s.Lease.Exists && s.Trace.Stamped:
-		return s.Trace.Epoch + 2
+		return max(s.Lease.Epoch, s.Trace.Epoch) + 2
 	case uid == s.Lease.HolderUID && s.Lease.Epoch >= s.Trace.Epoch && !s.Lease.Spent:
 		return s.Lease.Epoch
 	case uid != s.Trace.HolderUID || s.Trace.HolderEpoch < s.Trace.Epoch:

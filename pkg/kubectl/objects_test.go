@@ -60,7 +60,7 @@ func annotated(key, value string) func(*corev1.Service) {
 func aLease(name, holder string, epoch int32, change ...func(*coordinationv1.Lease)) *coordinationv1.Lease {
 	l := &coordinationv1.Lease{ObjectMeta: metaOf(name)}
 	l.Labels[api.LabelManagedBy] = api.ManagedBy
-	if holder != "" {
+	if l.Annotations[api.AnnotationReason] = "AwaitingEligible"; holder != "" {
 		l.Annotations[api.AnnotationHolderUID] = "uid-" + holder
 		l.Annotations[api.AnnotationReason] = "HolderNotReady"
 		l.Spec = coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseTransitions: &epoch, AcquireTime: ptr.To(metav1.NewMicroTime(ago(3 * time.Minute)))}

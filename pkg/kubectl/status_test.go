@@ -179,8 +179,8 @@ web       <none>    <none>   <none>   <none>   <none>   <none>   0/0        Unkn
 `},
 		},
 		"a value that does not parse": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationFailoverDelay, "maybe")), aLease("web", "", 0)}, "status", result{Out: `
-SERVICE   ROUTING    MASTER   NODE     SINCE    EPOCH    REASON   STANDBYS   STATUS
-web       selector   <none>   <none>   <none>   <none>   <none>   0/0        InvalidAnnotation,Pending,AwaitingEligible
+SERVICE   ROUTING    MASTER   NODE     SINCE    EPOCH    REASON             STANDBYS   STATUS
+web       selector   <none>   <none>   <none>   <none>   AwaitingEligible   0/0        InvalidAnnotation,Pending,AwaitingEligible
 `}},
 		"no Lease yet": {[]runtime.Object{aService("web", "", 0), aPod("web-0", "", unmarked)}, "status", result{Out: `
 SERVICE   ROUTING    MASTER   NODE     SINCE    EPOCH    REASON   STANDBYS   STATUS
@@ -191,8 +191,8 @@ SERVICE   ROUTING    MASTER   NODE     SINCE    EPOCH    REASON   STANDBYS   STA
 web       selector   <none>   <none>   <none>   <none>   <none>   0/0        LeaseForeign
 `}},
 		"no pod was eligible yet": {[]runtime.Object{aService("web", "", 0), aLease("web", "", 0), aPod("web-0", "standby", unmarked, notReady)}, "status", result{Out: `
-SERVICE   ROUTING    MASTER   NODE     SINCE    EPOCH    REASON   STANDBYS   STATUS
-web       selector   <none>   <none>   <none>   <none>   <none>   0/1        Pending,AwaitingEligible
+SERVICE   ROUTING    MASTER   NODE     SINCE    EPOCH    REASON             STANDBYS   STATUS
+web       selector   <none>   <none>   <none>   <none>   AwaitingEligible   0/1        Pending,AwaitingEligible
 `}},
 		"traffic goes to another pod too": {web(listing("web-1")), "status", result{Out: `
 SERVICE   ROUTING    MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS   STATUS

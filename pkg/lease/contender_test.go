@@ -104,7 +104,12 @@ func TestDecodeOfALeaseThatIsContended(t *testing.T) {
 			contended(annotated(api.AnnotationHolderUID, "uid-web-9")), with(func(l *election.Lease) { l.Forged = true }),
 		},
 		"there has not been a master, and the epoch does not fall": {
-			contended(func(l *coordinationv1.Lease) { l.Annotations = nil }), election.Lease{Exists: true, Epoch: 5, Contender: "app"},
+			contended(func(l *coordinationv1.Lease) {
+				l.Annotations = map[string]string{api.AnnotationReason: "AwaitingEligible"}
+			}), election.Lease{Exists: true, Epoch: 5, Contender: "app"},
+		},
+		"the Lease has just begun": {
+			contended(func(l *coordinationv1.Lease) { l.Annotations = nil }), election.Lease{Epoch: 5, Contender: "app"},
 		},
 		"a Lease of an older version, without a record, counts as it is": {
 			contended(annotated(api.AnnotationRecord, "")),

@@ -49,6 +49,15 @@ func waiting(change ...func(*election.Decision)) election.Decision {
 	return holding(append([]func(*election.Decision){though(election.HolderNotReady)}, change...)...)
 }
 
+// awaiting is a Lease of an election without a master.
+func awaiting(l *coordinationv1.Lease) {
+	l.Annotations, l.Spec = map[string]string{api.AnnotationReason: "AwaitingEligible"}, coordinationv1.LeaseSpec{LeaseTransitions: ptr.To[int32](0)}
+}
+
+func epochAlone(l *coordinationv1.Lease) {
+	l.Annotations, l.Spec = nil, coordinationv1.LeaseSpec{LeaseTransitions: ptr.To[int32](4)}
+}
+
 func renewed(l *coordinationv1.Lease) { l.Spec.RenewTime = micro(now) }
 
 func acquired(l *coordinationv1.Lease) { l.Spec.AcquireTime = micro(now) }
@@ -95,8 +104,8 @@ func TestNext(t *testing.T) {
 		"at rest": {
 			"a Lease that says what it must is not written":  {lease: written(), terms: terms(), decision: holding()},
 			"a Lease of a waiting holder is not written":     {lease: written(), terms: terms(), decision: waiting()},
-			"a Lease that awaits a master is not written":    {lease: written(func(l *coordinationv1.Lease) { l.Annotations, l.Spec = nil, coordinationv1.LeaseSpec{} }), terms: terms(lasting(0)), decision: election.Decision{Action: election.Hold, Reason: election.AwaitingEligible}},
-			"a Lease without annotations can be renewed too": {lease: written(func(l *coordinationv1.Lease) { l.Annotations, l.Spec = nil, coordinationv1.LeaseSpec{} }), terms: terms(lasting(0)), decision: election.Decision{Action: election.Hold}, renew: true, want: written(func(l *coordinationv1.Lease) { l.Annotations, l.Spec = map[string]string{}, coordinationv1.LeaseSpec{} }, renewed), need: NeedRenewal},
+			"a Lease that awaits a master is not written":    {lease: written(awaiting), terms: terms(lasting(0)), decision: election.Decision{Action: election.Hold, Reason: election.AwaitingEligible}},
+			"a Lease without annotations can be renewed too": {lease: written(epochAlone), terms: terms(lasting(0)), decision: election.Decision{Action: election.Hold, Epoch: 4}, renew: true, want: written(epochAlone, func(l *coordinationv1.Lease) { l.Annotations = map[string]string{} }, renewed), need: NeedRenewal},
 		},
 		"renewal": {
 			"a renewal writes the time alone":       {lease: written(), terms: terms(), decision: holding(), renew: true, want: written(renewed), need: NeedRenewal},
@@ -179,6 +188,11 @@ func TestNext(t *testing.T) {
 			},
 			"the first master of a Service": {
 				terms: terms(), decision: to(election.Elect, election.FirstEligible, "web-0", 1),
+				want: created(held("web-0", 1), annotated(api.AnnotationReason, "FirstEligible"), annotated(api.AnnotationHistory, elected), acquired, renewed),
+				need: NeedDecision,
+			},
+			"the first master in a Lease that has just begun": {
+				lease: Begin(terms()), terms: terms(), decision: to(election.Elect, election.FirstEligible, "web-0", 1),
 				want: created(held("web-0", 1), annotated(api.AnnotationReason, "FirstEligible"), annotated(api.AnnotationHistory, elected), acquired, renewed),
 				need: NeedDecision,
 			},

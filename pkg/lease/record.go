@@ -83,13 +83,34 @@ func remembered(l *coordinationv1.Lease, terms Terms) bool {
 	return was.Leading == terms.Leading && was.AfterTermination == terms.AfterTermination
 }
 
-// Decode returns what the Lease says. A nil Lease is one that does not exist.
+// Begin returns the Lease that is created before the traces of an election are read. It says
+// nothing yet. What is decided is an update of it, which fails if the Lease was deleted meanwhile:
+// then another replica may have made a Lease, and given out the epoch.
+func Begin(terms Terms) *coordinationv1.Lease {
+	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
+		Namespace: terms.Key.Namespace, Name: terms.Key.Name,
+		Labels:          map[string]string{api.LabelManagedBy: api.ManagedBy},
+		OwnerReferences: owners(nil, terms),
+	}, Spec: coordinationv1.LeaseSpec{LeaseTransitions: new(int32)}}
+}
+
+// begun reports whether the controller has recorded nothing in the Lease yet.
+func begun(l *coordinationv1.Lease) bool {
+	for _, key := range []string{api.AnnotationReason, api.AnnotationRecord, api.AnnotationHolderUID} {
+		if l.Annotations[key] != "" {
+			return false
+		}
+	}
+	return l.Labels[api.LabelManagedBy] == api.ManagedBy && (ptr.Deref(l.Spec.LeaseTransitions, 0) == 0 || Contender(l) != "")
+}
+
+// Decode returns what the Lease says. A Lease that is nil, or has just begun, does not exist.
 func Decode(l *coordinationv1.Lease) election.Lease {
 	if l == nil {
 		return election.Lease{}
 	}
 	record := election.Lease{
-		Exists:    true,
+		Exists:    !begun(l),
 		Foreign:   l.Labels[api.LabelManagedBy] != api.ManagedBy,
 		Holder:    ptr.Deref(l.Spec.HolderIdentity, ""),
 		HolderUID: types.UID(l.Annotations[api.AnnotationHolderUID]),
@@ -182,10 +203,7 @@ func Next(l *coordinationv1.Lease, terms Terms, d election.Decision, renew bool,
 		return nil, NeedNothing
 	}
 	contended := Decode(l).Contender != ""
-	next := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
-		Namespace: terms.Key.Namespace, Name: terms.Key.Name,
-		Labels: map[string]string{api.LabelManagedBy: api.ManagedBy},
-	}}
+	next := Begin(terms)
 	if l != nil {
 		next = l.DeepCopy()
 		// The API server keeps these, unless it is sent others.
@@ -197,7 +215,7 @@ func Next(l *coordinationv1.Lease, terms Terms, d election.Decision, renew bool,
 	next.OwnerReferences = owners(l, terms)
 	terms.remember(next)
 	annotate(next, api.AnnotationRecord, recordOf(d))
-	if d.Ineligible == "" || l == nil || contended {
+	if d.Ineligible == "" || !Decode(l).Exists || contended {
 		// A holder that is waited for relies on the duration that it has read.
 		next.Spec.LeaseDurationSeconds = seconds(terms.Duration)
 	}

@@ -101,9 +101,17 @@ func TestDecode(t *testing.T) {
 		lease *coordinationv1.Lease
 		want  election.Lease
 	}{
-		"there is no Lease":                {nil, election.Lease{}},
-		"a Lease says everything":          {written(), full},
-		"a Lease says nothing":             {written(func(l *coordinationv1.Lease) { l.Annotations, l.Spec = nil, coordinationv1.LeaseSpec{} }), election.Lease{Exists: true}},
+		"there is no Lease":       {nil, election.Lease{}},
+		"a Lease says everything": {written(), full},
+		"a Lease has just begun":  {Begin(terms()), election.Lease{}},
+		"a Lease awaits a master": {written(awaiting), election.Lease{Exists: true}},
+		"only the record is left": {written(func(l *coordinationv1.Lease) {
+			l.Annotations = map[string]string{api.AnnotationRecord: "4/uid-web-0"}
+			l.Spec = coordinationv1.LeaseSpec{}
+		}), election.Lease{Exists: true}},
+		"only the epoch is left": {written(func(l *coordinationv1.Lease) {
+			l.Annotations, l.Spec = nil, coordinationv1.LeaseSpec{LeaseTransitions: ptr.To[int32](4)}
+		}), election.Lease{Exists: true, Epoch: 4}},
 		"the holder was edited":            {written(func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = ptr.To("web-1") }), with(func(l *election.Lease) { l.Holder = "web-1" })},
 		"a Lease without label":            {written(func(l *coordinationv1.Lease) { l.Labels = nil }), with(func(l *election.Lease) { l.Foreign = true })},
 		"a Lease of another manager":       {written(func(l *coordinationv1.Lease) { l.Labels[api.LabelManagedBy] = "helm" }), with(func(l *election.Lease) { l.Foreign = true })},

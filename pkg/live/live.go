@@ -1,6 +1,6 @@
 // Package live reads elections from the API server, for the controller where its caches
 // do not suffice, and for the kubectl plugin. It imports packages api, election,
-// observation and routing, and decides nothing.
+// lease, observation and routing, and decides nothing.
 package live
 
 import (
@@ -21,6 +21,7 @@ import (
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
@@ -55,9 +56,23 @@ func NewReader(client kubernetes.Interface, trim func(*corev1.Pod)) Reader {
 // caller believes: it spares requests, and has the names of pods that no Service selects. What is known of nodes, and of the pods' answers, is the caller's
 // to add, and the time.
 func (r Reader) Election(ctx context.Context, known observation.Inputs) (in observation.Inputs, err error) {
+	return r.Begin(ctx, known, nil)
+}
+
+// Begin is as Election, but if there is no Lease, create is called before the rest is read. What is
+// decided then is an update of that Lease, which fails if it was deleted meanwhile.
+func (r Reader) Begin(ctx context.Context, known observation.Inputs, create func(context.Context) (*coordinationv1.Lease, error)) (in observation.Inputs, err error) {
 	in = observation.Inputs{Key: known.Key, Evidence: election.Live, SeesPublished: true, DefaultRouting: known.DefaultRouting, Services: known.Services, Slices: known.Slices}
 	if in.Lease, err = r.Lease(ctx, known.Key); err != nil {
 		return in, err
+	}
+	if in.Lease == nil && create != nil {
+		if in.Lease, err = create(ctx); apierrors.IsAlreadyExists(err) {
+			in.Lease, err = r.Lease(ctx, known.Key)
+		}
+		if err != nil {
+			return in, err
+		}
 	}
 	pods := podReader{Reader: r, known: known.Pods, selectors: sets.New[string](), holders: sets.New[types.UID]()}
 	for read := true; read; {
@@ -75,15 +90,15 @@ func (r Reader) Election(ctx context.Context, known observation.Inputs) (in obse
 		}
 		read = pods.lacks(in)
 	}
-	if in.Lease != nil || observation.Look(in).Traced() == 0 {
+	if lease.Decode(in.Lease).Exists || observation.Look(in).Traced() == 0 {
 		return in, nil
 	}
-	// There are traces of an election, but there was no Lease. Another replica may have made it,
-	// and left the traces, since that was read. A Lease that is lost costs an epoch.
-	if l, err := r.Lease(ctx, known.Key); err != nil || l == nil {
+	// There are traces of an election, but there was no Lease, or it said nothing. Another replica
+	// may have written it, and left the traces, since that was read. A Lease that is lost costs an epoch.
+	if l, err := r.Lease(ctx, known.Key); err != nil || !lease.Decode(l).Exists {
 		return in, err
 	}
-	return r.Election(ctx, known)
+	return r.Begin(ctx, known, create)
 }
 
 // Lease returns nil if there is none.

@@ -20,9 +20,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
@@ -336,11 +338,18 @@ func TestErrors(t *testing.T) {
 
 // A Lease that another replica has made since it was read is not lost, though its traces are there.
 func TestLeaseThatIsMadeMeanwhile(t *testing.T) {
+	exists := apierrors.NewAlreadyExists(coordinationv1.Resource("leases"), "web")
 	tests := map[string]struct {
 		stamped, made bool
-		gets          int
+		// begin is what comes of the caller's creation; nil if the caller only reads.
+		begin func() error
+		gets  int
 	}{
 		"there is nothing yet":                 {gets: 1},
+		"the caller begins it":                 {begin: func() error { return nil }, gets: 1},
+		"another replica begins it first":      {begin: func() error { return exists }, gets: 2},
+		"it is begun, and another writes it":   {begin: func() error { return nil }, stamped: true, made: true, gets: 3},
+		"it was lost, and is begun anew":       {begin: func() error { return nil }, stamped: true, gets: 2},
 		"another replica makes it meanwhile":   {stamped: true, made: true, gets: 3},
 		"it was lost, and its traces are left": {stamped: true, gets: 2},
 	}
@@ -358,13 +367,26 @@ func TestLeaseThatIsMadeMeanwhile(t *testing.T) {
 			gets := 0
 			client.PrependReactor("get", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
 				gets++
-				return gets == 1 || !test.made, nil, apierrors.NewNotFound(coordinationv1.Resource("leases"), "web")
+				made := aLease("shop", "web", api.ManagedBy)
+				switch {
+				case test.made && gets > 1:
+					made.Spec.LeaseTransitions = ptr.To[int32](1)
+				case test.begin == nil || gets == 1:
+					return true, nil, apierrors.NewNotFound(coordinationv1.Resource("leases"), "web")
+				}
+				return true, made, nil
 			})
-			in, err := r.Election(t.Context(), observation.Inputs{Key: shop})
+			var begin func(context.Context) (*coordinationv1.Lease, error)
+			if test.begin != nil {
+				begin = func(context.Context) (*coordinationv1.Lease, error) {
+					return aLease("shop", "web", api.ManagedBy), test.begin()
+				}
+			}
+			in, err := r.Begin(t.Context(), observation.Inputs{Key: shop}, begin)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if (in.Lease != nil) != test.made || gets != test.gets {
+			if lease.Decode(in.Lease).Exists != test.made || (in.Lease != nil) != (test.made || test.begin != nil) || gets != test.gets {
 				t.Errorf("Lease %v after %d GETs, want one: %v after %d", in.Lease, gets, test.made, test.gets)
 			}
 		})

@@ -43,7 +43,13 @@ func (r *podReader) wanted(in observation.Inputs) (selectors sets.Set[string], h
 	if len(o.Members) == 0 {
 		return nil, nil
 	}
-	holders = o.PossibleHolders().Difference(r.holders)
+	holders = o.PossibleHolders()
+	for _, p := range r.known {
+		if observation.MasterOf(p) == in.Key.Name {
+			holders.Insert(p.UID)
+		}
+	}
+	holders = holders.Difference(r.holders)
 	awaited := o.Settings().AfterTermination || o.Settings().LeaseDuration > 0
 	for uid := range holders {
 		if has(r.all, uid) || !awaited && !has(r.known, uid) {

@@ -17,6 +17,18 @@ import (
 )
 
 // A holder that no Service selects is read, by whatever it can be found.
+func formerMaster(lease string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Annotations[api.AnnotationLeaseTransitions], p.Annotations[api.AnnotationWitness] = "7", string(p.UID)+"@7/"+lease
+	}
+}
+
+func aFormerMaster(lease string) *corev1.Pod {
+	p := aPod("shop", "job")
+	formerMaster(lease)(p)
+	return p
+}
+
 func TestHolderThatNoServiceSelects(t *testing.T) {
 	const holder = types.UID("uid-of-job")
 	inLease := func(name string, uid types.UID) func(*coordinationv1.Lease) {
@@ -41,8 +53,10 @@ func TestHolderThatNoServiceSelects(t *testing.T) {
 			inLease("another", holder)(l)
 			l.Annotations[api.AnnotationRecord], l.Annotations[api.AnnotationHistory] = "7/"+string(holder), `[{"epoch":7,"to":"job"}]`
 		}, asks: waits, found: true},
-		"because the holder may rely on the Lease":   {lease: inLease("job", holder), asks: map[string]string{api.AnnotationLeaseDuration: "15s"}, found: true},
-		"by nothing, because it makes no difference": {lease: inLease("job", holder), pod: identified},
+		"because the holder may rely on the Lease":    {lease: inLease("job", holder), asks: map[string]string{api.AnnotationLeaseDuration: "15s"}, found: true},
+		"by what it says itself, where no Lease does": {lease: inLease("", ""), known: []*corev1.Pod{aFormerMaster(shop.Name)}, pod: formerMaster(shop.Name), asks: waits, found: true},
+		"it was the master of another election":       {lease: inLease("", ""), known: []*corev1.Pod{aFormerMaster("db")}, pod: formerMaster("db"), asks: waits},
+		"by nothing, because it makes no difference":  {lease: inLease("job", holder), pod: identified},
 		"it is gone": {lease: inLease("another", "uid-of-another"), asks: waits, listsMore: true},
 		"the name that the caller knows is another pod's now":     {lease: inLease("job", "uid-of-a-former"), known: []*corev1.Pod{func() *corev1.Pod { p := aPod("shop", "job"); p.UID = "uid-of-a-former"; return p }()}},
 		"the UID begins a selector of its own, which asks others": {lease: inLease("another", "a),app in (job"), asks: waits},

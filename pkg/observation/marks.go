@@ -78,7 +78,18 @@ func heldBefore(object interface{ GetAnnotations() map[string]string }) int32 {
 
 func witness(object interface{ GetAnnotations() map[string]string }) (uid types.UID, held string) {
 	of, held, _ := strings.Cut(object.GetAnnotations()[api.AnnotationWitness], "@")
+	held, _, _ = strings.Cut(held, "/")
 	return types.UID(of), held
+}
+
+// MasterOf returns the name of the Lease that the pod held when no Service of it selected the pod
+// any longer; empty if there is none. Its processes may run.
+func MasterOf(pod *corev1.Pod) string {
+	if Held(pod) < 0 {
+		return ""
+	}
+	_, name, _ := strings.Cut(pod.Annotations[api.AnnotationWitness], "/")
+	return name
 }
 
 // trace returns the highest epoch on any Service, slice or pod, and the last holder that one of

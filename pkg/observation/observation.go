@@ -195,14 +195,15 @@ func (o *Observation) holds(pod *corev1.Pod) bool {
 }
 
 // addPod adds the pod if it matters to the election: because every member that takes part
-// selects it, because it is the holder, or because a member selects it and it carries marks.
+// selects it, because it is the holder, because a member selects it and it carries marks, or
+// because it says itself that it was the holder.
 func (o *Observation) addPod(pod *corev1.Pod, d *designators) {
 	all, some := true, false
 	for _, m := range o.Members {
 		matches := m.Settings.Candidates.Matches(labels.Set(pod.Labels))
 		all, some = all && (matches || m.Apart), some || matches
 	}
-	holder, marked := slices.Contains(o.holders, pod.UID), some && MarkedPod(pod)
+	holder, marked := slices.Contains(o.holders, pod.UID), (some || MasterOf(pod) == o.Key.Name) && MarkedPod(pod)
 	if !all && !holder && !marked {
 		return
 	}

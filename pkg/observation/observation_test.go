@@ -150,6 +150,15 @@ func TestLook(t *testing.T) {
 			},
 			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Pods: []string{"web-0", "-web-1"}},
 		},
+		"a pod that says itself that it was the holder matters": {
+			services: []*corev1.Service{service("a")},
+			pods: []*corev1.Pod{
+				pod("web-0", labelled("app", "db"), annotated(api.AnnotationLeaseTransitions, "4"), annotated(api.AnnotationWitness, "uid-web-0@4/web")),
+				pod("web-1", labelled("app", "db"), annotated(api.AnnotationLeaseTransitions, "4"), annotated(api.AnnotationWitness, "uid-web-1@4/other")),
+				pod("web-2", labelled("app", "db"), annotated(api.AnnotationLeaseTransitions, "4"), annotated(api.AnnotationWitness, "uid-web-0@4/web")),
+			},
+			want: seen{Services: []string{"a"}, Members: []string{"a"}, Pods: []string{"-web-0"}},
+		},
 
 		"a member asks for something that the oldest does not": {
 			services: []*corev1.Service{service("b", asking(api.AnnotationFailoverDelay, "1s"), asking(api.AnnotationPrefer, "tier=fast")), service("a"), service("c")},

@@ -120,6 +120,14 @@ func TestCandidates(t *testing.T) {
 			pod("web-0", labelled("rollouts-pod-template-hash", "687d76d795"), owned("ReplicaSet", "web-687d76d795")),
 			set(func(c *election.Candidate) { c.Workload, c.Revision = "ReplicaSet/web", "687d76d795" }),
 		},
+		"a pod of Kruise's CloneSet, which owns it": {
+			pod("web-0", labelled("controller-revision-hash", "web-6f9c7d"), owned("CloneSet", "web")),
+			set(func(c *election.Candidate) { c.Workload, c.Revision = "CloneSet/web", "web-6f9c7d" }),
+		},
+		"a pod of a ReplicaSet whose owner gives no hash": {
+			pod("web-0", labelled("foreign-template-hash", "7"), owned("ReplicaSet", "web-7")),
+			set(func(c *election.Candidate) { c.Workload, c.Revision = "ReplicaSet/web-7", "web-7" }),
+		},
 		"a pod of a ReplicaSet that nothing owns": {
 			pod("web-0", owned("ReplicaSet", "web-blue")),
 			set(func(c *election.Candidate) { c.Workload, c.Revision = "ReplicaSet/web-blue", "web-blue" }),

@@ -76,8 +76,9 @@ func selected(a Assignment) string {
 	return string(a.HolderUID)
 }
 
-// podChanges adds what the pod must carry. With identify it carries its identity label.
-func podChanges(a Assignment, pod observation.Pod, identify bool, add func(Phase, Change)) {
+// podChanges adds what the pod must carry. With identify it carries its identity label. lease is
+// the name of the election's Lease.
+func podChanges(a Assignment, pod observation.Pod, identify bool, lease string, add func(Phase, Change)) {
 	// The stamp of a pod that another election designates is that election's.
 	if !pod.Elsewhere && observation.PodStamp(pod.Pod) > a.Epoch {
 		return
@@ -102,6 +103,10 @@ func podChanges(a Assignment, pod observation.Pod, identify bool, add func(Phase
 			// now, and the pod as a candidate.
 			delete(c.Annotations, api.AnnotationLeaseTransitions)
 			delete(c.Annotations, api.AnnotationWitness)
+			if held := observation.Held(pod.Pod); held >= 0 && !pod.Elsewhere {
+				// With the Lease gone, nothing else may tell that it was master.
+				set(c.Annotations, pod.Annotations, api.AnnotationWitness, witnessOf(pod.Pod, held)+"/"+lease)
+			}
 		}
 		switch {
 		case pod.Elsewhere:
@@ -162,12 +167,15 @@ func podMarks(a Assignment, pod observation.Pod, identify bool) Change {
 // stamp adds the stamp, and the pod's witness of it; held is the epoch in which the pod was
 // master last, -1 for none.
 func stamp(c Change, pod *corev1.Pod, epoch, held int32) {
-	witness := string(pod.UID)
-	if held >= 0 {
-		witness += "@" + formatEpoch(held)
-	}
 	set(c.Annotations, pod.Annotations, api.AnnotationLeaseTransitions, formatEpoch(epoch))
-	set(c.Annotations, pod.Annotations, api.AnnotationWitness, witness)
+	set(c.Annotations, pod.Annotations, api.AnnotationWitness, witnessOf(pod, held))
+}
+
+func witnessOf(pod *corev1.Pod, held int32) string {
+	if held < 0 {
+		return string(pod.UID)
+	}
+	return string(pod.UID) + "@" + formatEpoch(held)
 }
 
 // unsetDeletionCost removes a deletion cost that the controller has set; a user's stays.

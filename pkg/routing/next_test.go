@@ -171,7 +171,7 @@ func TestNext(t *testing.T) {
 			assignment: toB, members: bySelector("uid-b", "5"), pods: pods{pod("b", active("5"), unselected)},
 			phase: PhaseDemote,
 			patches: []Change{
-				podPatch("b", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationDeletionCost: nil}),
+				podPatch("b", keys{api.LabelPodUID: nil, api.LabelDesignation: nil}, keys{api.AnnotationDeletionCost: nil, api.AnnotationWitness: to("uid-b@5/web")}),
 			},
 		},
 		"a standby that is no longer a candidate loses its marks last": {

@@ -163,7 +163,7 @@ func (p *Plan) Next() (Phase, []Change) {
 		}
 	}
 	for _, pod := range p.pods {
-		podChanges(a, pod, identify, add)
+		podChanges(a, pod, identify, api.LeaseName(p.members[0].Service), add)
 	}
 	for phase, changes := range phases[:last+1] {
 		if p.failed[Phase(phase)] {

@@ -121,10 +121,15 @@ func (l Leftovers) ServiceOf(c Change) string {
 	return observation.ServiceOf(l.Slices[i]).Name
 }
 
-// releasePod leaves the designation of a master that the selector of a Service, which its
+// releasePod leaves what tells that the pod was master of an election that goes on, because it may
+// have to stop before another follows. It also leaves the designation of a master that the selector of a Service, which its
 // user has written, goes on to ask for.
 func (l Leftovers) releasePod(pod *corev1.Pod) Change {
 	c := ReleasePod(pod)
+	if of := observation.MasterOf(pod); of != "" && slices.ContainsFunc(l.Annotated(), func(s *corev1.Service) bool { return api.LeaseName(s) == of }) {
+		delete(c.Annotations, api.AnnotationLeaseTransitions)
+		delete(c.Annotations, api.AnnotationWitness)
+	}
 	if slices.ContainsFunc(l.Services, func(s *corev1.Service) bool {
 		return !api.Annotated(s) && s.Spec.Selector[api.LabelDesignation] == api.DesignationActive &&
 			labels.SelectorFromSet(l.released(s)).Matches(labels.Set(pod.Labels))

@@ -268,6 +268,13 @@ func TestRelease(t *testing.T) {
 			left:   Leftovers{[]*corev1.Service{detachedService()}, nil, []*discoveryv1.EndpointSlice{own, ofDB(ownSlice("b", "4"))}, nil},
 			denied: []string{"web"}, services: []Change{released}, rest: []Change{sliceRemoval(ofDB(ownSlice("b", "4")))},
 		},
+		"a former master that an election which goes on may wait for keeps what tells of that": {
+			left: Leftovers{
+				[]*corev1.Service{optedIn(service(api.RoutingLabel, "", ""))},
+				all(pod("a", app("db"), stamped("4"), annotated(api.AnnotationWitness, "uid-a@4/web")), pod("b", app("db"), stamped("4"), annotated(api.AnnotationWitness, "uid-b@4/gone"))), nil, nil,
+			},
+			rest: []Change{podPatch("b", nil, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationWitness: nil})},
+		},
 		"the last master keeps the designation that a user's selector asks for": {
 			left: Leftovers{[]*corev1.Service{optedOut(service(api.RoutingLabel, "", ""))}, all(pod("a", designated("active"), stamped("4")), pod("b", designated("standby"), stamped("4"))), nil, nil},
 			rest: []Change{

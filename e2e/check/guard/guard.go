@@ -171,6 +171,10 @@ func (g *Guard) seeLease(l *coordinationv1.Lease, deleted bool) {
 		}
 		return
 	}
+	if !lease.Decode(l).Exists {
+		// The controller has just created it, and gives out its epoch next.
+		return
+	}
 	epoch, uid := ptr.Deref(l.Spec.LeaseTransitions, 0), l.Annotations[api.AnnotationHolderUID]
 	if recorded, holder, found := lease.Recorded(l); found && lease.Contender(l) != "" {
 		// Another program has written the rest.
