@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"qoqo.dev/active-standby-controller/e2e/check/assert"
 	"qoqo.dev/active-standby-controller/e2e/document"
 )
@@ -67,11 +69,16 @@ func TestTenUpgrades(t *testing.T) {
 			t.Parallel()
 			p := newPlay(t, tool(name), Forms[0], true)
 			var steps []step
+			masters := []string{"web-0"}
 			for i := range 10 {
 				steps = append(steps, step{p.tool.Upgrade, 8080 + i/2})
+				masters = append(masters, fmt.Sprintf("web-%d", (i+1)%2))
 			}
 			for _, broken := range p.play(true, steps).broken() {
 				t.Error(broken)
+			}
+			if diff := cmp.Diff(masters, p.traffic.served()); diff != "" {
+				t.Errorf("the endpoints (-want +got):\n%s", diff)
 			}
 		})
 	}

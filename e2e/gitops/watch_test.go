@@ -5,6 +5,7 @@ package gitops
 import (
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -75,6 +76,18 @@ func (f *traffic) now() ([]string, time.Time) {
 	f.lock.Lock()
 	defer f.lock.Unlock()
 	return f.sights[len(f.sights)-1].pods, f.last
+}
+
+// served returns which pods were listed, one after the other; several at a time are joined with "+".
+func (f *traffic) served() (all []string) {
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	for _, s := range f.sights {
+		if len(s.pods) > 0 {
+			all = append(all, strings.Join(s.pods, "+"))
+		}
+	}
+	return slices.Compact(all)
 }
 
 // longest returns for how many milliseconds, at the longest, the slices listed such pods between two moments.
