@@ -73,24 +73,28 @@ var Forms = []Form{
 // Results are those of a run.
 type Results struct {
 	// Versions are those of the programs.
-	Versions map[string]string
-	Cells    []Cell
+	Versions map[string]string `json:"versions"`
+	Cells    []Cell            `json:"cells"`
 }
 
 // Cell is what came of a tool.
 type Cell struct {
-	Tool, Form string
+	Tool string `json:"tool"`
+	Form string `json:"form"`
 	// Policy: manifests/fail-closed was in force.
-	Policy bool
+	Policy bool `json:"policy"`
 	// Failed is the command that failed, with its output; the commands after it were not tried.
-	Failed string `json:",omitempty"`
+	Failed string `json:"failed,omitempty"`
 	// Drift: a comparison with the unchanged manifest showed a difference after a switchover.
-	Drift bool `json:",omitempty"`
-	// For how many milliseconds the EndpointSlices listed, at the longest, several pods before
-	// the first election; another pod than the master, and no pod, after it.
-	Newborn, Open, Closed float64 `json:",omitempty"`
-	// Warnings are the reasons of the Warning events of the Service.
-	Warnings []string `json:",omitempty"`
+	Drift bool `json:"drift,omitempty"`
+	// Newborn is for how many milliseconds, at the longest, the EndpointSlices listed several pods
+	// before the first election. Open and Closed are for how many they listed another pod than the
+	// master, and no pod, after it.
+	Newborn float64 `json:"newborn,omitempty"`
+	Open    float64 `json:"open,omitempty"`
+	Closed  float64 `json:"closed,omitempty"`
+	// Warnings are the reasons of the controller's Warning events of the Service.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 func tool(name string) Tool {
