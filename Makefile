@@ -73,6 +73,13 @@ test-integration: ## Tests on a real API server, which is built the first time.
 test-guarded: ## The same tests where policies keep users from writing what is the controller's; those that do so are skipped.
 	cd e2e && $(GO) run ./cmd/local build && $(GO) test -tags integration -v -count=1 -timeout 20m ./integration -guarded
 
+# Flags of make test-gitops.
+GITOPS ?=
+
+.PHONY: test-gitops
+test-gitops: ## Have Helm, Flux' library, kubectl and others apply manifests on a real API server; builds them the first time. GITOPS=-short: the default routing alone; -save: write docs/gitops/results.json.
+	cd e2e && $(GO) run ./cmd/local build && $(GO) test -tags gitops -v -count=1 -timeout 40m ./gitops -run '^Test(Matrix|TenUpgrades)$$' $(GITOPS)
+
 # How long make chaos lets things go wrong, what chooses them (0: a random seed), and the
 # names of actors that are left out, separated by commas.
 CHAOS_TIME    ?= 10m
@@ -172,11 +179,11 @@ verify-tidy: ## go.mod and go.sum of all modules are tidy.
 
 .PHONY: verify-lint
 verify-lint: ## go vet, formatting and the linters of .golangci.yaml.
-	@for module in $(MODULES); do echo "golangci-lint in $$module"; (cd $$module && $(LINT) golangci-lint run --config $(CURDIR)/.golangci.yaml --build-tags integration,e2e ./...) || exit 1; done
+	@for module in $(MODULES); do echo "golangci-lint in $$module"; (cd $$module && $(LINT) golangci-lint run --config $(CURDIR)/.golangci.yaml --build-tags integration,e2e,gitops ./...) || exit 1; done
 
 .PHONY: verify-measured
-verify-measured: ## The documents say what docs/failover/results.json and docs/scale/results.json say.
-	cd e2e && $(GO) run ./cmd/failover check && $(GO) run ./cmd/scale check
+verify-measured: ## The documents say what docs/failover/results.json, docs/scale/results.json and docs/gitops/results.json say.
+	cd e2e && $(GO) run ./cmd/failover check && $(GO) run ./cmd/scale check && $(GO) test ./gitops
 
 LINKS  := e2e/tools/links
 REMARK := $(LINKS)/node_modules/.bin/remark
@@ -203,7 +210,7 @@ verify-vulnerabilities: ## Known vulnerabilities; skipped where their database c
 update: ## Do what verify and test check: tidy, format, write the documents of what was measured and the reference.
 	@for module in $(MODULES) $(TOOLS); do (cd $$module && $(GO) mod tidy) || exit 1; done
 	@for module in $(MODULES); do (cd $$module && $(LINT) golangci-lint fmt --config $(CURDIR)/.golangci.yaml ./...) || exit 1; done
-	cd e2e && $(GO) run ./cmd/failover write && $(GO) run ./cmd/scale write
+	cd e2e && $(GO) run ./cmd/failover write && $(GO) run ./cmd/scale write && $(GO) test ./gitops -run TestDocument -update
 	$(GO) test ./cmd/active-standby-controller -run TestReference -update
 
 .PHONY: help

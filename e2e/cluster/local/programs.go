@@ -41,6 +41,19 @@ var programs = []program{
 	{kwok, "kwok", "sigs.k8s.io/kwok/cmd/kwok", "3 minutes"},
 }
 
+// tools are programs that some tests alone need.
+var tools = []program{
+	{"helm3", "helm3", "helm.sh/helm/v3/cmd/helm", "2 minutes"},
+	{"helm4", "helm4", "helm.sh/helm/v4/cmd/helm", "2 minutes"},
+	{"flux", "flux", ".", "2 minutes"},
+}
+
+// BuildTools builds the programs that apply manifests (helm3, helm4, flux), as Build does. Nothing
+// of the control plane needs them.
+func BuildTools(ctx context.Context, progress io.Writer) (Programs, error) {
+	return build(ctx, tools, progress)
+}
+
 // Programs are the paths of the built programs, by their names.
 type Programs map[string]string
 
@@ -48,6 +61,10 @@ type Programs map[string]string
 // it to progress. The first time takes about 15 minutes on 2 cores: call it before
 // tests that have a time limit.
 func Build(ctx context.Context, progress io.Writer) (Programs, error) {
+	return build(ctx, programs, progress)
+}
+
+func build(ctx context.Context, programs []program, progress io.Writer) (Programs, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return nil, err

@@ -56,8 +56,12 @@ func loadToolModule(ctx context.Context, dir, bin string) (*toolModule, error) {
 	}
 	hash := sha256.New()
 	hash.Write(fmt.Appendln(nil, toolchain, m.flags))
-	for _, name := range []string{"go.mod", "go.sum"} {
-		text, err := os.ReadFile(filepath.Join(dir, name))
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range append([]string{filepath.Join(dir, "go.mod"), filepath.Join(dir, "go.sum")}, files...) {
+		text, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err
 		}
