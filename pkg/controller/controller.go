@@ -304,7 +304,7 @@ func (c *Controller) next(ctx context.Context) bool {
 	logger := klog.FromContext(ctx).WithValues("lease", klog.KRef(k.Namespace, k.Name))
 	ctx, cancel := context.WithTimeout(klog.NewContext(ctx, logger), syncTimeout)
 	defer cancel()
-	again, err := road{c, c, c, c.lag, c.turns.wait, c.paced, c.crowded}.reconcile(ctx, k)
+	again, err := road{c, c, c, c}.reconcile(ctx, k)
 	// Even after an error: retries back off, and this election may be due earlier.
 	if again = soonest(again, c.slowLook(k)); again > 0 {
 		c.queue.AddAfter(k, again)
@@ -346,7 +346,12 @@ func (c *Controller) settled(k key) {
 	c.refusedAgain.Forget(k)
 }
 
-// crowded implements that of road.
+// turn implements pacer.
+func (c *Controller) turn(k key, l *coordinationv1.Lease, usual time.Duration) time.Duration {
+	return c.turns.wait(k, l, usual)
+}
+
+// crowded implements pacer.
 func (c *Controller) crowded() bool { return c.queue.Len() > 0 || c.places.crowded() }
 
 func (c *Controller) setBusy(k key, busy bool) {

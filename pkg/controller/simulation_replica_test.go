@@ -197,15 +197,21 @@ func (r *replica) look(k key, pick int) {
 	r.world.tell("replica %d looks at %s", r.number, cmp.Or(k.Name, "what is left"))
 	r.resume, r.stop = iter.Pull(func(yield func(string) bool) {
 		r.yield = yield
-		again, err := road{r, r, r, r.lag, always, func(key) bool { return true }, func() bool { return pick%3 == 2 }}.reconcile(context.Background(), k)
+		again, err := road{r, r, r, r}.reconcile(context.Background(), k)
 		r.ended(k, again, err)
 	})
 	r.proceed(fine)
 }
 
-// always is that it is always this replica's turn. What is left to another comes to the same as
-// being slow.
-func always(key, *coordinationv1.Lease, time.Duration) time.Duration { return 0 }
+// turn implements pacer. It is always this replica's turn: what is left to another comes to the
+// same as being slow.
+func (*replica) turn(key, *coordinationv1.Lease, time.Duration) time.Duration { return 0 }
+
+// paced implements pacer.
+func (*replica) paced(key) bool { return true }
+
+// crowded implements pacer.
+func (r *replica) crowded() bool { return r.pick%3 == 2 }
 
 // ended does what the worker does with the result.
 func (r *replica) ended(k key, again time.Duration, err error) {
