@@ -305,6 +305,7 @@ func (c *Controller) next(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(klog.NewContext(ctx, logger), syncTimeout)
 	defer cancel()
 	again, err := road{c, c, c, c}.reconcile(ctx, k)
+	c.turns.ended(k)
 	// Even after an error: retries back off, and this election may be due earlier.
 	if again = soonest(again, c.slowLook(k)); again > 0 {
 		c.queue.AddAfter(k, again)
@@ -362,6 +363,13 @@ func (c *Controller) setBusy(k key, busy bool) {
 	} else {
 		delete(c.busy, k)
 	}
+}
+
+func (c *Controller) isBusy(k key) bool {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	_, busy := c.busy[k]
+	return busy
 }
 
 // slowLook returns after how long to reconcile an election again whatever happens; 0 if
