@@ -223,8 +223,8 @@ func (c *Controller) begin(ctx context.Context, namespace string) {
 
 // handle calls the handler with each object of the store.
 func handle[T cache.Object](s store[T], handler cache.TypedResourceEventHandler[T]) {
-	for _, o := range s.informer.GetStore().List() {
-		handler.OnAdd(o.(T), true)
+	for _, o := range s.all() {
+		handler.OnAdd(o, true)
 	}
 }
 

@@ -86,7 +86,7 @@ func newReplica(w *world, number int) *replica {
 	r.caches = []simulatedCache{services, leases, endpointSlices, nodes, nil}
 	// What is published decides nothing, so that it is never seen.
 	r.published.start(context.Background(), &sync.WaitGroup{})
-	r.published.make = func(string) (store[*discoveryv1.EndpointSlice], error) {
+	r.published.make = func(string, *watched) (store[*discoveryv1.EndpointSlice], error) {
 		return store[*discoveryv1.EndpointSlice]{unsynced{}, nil, trimPublished}, nil
 	}
 	r.watchPods()
@@ -101,7 +101,7 @@ func (r *replica) watchPods() {
 		return
 	}
 	pods := newSimulatedCache(r.world.pods, podIndexers, r.podHandler(), trimPod, nil)
-	r.pods.stores[simulatedNamespace] = watchedStore[*corev1.Pod]{store[*corev1.Pod]{synced{}, pods, trimPod}, func() {}}
+	r.pods.stores[simulatedNamespace] = watchedStore[*corev1.Pod]{store[*corev1.Pod]{synced{}, pods, trimPod}, nil, func() {}}
 	r.caches[len(r.caches)-1] = pods
 	for _, name := range pods.unheard() {
 		pods.hear(name)
