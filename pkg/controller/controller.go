@@ -319,7 +319,7 @@ func (c *Controller) next(ctx context.Context) bool {
 		again = c.refusedAgain.When(k)
 		if failures > 1 || !apierrors.IsAlreadyExists(err) {
 			// At first, another replica may have made it.
-			logger.Error(err, "Refused, will retry", "failures", failures, "after", again)
+			logger.Error(errors.New(logged(err.Error())), "Refused, will retry", "failures", failures, "after", again)
 		}
 		c.queue.AddAfter(k, again)
 	case errors.Is(err, errTurn):

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -37,7 +38,10 @@ var podIndexers = cache.Indexers{
 	byLabel: func(o any) (labels []string, err error) {
 		pod := o.(*corev1.Pod)
 		for key, value := range pod.Labels {
-			labels = append(labels, inNamespace(pod.Namespace, api.Label(key, value)))
+			// By those that the project has set, no Service is looked for.
+			if !strings.HasPrefix(key, api.Domain+"/") {
+				labels = append(labels, inNamespace(pod.Namespace, api.Label(key, value)))
+			}
 		}
 		return labels, nil
 	},
@@ -50,15 +54,20 @@ const (
 	// separateNamespaces is how many namespaces have watches of their own in any case. Such a
 	// watch takes 100 KB and nine goroutines, and there are two.
 	separateNamespaces = 16
-	// nodesOfANamespace is how many nodes must have a namespace, from then on, for all pods of the cluster
-	// to take less memory than its watches. A pod takes some 1 KB, and twenty run on a node.
-	nodesOfANamespace = 10
+	// nodesOfANamespace is how many nodes the cluster must have for each of them, from then on, to let
+	// them have watches of their own. A node stands for some ten pods, of 3 to 4 KB each.
+	nodesOfANamespace = 6
 )
 
-// shares reports whether one watch of all namespaces takes less than watches of so many.
-func (c *Controller) shares(namespaces int) bool {
-	_, everywhere := c.watched[metav1.NamespaceAll]
-	return everywhere && namespaces > separateNamespaces && len(c.nodes.informer.GetStore().ListKeys()) < nodesOfANamespace*namespaces
+// shares reports whether one watch of all namespaces takes less than watches of those that have
+// annotated Services.
+func (c *Controller) shares() bool {
+	services, everywhere := c.services[metav1.NamespaceAll]
+	if !everywhere {
+		return false
+	}
+	namespaces := len(services.informer.GetIndexer().ListIndexFuncValues(byNamespace))
+	return namespaces > separateNamespaces && len(c.nodes.informer.GetStore().ListKeys()) < nodesOfANamespace*namespaces
 }
 
 // onDemand watches objects of one kind in the namespaces that have an annotated Service.
@@ -66,9 +75,9 @@ func (c *Controller) shares(namespaces int) bool {
 type onDemand[T cache.Object] struct {
 	// make returns the store of a namespace, or of all, whose informer does not run yet.
 	make func(namespace string, w *watched) (store[T], error)
-	// shares reports whether there must be one watch instead of so many. It may be nil.
-	shares func(namespaces int) bool
-	// began is called once all objects of a namespace, or of all, are known. It may be nil.
+	// shares reports whether there must be one watch of all namespaces.
+	shares func() bool
+	// began is called once all objects of a namespace, or of all, are known.
 	began func(namespace string)
 
 	lock sync.Mutex
@@ -106,7 +115,7 @@ func (c *Controller) podsOnDemand() *onDemand[*corev1.Pod] {
 
 // publishedOnDemand watches the EndpointSlices of Kubernetes' own controller.
 func (c *Controller) publishedOnDemand() *onDemand[*discoveryv1.EndpointSlice] {
-	return &onDemand[*discoveryv1.EndpointSlice]{stores: map[string]watchedStore[*discoveryv1.EndpointSlice]{}, shares: c.shares, make: func(namespace string, w *watched) (store[*discoveryv1.EndpointSlice], error) {
+	return &onDemand[*discoveryv1.EndpointSlice]{stores: map[string]watchedStore[*discoveryv1.EndpointSlice]{}, shares: c.shares, began: func(string) {}, make: func(namespace string, w *watched) (store[*discoveryv1.EndpointSlice], error) {
 		informer := discoveryinformers.NewTypedEndpointSliceInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{
 			Indexers:         sliceIndexers,
 			TweakListOptions: func(o *metav1.ListOptions) { o.LabelSelector = observation.IsBuiltIn },
@@ -152,7 +161,7 @@ func (d *onDemand[T]) watch(namespace string) (store[T], error) {
 	switch {
 	case shared && !is(all.refused):
 		return all.store, nil
-	case !shared && d.shares != nil && d.shares(len(d.stores)+1):
+	case !shared && d.shares():
 		namespace = metav1.NamespaceAll
 	}
 	w := newWatched()
@@ -163,7 +172,7 @@ func (d *onDemand[T]) watch(namespace string) (store[T], error) {
 	ctx, stop := context.WithCancel(d.ctx) //nolint:gosec // forget calls it
 	d.stores[namespace] = watchedStore[T]{s, w.refused, stop}
 	d.running.Go(func() { s.informer.RunWithContext(ctx) })
-	if namespace == metav1.NamespaceAll && d.began != nil {
+	if namespace == metav1.NamespaceAll {
 		d.running.Go(func() {
 			select {
 			case <-w.refused:
@@ -174,13 +183,10 @@ func (d *onDemand[T]) watch(namespace string) (store[T], error) {
 		})
 	}
 	d.running.Go(func() {
-		if !cache.WaitFor(ctx, "", s.informer.HasSyncedChecker()) {
-			return
-		}
-		if namespace == metav1.NamespaceAll {
-			d.stopOthers()
-		}
-		if d.began != nil {
+		if cache.WaitFor(ctx, "", s.informer.HasSyncedChecker()) {
+			if namespace == metav1.NamespaceAll {
+				d.stopOthers()
+			}
 			d.began(namespace)
 		}
 	})

@@ -85,7 +85,10 @@ func newReplica(w *world, number int) *replica {
 	c.nodes = store[*corev1.Node]{synced{}, nodes, trimNode}
 	r.caches = []simulatedCache{services, leases, endpointSlices, nodes, nil}
 	// What is published decides nothing, so that it is never seen.
-	r.published.start(context.Background(), &sync.WaitGroup{})
+	ended, end := context.WithCancel(context.Background())
+	end()
+	r.published.start(ended, &sync.WaitGroup{})
+	r.published.shares = func() bool { return false }
 	r.published.make = func(string, *watched) (store[*discoveryv1.EndpointSlice], error) {
 		return store[*discoveryv1.EndpointSlice]{unsynced{}, nil, trimPublished}, nil
 	}
