@@ -173,10 +173,19 @@ func (s *stage) restart(ctx context.Context, r *results.Run) error {
 func (s *stage) failover(ctx context.Context, all []election, n int, measured func(string, results.Run)) error {
 	caused := causes{at: map[election]time.Time{}, former: map[election]string{}}
 	err := s.part(ctx, results.Failover(n), true, measured, func(r *results.Run) error {
-		if err := s.fail(ctx, all, n, &caused); err != nil {
-			return err
+		if n > 1 {
+			return s.fail(ctx, chosen(all, n), &caused, r)
 		}
-		return s.await(ctx, &caused, r)
+		for _, of := range chosen(all, oneByOne) {
+			if err := s.fail(ctx, []election{of}, &caused, r); err != nil {
+				return err
+			}
+			// What nobody waits for must not delay the next.
+			if err := s.wait(ctx, time.Second); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	// Even of a load that is given up: the pods must be what they were.
 	recovered := s.recover(ctx, &caused)
@@ -186,14 +195,30 @@ func (s *stage) failover(ctx context.Context, all []election, n int, measured fu
 	return recovered
 }
 
-// fail lets masters of n of the elections fail at once.
-func (s *stage) fail(ctx context.Context, all []election, n int, caused *causes) error {
-	return each(ctx, n, func(ctx context.Context, i int) error {
-		of := all[i*len(all)/n]
-		holder := s.sights.holder(of)
-		caused.add(of, holder)
-		return setReady(ctx, s.client, of.Namespace, holder, false)
+// oneByOne is how many masters fail one after another where one fails at once: the time of a single
+// failover is chance.
+const oneByOne = 10
+
+// chosen returns n of the elections, or all, from first to last.
+func chosen(all []election, n int) (of []election) {
+	n = min(n, len(all))
+	for i := range n {
+		of = append(of, all[i*len(all)/n])
+	}
+	return of
+}
+
+// fail lets the masters of the elections fail at once, and waits until they are served.
+func (s *stage) fail(ctx context.Context, of []election, caused *causes, r *results.Run) error {
+	err := each(ctx, len(of), func(ctx context.Context, i int) error {
+		holder := s.sights.holder(of[i])
+		caused.add(of[i], holder)
+		return setReady(ctx, s.client, of[i].Namespace, holder, false)
 	})
+	if err != nil {
+		return err
+	}
+	return s.await(ctx, caused, r)
 }
 
 // recover makes the former masters Ready again, and waits until the controller is at rest.

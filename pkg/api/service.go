@@ -52,7 +52,7 @@ func Selects(service *corev1.Service, pod labels.Set) bool {
 	return err == nil && selector.Matches(pod)
 }
 
-// SelectedLabels returns labels, such as "app=web", of which every pod has at least one that the
+// SelectedLabels returns labels, such as "app=web", none of them the project's own, of which every pod has at least one that the
 // Service Selects. It returns nil if there are none: the Service then selects pods by what they
 // lack, or by keys alone.
 func SelectedLabels(service *corev1.Service) (some []string) {
@@ -67,6 +67,9 @@ func SelectedLabels(service *corev1.Service) (some []string) {
 	}
 	requirements, _ := selector.Requirements()
 	for _, r := range requirements {
+		if ours(r.Key()) {
+			continue
+		}
 		switch r.Operator() {
 		case selection.Equals, selection.DoubleEquals, selection.In:
 			for value := range r.Values() {

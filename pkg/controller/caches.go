@@ -137,7 +137,7 @@ func selected(pods store[*corev1.Pod], s *corev1.Service) (of []*corev1.Pod) {
 		of = pods.by(cache.NamespaceIndex, s.Namespace)
 	}
 	for _, label := range labels {
-		of = append(of, pods.by(byLabel, label)...)
+		of = append(of, pods.by(byLabel, inNamespace(s.Namespace, label))...)
 	}
 	return slices.DeleteFunc(of, func(p *corev1.Pod) bool { return !api.Selects(s, p.Labels) })
 }

@@ -233,8 +233,8 @@ func (c *Controller) begin(ctx context.Context, namespace string) {
 
 // handle calls the handler with each object of the store.
 func handle[T cache.Object](s store[T], handler cache.TypedResourceEventHandler[T]) {
-	for _, o := range s.informer.GetStore().List() {
-		handler.OnAdd(o.(T), true)
+	for _, o := range s.all() {
+		handler.OnAdd(o, true)
 	}
 }
 
@@ -314,7 +314,8 @@ func (c *Controller) next(ctx context.Context) bool {
 	logger := klog.FromContext(ctx).WithValues("lease", klog.KRef(k.Namespace, k.Name))
 	ctx, cancel := context.WithTimeout(klog.NewContext(ctx, logger), syncTimeout)
 	defer cancel()
-	again, err := road{c, c, c, c.lag, c.turns.wait, c.paced, c.crowded}.reconcile(ctx, k)
+	again, err := road{c, c, c, c}.reconcile(ctx, k)
+	c.turns.ended(k)
 	// Even after an error: retries back off, and this election may be due earlier.
 	if again = soonest(again, c.slowLook(k)); again > 0 {
 		c.queue.AddAfter(k, again)
@@ -328,7 +329,7 @@ func (c *Controller) next(ctx context.Context) bool {
 		again = c.refusedAgain.When(k)
 		if failures > 1 || !apierrors.IsAlreadyExists(err) {
 			// At first, another replica may have made it.
-			logger.Error(err, "Refused, will retry", "failures", failures, "after", again)
+			logger.Error(errors.New(logged(err.Error())), "Refused, will retry", "failures", failures, "after", again)
 		}
 		c.queue.AddAfter(k, again)
 	case errors.Is(err, errTurn):
@@ -356,7 +357,12 @@ func (c *Controller) settled(k key) {
 	c.refusedAgain.Forget(k)
 }
 
-// crowded implements that of road.
+// turn implements pacer.
+func (c *Controller) turn(k key, l *coordinationv1.Lease, usual time.Duration) time.Duration {
+	return c.turns.wait(k, l, usual)
+}
+
+// crowded implements pacer.
 func (c *Controller) crowded() bool { return c.queue.Len() > 0 || c.places.crowded() }
 
 func (c *Controller) setBusy(k key, busy bool) {
@@ -367,6 +373,13 @@ func (c *Controller) setBusy(k key, busy bool) {
 	} else {
 		delete(c.busy, k)
 	}
+}
+
+func (c *Controller) isBusy(k key) bool {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	_, busy := c.busy[k]
+	return busy
 }
 
 // slowLook returns after how long to reconcile an election again whatever happens; 0 if

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -37,8 +38,12 @@ var podIndexers = cache.Indexers{
 		return []string{o.(*corev1.Pod).Spec.NodeName}, nil
 	},
 	byLabel: func(o any) (labels []string, err error) {
-		for key, value := range o.(*corev1.Pod).Labels {
-			labels = append(labels, api.Label(key, value))
+		pod := o.(*corev1.Pod)
+		for key, value := range pod.Labels {
+			// By those that the project has set, no Service is looked for.
+			if !strings.HasPrefix(key, api.Domain+"/") {
+				labels = append(labels, inNamespace(pod.Namespace, api.Label(key, value)))
+			}
 		}
 		return labels, nil
 	},
@@ -53,47 +58,77 @@ var podIndexers = cache.Indexers{
 	},
 }
 
+const (
+	// separateNamespaces is how many namespaces have watches of their own in any case. Such a
+	// watch takes 100 KB and nine goroutines, and there are two.
+	separateNamespaces = 16
+	// nodesOfANamespace is how many nodes the cluster must have for each of them, from then on, to let
+	// them have watches of their own. A node stands for some ten pods, of 3 to 4 KB each.
+	nodesOfANamespace = 6
+)
+
+// shares reports whether one watch of all namespaces takes less than watches of those that have
+// annotated Services.
+func (c *Controller) shares() bool {
+	services, everywhere := c.services[metav1.NamespaceAll]
+	if !everywhere {
+		return false
+	}
+	namespaces := len(services.informer.GetIndexer().ListIndexFuncValues(byNamespace))
+	return namespaces > separateNamespaces && len(c.nodes.informer.GetStore().ListKeys()) < nodesOfANamespace*namespaces
+}
+
 // onDemand watches objects of one kind in the namespaces that have an annotated Service.
-// Other namespaces cost nothing.
+// Other namespaces cost nothing, until one watch of all takes less than one for each.
 type onDemand[T cache.Object] struct {
-	// make returns the store of a namespace, whose informer does not run yet.
-	make func(namespace string) (store[T], error)
-	// began is called once all objects of a namespace are known. It may be nil.
+	// make returns the store of a namespace, or of all, whose informer does not run yet.
+	make func(namespace string, w *watched) (store[T], error)
+	// shares reports whether there must be one watch of all namespaces.
+	shares func() bool
+	// began is called once all objects of a namespace, or of all, are known.
 	began func(namespace string)
 
 	lock sync.Mutex
 	// ctx ends every watch; running waits for them.
 	ctx     context.Context
 	running *sync.WaitGroup
-	stores  map[string]watchedStore[T]
+	// stores has NamespaceAll beside others only until that is synced.
+	stores map[string]watchedStore[T]
 }
 
 type watchedStore[T cache.Object] struct {
 	store[T]
-	stop context.CancelFunc
+	refused <-chan struct{}
+	stop    context.CancelFunc
 }
 
 // podsOnDemand watches pods.
 func (c *Controller) podsOnDemand() *onDemand[*corev1.Pod] {
 	began := func(namespace string) {
-		for _, s := range c.annotatedServices(namespace) {
-			c.queue.Add(observation.LeaseKey(s))
+		of := c.annotatedServices(namespace)
+		if namespace == metav1.NamespaceAll {
+			of = c.services.in(namespace).all()
+		}
+		for _, s := range of {
+			if api.Annotated(s) {
+				c.queue.Add(observation.LeaseKey(s))
+			}
 		}
 	}
-	return &onDemand[*corev1.Pod]{stores: map[string]watchedStore[*corev1.Pod]{}, began: began, make: func(namespace string) (store[*corev1.Pod], error) {
+	return &onDemand[*corev1.Pod]{stores: map[string]watchedStore[*corev1.Pod]{}, began: began, shares: c.shares, make: func(namespace string, w *watched) (store[*corev1.Pod], error) {
 		informer := coreinformers.NewTypedPodInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{Indexers: podIndexers})
-		return newStore(informer, trimPod, c.podHandler(), newWatched())
+		return newStore(informer, trimPod, c.podHandler(), w)
 	}}
 }
 
 // publishedOnDemand watches the EndpointSlices of Kubernetes' own controller.
 func (c *Controller) publishedOnDemand() *onDemand[*discoveryv1.EndpointSlice] {
-	return &onDemand[*discoveryv1.EndpointSlice]{stores: map[string]watchedStore[*discoveryv1.EndpointSlice]{}, make: func(namespace string) (store[*discoveryv1.EndpointSlice], error) {
+	return &onDemand[*discoveryv1.EndpointSlice]{stores: map[string]watchedStore[*discoveryv1.EndpointSlice]{}, shares: c.shares, began: func(string) {}, make: func(namespace string, w *watched) (store[*discoveryv1.EndpointSlice], error) {
 		informer := discoveryinformers.NewTypedEndpointSliceInformerWithOptions(c.client, namespace, internalinterfaces.InformerOptions{
 			Indexers:         sliceIndexers,
 			TweakListOptions: func(o *metav1.ListOptions) { o.LabelSelector = observation.IsBuiltIn },
 		})
-		return newStore(informer, trimPublished, c.publishedHandler(), newWatched())
+		return newStore(informer, trimPublished, c.publishedHandler(), w)
 	}}
 }
 
@@ -117,8 +152,11 @@ func (d *onDemand[T]) in(namespace string) (store[T], error) {
 func (d *onDemand[T]) known(namespace string) (store[T], bool) {
 	d.lock.Lock()
 	defer d.lock.Unlock()
-	s, found := d.stores[namespace]
-	return s.store, found
+	if s, found := d.stores[namespace]; found {
+		return s.store, true
+	}
+	s, found := d.stores[metav1.NamespaceAll]
+	return s.store, found && s.informer.HasSynced()
 }
 
 func (d *onDemand[T]) watch(namespace string) (store[T], error) {
@@ -127,21 +165,52 @@ func (d *onDemand[T]) watch(namespace string) (store[T], error) {
 	if s, found := d.stores[namespace]; found {
 		return s.store, nil
 	}
-	s, err := d.make(namespace)
+	all, shared := d.stores[metav1.NamespaceAll]
+	switch {
+	case shared && !is(all.refused):
+		return all.store, nil
+	case !shared && d.shares():
+		namespace = metav1.NamespaceAll
+	}
+	w := newWatched()
+	s, err := d.make(namespace, w)
 	if err != nil {
 		return s, err
 	}
 	ctx, stop := context.WithCancel(d.ctx) //nolint:gosec // forget calls it
-	d.stores[namespace] = watchedStore[T]{s, stop}
+	d.stores[namespace] = watchedStore[T]{s, w.refused, stop}
 	d.running.Go(func() { s.informer.RunWithContext(ctx) })
-	if d.began != nil {
+	if namespace == metav1.NamespaceAll {
 		d.running.Go(func() {
-			if cache.WaitFor(ctx, "", s.informer.HasSyncedChecker()) {
+			select {
+			case <-w.refused:
+				// What waits for it gets a watch of its own.
 				d.began(namespace)
+			case <-ctx.Done():
 			}
 		})
 	}
+	d.running.Go(func() {
+		if cache.WaitFor(ctx, "", s.informer.HasSyncedChecker()) {
+			if namespace == metav1.NamespaceAll {
+				d.stopOthers()
+			}
+			d.began(namespace)
+		}
+	})
 	return s, nil
+}
+
+// stopOthers ends the watches of single namespaces.
+func (d *onDemand[T]) stopOthers() {
+	d.lock.Lock()
+	defer d.lock.Unlock()
+	for namespace, s := range d.stores {
+		if namespace != metav1.NamespaceAll {
+			s.stop()
+			delete(d.stores, namespace)
+		}
+	}
 }
 
 // all returns the watched objects that the named index files under value.
@@ -158,8 +227,10 @@ func (d *onDemand[T]) all(index, value string) (found []T) {
 func (d *onDemand[T]) wrote(o T) {
 	d.lock.Lock()
 	defer d.lock.Unlock()
-	if s, found := d.stores[o.GetNamespace()]; found {
-		s.wrote(o)
+	for _, namespace := range []string{o.GetNamespace(), metav1.NamespaceAll} {
+		if s, found := d.stores[namespace]; found {
+			s.wrote(o)
+		}
 	}
 }
 

@@ -79,6 +79,9 @@ func (c *Controller) leaseHandler() cache.TypedResourceEventHandler[*coordinatio
 	return cache.TypedResourceEventHandlerFuncs[*coordinationv1.Lease]{
 		AddFunc: enqueue,
 		UpdateFunc: func(before, now *coordinationv1.Lease) {
+			if k := (key{Namespace: now.Namespace, Name: now.Name}); before.Annotations[api.AnnotationRecord] != now.Annotations[api.AnnotationRecord] && !c.isBusy(k) {
+				c.turns.heard(k, now)
+			}
 			// A renewal ends an outage: the replica that renewed has seen the holder healthy.
 			if !lease.RenewedOnly(before, now) || c.memory.has(key{Namespace: now.Namespace, Name: now.Name}) {
 				enqueue(now)

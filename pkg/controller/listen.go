@@ -150,10 +150,10 @@ func renewal(o *observation.Observation, d election.Decision, lag func(key) floa
 	return lease.Renewal{Duration: duration, Phase: phase(o.Key), Lag: lag(o.Key)}.Due(renewed, o.Now)
 }
 
-// lag differs between replicas and between Leases.
+// lag implements pacer. It differs between replicas and between Leases.
 func (c *Controller) lag(k key) float64 { return fraction(maphash.String(c.seed, k.String())) }
 
-// paced implements that of road. Each try to write a Lease that is gone takes an epoch of its own,
+// paced implements pacer. Each try to write a Lease that is gone takes an epoch of its own,
 // because the one before may have succeeded.
 func (c *Controller) paced(k key) bool {
 	_, spent := c.spent.Get(k)

@@ -19,15 +19,7 @@ type road struct {
 	reader
 	writer
 	listener
-	// lag, from 0 to 1, is by how much this replica lets others renew the Lease first.
-	lag func(k key) float64
-	// turn returns for how long to leave the election, whose Lease this is, to another replica,
-	// which usually takes that long.
-	turn func(k key, l *coordinationv1.Lease, usual time.Duration) time.Duration
-	// paced reports whether an epoch may be spent on a Lease that cannot be written, for now.
-	paced func(k key) bool
-	// crowded reports whether other elections wait for this replica.
-	crowded func() bool
+	pacer
 }
 
 // reader reads what an election depends on.
@@ -51,6 +43,19 @@ type writer interface {
 	// deletePod deletes the pod if the Lease is still as it was read, and reports whether
 	// it did.
 	deletePod(ctx context.Context, pod *corev1.Pod, l *coordinationv1.Lease) (deleted bool, err error)
+}
+
+// pacer keeps replicas and elections out of each other's way. Nothing rests on it.
+type pacer interface {
+	// lag, from 0 to 1, is by how much this replica lets others renew the Lease first.
+	lag(k key) float64
+	// turn returns for how long to leave the election, whose Lease this is, to another replica,
+	// which usually takes that long.
+	turn(k key, l *coordinationv1.Lease, usual time.Duration) time.Duration
+	// paced reports whether an epoch may be spent on a Lease that cannot be written, for now.
+	paced(k key) bool
+	// crowded reports whether other elections wait for this replica.
+	crowded() bool
 }
 
 // written is the result of a change. The object is nil if it is gone.

@@ -44,7 +44,16 @@ type unsynced struct{ cache.SharedIndexInformer }
 
 func (unsynced) HasSynced() bool { return false }
 
+func (unsynced) HasSyncedChecker() cache.DoneChecker { return never{} }
+
 func (unsynced) RunWithContext(context.Context) {}
+
+// never is what does not come.
+type never struct{}
+
+func (never) Name() string { return "" }
+
+func (never) Done() <-chan struct{} { return nil }
 
 // simulatedCache is a cache that hears of each object when it is told to.
 type simulatedCache interface {

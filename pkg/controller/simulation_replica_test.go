@@ -88,8 +88,11 @@ func newReplica(w *world, number int) *replica {
 	c.nodes = store[*corev1.Node]{synced{}, nodes, trimNode}
 	r.caches = []simulatedCache{services, leases, endpointSlices, nodes, nil}
 	// What is published decides nothing, so that it is never seen.
-	r.published.start(context.Background(), &sync.WaitGroup{})
-	r.published.make = func(string) (store[*discoveryv1.EndpointSlice], error) {
+	ended, end := context.WithCancel(context.Background())
+	end()
+	r.published.start(ended, &sync.WaitGroup{})
+	r.published.shares = func() bool { return false }
+	r.published.make = func(string, *watched) (store[*discoveryv1.EndpointSlice], error) {
 		return store[*discoveryv1.EndpointSlice]{unsynced{}, nil, trimPublished}, nil
 	}
 	r.watchPods()
@@ -104,7 +107,7 @@ func (r *replica) watchPods() {
 		return
 	}
 	pods := newSimulatedCache(r.world.pods, podIndexers, r.podHandler(), trimPod, nil)
-	r.pods.stores[simulatedNamespace] = watchedStore[*corev1.Pod]{store[*corev1.Pod]{synced{}, pods, trimPod}, func() {}}
+	r.pods.stores[simulatedNamespace] = watchedStore[*corev1.Pod]{store[*corev1.Pod]{synced{}, pods, trimPod}, nil, func() {}}
 	r.caches[len(r.caches)-1] = pods
 	for _, name := range pods.unheard() {
 		pods.hear(name)
@@ -200,15 +203,21 @@ func (r *replica) look(k key, pick int) {
 	r.world.tell("replica %d looks at %s", r.number, cmp.Or(k.Name, "what is left"))
 	r.resume, r.stop = iter.Pull(func(yield func(string) bool) {
 		r.yield = yield
-		again, err := road{r, r, r, r.lag, always, func(key) bool { return true }, func() bool { return pick%3 == 2 }}.reconcile(context.Background(), k)
+		again, err := road{r, r, r, r}.reconcile(context.Background(), k)
 		r.ended(k, again, err)
 	})
 	r.proceed(fine)
 }
 
-// always is that it is always this replica's turn. What is left to another comes to the same as
-// being slow.
-func always(key, *coordinationv1.Lease, time.Duration) time.Duration { return 0 }
+// turn implements pacer. It is always this replica's turn: what is left to another comes to the
+// same as being slow.
+func (*replica) turn(key, *coordinationv1.Lease, time.Duration) time.Duration { return 0 }
+
+// paced implements pacer.
+func (*replica) paced(key) bool { return true }
+
+// crowded implements pacer.
+func (r *replica) crowded() bool { return r.pick%3 == 2 }
 
 // ended does what the worker does with the result.
 func (r *replica) ended(k key, again time.Duration, err error) {

@@ -72,6 +72,15 @@ func (s store[T]) by(index, value string) []T {
 	return objects
 }
 
+// all returns the objects that the informer has.
+func (s store[T]) all() []T {
+	var objects []T
+	for _, o := range s.informer.GetStore().List() {
+		objects = append(objects, o.(T))
+	}
+	return objects
+}
+
 // wrote makes the result of a write visible at once, and trims it.
 func (s store[T]) wrote(o T) {
 	s.trim(o)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/lease"
@@ -17,6 +18,9 @@ const (
 	recordTurn, routeTurn = 50 * time.Millisecond, 250 * time.Millisecond
 	// firstTurn is how long at most, by its lag, a replica lets others make a Lease.
 	firstTurn = 100 * time.Millisecond
+	// longestTurn is how long at most an election waits in one go for this replica to take over
+	// others: each time twice as long, so less than twice this in all.
+	longestTurn = time.Second
 	// turnOver is after how long a turn that nobody asks for is over: later than a write that fails
 	// is tried again.
 	turnOver = retryMax + time.Second
@@ -34,6 +38,12 @@ type turns struct {
 	wrote map[key]string
 	// next is of each election for what is decided and for what is routed, by the usual wait.
 	next map[key]map[time.Duration]turn
+	// taken are elections with which this replica goes on now although they are another's, and alone
+	// counts those that it has decided so since it heard of another's decision. When many masters
+	// fail, the replica whose turn it is needs longer. So at first one election is taken over at a
+	// time, and twice as many each time if the other replica is not heard of.
+	taken sets.Set[key]
+	alone int
 }
 
 // marks are what a replica writes into the Lease with each decision and renewal, and users do not
@@ -47,12 +57,14 @@ func marks(l *coordinationv1.Lease) string {
 type turn struct {
 	record string
 	at     time.Time
+	// lasts is how long before that it was put off.
+	lasts time.Duration
 	// asked is when the turn was asked for last.
 	asked time.Time
 }
 
 func newTurns(now func() time.Time, lag func(key) float64) *turns {
-	return &turns{now: now, lag: lag, wrote: map[key]string{}, next: map[key]map[time.Duration]turn{}}
+	return &turns{now: now, lag: lag, wrote: map[key]string{}, next: map[key]map[time.Duration]turn{}, taken: sets.New[key]()}
 }
 
 // saw takes up the Lease that this replica has written.
@@ -60,6 +72,26 @@ func (t *turns) saw(k key, l *coordinationv1.Lease) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
 	t.wrote[k] = marks(l)
+	if t.taken.Has(k) {
+		t.alone++
+	}
+}
+
+// heard takes up a decision that the watch shows, and that this replica is not about to write
+// itself.
+func (t *turns) heard(k key, l *coordinationv1.Lease) {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	if t.wrote[k] != marks(l) {
+		t.alone = 0
+	}
+}
+
+// ended is told that this replica has done for now what it could for the election.
+func (t *turns) ended(k key) {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	t.taken.Delete(k)
 }
 
 func (t *turns) forget(k key) {
@@ -84,7 +116,14 @@ func (t *turns) wait(k key, l *coordinationv1.Lease, usual time.Duration) time.D
 	now := t.now()
 	known, found := t.next[k][usual]
 	if !found || known.record != record || now.After(known.asked.Add(turnOver)) {
-		known = turn{record: record, at: now.Add(after)}
+		known = turn{record: record, at: now.Add(after), lasts: after}
+	}
+	if l != nil && !known.at.After(now) {
+		if twice := 2 * known.lasts; t.taken.Has(k) || t.taken.Len() <= t.alone || twice > longestTurn {
+			t.taken.Insert(k)
+		} else {
+			known.at, known.lasts = now.Add(twice), twice
+		}
 	}
 	known.asked = now
 	if t.next[k] == nil {

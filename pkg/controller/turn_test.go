@@ -62,3 +62,57 @@ func TestTurns(t *testing.T) {
 	}
 	expect("the former, of a Lease that another program writes", first.wait(web, l, routeTurn), 0)
 }
+
+// When many masters fail, the replica whose turn it is needs longer than a turn. The other takes
+// over one election at a time, and more the longer it hears of no decision.
+func TestTakingOver(t *testing.T) {
+	var now time.Time
+	turns := newTurns(func() time.Time { return now }, func(key) float64 { return 0 })
+	l := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{api.AnnotationRecord: "1/a"}}}
+	of := func(name string) key { return key{Namespace: "shop", Name: name} }
+	// takes returns those of the elections that are taken over now.
+	takes := func(names ...string) (taken string) {
+		for _, name := range names {
+			if turns.wait(of(name), l, recordTurn) == 0 {
+				taken += name
+			}
+		}
+		return taken
+	}
+	decides := func(names ...string) {
+		for _, name := range names {
+			turns.saw(of(name), l)
+			turns.ended(of(name))
+		}
+	}
+	expect := func(what, got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: takes over %q, want %q", what, got, want)
+		}
+	}
+	all := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i"}
+	expect("in the other's turn", takes(all...), "")
+	now = now.Add(recordTurn)
+	expect("after the turn", takes(all...), "a")
+	expect("again", takes(all...), "a")
+	decides("a")
+	expect("before the others are due again", takes(all[1:]...), "")
+	now = now.Add(2 * recordTurn)
+	expect("after a decision", takes(all[1:]...), "bc")
+	decides("b", "c")
+	now = now.Add(4 * recordTurn)
+	turns.heard(of("a"), l)
+	expect("after the watch has shown a decision of its own", takes(all[3:]...), "defg")
+	turns.ended(of("d"))
+	expect("after one that came to nothing", takes("h"), "")
+	other := l.DeepCopy()
+	other.Annotations[api.AnnotationRecord] = "2/b"
+	turns.heard(of("d"), other)
+	decides("e", "f", "g")
+	turns.heard(of("d"), other)
+	now = now.Add(8 * recordTurn)
+	expect("after a decision of the other", takes("h", "i"), "h")
+	now = now.Add(longestTurn)
+	expect("after the longest turn", takes("i"), "i")
+}

@@ -66,7 +66,9 @@ func ports(service *corev1.Service, pod *corev1.Pod) []discoveryv1.EndpointPort 
 			Name: &port.Name, Port: new(int32(number)), Protocol: &port.Protocol, AppProtocol: port.AppProtocol, //nolint:gosec // a port
 		})
 	}
-	// This sorts them, in the order of Kubernetes' controller.
-	util.NewPortMapKey(found)
+	if len(found) > 1 {
+		// This sorts them, in the order of Kubernetes' controller. It takes long.
+		util.NewPortMapKey(found)
+	}
 	return found
 }

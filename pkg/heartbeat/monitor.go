@@ -8,8 +8,8 @@
 // blame. And the API server confirms that the node's Lease was not renewed, or is gone. The
 // node lives again with the next renewal.
 //
-// Only nodes that are wanted are watched, each with a watch of its own, because a cluster
-// may have many nodes of which few matter.
+// A few nodes that are wanted are watched each with a watch of its own, because a cluster may
+// have many nodes of which few matter. Once more of them are wanted, one watch shows all.
 package heartbeat
 
 import (
@@ -40,6 +40,9 @@ const (
 	tick = time.Second
 	// confirmTimeout bounds a read of a silent node's Lease.
 	confirmTimeout = 5 * time.Second
+	// separate is how many nodes can have watches of their own. Such a watch takes as much memory
+	// as a hundred Leases that one watch of all shows, and a connection's stream.
+	separate = 10
 )
 
 // Monitor watches the heartbeats of some nodes. Its methods may be called from any
@@ -60,9 +63,11 @@ type Monitor struct {
 	wanted map[types.NamespacedName]sets.Set[string]
 	// keys counts the keys to which each node matters.
 	keys map[string]int
-	// nodes has what is known of each node that is watched, and stops what ends its watch.
+	// nodes has what is known of each node that is watched, and stops what ends its watch if
+	// that is its own. all is the watch of all nodes, nil if there was never a need for it.
 	nodes   map[string]*node
 	stops   map[string]context.CancelFunc
+	all     cache.SharedIndexInformer
 	watcher watcher
 }
 
@@ -161,28 +166,70 @@ func (m *Monitor) adjust(name string) {
 	case wanted && !watched:
 		m.watch(name)
 	case !wanted && watched:
-		m.stops[name]()
-		delete(m.stops, name)
+		m.stop(name)
 		delete(m.nodes, name)
 	}
 }
 
-// watch starts the watch of a node's Lease. The lock must be held.
+// watch starts the watch of a node's Lease, or that of all. The lock must be held.
 func (m *Monitor) watch(name string) {
-	ctx, stop := context.WithCancel(m.ctx)
-	m.nodes[name], m.stops[name] = &node{}, stop
+	n := &node{}
+	m.nodes[name] = n
+	if m.all == nil && len(m.nodes) > separate {
+		ctx, all := m.ctx, m.inform(m.ctx, fields.Everything())
+		m.all = all
+		m.running.Go(func() {
+			// Until then, the others go on.
+			if cache.WaitFor(ctx, "", all.HasSyncedChecker()) {
+				m.lock.Lock()
+				defer m.lock.Unlock()
+				for name := range m.nodes {
+					m.stop(name)
+				}
+			}
+		})
+	}
+	if m.all == nil {
+		ctx, stop := context.WithCancel(m.ctx)
+		m.stops[name] = stop
+		m.inform(ctx, fields.OneTermEqualSelector(metav1.ObjectNameField, name))
+	} else if seen, found, _ := m.all.GetStore().GetByKey(corev1.NamespaceNodeLease + "/" + name); found {
+		n.heard(seen.(*coordinationv1.Lease).Spec, time.Now())
+	}
+}
+
+// stop ends a node's own watch, if it has one. The lock must be held.
+func (m *Monitor) stop(name string) {
+	if stop, found := m.stops[name]; found {
+		stop()
+		delete(m.stops, name)
+	}
+}
+
+// trim keeps of a Lease what is read of it.
+func trim(o any) (any, error) {
+	if l, ok := o.(*coordinationv1.Lease); ok {
+		l.ObjectMeta = metav1.ObjectMeta{Namespace: l.Namespace, Name: l.Name, ResourceVersion: l.ResourceVersion}
+		l.Spec = coordinationv1.LeaseSpec{LeaseDurationSeconds: l.Spec.LeaseDurationSeconds, RenewTime: l.Spec.RenewTime}
+	}
+	return o, nil
+}
+
+// inform starts a watch of the nodes' Leases that the selector selects.
+func (m *Monitor) inform(ctx context.Context, selector fields.Selector) cache.SharedIndexInformer {
 	informer := coordinationinformers.NewTypedLeaseInformerWithOptions(m.client, corev1.NamespaceNodeLease, internalinterfaces.InformerOptions{
-		TweakListOptions: func(o *metav1.ListOptions) {
-			o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
-		},
+		TweakListOptions: func(o *metav1.ListOptions) { o.FieldSelector = selector.String() },
 	})
+	if err := informer.SetTransform(trim); err != nil {
+		// This fails only for an informer that runs, as the next two do.
+		klog.FromContext(ctx).Error(err, "Failed to trim heartbeats")
+	}
 	if _, err := informer.AddTypedEventHandler(cache.TypedResourceEventHandlerFuncs[*coordinationv1.Lease]{
 		AddFunc:    m.heard,
 		UpdateFunc: func(_, now *coordinationv1.Lease) { m.heard(now) },
 		// A Lease that is deleted is not renewed: that is silence, as any other.
 	}); err != nil {
-		// This fails only for an informer that was stopped.
-		klog.FromContext(ctx).Error(err, "Failed to watch heartbeats", "node", name)
+		klog.FromContext(ctx).Error(err, "Failed to watch heartbeats")
 	}
 	if err := informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
 		if !apierrors.IsForbidden(err) {
@@ -193,9 +240,10 @@ func (m *Monitor) watch(name string) {
 			klog.FromContext(ctx).Error(err, "Failed to watch heartbeats without rights, will retry")
 		})
 	}); err != nil {
-		klog.FromContext(ctx).Error(err, "Failed to handle errors of the watch of heartbeats", "node", name)
+		klog.FromContext(ctx).Error(err, "Failed to handle errors of the watch of heartbeats")
 	}
 	m.running.Go(func() { informer.RunWithContext(ctx) })
+	return informer
 }
 
 // heard records what a node's Lease says, from the watch or from a read.

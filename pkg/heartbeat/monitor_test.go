@@ -193,6 +193,46 @@ func TestMonitorWatchesWhatIsWanted(t *testing.T) {
 	})
 }
 
+// More nodes than a few share one watch. What was heard of them before stays, and the watch
+// tells of those that are wanted later too.
+func TestMonitorWatchesManyNodesAtOnce(t *testing.T) {
+	monitor(t, func(m *monitored) {
+		watches := func() (selectors []string) {
+			for _, action := range m.client.Actions() {
+				if watch, ok := action.(clienttesting.WatchActionImpl); ok {
+					selectors = append(selectors, watch.ListOptions.FieldSelector)
+				}
+			}
+			m.client.ClearActions()
+			return selectors
+		}
+		var nodes []string
+		for i := range separate {
+			nodes = append(nodes, strconv.Itoa(i))
+		}
+		m.Want(web, sets.New(nodes...))
+		m.renew(2, append(nodes, "more", "later")...)
+		if got := watches(); len(got) != separate {
+			t.Errorf("%d nodes have the watches %q", separate, got)
+		}
+		m.Want(web, sets.New(append(nodes, "more")...))
+		m.renew(2, append(nodes, "more", "later")...)
+		if got := watches(); !slices.Equal(got, []string{""}) || len(m.stops) > 0 {
+			t.Errorf("one more has the watches %q, want one of all; %d watches of single nodes are left", got, len(m.stops))
+		}
+		m.Want(web, sets.New(append(nodes, "more", "later")...))
+		// It is silent from now on, as one that was wanted before.
+		m.renew(3, nodes[1:]...)
+		if diff := cmp.Diff([]string{"0", "later", "more"}, slices.Sorted(slices.Values(m.told))); diff != "" {
+			t.Errorf("told of dead nodes (-want +got): %s", diff)
+		}
+		m.Want(web, nil)
+		if got := watches(); len(got) > 0 || len(m.nodes) > 0 {
+			t.Errorf("there are new watches %q, and %d nodes are watched, want none", got, len(m.nodes))
+		}
+	})
+}
+
 // What Want costs must not grow with the other keys.
 func TestWantOfManyKeys(t *testing.T) {
 	m := New(nil, MinTimeout, func(string) {})

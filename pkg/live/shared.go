@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// readFor is how long a shared reading may take. It does not end with the caller who began it,
+// readFor is how long a shared reading may take. It does not end with the caller that began it,
 // because others wait for it too.
 const readFor = 15 * time.Second
 
@@ -35,19 +35,23 @@ func (s *shared[T]) get(ctx context.Context, namespace string, read func(context
 		return read(ctx)
 	}
 	s.lock.Lock()
-	if joined, found := s.next[namespace]; found {
-		s.lock.Unlock()
-		select {
-		case <-joined.ended:
-			return joined.value, joined.err
-		case <-ctx.Done():
-			return value, ctx.Err()
-		}
+	joined, found := s.next[namespace]
+	if !found {
+		joined = &reading[T]{ended: make(chan struct{})}
+		s.next[namespace] = joined
+		go s.read(context.WithoutCancel(ctx), namespace, joined, s.current[namespace], read)
 	}
-	own := &reading[T]{ended: make(chan struct{})}
-	s.next[namespace] = own
-	former := s.current[namespace]
 	s.lock.Unlock()
+	select {
+	case <-joined.ended:
+		return joined.value, joined.err
+	case <-ctx.Done():
+		return value, ctx.Err()
+	}
+}
+
+// read reads once the former reading of the namespace has ended, if there is one.
+func (s *shared[T]) read(ctx context.Context, namespace string, own, former *reading[T], read func(context.Context) (T, error)) {
 	if former != nil {
 		<-former.ended
 	}
@@ -55,7 +59,7 @@ func (s *shared[T]) get(ctx context.Context, namespace string, read func(context
 	delete(s.next, namespace)
 	s.current[namespace] = own
 	s.lock.Unlock()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readFor)
+	ctx, cancel := context.WithTimeout(ctx, readFor)
 	defer cancel()
 	own.value, own.err = read(ctx)
 	s.lock.Lock()
@@ -64,5 +68,4 @@ func (s *shared[T]) get(ctx context.Context, namespace string, read func(context
 	}
 	s.lock.Unlock()
 	close(own.ended)
-	return own.value, own.err
 }

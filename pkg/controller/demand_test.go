@@ -1,0 +1,65 @@
+package controller
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	clienttesting "k8s.io/client-go/testing"
+
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
+)
+
+// From some number of namespaces on, all share a watch. It ends those that there were before.
+func TestManyNamespacesShareAWatch(t *testing.T) {
+	tests := map[string]struct {
+		namespaces, nodes int
+		refused           bool
+		want              int
+	}{
+		"a few":                          {namespaces: separateNamespaces, want: separateNamespaces},
+		"one more":                       {namespaces: separateNamespaces + 1, want: 1},
+		"of a cluster with many nodes":   {namespaces: separateNamespaces + 1, nodes: nodesOfANamespace * (separateNamespaces + 1), want: separateNamespaces + 1},
+		"without the right to watch all": {namespaces: separateNamespaces + 2, refused: true, want: separateNamespaces + 2},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(c *cluster) {
+				// They watch the pods too.
+				c.stopKubernetes()
+				for i := range test.nodes {
+					c.Create(fakeapi.NewNode(fmt.Sprint("node-", i), "a"))
+				}
+				s := c.prepare()
+				if test.refused {
+					s.client.PrependReactor("list", "pods", func(a clienttesting.Action) (bool, runtime.Object, error) {
+						return a.GetNamespace() == "", nil, apierrors.NewForbidden(corev1.Resource("pods"), "", nil)
+					})
+				}
+				c.run(s)
+				for i := range test.namespaces {
+					namespace := fmt.Sprint("shop-", i)
+					c.Create(fakeapi.NewService("web", fakeapi.In[*corev1.Service](namespace)))
+					for n := range 2 {
+						c.Create(fakeapi.NewPod(fmt.Sprint("web-", n), fakeapi.In[*corev1.Pod](namespace)))
+					}
+				}
+				c.Settle()
+				if n := c.Server.Watches("pods"); n != test.want {
+					t.Errorf("%d watches of pods, want %d", n, test.want)
+				}
+				for i := range test.namespaces {
+					namespace := fmt.Sprint("shop-", i)
+					fakeapi.Edit(c.Cluster, c.Users.CoreV1().Pods(namespace), "web-0", fakeapi.SetNotReady)
+				}
+				c.Settle()
+				if state := strings.Join(c.State(), "\n"); strings.Count(state, "web: web-1 @2 HolderNotReady") != test.namespaces {
+					t.Errorf("not all masters have moved:\n%s", state)
+				}
+			})
+		})
+	}
+}
