@@ -46,7 +46,7 @@ build-for-linux:
 
 .PHONY: local-up local-down
 local-up: ## Start a local control plane (etcd, API server, controllers, kwok) to try things on.
-	cd e2e && $(GO) run ./cmd/local up
+	@cd e2e && $(GO) run ./cmd/local up
 local-down: ## Stop it.
 	cd e2e && $(GO) run ./cmd/local down
 
