@@ -183,6 +183,8 @@ func TestNotPublished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Also if it ends before.
+	t.Cleanup(func() { _ = thaw() })
 	s.editHolder("web", "web-1")
 	s.awaitNote("web", api.ReasonNotPublished, "web-0")
 	if err := s.endpoints("web", "web-0"); err != nil {
