@@ -169,8 +169,9 @@ func TestZoneThatIsCorrected(t *testing.T) {
 		written := slices.DeleteFunc(assert.Must(requests(began))(s), func(r request) bool {
 			return !r.write() || r.ObjectRef.Resource != "endpointslices" || r.ObjectRef.Namespace != s.namespace
 		})
-		if len(written) > 1 {
-			t.Errorf("after the zone %q the slice was written %d times", zone, len(written))
+		// The first zone is better than none. No other changes an endpoint that is published.
+		if want := max(0, 1-i); len(written) != want {
+			t.Errorf("after the zone %q the slice was written %d times, want %d", zone, len(written), want)
 		}
 	}
 }
@@ -182,6 +183,8 @@ func TestNotPublished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Also if it ends before.
+	t.Cleanup(func() { _ = thaw() })
 	s.editHolder("web", "web-1")
 	s.awaitNote("web", api.ReasonNotPublished, "web-0")
 	if err := s.endpoints("web", "web-0"); err != nil {

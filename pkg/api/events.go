@@ -44,6 +44,7 @@ const (
 	ReasonWriteRefused         = "WriteRefused"
 	ReasonPortUnresolved       = "PortUnresolved"
 	ReasonUnmanagedPod         = "UnmanagedPod"
+	ReasonGoverningService     = "GoverningService"
 	ReasonDeletionPaused       = "DeletionPaused"
 	ReasonMovesPaused          = "MovesPaused"
 	ReasonLeaseContended       = "LeaseContended"
@@ -124,6 +125,12 @@ var events = []Event{
 		Meaning: fmt.Sprintf("The Service asks for \"%s: %s\", but no workload would create its pods anew. They are not deleted.", AnnotationOnDemote, OnDemoteDelete),
 		Advice:  "Run the pods in a StatefulSet or a Deployment, or delete them by hand.",
 		See:     "operations.md#end-open-connections",
+	},
+	{
+		Reason: ReasonGoverningService, Type: corev1.EventTypeWarning,
+		Meaning: "The Service is headless and gives its pods their DNS names, as a StatefulSet's governing Service does. The standbys have lost theirs.",
+		Advice:  "Leave that Service plain, and annotate another one over the same pods.",
+		See:     "elections.md#share-an-election",
 	},
 	{
 		Reason: ReasonDeletionPaused, Type: corev1.EventTypeWarning,

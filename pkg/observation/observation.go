@@ -93,6 +93,7 @@ func Look(in Inputs) *Observation {
 	o.settle(asked)
 	for _, m := range o.Members {
 		o.comparePorts(m)
+		o.findGoverning(m)
 	}
 	o.findUnmanaged()
 	o.findContender()
@@ -380,6 +381,15 @@ func (o *Observation) findUnmanaged() {
 		o.problem(api.ReasonUnmanagedPod, fmt.Sprintf(
 			"%s is never deleted (%s: %s), because no workload would create a new pod in its place; run the pods in a StatefulSet or a Deployment",
 			few(names), api.AnnotationOnDemote, api.OnDemoteDelete))
+	}
+}
+
+// findGoverning adds a problem if the member gives its pods their DNS names: only the master keeps
+// one.
+func (o *Observation) findGoverning(m Member) {
+	if m.Spec.ClusterIP == corev1.ClusterIPNone && slices.ContainsFunc(o.Pods, func(p Pod) bool { return !p.Unselected && p.Spec.Subdomain == m.Name }) {
+		o.serviceProblem(m.Service, api.ReasonGoverningService, fmt.Sprintf(
+			"this headless Service gives its pods their DNS names, such as POD.%s, and the standbys have lost theirs; leave it plain, and annotate another Service over the same pods", m.Name))
 	}
 }
 
