@@ -222,7 +222,7 @@ func TestRestored(t *testing.T) {
 	s := newScene(t)
 	for _, name := range []string{"web-0", "web-1"} {
 		pod := &corev1.Pod{Spec: podSpec(), ObjectMeta: metav1.ObjectMeta{
-			Name: name, OwnerReferences: s.workload, Labels: map[string]string{"app": "web", api.LabelDesignation: api.DesignationActive},
+			Name: name, OwnerReferences: s.workload, Labels: map[string]string{"app": "web"},
 			Annotations: map[string]string{api.AnnotationLeaseTransitions: "41", api.AnnotationWitness: "of-another@41"},
 		}}
 		s.eventually("the guard is not in force here", func() error {
