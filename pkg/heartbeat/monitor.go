@@ -41,7 +41,7 @@ const (
 	// confirmTimeout bounds a read of a silent node's Lease.
 	confirmTimeout = 5 * time.Second
 	// separate is how many nodes can have watches of their own. Such a watch takes as much memory
-	// as a hundred Leases that one watch of all shows, and a connection's stream.
+	// as two hundred Leases that one watch of all shows.
 	separate = 10
 )
 
