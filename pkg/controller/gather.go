@@ -217,6 +217,12 @@ func (c *Controller) takenNames(services []*corev1.Service) (taken []*discoveryv
 // leftovers implements reader.
 func (c *Controller) leftovers(ctx context.Context, namespace string) (routing.Leftovers, error) {
 	left, err := c.live.Leftovers(ctx, namespace)
+	// The marks of a master are its election's, even if no Service selects it any longer.
+	left.Pods = slices.DeleteFunc(slices.Clone(left.Pods), func(pod *corev1.Pod) bool {
+		return slices.ContainsFunc(c.leases.in(namespace).by(byHolder, string(pod.UID)), func(l *coordinationv1.Lease) bool {
+			return c.serves(key{Namespace: namespace, Name: l.Name})
+		})
+	})
 	if err == nil && len(left.Annotated()) == 0 {
 		needless := func() bool { return len(c.annotatedServices(namespace)) == 0 }
 		c.pods.forget(namespace, needless)

@@ -2,11 +2,13 @@ package controller
 
 import (
 	"maps"
+	"slices"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/tools/cache"
 
@@ -86,6 +88,10 @@ func (c *Controller) leaseHandler() cache.TypedResourceEventHandler[*coordinatio
 			if !lease.RenewedOnly(before, now) || c.memory.has(key{Namespace: now.Namespace, Name: now.Name}) {
 				enqueue(now)
 			}
+			if former := lease.Decode(before).HolderUID; former != "" && former != lease.Decode(now).HolderUID {
+				// Its marks were the election's, even if no Service selects it.
+				c.wakeFormer(now.Namespace, former)
+			}
 		},
 		DeleteFunc: func(deleted cache.DeletedObject[*coordinationv1.Lease]) {
 			if deleted.OptionalObj != nil {
@@ -114,6 +120,24 @@ func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
 	}
 }
 
+// wakeFormer wakes the clean-up if no Service selects the pod that is no longer master.
+func (c *Controller) wakeFormer(namespace string, uid types.UID) {
+	pods, watched := c.pods.known(namespace)
+	if watched && slices.ContainsFunc(pods.by(byUID, string(uid)), func(pod *corev1.Pod) bool {
+		return observation.MarkedPod(pod) && len(c.selecting(namespace, pod.Labels)) == 0
+	}) {
+		c.queue.Add(key{Namespace: namespace})
+	}
+}
+
+// serves reports whether a Service that can be served takes part in the election.
+func (c *Controller) serves(k key) bool {
+	return slices.ContainsFunc(c.services.in(k.Namespace).by(byLease, k.String()), func(s *corev1.Service) bool {
+		_, _, ok := api.Parse(s)
+		return ok
+	})
+}
+
 // enqueueSelecting wakes, once, each election that selects the pod as it is now or as it
 // was before, and each that has the pod as its master: that may have lost its labels, and its
 // election waits for it to stop. It reports whether an election selects the pod now, or must know of it.
@@ -126,7 +150,9 @@ func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (s
 		}
 	}
 	for _, l := range c.leases.in(now.Namespace).by(byHolder, string(now.UID)) {
-		elections.Insert(key{Namespace: l.Namespace, Name: l.Name})
+		k := key{Namespace: l.Namespace, Name: l.Name}
+		elections.Insert(k)
+		selected = selected || c.serves(k)
 	}
 	if k := (key{Namespace: now.Namespace, Name: observation.MasterOf(now)}); k.Name != "" && len(c.services.in(k.Namespace).by(byLease, k.String())) > 0 {
 		// Its marks are that election's.

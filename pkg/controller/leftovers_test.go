@@ -10,6 +10,7 @@ import (
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
 func TestOptOutEndsTheWatchOfPods(t *testing.T) {
@@ -118,4 +119,32 @@ func TestServiceDeletedWhileNoControllerRuns(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Which of an election and the clean-up of its namespace comes first makes no difference: the
+// election knows which marks of its master must stay.
+func TestCleanUpLeavesAMasterThatNoServiceSelects(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"))
+		s := c.start()
+		c.Settle()
+		c.EditPod("web-0", fakeapi.WithLabel("app", "debug"))
+		left, err := s.leftovers(t.Context(), fakeapi.Namespace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(left.Pods) != 0 {
+			t.Errorf("the clean-up has the master among what may be left: %s", left.Pods[0].Name)
+		}
+		c.Settle()
+		c.EditService("web", fakeapi.OptOut)
+		c.Settle()
+		pod, err := c.Users.CoreV1().Pods(fakeapi.Namespace).Get(t.Context(), "web-0", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if observation.MarkedPod(pod) {
+			t.Errorf("labels %v and annotations %v of the controller are left", pod.Labels, pod.Annotations)
+		}
+	})
 }

@@ -53,6 +53,8 @@ func (i *Installation) Start(ctx context.Context, name, server string) (*Replica
 		"--kubeconfig", kubeconfig, "--http-endpoint=127.0.0.1:0", "--logging-format=json", "--v=2",
 		// Pods of kwok have no addresses but those of this machine.
 		"--probe-any-address",
+		// Tests look for one election among many.
+		"--election-metrics=100000",
 	}, i.Args...)...)
 	r.cmd.Env = append(os.Environ(), i.environment...)
 	r.cmd.SysProcAttr = childAttributes()
