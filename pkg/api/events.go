@@ -44,6 +44,7 @@ const (
 	ReasonWriteRefused         = "WriteRefused"
 	ReasonPortUnresolved       = "PortUnresolved"
 	ReasonUnmanagedPod         = "UnmanagedPod"
+	ReasonGoverningService     = "GoverningService"
 	ReasonDeletionPaused       = "DeletionPaused"
 	ReasonMovesPaused          = "MovesPaused"
 	ReasonLeaseContended       = "LeaseContended"
@@ -120,6 +121,12 @@ var events = []Event{
 		See:     "elections.md#pods-without-the-services-port",
 	},
 	{
+		Reason: ReasonGoverningService, Type: corev1.EventTypeWarning,
+		Meaning: "The Service is headless and gives its pods DNS names of their own, as the governing Service of a StatefulSet does. While it is annotated, the standbys lose their names.",
+		Advice:  "Remove the annotation, and annotate another headless Service.",
+		See:     "elections.md#share-an-election",
+	},
+	{
 		Reason: ReasonUnmanagedPod, Type: corev1.EventTypeWarning,
 		Meaning: fmt.Sprintf("The Service asks for \"%s: %s\", but no workload would create its pods anew. They are not deleted.", AnnotationOnDemote, OnDemoteDelete),
 		Advice:  "Run the pods in a StatefulSet or a Deployment, or delete them by hand.",
@@ -144,7 +151,7 @@ var events = []Event{
 	},
 	{
 		Reason: ReasonUnknownServiceMode, Type: corev1.EventTypeWarning,
-		Meaning: fmt.Sprintf("The value of %q is not %q. The Service is left as it is.", AnnotationServiceMode, ModeActiveStandby),
+		Meaning: fmt.Sprintf("The value of %q is not %q. The Service is left as it is, so that its traffic does not follow the master. The message says where it goes.", AnnotationServiceMode, ModeActiveStandby),
 		Advice:  "Correct the value, or remove the annotation.",
 	},
 	{
@@ -154,7 +161,7 @@ var events = []Event{
 	},
 	{
 		Reason: ReasonForeignSelectorKey, Type: corev1.EventTypeWarning,
-		Meaning: fmt.Sprintf("The selector has a key of %q with a meaning that is not known. The Service is left as it is.", Domain),
+		Meaning: fmt.Sprintf("The selector has a key of %q with a meaning that is not known. The Service is left as it is, so that its traffic does not follow the master. The message says where it goes.", Domain),
 		Advice:  "Remove the key.",
 	},
 	{

@@ -35,7 +35,7 @@ func (c *Controller) problems(o *observation.Observation, d election.Decision, s
 		return problems
 	}
 	if d.Problem() {
-		problems = append(problems, api.Problem{Reason: string(d.Reason), Message: d.Message()})
+		problems = append(problems, api.Problem{Reason: string(d.Reason), Message: o.Says(d, s)})
 	}
 	if o.Lease != nil && lease.DeletionPause(o.Lease, o.Now) > 0 {
 		if i := slices.IndexFunc(o.Pods, func(p observation.Pod) bool { return p.UID == mustGo(o, d, o.Lease) && observation.Active(p.Pod) }); i >= 0 {

@@ -29,7 +29,7 @@ var ineligible = map[Reason]string{
 func (d Decision) Message() string {
 	switch d.Action {
 	case Refuse:
-		return "the Lease of that name is not the controller's: another program has made it, such as an application for its own leader election; name another in the annotation qoqo.dev/lease-name, or delete it if nothing uses it"
+		return "the Lease is not the controller's"
 	case Restore:
 		switch d.Reason {
 		case LeaseLost:

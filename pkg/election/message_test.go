@@ -12,7 +12,7 @@ func TestDecisionMessage(t *testing.T) {
 	}{
 		"a foreign Lease": {
 			Decision{Action: Refuse, Reason: LeaseForeign},
-			"the Lease of that name is not the controller's: another program has made it, such as an application for its own leader election; name another in the annotation qoqo.dev/lease-name, or delete it if nothing uses it",
+			"the Lease is not the controller's",
 		},
 		"a Lease that was deleted": {
 			to(Restore, LeaseLost, "a", 4),

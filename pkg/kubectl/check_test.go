@@ -198,8 +198,8 @@ Note: the controller alone knows the nodes' heartbeats.
 Service:    web (routing selector)
 Lease:      web
 Master:     <none>
-Problems:   LeaseForeign: the Lease of that name is not the controller's: another program has made it, such as an application for its own leader election; name another in the annotation qoqo.dev/lease-name, or delete it if nothing uses it
-Next:       nothing: the Lease of that name is not the controller's: another program has made it, such as an application for its own leader election; name another in the annotation qoqo.dev/lease-name, or delete it if nothing uses it (LeaseForeign)
+Problems:   LeaseForeign: the Lease web is not the controller's (its holder is "web-0"): another program has made it, such as an application for its own leader election; name another in the annotation qoqo.dev/lease-name, or delete it if nothing uses it; until then the Service is left as it is: all Ready pods that its selector matches get traffic
+Next:       nothing: the Lease is not the controller's (LeaseForeign)
 
 RANK   POD     NODE     CORDONED   ROLE     ELIGIBLE   WHY
 1      web-0   node-0   no         <none>   yes        first in the order
@@ -285,7 +285,7 @@ Note: the controller alone knows the nodes' heartbeats.
 		},
 		"a Service that is not served": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationServiceMode, "on"))}, nil, "check web", result{Out: `
 Service:    web
-Problems:   UnknownServiceMode: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby"; the Service is left as it is
+Problems:   UnknownServiceMode: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby"; the Service is left as it is: all Ready pods that its selector matches get traffic
 Next:       nothing, because the Service is not served
 `}},
 		"a Service that is not annotated": {[]runtime.Object{aService("web", "", 0, unannotated)}, nil, "check web", result{Err: `

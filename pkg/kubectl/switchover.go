@@ -212,7 +212,7 @@ func served(w *world, s *corev1.Service) (*observation.Observation, error) {
 	case o.Lease == nil:
 		return nil, errors.New(noLease(o.Key))
 	case o.View().Lease.Foreign:
-		return nil, errors.New(election.Decision{Action: election.Refuse}.Message())
+		return nil, errors.New(observation.ForeignLease(o.Lease))
 	}
 	return o, nil
 }

@@ -93,6 +93,7 @@ func Look(in Inputs) *Observation {
 	o.settle(asked)
 	for _, m := range o.Members {
 		o.comparePorts(m)
+		o.findGoverned(m)
 	}
 	o.findUnmanaged()
 	o.findContender()
@@ -366,6 +367,26 @@ func (o *Observation) comparePorts(m Member) {
 	}
 }
 
+// findGoverned adds a problem if the member is the Service by which its candidates have DNS names of
+// their own, as the governing Service of a StatefulSet. Kubernetes publishes such a name only for a
+// pod that the Service's EndpointSlices list.
+func (o *Observation) findGoverned(m Member) {
+	if m.Spec.ClusterIP != corev1.ClusterIPNone {
+		return
+	}
+	var names []string
+	for _, p := range o.Pods {
+		if !p.Unselected && Active(p.Pod) && p.Spec.Hostname != "" && p.Spec.Subdomain == m.Name {
+			names = append(names, p.Name)
+		}
+	}
+	if len(names) > 0 {
+		o.serviceProblem(m.Service, api.ReasonGoverningService, fmt.Sprintf(
+			"this Service gives its pods DNS names, such as %s.%s, as the governing Service of a StatefulSet does (spec.subdomain); while it is annotated, only the master has such a name; remove %s, and annotate another headless Service",
+			slices.Min(names), m.Name, api.AnnotationServiceMode))
+	}
+}
+
 // findUnmanaged adds a problem if pods must be deleted once they are no longer master, and nothing
 // would create them anew.
 func (o *Observation) findUnmanaged() {
@@ -390,6 +411,24 @@ func (o *Observation) findContender() {
 			"the field manager %q holds the Lease %s as its own, as an application does whose leader election uses a Lease of that name; give this election another with the annotation %s, or let the application use another",
 			manager, o.Key.Name, api.AnnotationLeaseName))
 	}
+}
+
+// Says returns the decision as a sentence for the users of one of the Services.
+func (o *Observation) Says(d election.Decision, s *corev1.Service) string {
+	if d.Action == election.Refuse {
+		return ForeignLease(o.Lease) + "; until then " + api.Left(s)
+	}
+	return d.Message()
+}
+
+// ForeignLease says of a Lease that is not the controller's what to do about it.
+func ForeignLease(l *coordinationv1.Lease) string {
+	holder := "nothing holds it"
+	if name := lease.Decode(l).Holder; name != "" {
+		holder = fmt.Sprintf("its holder is %.200q", name)
+	}
+	return fmt.Sprintf("the Lease %s is not the controller's (%s): another program has made it, such as an application for its own leader election; name another in the annotation %s, or delete it if nothing uses it",
+		l.Name, holder, api.AnnotationLeaseName)
 }
 
 // SeeContender returns what the replica has seen of another program that holds the Lease as its
