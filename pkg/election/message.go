@@ -1,7 +1,6 @@
 package election
 
 import (
-	"cmp"
 	"fmt"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
@@ -44,11 +43,12 @@ func (d Decision) Message() string {
 	case Elect:
 		return fmt.Sprintf("%s is the first master, in epoch %d", d.Holder, d.Epoch)
 	case Failover, Switchover:
-		from := ""
-		if d.Previous != "" {
-			from = " from " + d.Previous
+		from, former := "", "the former master"
+		// A pod of the holder's own name was another pod, or a user had edited the Lease.
+		if d.Previous != "" && d.Previous != d.Holder {
+			from, former = " from "+d.Previous, d.Previous
 		}
-		return fmt.Sprintf("master moved%s to %s in epoch %d: %s", from, d.Holder, d.Epoch, d.because(cmp.Or(d.Previous, "the former master"), "the Lease's holder was edited"))
+		return fmt.Sprintf("master moved%s to %s in epoch %d: %s", from, d.Holder, d.Epoch, d.because(former, "the Lease's holder was edited"))
 	case Stop:
 		return fmt.Sprintf("deleting %s: it must stop before another pod can become master (qoqo.dev/handover); reason: %s",
 			d.Holder, d.because(d.Holder, "a switchover to "+d.Next+" was requested"))

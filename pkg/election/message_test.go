@@ -34,6 +34,10 @@ func TestDecisionMessage(t *testing.T) {
 			to(Elect, FirstEligible, "a", 1),
 			"a is the first master, in epoch 1",
 		},
+		"a failover to a pod of the former master's name": {
+			to(Failover, HolderGone, "b", 5).from("b"),
+			"master moved to b in epoch 5: the former master does not exist",
+		},
 		"a failover": {
 			to(Failover, HolderNotReady, "b", 5).from("a"),
 			"master moved from a to b in epoch 5: a is not Ready",

@@ -104,10 +104,10 @@ func (st *status) lease(s *corev1.Service, o *observation.Observation, view elec
 	}
 	st.Reason = o.Lease.Annotations[api.AnnotationReason]
 	if uid := view.Lease.HolderUID; uid != "" {
-		st.Master = &master{Name: view.Lease.Holder, UID: uid}
+		st.Master = &master{Name: o.MasterName(), UID: uid}
 		for _, p := range o.Pods {
 			if p.UID == uid {
-				st.Master.Name, st.Master.Node = p.Name, p.Spec.NodeName
+				st.Master.Node = p.Spec.NodeName
 			}
 		}
 	}
