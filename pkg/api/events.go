@@ -64,8 +64,8 @@ var events = []Event{
 	},
 	{
 		Reason: ReasonSelectorReverted, Type: corev1.EventTypeWarning,
-		Meaning: "Another client had overwritten the controller's key in the selector, and the controller put it back. The message names the field manager.",
-		Advice:  `Apply "manifests/fail-closed", let the tool ignore the key, or choose a routing that it cannot disturb.`,
+		Meaning: "Another client had overwritten the controller's key in the selector, and the controller put it back. Until then all Ready pods may have got traffic. The message names the field manager.",
+		Advice:  `Apply "manifests/fail-closed", or let the tool set a constant key, as the message says.`,
 		See:     "gitops.md",
 	},
 	{

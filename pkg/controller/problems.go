@@ -132,7 +132,7 @@ func refusal(err error) (p api.Problem, found bool) {
 	if !refused(err) && !apierrors.IsInternalError(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return p, false
 	}
-	return api.Problem{Reason: api.ReasonWriteRefused, Message: fmt.Sprintf("the API server refuses it: %v", err)}, true
+	return api.Problem{Reason: api.ReasonWriteRefused, Message: fmt.Sprintf("the API server refuses a write of the controller: %v", err)}, true
 }
 
 // warnings remembers the problems of each Service, so that each is reported when it appears,

@@ -250,7 +250,7 @@ Lease:      web
 Master:     web-0, for 3m, in epoch 3 (HolderNotReady)
 Problems:   HolderGone: web-0 does not exist
             Pending: the controller has yet to act: Failover (HolderGone)
-            WriteRefused: the API server refuses it: writing Pod web-1: no
+            WriteRefused: the API server refuses a write of the controller: writing Pod web-1: no
 Next:       Failover to web-1, in epoch 4 (HolderGone)
 Overdue:    what is Pending, because the API server refuses it (WriteRefused)
 
@@ -271,7 +271,7 @@ Service:    web (routing selector)
 Lease:      web
 Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
 Problems:   Pending: the controller has yet to delete Pod web-1 (qoqo.dev/on-demote)
-            WriteRefused: the API server refuses it: writing Pod web-1: no
+            WriteRefused: the API server refuses a write of the controller: writing Pod web-1: no
 Next:       nothing: web-0 is master in epoch 3 (HolderEligible)
 Overdue:    what is Pending, because the API server refuses it (WriteRefused)
 

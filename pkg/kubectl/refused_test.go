@@ -76,6 +76,9 @@ error: no standby of web can become master:
 		"a master that is gone": {[]runtime.Object{aService("web", "web-9", 3), aLease("web", "web-9", 3), aPod("web-1", "standby", readyFor(time.Hour)), aPod("web-2", "standby")}, "switchover web --to web-2", result{Err: `
 error: the master web-9 no longer exists; the controller elects another pod by itself
 `, Code: 1}},
+		"a master that is gone, with no pod left": {[]runtime.Object{aService("web", "web-9", 3), aLease("web", "web-9", 3)}, "switchover web", result{Err: `
+error: the master web-9 no longer exists, and no pod is eligible; kubectl active-standby check web
+`, Code: 1}},
 		"no master yet": {[]runtime.Object{aService("web", "", 0), aLease("web", "", 0), aPod("web-0", "standby", unmarked, notReady)}, "switchover web", result{Err: `
 error: service web has no master yet, because no pod has been eligible; kubectl active-standby check web
 `, Code: 1}},
