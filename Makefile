@@ -46,7 +46,7 @@ build-for-linux:
 
 .PHONY: local-up local-down
 local-up: ## Start a local control plane (etcd, API server, controllers, kwok) to try things on.
-	cd e2e && $(GO) run ./cmd/local up
+	@cd e2e && $(GO) run ./cmd/local up
 local-down: ## Stop it.
 	cd e2e && $(GO) run ./cmd/local down
 
@@ -148,8 +148,8 @@ BENCH_COUNT ?= 6
 BENCH       ?= .
 
 .PHONY: bench
-bench: ## Benchmark the pure parts with 10, 1,000 and 10,000 elections, in the form that benchstat compares. BENCH, BENCH_COUNT.
-	@$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(BENCH_COUNT) ./pkg/observation ./pkg/election ./pkg/routing ./pkg/controller
+bench: ## Benchmark the pure parts with 10, 1,000 and 10,000 elections, and the memory of the caches, in the form that benchstat compares. BENCH, BENCH_COUNT.
+	@$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(BENCH_COUNT) ./pkg/observation ./pkg/election ./pkg/routing ./pkg/heartbeat ./pkg/controller
 
 E2E_ENV = E2E_IMAGE=$(E2E_IMAGE) E2E_TARGET=$(E2E_TARGET) E2E_FENCING=$(E2E_FENCING) E2E_PLUGIN=$(E2E_PLUGIN) \
 	E2E_BUSYBOX=$(E2E_BUSYBOX) E2E_POSTGRESQL=$(E2E_POSTGRESQL) E2E_ARTIFACTS=$(E2E_ARTIFACTS) E2E_VERSION=$(VERSION)

@@ -16,11 +16,16 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/rest"
+	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/events"
 	cliflag "k8s.io/component-base/cli/flag"
 	logsapi "k8s.io/component-base/logs/api/v1"
@@ -199,7 +204,14 @@ func serving(t *testing.T, registry kmetrics.KubeRegistry) *controller.Controlle
 	pod := &corev1.Pod{ObjectMeta: of, Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}}}
 	service := &corev1.Service{ObjectMeta: of, Spec: corev1.ServiceSpec{Selector: of.Labels}}
 	service.Annotations = map[string]string{api.AnnotationServiceMode: api.ModeActiveStandby}
-	c, err := controller.New(fake.NewClientset(service, pod), events.NewFakeRecorder(100), nil, 0, nil)
+	client := fake.NewClientset(service, pod)
+	// An object that exists has a version, which the fake client leaves out.
+	client.PrependReactor("create", "leases", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		l, _ := action.(clienttesting.CreateAction).GetObject().(*coordinationv1.Lease)
+		l.ResourceVersion = "1"
+		return false, nil, nil
+	})
+	c, err := controller.New(client, events.NewFakeRecorder(100), nil, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -350,5 +362,44 @@ func TestAlertsHaveRunbooks(t *testing.T) {
 	}
 	if diff := cmp.Diff(alerts, all(`(?m)^### (\S+)$`, page)); diff != "" {
 		t.Errorf("headings of docs/monitoring.md (-want +got):\n%s", diff)
+	}
+}
+
+// The manifests name one version of the image, and what they have it run with this program knows.
+func TestManifestsAreOfThisProgram(t *testing.T) {
+	named := regexp.MustCompile(`qoqodev/active-standby-controller:(\S+)|newTag: (\S+)`)
+	versions := map[string][]string{}
+	for _, path := range []string{"manifests/deployment.yaml", "manifests/Kustomization", "docs/install.md"} {
+		text, err := os.ReadFile(filepath.Join(root, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range named.FindAllSubmatch(text, -1) {
+			if version := string(found[1]) + string(found[2]); version != "main" {
+				versions[version] = append(versions[version], path)
+			}
+		}
+	}
+	if len(versions) != 1 {
+		t.Errorf("versions, and where they are: %v", versions)
+	}
+	manifest, err := os.ReadFile(filepath.Join(root, "manifests/deployment.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var deployment appsv1.Deployment
+	if err := yaml.Unmarshal(manifest, &deployment); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := logsapi.ResetForTest(nil); err != nil {
+			t.Error(err)
+		}
+	})
+	cmd := newCommand(t.Context())
+	if args := deployment.Spec.Template.Spec.Containers[0].Args; len(args) == 0 {
+		t.Error("the container has no arguments")
+	} else if err := cmd.ParseFlags(args); err != nil {
+		t.Error(err)
 	}
 }

@@ -48,8 +48,8 @@ const (
 	nodes    = 5
 	// round is how long actors act before everything must converge.
 	round = time.Minute
-	// converging is how long that may take.
-	converging = 2 * time.Minute
+	// converging is how long that may take: what was refused is tried again within two minutes.
+	converging = 3 * time.Minute
 	// pause is how long the run waits between two actions, on average.
 	pause = 200 * time.Millisecond
 	// focus is how many actions, on average, most of which concern one application. What is

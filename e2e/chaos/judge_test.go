@@ -454,6 +454,10 @@ func TestUnsettled(t *testing.T) {
 			objects: []metav1.Object{closed("web"), active, pod("b", designated(api.DesignationActive)), leased("a", 1), builtIn("a")},
 			want:    []string{`b (b) is designated "active", though Lease web has a (a)`},
 		},
+		"a standby must be designated": {
+			objects: []metav1.Object{closed("web"), active, pod("b"), leased("a", 1), builtIn("a")},
+			want:    []string{"b (b) has no designation"},
+		},
 		"nothing must be left of a Service that has opted out": {
 			objects: []metav1.Object{optedOut(closed("web")), pod("a", stamped), leased("a", 1), own("a")},
 			want: []string{

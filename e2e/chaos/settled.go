@@ -74,6 +74,10 @@ func (j *judge) unsettledElection(name string, members []observation.Member) (pr
 		if isCandidate(p) && j.designates(p) == name && (p == holder) != isActive(p) {
 			problem("%s is designated %q, though Lease %s has %s", j.podOf(pod, p.UID), p.Labels[api.LabelDesignation], name, j.podOf("", lease.Decode(l).HolderUID))
 		}
+		// What the policy has refused is written when it is tried again.
+		if isEligible(p) && j.designates(p) == name && p.Labels[api.LabelDesignation] == "" {
+			problem("%s has no designation", j.podOf(pod, p.UID))
+		}
 	}
 	return problems
 }

@@ -54,8 +54,10 @@ func TestMatrix(t *testing.T) {
 	})
 	results.Cells = slices.DeleteFunc(results.Cells, func(c Cell) bool { return c.Tool == "" })
 	t.Logf("\n%s\n%s", results.table(false), results.table(true))
-	if err := results.blind(); err != nil {
-		t.Error(err)
+	if len(results.Cells) >= 2*len(Tools) { // not with -run
+		if err := results.blind(); err != nil {
+			t.Error(err)
+		}
 	}
 	if *save {
 		assert.Must(0, document.WriteResults(filepath.Join(root, source), results))(t)

@@ -169,8 +169,9 @@ func TestZoneThatIsCorrected(t *testing.T) {
 		written := slices.DeleteFunc(assert.Must(requests(began))(s), func(r request) bool {
 			return !r.write() || r.ObjectRef.Resource != "endpointslices" || r.ObjectRef.Namespace != s.namespace
 		})
-		if len(written) > 1 {
-			t.Errorf("after the zone %q the slice was written %d times", zone, len(written))
+		// The first zone is better than none. No other changes an endpoint that is published.
+		if want := max(0, 1-i); len(written) != want {
+			t.Errorf("after the zone %q the slice was written %d times, want %d", zone, len(written), want)
 		}
 	}
 }
@@ -182,6 +183,8 @@ func TestNotPublished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Also if it ends before.
+	t.Cleanup(func() { _ = thaw() })
 	s.editHolder("web", "web-1")
 	s.awaitNote("web", api.ReasonNotPublished, "web-0")
 	if err := s.endpoints("web", "web-0"); err != nil {
@@ -212,12 +215,19 @@ func TestMasterThatStumbles(t *testing.T) {
 // A namespace is restored from a backup: pods come with the marks of others, and do not bring
 // back an old epoch. Services come with what the controller wrote to them.
 func TestRestored(t *testing.T) {
+	if *guarded {
+		t.Skip("the guard lets nobody bring the marks")
+	}
 	t.Parallel()
 	s := newScene(t)
 	for _, name := range []string{"web-0", "web-1"} {
-		s.pod(name, func(pod *corev1.Pod) {
-			pod.Annotations = map[string]string{api.AnnotationLeaseTransitions: "41", api.AnnotationWitness: "of-another@41"}
-			pod.Labels[api.LabelDesignation] = api.DesignationActive
+		pod := &corev1.Pod{Spec: podSpec(), ObjectMeta: metav1.ObjectMeta{
+			Name: name, OwnerReferences: s.workload, Labels: map[string]string{"app": "web"},
+			Annotations: map[string]string{api.AnnotationLeaseTransitions: "41", api.AnnotationWitness: "of-another@41"},
+		}}
+		s.eventually("the guard is not in force here", func() error {
+			_, err := client.CoreV1().Pods(s.namespace).Create(s.Context(), pod, metav1.CreateOptions{})
+			return err
 		})
 		s.awaitReady(name)
 	}

@@ -121,16 +121,16 @@ var events = []Event{
 		See:     "elections.md#pods-without-the-services-port",
 	},
 	{
-		Reason: ReasonGoverningService, Type: corev1.EventTypeWarning,
-		Meaning: "The Service is headless and gives its pods DNS names of their own, as the governing Service of a StatefulSet does. While it is annotated, the standbys lose their names.",
-		Advice:  "Remove the annotation, and annotate another headless Service.",
-		See:     "elections.md#share-an-election",
-	},
-	{
 		Reason: ReasonUnmanagedPod, Type: corev1.EventTypeWarning,
 		Meaning: fmt.Sprintf("The Service asks for \"%s: %s\", but no workload would create its pods anew. They are not deleted.", AnnotationOnDemote, OnDemoteDelete),
 		Advice:  "Run the pods in a StatefulSet or a Deployment, or delete them by hand.",
 		See:     "operations.md#end-open-connections",
+	},
+	{
+		Reason: ReasonGoverningService, Type: corev1.EventTypeWarning,
+		Meaning: "The Service is headless and gives its pods their DNS names, as a StatefulSet's governing Service does. The standbys have lost theirs.",
+		Advice:  "Leave that Service plain, and annotate another one over the same pods.",
+		See:     "elections.md#share-an-election",
 	},
 	{
 		Reason: ReasonDeletionPaused, Type: corev1.EventTypeWarning,

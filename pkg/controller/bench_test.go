@@ -127,7 +127,7 @@ func benchmarkCached[T any, O wire[T]](b *testing.B, indexers cache.Indexers, tr
 		var stats runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&stats)
-		return int64(stats.HeapAlloc) //nolint:gosec // less than that
+		return int64(stats.HeapAlloc)
 	}
 	for b.Loop() {
 		indexer := cache.NewIndexer(cache.MetaNamespaceKeyFunc, indexers)
@@ -159,7 +159,7 @@ func BenchmarkMemory(b *testing.B) {
 			ResourceVersion: strconv.Itoa(1_000_000 + i), CreationTimestamp: metav1.Now(),
 			Labels:        map[string]string{"app.kubernetes.io/name": fmt.Sprintf("web-%d", i*100/ofNamespace)},
 			Annotations:   map[string]string{"example.com/checksum": strings.Repeat("c", 64)},
-			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl", FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:metadata":{"f:labels":{}}}`)}}},
+			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl", FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:labels":{}}}`)}},
 		}
 	}
 	owner := []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "StatefulSet", Name: "web", UID: "3f0c1f5e-7c55-4d7e-9d5c-5d2c1f0e7a11", Controller: ptr.To(true)}}

@@ -63,7 +63,7 @@ func TestMetrics(t *testing.T) {
 
 		want := `# HELP active_standby_election_acquire_time_seconds [ALPHA] Since when that pod is master, in seconds since 1970.
 # TYPE active_standby_election_acquire_time_seconds gauge
-active_standby_election_acquire_time_seconds{lease="web",namespace="default"} 9.46684864075e+08
+active_standby_election_acquire_time_seconds{lease="web",namespace="default"} 9.46684864085e+08
 # HELP active_standby_election_eligible_standbys [ALPHA] Pods that could become master at once.
 # TYPE active_standby_election_eligible_standbys gauge
 active_standby_election_eligible_standbys{lease="db",namespace="default"} 0

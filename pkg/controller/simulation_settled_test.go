@@ -145,8 +145,8 @@ func (w *world) takingPart(lease string, members []observation.Member, holder *c
 // some pods and Services.
 func (w *world) checkDenied() {
 	for _, s := range w.services.list() {
-		if !served(s) || w.denied["Service "+s.Name] || len(s.Spec.Selector) == 0 {
-			// What Kubernetes has listed before the selector was taken away stays.
+		if !served(s) || w.denied["Service "+s.Name] || len(s.Spec.Selector) == 0 || lease.Decode(w.leases.all[api.LeaseName(s)]).Foreign {
+			// A Service whose Lease is another's is left as it is. What Kubernetes has listed before the selector was taken away stays.
 			continue
 		}
 		if ready := w.ready(s.Name, discoveryv1.AddressTypeIPv4); len(ready) > 1 {

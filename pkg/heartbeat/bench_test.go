@@ -17,7 +17,7 @@ func BenchmarkMemory(b *testing.B) {
 		var stats runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&stats)
-		return int64(stats.HeapAlloc) //nolint:gosec // less than that
+		return int64(stats.HeapAlloc)
 	}
 	for b.Loop() {
 		store := cache.NewStore(cache.MetaNamespaceKeyFunc)

@@ -41,7 +41,7 @@ const (
 	// confirmTimeout bounds a read of a silent node's Lease.
 	confirmTimeout = 5 * time.Second
 	// separate is how many nodes can have watches of their own. Such a watch takes as much memory
-	// as a hundred Leases that one watch of all shows, and a connection's stream.
+	// as two hundred Leases that one watch of all shows.
 	separate = 10
 )
 
@@ -208,11 +208,14 @@ func (m *Monitor) stop(name string) {
 
 // trim keeps of a Lease what is read of it.
 func trim(o any) (any, error) {
-	if l, ok := o.(*coordinationv1.Lease); ok {
-		l.ObjectMeta = metav1.ObjectMeta{Namespace: l.Namespace, Name: l.Name, ResourceVersion: l.ResourceVersion}
-		l.Spec = coordinationv1.LeaseSpec{LeaseDurationSeconds: l.Spec.LeaseDurationSeconds, RenewTime: l.Spec.RenewTime}
+	l, ok := o.(*coordinationv1.Lease)
+	if !ok {
+		return o, nil
 	}
-	return o, nil
+	return &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: l.Name, ResourceVersion: l.ResourceVersion},
+		Spec:       coordinationv1.LeaseSpec{LeaseDurationSeconds: l.Spec.LeaseDurationSeconds, RenewTime: l.Spec.RenewTime},
+	}, nil
 }
 
 // inform starts a watch of the nodes' Leases that the selector selects.

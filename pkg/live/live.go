@@ -51,7 +51,7 @@ func NewReader(client kubernetes.Interface, trim func(*corev1.Pod)) Reader {
 }
 
 // Election returns all that the API server has of an election now, with the evidence Live: the
-// Lease, the namespace's annotated Services, the pods that Services of the election select or
+// Lease, its annotated Services and those that overlap it, the pods that Services of the election select or
 // that may be its holder, and all EndpointSlices of the election's Services. Known is what the
 // caller believes: it spares requests, and has the names of pods that no Service selects. What is known of nodes, and of the pods' answers, is the caller's
 // to add, and the time.
@@ -82,9 +82,11 @@ func (r Reader) Begin(ctx context.Context, known observation.Inputs, create func
 			return in, err
 		}
 		in.Pods = pods.all
-		if in.Services, err = r.sharedAnnotated(ctx, known.Key.Namespace); err != nil {
+		services, err := r.sharedAnnotated(ctx, known.Key.Namespace)
+		if err != nil {
 			return in, err
 		}
+		in.Services = concerning(services, in)
 		if in.Slices, err = r.slicesOf(ctx, known.Key.Namespace, in.ServiceNames()); err != nil {
 			return in, err
 		}
@@ -99,6 +101,23 @@ func (r Reader) Begin(ctx context.Context, known observation.Inputs, create func
 		return in, err
 	}
 	return r.Begin(ctx, known, create)
+}
+
+// concerning returns those of the Services that matter to the election: its own, and those of each
+// election that selects one of its pods. A look at it costs what they are.
+func concerning(services []*corev1.Service, in observation.Inputs) (some []*corev1.Service) {
+	elections := sets.New(in.Key)
+	for _, s := range services {
+		if slices.ContainsFunc(in.Pods, func(p *corev1.Pod) bool { return api.Selects(s, p.Labels) }) {
+			elections.Insert(observation.LeaseKey(s))
+		}
+	}
+	for _, s := range services {
+		if elections.Has(observation.LeaseKey(s)) {
+			some = append(some, s)
+		}
+	}
+	return some
 }
 
 // Lease returns nil if there is none.

@@ -104,6 +104,18 @@ func expect(t *testing.T, what string, want, got []string) {
 	}
 }
 
+// Another election matters with all its Services if one of them selects a pod of this one.
+func TestServicesThatConcernAnElection(t *testing.T) {
+	overlapping := aService("shop", "overlapping", "other")
+	overlapping.Spec.Selector = map[string]string{"app": "web"}
+	services := []*corev1.Service{
+		aService("shop", "web", "web"), aService("shop", "web-headless", "web"), aService("shop", "db", "db"),
+		overlapping, aService("shop", "of-the-same-lease", "other"),
+	}
+	in := observation.Inputs{Key: shop, Pods: []*corev1.Pod{aPod("shop", "web-0")}}
+	expect(t, "Services", []string{"shop/of-the-same-lease", "shop/overlapping", "shop/web", "shop/web-headless"}, names(concerning(services, in)))
+}
+
 func TestElection(t *testing.T) {
 	_, r := inCluster()
 	in, err := r.Election(t.Context(), observation.Inputs{Key: shop})
@@ -114,7 +126,7 @@ func TestElection(t *testing.T) {
 		t.Errorf("it is of %s with the evidence %s; want %s, Live", in.Key, in.Evidence, shop)
 	}
 	expect(t, "Lease", []string{"shop/web"}, names([]*coordinationv1.Lease{in.Lease}))
-	expect(t, "annotated Services of the namespace", []string{"shop/db", "shop/web", "shop/web-headless"}, names(in.Services))
+	expect(t, "the election's Services", []string{"shop/web", "shop/web-headless"}, names(in.Services))
 	expect(t, "pods that its Services select", []string{"shop/web-0"}, names(in.Pods))
 	expect(t, "slices of the election's Services, whoever manages them",
 		[]string{"shop/headless-k8s", "shop/web-foreign", "shop/web-k8s", "shop/web-own"}, names(in.Slices))

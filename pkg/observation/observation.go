@@ -93,7 +93,7 @@ func Look(in Inputs) *Observation {
 	o.settle(asked)
 	for _, m := range o.Members {
 		o.comparePorts(m)
-		o.findGoverned(m)
+		o.findGoverning(m)
 	}
 	o.findUnmanaged()
 	o.findContender()
@@ -367,26 +367,6 @@ func (o *Observation) comparePorts(m Member) {
 	}
 }
 
-// findGoverned adds a problem if the member is the Service by which its candidates have DNS names of
-// their own, as the governing Service of a StatefulSet. Kubernetes publishes such a name only for a
-// pod that the Service's EndpointSlices list.
-func (o *Observation) findGoverned(m Member) {
-	if m.Spec.ClusterIP != corev1.ClusterIPNone {
-		return
-	}
-	var names []string
-	for _, p := range o.Pods {
-		if !p.Unselected && Active(p.Pod) && p.Spec.Hostname != "" && p.Spec.Subdomain == m.Name {
-			names = append(names, p.Name)
-		}
-	}
-	if len(names) > 0 {
-		o.serviceProblem(m.Service, api.ReasonGoverningService, fmt.Sprintf(
-			"this Service gives its pods DNS names, such as %s.%s, as the governing Service of a StatefulSet does (spec.subdomain); while it is annotated, only the master has such a name; remove %s, and annotate another headless Service",
-			slices.Min(names), m.Name, api.AnnotationServiceMode))
-	}
-}
-
 // findUnmanaged adds a problem if pods must be deleted once they are no longer master, and nothing
 // would create them anew.
 func (o *Observation) findUnmanaged() {
@@ -401,6 +381,15 @@ func (o *Observation) findUnmanaged() {
 		o.problem(api.ReasonUnmanagedPod, fmt.Sprintf(
 			"%s is never deleted (%s: %s), because no workload would create a new pod in its place; run the pods in a StatefulSet or a Deployment",
 			few(names), api.AnnotationOnDemote, api.OnDemoteDelete))
+	}
+}
+
+// findGoverning adds a problem if the member gives its pods their DNS names: only the master keeps
+// one.
+func (o *Observation) findGoverning(m Member) {
+	if m.Spec.ClusterIP == corev1.ClusterIPNone && slices.ContainsFunc(o.Pods, func(p Pod) bool { return !p.Unselected && p.Spec.Subdomain == m.Name }) {
+		o.serviceProblem(m.Service, api.ReasonGoverningService, fmt.Sprintf(
+			"this headless Service gives its pods their DNS names, such as POD.%s, and the standbys have lost theirs; leave it plain, and annotate another Service over the same pods", m.Name))
 	}
 }
 

@@ -92,6 +92,8 @@ type seen struct {
 	Problems map[string][]api.Problem
 }
 
+func headless(s *corev1.Service) { s.Spec.ClusterIP = corev1.ClusterIPNone }
+
 func TestLook(t *testing.T) {
 	const (
 		differing = "DifferingSettings"
@@ -149,6 +151,13 @@ func TestLook(t *testing.T) {
 				pod("web-0", labelled("tier", "db")), pod("web-1", annotated(api.AnnotationLeaseTransitions, "4")), pod("web-2", labelled("app", "db"), annotated(api.AnnotationLeaseTransitions, "4")),
 			},
 			want: seen{Services: []string{"a", "b"}, Members: []string{"a", "b"}, Pods: []string{"web-0", "-web-1"}},
+		},
+		"a headless Service that gives the pods their names takes those of the standbys": {
+			services: []*corev1.Service{service("a", headless), service("b", headless), service("c")},
+			pods:     []*corev1.Pod{pod("web-0", func(p *corev1.Pod) { p.Spec.Subdomain = "a" }), pod("web-1", func(p *corev1.Pod) { p.Spec.Subdomain = "c" })},
+			want: seen{Services: []string{"a", "b", "c"}, Members: []string{"a", "b", "c"}, Pods: []string{"web-0", "web-1"}, Problems: map[string][]api.Problem{
+				"a": {{Reason: api.ReasonGoverningService, Message: "this headless Service gives its pods their DNS names, such as POD.a, and the standbys have lost theirs; leave it plain, and annotate another Service over the same pods"}},
+			}},
 		},
 		"a pod that says itself that it was the holder matters": {
 			services: []*corev1.Service{service("a")},

@@ -103,8 +103,9 @@ func podChanges(a Assignment, pod observation.Pod, identify bool, lease string, 
 			// now, and the pod as a candidate.
 			delete(c.Annotations, api.AnnotationLeaseTransitions)
 			delete(c.Annotations, api.AnnotationWitness)
-			if held := observation.Held(pod.Pod); held >= 0 && !pod.Elsewhere {
-				// With the Lease gone, nothing else may tell that it was master.
+			if held := observation.Held(pod.Pod); held >= 0 && !pod.Elsewhere && observation.MasterOf(pod.Pod) == "" {
+				// With the Lease gone, nothing else may tell that it was master. Of two elections with the
+				// same master the first to write it stays: they must not write in turns.
 				set(c.Annotations, pod.Annotations, api.AnnotationWitness, witnessOf(pod.Pod, held)+"/"+lease)
 			}
 		}
