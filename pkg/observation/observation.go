@@ -410,7 +410,7 @@ func (o *Observation) Says(d election.Decision, s *corev1.Service) string {
 	return d.Message()
 }
 
-// ForeignLease says of a Lease that is not the controller's what to do about it.
+// ForeignLease returns what users must hear about a Lease that is not the controller's.
 func ForeignLease(l *coordinationv1.Lease) string {
 	holder := "nothing holds it"
 	if name := lease.Decode(l).Holder; name != "" {
