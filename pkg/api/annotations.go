@@ -53,7 +53,7 @@ var annotations = []Annotation{
 	{
 		Key: AnnotationServiceMode, Object: ObjectService,
 		Allowed:  fmt.Sprintf("%q", ModeActiveStandby),
-		Sentence: "Opts the Service in. With any other value the Service is left as it is, and a Warning event says so.",
+		Sentence: "Opts the Service in. With any other value the Service is left as it is, and a Warning event says so, and where its traffic goes.",
 		// Parse reads it before all others.
 	},
 	{

@@ -64,8 +64,8 @@ var events = []Event{
 	},
 	{
 		Reason: ReasonSelectorReverted, Type: corev1.EventTypeWarning,
-		Meaning: "Another client had overwritten the controller's key in the selector, and the controller put it back. The message names the field manager.",
-		Advice:  `Apply "manifests/fail-closed", let the tool ignore the key, or choose a routing that it cannot disturb.`,
+		Meaning: "Another client had overwritten the controller's key in the selector, and the controller put it back. Until then all Ready pods may have got traffic. The message names the field manager.",
+		Advice:  `Apply "manifests/fail-closed", or let the tool set a constant key, as the message says.`,
 		See:     "gitops.md",
 	},
 	{
@@ -151,7 +151,7 @@ var events = []Event{
 	},
 	{
 		Reason: ReasonUnknownServiceMode, Type: corev1.EventTypeWarning,
-		Meaning: fmt.Sprintf("The value of %q is not %q. The Service is left as it is.", AnnotationServiceMode, ModeActiveStandby),
+		Meaning: fmt.Sprintf("The value of %q is not %q. The Service is left as it is, so that its traffic does not follow the master. The message says where it goes.", AnnotationServiceMode, ModeActiveStandby),
 		Advice:  "Correct the value, or remove the annotation.",
 	},
 	{
@@ -161,7 +161,7 @@ var events = []Event{
 	},
 	{
 		Reason: ReasonForeignSelectorKey, Type: corev1.EventTypeWarning,
-		Meaning: fmt.Sprintf("The selector has a key of %q with a meaning that is not known. The Service is left as it is.", Domain),
+		Meaning: fmt.Sprintf("The selector has a key of %q with a meaning that is not known. The Service is left as it is, so that its traffic does not follow the master. The message says where it goes.", Domain),
 		Advice:  "Remove the key.",
 	},
 	{

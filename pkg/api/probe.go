@@ -98,6 +98,8 @@ func parseProbe(value string) (Probe, error) {
 		return Probe{}, fmt.Errorf("the scheme %q is not known", u.Scheme)
 	}
 	switch {
+	case u.Opaque != "" && u.Host == "":
+		return Probe{}, fmt.Errorf("two slashes must come before the port, such as %s://:8080", u.Scheme)
 	case err != nil || number == 0:
 		return Probe{}, errors.New("the port must be from 1 to 65535")
 	case host != "" || u.User != nil:

@@ -33,6 +33,7 @@ func TestParseProbe(t *testing.T) {
 		"udp://:53":          {wrong: `the scheme "udp" is not known`},
 		"8080":               {wrong: `the scheme "" is not known`},
 		"":                   {wrong: `the scheme "" is not known`},
+		"http:8080":          {wrong: "two slashes must come before the port, such as http://:8080"},
 		"http:///healthz":    {wrong: "the port must be from 1 to 65535"},
 		"tcp://:0":           {wrong: "the port must be from 1 to 65535"},
 		"tcp://:65536":       {wrong: "the port must be from 1 to 65535"},

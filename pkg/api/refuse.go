@@ -13,7 +13,7 @@ import (
 // the selector with what that implies: the candidates and the routing.
 func (p *parser) refused() *Problem {
 	if mode := p.service.Annotations[AnnotationServiceMode]; mode != ModeActiveStandby {
-		return refusal(ReasonUnknownServiceMode, "annotation %s: %q is not valid; allowed: %q; the Service is left as it is", AnnotationServiceMode, cut(mode), ModeActiveStandby)
+		return refusal(ReasonUnknownServiceMode, "annotation %s: %q is not valid; allowed: %q; %s", AnnotationServiceMode, cut(mode), ModeActiveStandby, Left(p.service))
 	}
 	if p.service.Spec.Type == corev1.ServiceTypeExternalName {
 		return refusal(ReasonUnsupportedService, "a Service of type ExternalName has no pods; allowed: ClusterIP, NodePort and LoadBalancer; the Service is left as it is")
@@ -25,6 +25,24 @@ func refusal(reason, format string, args ...any) *Problem {
 	return &Problem{reason, fmt.Sprintf(format, args...)}
 }
 
+// Left says what traffic does while the controller leaves the Service as it is.
+func Left(service *corev1.Service) string {
+	const left = "the Service is left as it is: "
+	selector := service.Spec.Selector
+	_, detached := selector[LabelRouting]
+	switch uid, routed := selector[LabelPodUID]; {
+	case len(selector) == 0:
+		return left + "its EndpointSlices stay as they are"
+	case uid == NoPod:
+		return left + "no pod gets traffic"
+	case routed, detached:
+		return left + "traffic stays with the pod that was master last, even if that fails"
+	case selector[LabelDesignation] == DesignationActive:
+		return left + "traffic stays with the pods that are labelled " + LabelDesignation + ": " + DesignationActive + ", even if they fail"
+	}
+	return left + "all Ready pods that its selector matches get traffic"
+}
+
 func (p *parser) selector() (refused *Problem) {
 	own := maps.Clone(p.service.Spec.Selector)
 	delete(own, LabelPodUID)
@@ -33,7 +51,7 @@ func (p *parser) selector() (refused *Problem) {
 		{LabelDesignation, DesignationActive},
 	} {
 		if value, found := own[choice.key]; found && value != choice.allowed {
-			return refusal(ReasonForeignSelectorKey, "selector %s: %q is not valid; allowed: %q; remove the key, or the annotation %s; the Service is left as it is", choice.key, value, choice.allowed, AnnotationServiceMode)
+			return refusal(ReasonForeignSelectorKey, "selector %s: %q is not valid; allowed: %q; remove the key, or the annotation %s; %s", choice.key, value, choice.allowed, AnnotationServiceMode, Left(p.service))
 		}
 	}
 	// LabelRouting chooses nothing: the controller may have left it.
@@ -45,7 +63,7 @@ func (p *parser) selector() (refused *Problem) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(own)) {
 		if ours(key) {
-			return refusal(ReasonForeignSelectorKey, "selector %s: %q is not known; allowed keys of %s: %s, %s and %s; the Service is left as it is", key, own[key], Domain, LabelPodUID, LabelDesignation, LabelRouting)
+			return refusal(ReasonForeignSelectorKey, "selector %s: %q is not known; allowed keys of %s: %s, %s and %s; %s", key, own[key], Domain, LabelPodUID, LabelDesignation, LabelRouting, Left(p.service))
 		}
 	}
 	if len(own) > 0 {

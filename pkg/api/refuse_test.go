@@ -9,6 +9,28 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
+func TestLeft(t *testing.T) {
+	const left = "the Service is left as it is: "
+	tests := map[string]struct {
+		selector map[string]string
+		want     string
+	}{
+		"a new Service":                 {map[string]string{"app": "web"}, left + "all Ready pods that its selector matches get traffic"},
+		"a Service that is closed":      {map[string]string{"app": "web", LabelPodUID: NoPod}, left + "no pod gets traffic"},
+		"a Service that has a master":   {map[string]string{"app": "web", LabelPodUID: "uid-0"}, left + "traffic stays with the pod that was master last, even if that fails"},
+		"a Service with its own slices": {map[string]string{"app": "web", LabelRouting: "endpointslice"}, left + "traffic stays with the pod that was master last, even if that fails"},
+		"a Service routed by label":     {map[string]string{"app": "web", LabelDesignation: DesignationActive}, left + "traffic stays with the pods that are labelled qoqo.dev/pod-designation: active, even if they fail"},
+		"a Service without a selector":  {nil, left + "its EndpointSlices stay as they are"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := Left(service(func(s *corev1.Service) { s.Spec.Selector = test.selector })); got != test.want {
+				t.Errorf("%s; want %s", got, test.want)
+			}
+		})
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	tests := map[string]struct {
 		service *corev1.Service
@@ -16,11 +38,11 @@ func TestParseRefuses(t *testing.T) {
 	}{
 		"an unknown mode": {
 			service: service(annotated(AnnotationServiceMode, "active-active")),
-			want:    Problem{ReasonUnknownServiceMode, `annotation qoqo.dev/service-mode: "active-active" is not valid; allowed: "active-standby"; the Service is left as it is`},
+			want:    Problem{ReasonUnknownServiceMode, `annotation qoqo.dev/service-mode: "active-active" is not valid; allowed: "active-standby"; the Service is left as it is: all Ready pods that its selector matches get traffic`},
 		},
 		"an empty mode": {
 			service: service(annotated(AnnotationServiceMode, "")),
-			want:    Problem{ReasonUnknownServiceMode, `annotation qoqo.dev/service-mode: "" is not valid; allowed: "active-standby"; the Service is left as it is`},
+			want:    Problem{ReasonUnknownServiceMode, `annotation qoqo.dev/service-mode: "" is not valid; allowed: "active-standby"; the Service is left as it is: all Ready pods that its selector matches get traffic`},
 		},
 		"a Service without pods": {
 			service: service(func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName }),
@@ -46,19 +68,19 @@ func TestParseRefuses(t *testing.T) {
 			service: service(selecting(LabelDesignation, DesignationStandby)),
 			want: Problem{
 				ReasonForeignSelectorKey,
-				`selector qoqo.dev/pod-designation: "standby" is not valid; allowed: "active"; remove the key, or the annotation qoqo.dev/service-mode; the Service is left as it is`,
+				`selector qoqo.dev/pod-designation: "standby" is not valid; allowed: "active"; remove the key, or the annotation qoqo.dev/service-mode; the Service is left as it is: all Ready pods that its selector matches get traffic`,
 			},
 		},
 		"a selector with unknown keys of the domain, of which the first is named": {
 			service: service(selecting("qoqo.dev/zone", "a"), selecting("qoqo.dev/rack", "b")),
 			want: Problem{
 				ReasonForeignSelectorKey,
-				`selector qoqo.dev/rack: "b" is not known; allowed keys of qoqo.dev: qoqo.dev/pod-uid, qoqo.dev/pod-designation and qoqo.dev/routing; the Service is left as it is`,
+				`selector qoqo.dev/rack: "b" is not known; allowed keys of qoqo.dev: qoqo.dev/pod-uid, qoqo.dev/pod-designation and qoqo.dev/routing; the Service is left as it is: all Ready pods that its selector matches get traffic`,
 			},
 		},
 		"a selector with another value of the key of routing by EndpointSlice": {
 			service: service(selecting(LabelRouting, "selector")),
-			want:    Problem{ReasonForeignSelectorKey, `selector qoqo.dev/routing: "selector" is not valid; allowed: "endpointslice"; remove the key, or the annotation qoqo.dev/service-mode; the Service is left as it is`},
+			want:    Problem{ReasonForeignSelectorKey, `selector qoqo.dev/routing: "selector" is not valid; allowed: "endpointslice"; remove the key, or the annotation qoqo.dev/service-mode; the Service is left as it is: traffic stays with the pod that was master last, even if that fails`},
 		},
 		"an annotation that is no selector, on a Service without selector": {
 			service: service(without, annotated(AnnotationSelector, "app in web")),

@@ -1,14 +1,19 @@
 package controller
 
 import (
+	"errors"
 	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	clienttesting "k8s.io/client-go/testing"
 	kmetrics "k8s.io/component-base/metrics"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
@@ -216,6 +221,32 @@ func TestMetricsOfTwoReplicas(t *testing.T) {
 		const line = "active_standby_transitions_total{reason=\"HolderNotReady\"} 1\n"
 		if n := strings.Count(first()+second(), line); n != 1 {
 			t.Errorf("%d replicas count the transition, want 1", n)
+		}
+	})
+}
+
+// An edit that the API server does not let the controller follow takes no master away.
+func TestMetricsOfAnEditThatCannotBeFollowed(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
+		_, text := c.startMeasured()
+		c.Settle()
+		c.Server.OnRequest(func(action clienttesting.Action) error {
+			if action.Matches("update", "leases") {
+				return apierrors.NewForbidden(schema.GroupResource{Resource: "leases"}, "web", errors.New("denied by a policy"))
+			}
+			return nil
+		})
+		c.SwitchTo("web", "web-1")
+		c.Wait(time.Minute)
+		for _, line := range []string{
+			`active_standby_election_master_info{lease="web",master="web-0",namespace="default"} 1`,
+			`active_standby_election_eligible_standbys{lease="web",namespace="default"} 1`,
+			"active_standby_elections_without_master 0",
+		} {
+			if got := text(); !strings.Contains(got, line+"\n") {
+				t.Errorf("metrics without %q:\n%s", line, got)
+			}
 		}
 	})
 }

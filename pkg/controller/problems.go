@@ -35,7 +35,7 @@ func (c *Controller) problems(o *observation.Observation, d election.Decision, s
 		return problems
 	}
 	if d.Problem() {
-		problems = append(problems, api.Problem{Reason: string(d.Reason), Message: d.Message()})
+		problems = append(problems, api.Problem{Reason: string(d.Reason), Message: o.Says(d, s)})
 	}
 	if o.Lease != nil && lease.DeletionPause(o.Lease, o.Now) > 0 {
 		if i := slices.IndexFunc(o.Pods, func(p observation.Pod) bool { return p.UID == mustGo(o, d, o.Lease) && observation.Active(p.Pod) }); i >= 0 {
@@ -132,7 +132,7 @@ func refusal(err error) (p api.Problem, found bool) {
 	if !refused(err) && !apierrors.IsInternalError(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return p, false
 	}
-	return api.Problem{Reason: api.ReasonWriteRefused, Message: fmt.Sprintf("the API server refuses it: %v", err)}, true
+	return api.Problem{Reason: api.ReasonWriteRefused, Message: fmt.Sprintf("the API server refuses a write of the controller: %v", err)}, true
 }
 
 // warnings remembers the problems of each Service, so that each is reported when it appears,

@@ -94,8 +94,8 @@ func TestRefusedWriteIsReported(t *testing.T) {
 		lasts time.Duration
 		want  []string
 	}{
-		"it is forbidden":                          {forbidden, time.Minute, []string{`the API server refuses it: writing Service web: services "web" is forbidden: no quorum`}},
-		"a webhook cannot be called":               {apierrors.NewInternalError(unserved), time.Minute, []string{"the API server refuses it: writing Service web: Internal error occurred: no quorum"}},
+		"it is forbidden":                          {forbidden, time.Minute, []string{`the API server refuses a write of the controller: writing Service web: services "web" is forbidden: no quorum`}},
+		"a webhook cannot be called":               {apierrors.NewInternalError(unserved), time.Minute, []string{"the API server refuses a write of the controller: writing Service web: Internal error occurred: no quorum"}},
 		"it is forbidden for a second":             {forbidden, time.Second, nil},
 		"the API server has too much to do":        {apierrors.NewTooManyRequests("later", 1), time.Minute, nil},
 		"the API server cannot be reached":         {unserved, time.Minute, nil},

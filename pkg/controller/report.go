@@ -113,13 +113,13 @@ func (c *Controller) reverted(service runtime.Object, r routing.Reversion) {
 			return
 		}
 	}
-	instead := fmt.Sprintf("let it set %s: %s for routing by label", api.LabelDesignation, api.DesignationActive)
+	constant := fmt.Sprintf("%s: %s in the selector, for routing by label", api.LabelDesignation, api.DesignationActive)
 	if r.Key == api.LabelRouting {
-		instead = fmt.Sprintf("let it set %s: %s itself", r.Key, api.RoutingEndpointSlice)
+		constant = fmt.Sprintf("%s: %s in the selector itself", r.Key, api.RoutingEndpointSlice)
 	}
 	c.recorder.Eventf(service, nil, corev1.EventTypeWarning, api.ReasonSelectorReverted, "Route",
-		"the field manager %q overwrote %s in the selector; it was put back. If %s applies manifests, let it ignore the key, or %s",
-		r.Manager, r.Key, strconv.Quote(r.Manager), instead)
+		"the field manager %.200q overwrote %s in the selector; it was put back. Until then all Ready pods may have got traffic. If it applies manifests: apply manifests/fail-closed, or let it set a constant key, which is %s",
+		r.Manager, r.Key, constant)
 }
 
 // optedOut implements listener. It tells the users of Services which are left with fewer

@@ -30,11 +30,17 @@ type shown struct {
 }
 
 func shownOf(o *observation.Observation, d election.Decision) shown {
-	record := lease.Decode(o.Lease)
-	s := shown{master: record.Holder, epoch: record.Epoch, acquired: record.Acquired, served: d.Served() && record.HolderUID == d.HolderUID}
-	for _, c := range o.View().Candidates {
-		if c.UID != record.HolderUID && c.Ineligible() == "" {
-			s.standbys++
+	record, holder := lease.Decode(o.Lease), o.View().Lease.HolderUID
+	s := shown{master: o.MasterName(), epoch: record.Epoch, acquired: record.Acquired}
+	if d.Action != election.Refuse {
+		for _, v := range election.Explain(o.View()) {
+			switch {
+			case v.Why != "":
+			case v.UID == holder:
+				s.served = true
+			default:
+				s.standbys++
+			}
 		}
 	}
 	for _, service := range o.Services {

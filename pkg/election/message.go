@@ -1,7 +1,6 @@
 package election
 
 import (
-	"cmp"
 	"fmt"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
@@ -29,7 +28,7 @@ var ineligible = map[Reason]string{
 func (d Decision) Message() string {
 	switch d.Action {
 	case Refuse:
-		return "the Lease of that name is not the controller's: another program has made it, such as an application for its own leader election; name another in the annotation qoqo.dev/lease-name, or delete it if nothing uses it"
+		return "the Lease is not the controller's"
 	case Restore:
 		switch d.Reason {
 		case LeaseLost:
@@ -44,11 +43,12 @@ func (d Decision) Message() string {
 	case Elect:
 		return fmt.Sprintf("%s is the first master, in epoch %d", d.Holder, d.Epoch)
 	case Failover, Switchover:
-		from := ""
-		if d.Previous != "" {
-			from = " from " + d.Previous
+		from, former := "", "the former master"
+		// A pod of the holder's own name was another pod, or a user had edited the Lease.
+		if d.Previous != "" && d.Previous != d.Holder {
+			from, former = " from "+d.Previous, d.Previous
 		}
-		return fmt.Sprintf("master moved%s to %s in epoch %d: %s", from, d.Holder, d.Epoch, d.because(cmp.Or(d.Previous, "the former master"), "the Lease's holder was edited"))
+		return fmt.Sprintf("master moved%s to %s in epoch %d: %s", from, d.Holder, d.Epoch, d.because(former, "the Lease's holder was edited"))
 	case Stop:
 		return fmt.Sprintf("deleting %s: it must stop before another pod can become master (qoqo.dev/handover); reason: %s",
 			d.Holder, d.because(d.Holder, "a switchover to "+d.Next+" was requested"))

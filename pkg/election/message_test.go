@@ -12,7 +12,7 @@ func TestDecisionMessage(t *testing.T) {
 	}{
 		"a foreign Lease": {
 			Decision{Action: Refuse, Reason: LeaseForeign},
-			"the Lease of that name is not the controller's: another program has made it, such as an application for its own leader election; name another in the annotation qoqo.dev/lease-name, or delete it if nothing uses it",
+			"the Lease is not the controller's",
 		},
 		"a Lease that was deleted": {
 			to(Restore, LeaseLost, "a", 4),
@@ -33,6 +33,10 @@ func TestDecisionMessage(t *testing.T) {
 		"a first master": {
 			to(Elect, FirstEligible, "a", 1),
 			"a is the first master, in epoch 1",
+		},
+		"a failover to a pod of the former master's name": {
+			to(Failover, HolderGone, "b", 5).from("b"),
+			"master moved to b in epoch 5: the former master does not exist",
 		},
 		"a failover": {
 			to(Failover, HolderNotReady, "b", 5).from("a"),

@@ -25,7 +25,7 @@ var criteria = []struct {
 	{"has the lower index in the StatefulSet", func(a, b Candidate) int { return cmp.Compare(a.Index, b.Index) }},
 	// The pod that has been Ready longest has proved itself longest.
 	{"has been Ready longer", func(a, b Candidate) int { return a.ReadySince.Compare(b.ReadySince) }},
-	{"is first by name", func(a, b Candidate) int { return cmp.Compare(a.Name, b.Name) }},
+	{"comes before it by name", func(a, b Candidate) int { return cmp.Compare(a.Name, b.Name) }},
 }
 
 // compare orders candidates, the better one first.

@@ -205,7 +205,7 @@ var events = []api.Event{
 	},
 	{
 		Reason: string(LeaseForeign), Type: corev1.EventTypeWarning,
-		Meaning: "A Lease of that name exists that is not the controller's, such as that of an application's own leader election. The Service is left as it is.",
+		Meaning: "A Lease of that name exists that is not the controller's, such as that of an application's own leader election. The Service is left as it is. The message names the Lease and its holder, and says where the traffic goes.",
 		Advice:  `Set "qoqo.dev/lease-name", or delete that Lease if nothing uses it.`,
 	},
 }

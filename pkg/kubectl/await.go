@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -52,7 +53,7 @@ func (o *switchoverCommand) await(ctx context.Context, f *follower, m *move, ref
 		}
 		if err := f.wait(waiting); err != nil {
 			if waiting.Err() != nil && ctx.Err() == nil {
-				return fmt.Errorf("timed out after %s: %s", o.timeout, stage.timedOut)
+				return fmt.Errorf("timed out after %s: %s%s", o.timeout, stage.timedOut, o.besides(ctx, w, m, stage.timedOut))
 			}
 			return err
 		}
@@ -114,6 +115,27 @@ func handover(o *observation.Observation, m *move) stage {
 		says:     fmt.Sprintf("waiting for %s to terminate, before another pod becomes master (%s)", m.from, api.AnnotationHandover),
 		timedOut: fmt.Sprintf("%s has not terminated yet; %s becomes master once it has", m.from, m.pod),
 	}
+}
+
+// besides returns what is wrong with the Service beside what is said, for the end of a message; empty
+// if nothing is known.
+func (o *switchoverCommand) besides(ctx context.Context, w *world, m *move, said string) (text string) {
+	s := service(w.services, m.service.Namespace, m.service.Name)
+	if s == nil {
+		return ""
+	}
+	// What may not be read is left out.
+	problems, _ := o.withRefusal(ctx, s, statusOf(s, w.look(s)).Problems)
+	for _, p := range problems {
+		if p.Reason == statusPending || strings.Contains(said, p.Message) {
+			continue
+		}
+		text += fmt.Sprintf("\n  %s: %s", p.Reason, p.Message)
+		if p.Reason == api.ReasonWriteRefused && strings.Contains(p.Message, "deleting the pod") {
+			text += "\n  for the right to delete pods, apply manifests/on-demote"
+		}
+	}
+	return text
 }
 
 // older reports whether a resource version of the Lease is older than another.

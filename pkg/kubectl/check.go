@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,7 +59,7 @@ func (e *env) check(ctx context.Context, name string) error {
 	}
 	writer := printers.GetNewTabWriter(e.Out)
 	fmt.Fprintf(writer, "Service:\t%s\n", s.Name)
-	printProblems(writer, standing(o, s))
+	printProblems(writer, statusOf(s, o).Problems)
 	fmt.Fprintf(writer, "Next:\tnothing, because the Service is not served\n")
 	return writer.Flush()
 }
@@ -72,21 +73,23 @@ func (e *env) explain(ctx context.Context, c connection, s *corev1.Service, o *o
 	if !allowed {
 		notes = append(notes, "nodes may not be read, so it is unknown which are cordoned")
 	}
-	view := o.View()
-	d := election.Decide(view)
+	view, st := o.View(), statusOf(s, o)
 	writer := printers.GetNewTabWriter(e.Out)
 	fmt.Fprintf(writer, "Service:\t%s (routing %s)\n", s.Name, o.Routing(s, settings.Routing))
 	fmt.Fprintf(writer, "Lease:\t%s\n", leaseLine(o, s))
-	fmt.Fprintf(writer, "Master:\t%s\n", masterLine(statusOf(s, o)))
-	problems, err := c.withRefusal(ctx, s, standing(o, s))
+	fmt.Fprintf(writer, "Master:\t%s\n", masterLine(st))
+	problems, err := c.withRefusal(ctx, s, st.Problems)
 	if err != nil {
 		return err
 	}
 	printProblems(writer, problems)
 	if view.Lease.Exists {
-		fmt.Fprintf(writer, "Next:\t%s\n", next(d))
+		fmt.Fprintf(writer, "Next:\t%s\n", next(election.Decide(view)))
 	} else {
 		fmt.Fprintf(writer, "Next:\t%s\n", noLease(o.Key))
+	}
+	if says := overdue(problems); says != "" {
+		fmt.Fprintf(writer, "Overdue:\t%s\n", says)
 	}
 	if err := writer.Flush(); err != nil {
 		return err
@@ -153,8 +156,22 @@ func printProblems(out io.Writer, problems []problem) {
 	}
 }
 
-// next returns what the controller would do. The controller acts at once, so an action is
-// shown only if the controller does not run, or if it knows more than the plugin.
+// overdue says that the controller, which acts at once, has not done what it has yet to do; empty if
+// it has.
+func overdue(problems []problem) string {
+	has := func(reason string) bool {
+		return slices.ContainsFunc(problems, func(p problem) bool { return p.Reason == reason })
+	}
+	switch {
+	case !has(statusPending):
+		return ""
+	case has(api.ReasonWriteRefused):
+		return "what is Pending, because the API server refuses it (WriteRefused)"
+	}
+	return "what is Pending, although the controller acts at once; if that lasts, it does not run, does not look after the namespace, cannot write, or knows more than the plugin"
+}
+
+// next returns what the controller would do.
 func next(d election.Decision) string {
 	var line string
 	switch d.Action {
@@ -188,9 +205,9 @@ func (e *env) printPods(o *observation.Observation, view election.View, nodesKno
 		var rank any = "-"
 		role, eligible, why := "standby", "no", v.Why.Of("it")
 		switch {
-		case v.UID == view.Lease.HolderUID:
+		case v.UID == view.Lease.HolderUID && !view.Lease.Foreign:
 			role = "master"
-		case v.Unselected:
+		case v.Unselected || view.Lease.Foreign:
 			role = none
 		}
 		if v.Rank > 0 {

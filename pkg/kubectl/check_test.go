@@ -121,8 +121,10 @@ Note: the controller alone knows the nodes' heartbeats.
 Service:    web (routing selector)
 Lease:      web
 Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
-Problems:   <none>
+Problems:   HolderUnselected: the Service no longer selects web-0
+            Pending: the controller has yet to act: Failover (HolderUnselected)
 Next:       Failover to web-1, in epoch 4 (HolderUnselected)
+Overdue:    what is Pending, although the controller acts at once; if that lasts, it does not run, does not look after the namespace, cannot write, or knows more than the plugin
 
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-1   node-1   no         standby   yes        first in the order
@@ -135,8 +137,10 @@ Note: the controller alone knows the nodes' heartbeats.
 Service:    web (routing selector)
 Lease:      web
 Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
-Problems:   <none>
+Problems:   HolderNotReady: web-0 is not Ready
+            Pending: the controller has yet to act: Failover (HolderNotReady)
 Next:       Failover to web-1, in epoch 4 (HolderNotReady)
+Overdue:    what is Pending, although the controller acts at once; if that lasts, it does not run, does not look after the namespace, cannot write, or knows more than the plugin
 
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-1   node-1   no         standby   yes        first in the order
@@ -148,7 +152,8 @@ Note: the controller alone knows the nodes' heartbeats.
 Service:    web (routing selector)
 Lease:      web
 Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
-Problems:   <none>
+Problems:   HolderNotReady: web-0 is not Ready
+            AwaitingHolder: web-0 is not Ready; waiting for it to recover (qoqo.dev/failover-delay)
 Next:       nothing: web-0 is not Ready; waiting for it to recover (qoqo.dev/failover-delay) (AwaitingHolder); the controller looks again within 30s
 
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
@@ -166,12 +171,13 @@ Note: the controller alone knows the nodes' heartbeats.
 Service:    web (routing selector)
 Lease:      web
 Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
-Problems:   <none>
+Problems:   Pending: the controller has yet to act: Stop (HolderEdited)
 Next:       Stop: deleting web-0: it must stop before another pod can become master (qoqo.dev/handover); reason: a switchover to web-1 was requested (HolderEdited)
+Overdue:    what is Pending, although the controller acts at once; if that lasts, it does not run, does not look after the namespace, cannot write, or knows more than the plugin
 
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-0   node-0   no         master    yes        first in the order
-2      web-1   node-1   no         standby   yes        after web-0, which is first by name
+2      web-1   node-1   no         standby   yes        after web-0, which comes before it by name
 
 Note: the controller alone knows the nodes' heartbeats.
 `},
@@ -180,7 +186,7 @@ Note: the controller alone knows the nodes' heartbeats.
 Service:    web (routing selector)
 Lease:      web (not found)
 Master:     <none>
-Problems:   <none>
+Problems:   NoLease: there is no Lease web yet; is the controller running, and does it look after the namespace default?
 Next:       there is no Lease web yet; is the controller running, and does it look after the namespace default?
 
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
@@ -188,14 +194,15 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 
 Note: the controller alone knows the nodes' heartbeats.
 `}},
-		"a foreign Lease": {[]runtime.Object{aService("web", "", 0), aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Labels = nil })}, nil, "check web", result{Out: `
+		"a foreign Lease": {[]runtime.Object{aService("web", "", 0), aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Labels = nil }), aPod("web-0", "", unmarked)}, nil, "check web", result{Out: `
 Service:    web (routing selector)
 Lease:      web
 Master:     <none>
-Problems:   <none>
-Next:       nothing: the Lease of that name is not the controller's: another program has made it, such as an application for its own leader election; name another in the annotation qoqo.dev/lease-name, or delete it if nothing uses it (LeaseForeign)
+Problems:   LeaseForeign: the Lease web is not the controller's (its holder is "web-0"): another program has made it, such as an application for its own leader election; name another in the annotation qoqo.dev/lease-name, or delete it if nothing uses it; until then the Service is left as it is: all Ready pods that its selector matches get traffic
+Next:       nothing: the Lease is not the controller's (LeaseForeign)
 
-The Service selects no pods.
+RANK   POD     NODE     CORDONED   ROLE     ELIGIBLE   WHY
+1      web-0   node-0   no         <none>   yes        first in the order
 
 Note: the controller alone knows the nodes' heartbeats.
 `}},
@@ -204,16 +211,81 @@ Service:    web (routing selector)
 Lease:      web
 Master:     <none>
 Problems:   Pending: the controller has yet to write Service web
+            AwaitingEligible: no pod is eligible yet, so there is no master
 Next:       nothing: no pod is eligible yet, so there is no master (AwaitingEligible)
+Overdue:    what is Pending, although the controller acts at once; if that lasts, it does not run, does not look after the namespace, cannot write, or knows more than the plugin
 
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 -      web-0   node-0   no         standby   no         it is not Ready
 
 Note: the controller alone knows the nodes' heartbeats.
 `}},
+		"a paused master that is gone": {[]runtime.Object{aService("web", "web-0", 3, annotated(api.AnnotationPaused, "true")), aLease("web", "web-0", 3), aPod("web-1", "standby")}, nil, "check web", result{Out: `
+Service:    web (routing selector)
+Lease:      web
+Master:     web-0, for 3m, in epoch 3 (HolderNotReady)
+Problems:   HolderGone: web-0 does not exist
+Next:       nothing: the master's pod does not exist; no other pod becomes master while the election is paused (qoqo.dev/paused) (ElectionPaused)
+
+RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
+1      web-1   node-1   no         standby   yes        first in the order
+
+Note: the controller alone knows the nodes' heartbeats.
+`}},
+		"no pod is left": {[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3)}, nil, "check web", result{Out: `
+Service:    web (routing selector)
+Lease:      web
+Master:     web-0, for 3m, in epoch 3 (HolderNotReady)
+Problems:   HolderGone: web-0 does not exist
+            NobodyEligible: no pod is eligible, so web-0 stays master in epoch 3
+Next:       nothing: no pod is eligible, so web-0 stays master in epoch 3 (NobodyEligible)
+
+The Service selects no pods.
+
+Note: the controller alone knows the nodes' heartbeats.
+`}},
+		"a write of the Lease is refused": {[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3), aPod("web-1", "standby"), refusedWrite("web", time.Minute)}, nil, "check web", result{Out: `
+Service:    web (routing selector)
+Lease:      web
+Master:     web-0, for 3m, in epoch 3 (HolderNotReady)
+Problems:   HolderGone: web-0 does not exist
+            Pending: the controller has yet to act: Failover (HolderGone)
+            WriteRefused: the API server refuses a write of the controller: writing Pod web-1: no
+Next:       Failover to web-1, in epoch 4 (HolderGone)
+Overdue:    what is Pending, because the API server refuses it (WriteRefused)
+
+RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
+1      web-1   node-1   no         standby   yes        first in the order
+
+Note: the controller alone knows the nodes' heartbeats.
+`}},
+		"the former master may not be deleted": {
+			[]runtime.Object{
+				aService("web", "web-0", 3, annotated(api.AnnotationOnDemote, "delete")),
+				aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Annotations[api.AnnotationDemotedUID] = "uid-web-1" }),
+				aPod("web-0", "active"), aPod("web-1", "standby"), aPod("web-2", "standby"), refusedWrite("web", time.Minute),
+			},
+			nil, "check web",
+			result{Out: `
+Service:    web (routing selector)
+Lease:      web
+Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
+Problems:   Pending: the controller has yet to delete Pod web-1 (qoqo.dev/on-demote)
+            WriteRefused: the API server refuses a write of the controller: writing Pod web-1: no
+Next:       nothing: web-0 is master in epoch 3 (HolderEligible)
+Overdue:    what is Pending, because the API server refuses it (WriteRefused)
+
+RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
+1      web-0   node-0   no         master    yes        first in the order
+2      web-1   node-1   no         standby   yes        after web-0, which comes before it by name
+3      web-2   node-2   no         standby   yes        after web-1, which comes before it by name
+
+Note: the controller alone knows the nodes' heartbeats.
+`},
+		},
 		"a Service that is not served": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationServiceMode, "on"))}, nil, "check web", result{Out: `
 Service:    web
-Problems:   UnknownServiceMode: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby"; the Service is left as it is
+Problems:   UnknownServiceMode: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby"; the Service is left as it is: all Ready pods that its selector matches get traffic
 Next:       nothing, because the Service is not served
 `}},
 		"a Service that is not annotated": {[]runtime.Object{aService("web", "", 0, unannotated)}, nil, "check web", result{Err: `

@@ -119,7 +119,7 @@ func transitions(k types.NamespacedName, l *coordinationv1.Lease) (moves []trans
 	case !held.Exists:
 		return nil, noLease(k)
 	case held.Foreign:
-		return nil, election.Decision{Action: election.Refuse}.Message() + "."
+		return nil, observation.ForeignLease(l) + "."
 	case held.HolderUID == "":
 		return nil, "there has not been a master yet."
 	}

@@ -251,7 +251,7 @@ Note: there has not been a master yet.
 Note: there is no Lease web yet; is the controller running, and does it look after the namespace default?
 `}},
 		"a foreign Lease": {of(aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Labels = nil })), nil, "history web", result{Err: `
-Note: the Lease of that name is not the controller's: another program has made it, such as an application for its own leader election; name another in the annotation qoqo.dev/lease-name, or delete it if nothing uses it.
+Note: the Lease web is not the controller's (its holder is "web-0"): another program has made it, such as an application for its own leader election; name another in the annotation qoqo.dev/lease-name, or delete it if nothing uses it.
 `}},
 		"a Service that is not annotated": {[]runtime.Object{aService("web", "", 0, unannotated)}, nil, "history web", result{Err: `
 error: service web is not annotated; kubectl annotate service web qoqo.dev/service-mode=active-standby

@@ -176,7 +176,7 @@ func listing(pod string) *discoveryv1.EndpointSlice {
 // refusedWrite is the event of a write that the API server has refused.
 func refusedWrite(service string, before time.Duration) *eventsv1.Event {
 	return &eventsv1.Event{
-		ObjectMeta: metaOf("refused-write"), Type: corev1.EventTypeWarning, Reason: api.ReasonWriteRefused, Note: "the API server refuses it: writing Pod web-1: no",
+		ObjectMeta: metaOf("refused-write"), Type: corev1.EventTypeWarning, Reason: api.ReasonWriteRefused, Note: "the API server refuses a write of the controller: writing Pod web-1: no",
 		EventTime: metav1.NewMicroTime(ago(before)),
 		Regarding: corev1.ObjectReference{Kind: "Service", Namespace: "default", Name: service, UID: types.UID("uid-" + service)},
 	}

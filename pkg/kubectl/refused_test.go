@@ -76,6 +76,9 @@ error: no standby of web can become master:
 		"a master that is gone": {[]runtime.Object{aService("web", "web-9", 3), aLease("web", "web-9", 3), aPod("web-1", "standby", readyFor(time.Hour)), aPod("web-2", "standby")}, "switchover web --to web-2", result{Err: `
 error: the master web-9 no longer exists; the controller elects another pod by itself
 `, Code: 1}},
+		"a master that is gone, with no pod left": {[]runtime.Object{aService("web", "web-9", 3), aLease("web", "web-9", 3)}, "switchover web", result{Err: `
+error: the master web-9 no longer exists, and no pod is eligible; kubectl active-standby check web
+`, Code: 1}},
 		"no master yet": {[]runtime.Object{aService("web", "", 0), aLease("web", "", 0), aPod("web-0", "standby", unmarked, notReady)}, "switchover web", result{Err: `
 error: service web has no master yet, because no pod has been eligible; kubectl active-standby check web
 `, Code: 1}},
@@ -83,10 +86,10 @@ error: service web has no master yet, because no pod has been eligible; kubectl 
 error: there is no Lease web yet; is the controller running, and does it look after the namespace default?
 `, Code: 1}},
 		"a foreign Lease": {[]runtime.Object{aService("web", "", 0), aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Labels = nil })}, "switchover web", result{Err: `
-error: the Lease of that name is not the controller's: another program has made it, such as an application for its own leader election; name another in the annotation qoqo.dev/lease-name, or delete it if nothing uses it
+error: the Lease web is not the controller's (its holder is "web-0"): another program has made it, such as an application for its own leader election; name another in the annotation qoqo.dev/lease-name, or delete it if nothing uses it
 `, Code: 1}},
 		"a Service that is not served": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationServiceMode, "on"))}, "switchover web", result{Err: `
-error: service web is not served: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby"; the Service is left as it is
+error: service web is not served: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby"; the Service is left as it is: all Ready pods that its selector matches get traffic
 `, Code: 1}},
 		"a Service that is not annotated": {[]runtime.Object{aService("web", "", 0, unannotated)}, "switchover web", result{Err: `
 error: service web is not annotated; kubectl annotate service web qoqo.dev/service-mode=active-standby

@@ -10,6 +10,7 @@ import (
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/routing"
 )
@@ -36,6 +37,12 @@ func standing(o *observation.Observation, s *corev1.Service) (problems []problem
 	plan := routing.NewPlan(routing.Assignment{HolderUID: held.HolderUID, Epoch: held.Epoch}, o.Members, o.Pods)
 	if phase, changes := plan.Next(); phase < routing.PhaseDone {
 		problems = append(problems, problem{statusPending, fmt.Sprintf("the controller has yet to write %s %s", changes[0].Kind, changes[0].Name)})
+	}
+	demoted := slices.IndexFunc(o.Pods, func(p observation.Pod) bool {
+		return p.UID == lease.Demoted(o.Lease) && p.UID != held.HolderUID && observation.Active(p.Pod) && p.Managed()
+	})
+	if demoted >= 0 && o.Settings().DeleteDemoted {
+		problems = append(problems, problem{statusPending, fmt.Sprintf("the controller has yet to delete Pod %s (%s)", o.Pods[demoted].Name, api.AnnotationOnDemote)})
 	}
 	return problems
 }

@@ -73,7 +73,7 @@ func statusOf(s *corev1.Service, o *observation.Observation) status {
 	st.Routing = o.Routing(s, settings.Routing)
 	st.Paused = o.Settings().Paused
 	view := o.View()
-	st.lease(o, view)
+	st.lease(s, o, view)
 	for _, v := range election.Explain(view) {
 		if v.UID == view.Lease.HolderUID || v.Unselected || v.Finished || v.Terminating {
 			continue
@@ -88,14 +88,14 @@ func statusOf(s *corev1.Service, o *observation.Observation) status {
 }
 
 // lease adds what the Lease says, and what the controller would decide now.
-func (st *status) lease(o *observation.Observation, view election.View) {
+func (st *status) lease(s *corev1.Service, o *observation.Observation, view election.View) {
 	if !view.Lease.Exists {
 		st.add(statusNoLease, noLease(o.Key))
 		return
 	}
 	d := election.Decide(view)
 	if d.Action == election.Refuse {
-		st.add(string(d.Reason), d.Message())
+		st.add(string(d.Reason), o.Says(d, s))
 		return
 	}
 	st.Epoch = view.Lease.Epoch
@@ -104,10 +104,10 @@ func (st *status) lease(o *observation.Observation, view election.View) {
 	}
 	st.Reason = o.Lease.Annotations[api.AnnotationReason]
 	if uid := view.Lease.HolderUID; uid != "" {
-		st.Master = &master{Name: view.Lease.Holder, UID: uid}
+		st.Master = &master{Name: o.MasterName(), UID: uid}
 		for _, p := range o.Pods {
 			if p.UID == uid {
-				st.Master.Name, st.Master.Node = p.Name, p.Spec.NodeName
+				st.Master.Node = p.Spec.NodeName
 			}
 		}
 	}

@@ -35,7 +35,7 @@ func (e *env) newStatus() *cobra.Command {
 		Short: "Show the masters of Services",
 		Long: `Show the masters of annotated Services, of all in the namespace by default.
 
-SINCE is for how long the pod has been master, EPOCH how many masters there have been, and
+SINCE is for how long the pod has been master, EPOCH the number of its term, which grows, and
 REASON why the pod became master. STANDBYS is how many of the other pods could take over,
 of how many. STATUS is Ok, or why it is not: the reasons of the Service's events, Paused,
 NoLease if the controller has not made a Lease, or Pending if it has yet to act. It is Ok

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -195,6 +196,8 @@ func (o *switchoverCommand) choose(ctx context.Context, w *world) (*move, error)
 	switch {
 	case m.fromUID == "":
 		return nil, fmt.Errorf("service %s has no master yet, because no pod has been eligible; %s", o.service, o.kubectl("active-standby check %s", o.service))
+	case gone && !slices.ContainsFunc(view.Candidates, func(c election.Candidate) bool { return c.Ineligible() == "" }):
+		return nil, fmt.Errorf("the master %s no longer exists, and no pod is eligible; %s", m.from, o.kubectl("active-standby check %s", o.service))
 	case gone:
 		return nil, fmt.Errorf("the master %s no longer exists; the controller elects another pod by itself", m.from)
 	}
@@ -212,7 +215,7 @@ func served(w *world, s *corev1.Service) (*observation.Observation, error) {
 	case o.Lease == nil:
 		return nil, errors.New(noLease(o.Key))
 	case o.View().Lease.Foreign:
-		return nil, errors.New(election.Decision{Action: election.Refuse}.Message())
+		return nil, errors.New(observation.ForeignLease(o.Lease))
 	}
 	return o, nil
 }

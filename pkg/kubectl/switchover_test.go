@@ -90,6 +90,8 @@ web: waiting for web-0 to terminate, before another pod becomes master (qoqo.dev
 			result{Err: `
 web: waiting for web-0 to terminate, before another pod becomes master (qoqo.dev/handover)
 error: timed out after 10s: web-0 has not terminated yet; web-1 becomes master once it has
+  HolderTerminating: web-0 is terminating
+  AwaitingTermination: web-0 is terminating; no other pod can become master until the master has stopped (qoqo.dev/handover)
 `, Code: 1},
 		},
 		"a Lease that has to expire first": {
@@ -103,6 +105,19 @@ error: timed out after 10s: web-0 has not terminated yet; web-1 becomes master o
 			result{Err: `
 web: waiting for the Lease to expire, because web-0 may not notice a new master before that
 error: timed out after 10s: the Lease has not expired yet; web-1 becomes master once it has
+  HolderNotReady: web-0 is not Ready
+  AwaitingExpiry: web-0 is not Ready; no other pod can become master until the Lease has expired (qoqo.dev/lease-duration)
+`, Code: 1},
+		},
+		"a deletion that is refused": {
+			[]runtime.Object{aService("web", "web-0", 3, annotated(api.AnnotationHandover, "after-termination"), annotated(api.AnnotationOnDemote, "delete")), aLease("web", "web-0", 3), aPod("web-0", "active", fakeapi.Graceful), aPod("web-1", "standby")},
+			aController,
+			func(c *cluster) { c.Server.OnRequest(failing("delete", "pods")) }, "switchover web --timeout=20s",
+			result{Err: `
+web: waiting for web-0 to terminate, before another pod becomes master (qoqo.dev/handover)
+error: timed out after 20s: web-0 has not terminated yet; web-1 becomes master once it has
+  WriteRefused: the API server refuses a write of the controller: deleting the pod web-0: Internal error occurred: it is broken
+  for the right to delete pods, apply manifests/on-demote
 `, Code: 1},
 		},
 		"refused by what the controller alone knows": {web(), aController, silentNode1, "switchover web --to web-1", result{Err: `
@@ -219,6 +234,7 @@ error: patching the Lease: leases.coordination.k8s.io is forbidden: User "jane" 
 			"switchover web --timeout=5s",
 			result{Err: `
 error: timed out after 5s: web-2 is master in epoch 4, but service web does not route to it yet; to see why: kubectl active-standby check web
+  NotPublished: the EndpointSlices of the Service are not as they should be: traffic goes to no pod, though web-2 is master
 `, Code: 1},
 		},
 		"master, but not published": {web(), aController, func(c *cluster) { c.stopKubernetes() }, "switchover web --timeout=5s", result{Err: `
@@ -226,6 +242,7 @@ error: timed out after 5s: web-2 is master in epoch 4, but the EndpointSlices of
 `, Code: 1}},
 		"master, but not routed to": {web(), aController, func(c *cluster) { c.Server.OnRequest(failing("patch", "services")) }, "switchover web --timeout=5s", result{Err: `
 error: timed out after 5s: web-2 is master in epoch 4, but service web does not route to it yet; to see why: kubectl active-standby check web
+  NotPublished: the EndpointSlices of the Service are not as they should be: traffic goes to web-0, and not to web-2, which is master
 `, Code: 1}},
 	}
 	for name, test := range tests {

@@ -402,6 +402,24 @@ func (o *Observation) findContender() {
 	}
 }
 
+// Says returns the decision as a sentence for the users of one of the Services.
+func (o *Observation) Says(d election.Decision, s *corev1.Service) string {
+	if d.Action == election.Refuse {
+		return ForeignLease(o.Lease) + "; until then " + api.Left(s)
+	}
+	return d.Message()
+}
+
+// ForeignLease returns what users must hear about a Lease that is not the controller's.
+func ForeignLease(l *coordinationv1.Lease) string {
+	holder := "nothing holds it"
+	if name := lease.Decode(l).Holder; name != "" {
+		holder = fmt.Sprintf("its holder is %.200q", name)
+	}
+	return fmt.Sprintf("the Lease %s is not the controller's (%s): another program has made it, such as an application for its own leader election; name another in the annotation %s, or delete it if nothing uses it",
+		l.Name, holder, api.AnnotationLeaseName)
+}
+
 // SeeContender returns what the replica has seen of another program that holds the Lease as its
 // own, this look included.
 func (o *Observation) SeeContender() lease.Sighting { return o.Contender.See(o.Lease, o.Now) }

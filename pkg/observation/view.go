@@ -91,6 +91,22 @@ func (o *Observation) compareRecord(v *election.View) {
 	}
 }
 
+// MasterName returns the name of the pod that holds the Lease by its UID; empty if there is none. The
+// name in the Lease may be an edit that the controller has yet to follow, so it is the last resort.
+func (o *Observation) MasterName() string {
+	held := o.View().Lease
+	if held.HolderUID == "" || held.Foreign {
+		return ""
+	}
+	if i := slices.IndexFunc(o.Pods, func(p Pod) bool { return p.UID == held.HolderUID }); i >= 0 {
+		return o.Pods[i].Name
+	}
+	if last, found := lease.LastMove(o.Lease); found && last.Epoch == held.Epoch {
+		return last.To
+	}
+	return held.Holder
+}
+
 // Traced returns the highest epoch with which anything but the Lease is stamped; 0 if nothing is.
 func (o *Observation) Traced() int32 { return trace(o.Members, o.Pods).Epoch }
 
