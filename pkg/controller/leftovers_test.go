@@ -129,7 +129,7 @@ func TestCleanUpLeavesAMasterThatNoServiceSelects(t *testing.T) {
 		s := c.start()
 		c.Settle()
 		c.EditPod("web-0", fakeapi.WithLabel("app", "debug"))
-		left, err := s.leftovers(t.Context(), fakeapi.Namespace)
+		left, err := s.leftovers(c.Context(), fakeapi.Namespace)
 		if err != nil {
 			t.Fatal(err)
 		}
