@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -80,7 +82,7 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return fmt.Errorf("making a client: %w", err)
 	}
-	logger.Info("Starting", "version", version.Get().GitVersion, "server", config.Host, "namespaces", o.namespaces)
+	logger.Info("Starting", "version", version.Get().GitVersion, "server", config.Host, "namespaces", cmp.Or(strings.Join(o.namespaces, ","), "all"))
 
 	instance, err := os.Hostname()
 	if err != nil {
