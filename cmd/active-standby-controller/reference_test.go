@@ -21,6 +21,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
@@ -166,13 +167,14 @@ func gatherMetrics(t *testing.T) (found metrics) {
 	}
 	registry := kmetrics.NewKubeRegistry()
 	c := serving(t, registry)
-	families, err := registry.Gather()
-	for began := time.Now(); err == nil && len(families) < len(c.Metrics())+len(described(c.State())); families, err = registry.Gather() {
-		if time.Since(began) > time.Minute {
-			t.Fatalf("only %d metrics are gathered of those that are registered", len(families))
-		}
-		time.Sleep(10 * time.Millisecond)
+	err = wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
+		families, err := registry.Gather()
+		return len(families) == len(c.Metrics())+len(described(c.State())), err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
+	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

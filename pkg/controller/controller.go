@@ -119,6 +119,9 @@ type Controller struct {
 	routedOnce *utilcache.LRUExpireCache
 	// spent holds the elections on which an epoch was spent just now.
 	spent *utilcache.LRUExpireCache
+	// began holds the elections whose Lease this replica has created just now. A watch of Services
+	// that is late would have it created again as often as it is deleted.
+	began *utilcache.LRUExpireCache
 	// seed makes this replica's lag differ from that of others; see lag.
 	seed maphash.Seed
 	live live.Reader
@@ -159,6 +162,7 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 		drainTaints:  sets.New(drainTaints...),
 		deleted:      utilcache.NewLRUExpireCache(deletedMax),
 		spent:        utilcache.NewLRUExpireCache(deletedMax),
+		began:        utilcache.NewLRUExpireCache(deletedMax),
 		routedOnce:   utilcache.NewLRUExpireCache(routedMax),
 		watched:      map[string]*watched{}, nodesWatched: newWatched(),
 		busy: map[key]time.Time{},
@@ -337,7 +341,7 @@ func (c *Controller) next(ctx context.Context) bool {
 	case errors.Is(err, errOthersFirst):
 		c.settled(k)
 		c.queue.Add(k)
-	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || errors.Is(err, errAwaited), errors.Is(err, errPaced):
+	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || errors.Is(err, errAwaited), errors.Is(err, errPaced), errors.Is(err, errBegun):
 		// Another replica was first, or the cache or Kubernetes' controller is behind.
 		logger.V(4).Info("Retrying", "reason", logged(err.Error()))
 		c.queue.AddRateLimited(k)

@@ -48,11 +48,13 @@ var podIndexers = cache.Indexers{
 		return labels, nil
 	},
 	byUID: func(o any) ([]string, error) {
-		return []string{string(o.(*corev1.Pod).UID)}, nil
+		pod := o.(*corev1.Pod)
+		return []string{inNamespace(pod.Namespace, string(pod.UID))}, nil
 	},
 	byMasterOf: func(o any) ([]string, error) {
-		if name := observation.MasterOf(o.(*corev1.Pod)); name != "" {
-			return []string{name}, nil
+		pod := o.(*corev1.Pod)
+		if name := observation.MasterOf(pod); name != "" {
+			return []string{inNamespace(pod.Namespace, name)}, nil
 		}
 		return nil, nil
 	},
@@ -62,9 +64,9 @@ const (
 	// separateNamespaces is how many namespaces have watches of their own in any case. Such a
 	// watch takes 100 KB and nine goroutines, and there are two.
 	separateNamespaces = 16
-	// nodesOfANamespace is how many nodes the cluster must have for each of them, from then on, to let
-	// them have watches of their own. A node stands for some ten pods, of 3 to 4 KB each.
-	nodesOfANamespace = 6
+	// namespacesOfANode is how many of them there must be for each node to have one watch instead. A
+	// node may have 110 pods, of 3 to 4 KB each: so that watch never takes more than the others.
+	namespacesOfANode = 2
 )
 
 // shares reports whether one watch of all namespaces takes less than watches of those that have
@@ -75,7 +77,9 @@ func (c *Controller) shares() bool {
 		return false
 	}
 	namespaces := len(services.informer.GetIndexer().ListIndexFuncValues(byNamespace))
-	return namespaces > separateNamespaces && len(c.nodes.informer.GetStore().ListKeys()) < nodesOfANamespace*namespaces
+	// There are none where nodes cannot be read.
+	nodes := len(c.nodes.informer.GetStore().ListKeys())
+	return namespaces > separateNamespaces && nodes > 0 && namespacesOfANode*nodes <= namespaces
 }
 
 // onDemand watches objects of one kind in the namespaces that have an annotated Service.
@@ -167,7 +171,7 @@ func (d *onDemand[T]) watch(namespace string) (store[T], error) {
 	}
 	all, shared := d.stores[metav1.NamespaceAll]
 	switch {
-	case shared && !is(all.refused):
+	case shared && (all.informer.HasSynced() || !is(all.refused)):
 		return all.store, nil
 	case !shared && d.shares():
 		namespace = metav1.NamespaceAll

@@ -17,13 +17,14 @@ import (
 func TestManyNamespacesShareAWatch(t *testing.T) {
 	tests := map[string]struct {
 		namespaces, nodes int
-		refused           bool
+		refused, blind    bool
 		want              int
 	}{
-		"a few":                          {namespaces: separateNamespaces, want: separateNamespaces},
-		"one more":                       {namespaces: separateNamespaces + 1, want: 1},
-		"of a cluster with many nodes":   {namespaces: separateNamespaces + 1, nodes: nodesOfANamespace * (separateNamespaces + 1), want: separateNamespaces + 1},
-		"without the right to watch all": {namespaces: separateNamespaces + 2, refused: true, want: separateNamespaces + 2},
+		"a few":    {namespaces: separateNamespaces, nodes: 1, want: separateNamespaces},
+		"one more": {namespaces: separateNamespaces + 1, nodes: separateNamespaces/namespacesOfANode - 1, want: 1},
+		"of a cluster whose nodes may not be read": {namespaces: separateNamespaces + 1, blind: true, want: separateNamespaces + 1},
+		"of a cluster with many nodes":             {namespaces: separateNamespaces + 1, nodes: 1 + separateNamespaces/namespacesOfANode, want: separateNamespaces + 1},
+		"without the right to watch all":           {namespaces: separateNamespaces + 2, nodes: 1, refused: true, want: separateNamespaces + 2},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -37,6 +38,11 @@ func TestManyNamespacesShareAWatch(t *testing.T) {
 				if test.refused {
 					s.client.PrependReactor("list", "pods", func(a clienttesting.Action) (bool, runtime.Object, error) {
 						return a.GetNamespace() == "", nil, apierrors.NewForbidden(corev1.Resource("pods"), "", nil)
+					})
+				}
+				if test.blind {
+					s.client.PrependReactor("list", "nodes", func(clienttesting.Action) (bool, runtime.Object, error) {
+						return true, nil, apierrors.NewForbidden(corev1.Resource("nodes"), "", nil)
 					})
 				}
 				c.run(s)

@@ -58,10 +58,11 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 // creating returns what creates the election's Lease. Whether it can be created is told by record.
 func (c *Controller) creating(in observation.Inputs) func(context.Context) (*coordinationv1.Lease, error) {
 	o := observation.Look(in)
-	if len(o.Members) == 0 {
+	if _, just := c.began.Get(in.Key); just || len(o.Members) == 0 {
 		return nil
 	}
 	return func(ctx context.Context) (*coordinationv1.Lease, error) {
+		c.began.Add(in.Key, nil, retryMax)
 		l, err := c.writeLease(ctx, lease.Begin(o.Terms()))
 		if err != nil && !apierrors.IsAlreadyExists(err) {
 			return nil, nil
@@ -110,9 +111,9 @@ func (c *Controller) addPods(in *observation.Inputs, pods store[*corev1.Pod]) {
 		in.Pods = append(in.Pods, selected(pods, s)...)
 	}
 	for uid := range in.PossibleHolders() {
-		in.Pods = append(in.Pods, pods.by(byUID, string(uid))...)
+		in.Pods = append(in.Pods, pods.by(byUID, inNamespace(in.Key.Namespace, string(uid)))...)
 	}
-	in.Pods = append(in.Pods, pods.by(byMasterOf, in.Key.Name)...)
+	in.Pods = append(in.Pods, pods.by(byMasterOf, in.Key.String())...)
 	slices.SortFunc(in.Pods, func(a, b *corev1.Pod) int { return cmp.Compare(a.UID, b.UID) })
 	in.Pods = slices.CompactFunc(in.Pods, func(a, b *corev1.Pod) bool { return a.UID == b.UID })
 }
@@ -214,15 +215,19 @@ func (c *Controller) takenNames(services []*corev1.Service) (taken []*discoveryv
 	return taken
 }
 
+// awaitsName reports whether the pod is a master on which its election has yet to name the Lease,
+// because no Service selects it any longer. Until then the pod's marks are the election's.
+func (c *Controller) awaitsName(pod *corev1.Pod) bool {
+	return observation.Held(pod) >= 0 && observation.MasterOf(pod) == "" &&
+		slices.ContainsFunc(c.leases.in(pod.Namespace).by(byHolder, string(pod.UID)), func(l *coordinationv1.Lease) bool {
+			return c.serves(key{Namespace: l.Namespace, Name: l.Name})
+		})
+}
+
 // leftovers implements reader.
 func (c *Controller) leftovers(ctx context.Context, namespace string) (routing.Leftovers, error) {
 	left, err := c.live.Leftovers(ctx, namespace)
-	// The marks of a master are its election's, even if no Service selects it any longer.
-	left.Pods = slices.DeleteFunc(slices.Clone(left.Pods), func(pod *corev1.Pod) bool {
-		return slices.ContainsFunc(c.leases.in(namespace).by(byHolder, string(pod.UID)), func(l *coordinationv1.Lease) bool {
-			return c.serves(key{Namespace: namespace, Name: l.Name})
-		})
-	})
+	left.Pods = slices.DeleteFunc(slices.Clone(left.Pods), c.awaitsName)
 	if err == nil && len(left.Annotated()) == 0 {
 		needless := func() bool { return len(c.annotatedServices(namespace)) == 0 }
 		c.pods.forget(namespace, needless)

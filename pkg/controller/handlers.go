@@ -123,7 +123,7 @@ func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
 // wakeFormer wakes the clean-up if no Service selects the pod that is no longer master.
 func (c *Controller) wakeFormer(namespace string, uid types.UID) {
 	pods, watched := c.pods.known(namespace)
-	if watched && slices.ContainsFunc(pods.by(byUID, string(uid)), func(pod *corev1.Pod) bool {
+	if watched && slices.ContainsFunc(pods.by(byUID, inNamespace(namespace, string(uid))), func(pod *corev1.Pod) bool {
 		return observation.MarkedPod(pod) && len(c.selecting(namespace, pod.Labels)) == 0
 	}) {
 		c.queue.Add(key{Namespace: namespace})
@@ -150,10 +150,9 @@ func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (s
 		}
 	}
 	for _, l := range c.leases.in(now.Namespace).by(byHolder, string(now.UID)) {
-		k := key{Namespace: l.Namespace, Name: l.Name}
-		elections.Insert(k)
-		selected = selected || c.serves(k)
+		elections.Insert(key{Namespace: l.Namespace, Name: l.Name})
 	}
+	selected = selected || c.awaitsName(now)
 	if k := (key{Namespace: now.Namespace, Name: observation.MasterOf(now)}); k.Name != "" && len(c.services.in(k.Namespace).by(byLease, k.String())) > 0 {
 		// Its marks are that election's.
 		elections.Insert(k)

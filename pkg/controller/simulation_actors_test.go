@@ -399,7 +399,7 @@ func (w *world) editHolder(a, b int) bool {
 // no holder and no demotion does.
 func (w *world) forge(a, b int) bool {
 	l, pod := w.lease(a), w.pod(b)
-	if l == nil || pod == nil || l.Labels[api.LabelManagedBy] != api.ManagedBy {
+	if l == nil || pod == nil || l.Labels[api.LabelManagedBy] != api.ManagedBy || !lease.Decode(l).Exists {
 		return false
 	}
 	_, holder, _ := lease.Recorded(l)

@@ -104,7 +104,8 @@ func newMember(a Assignment, m observation.Member, holder *observation.Pod) memb
 			inForce = api.RoutingEndpointSlice
 		}
 	case observation.Detached(m.Service) || listsHolder(a, m, holder):
-	case bySelector:
+	case bySelector && (observation.MarkedService(m.Service) || m.Spec.Selector[api.LabelPodUID] != api.NoPod):
+		// A Service that was closed at its birth has never been routed.
 		inForce = api.RoutingSelector
 	case byLabel(m):
 		inForce = api.RoutingLabel
