@@ -204,7 +204,7 @@ func TestMasterThatStumbles(t *testing.T) {
 	s := settled(t, with(api.AnnotationOnDemote, api.OnDemoteDelete), with(api.AnnotationHandover, api.HandoverAfterTermination))
 	for range 3 {
 		s.setReady("web-0", false)
-		time.Sleep(300 * time.Millisecond)
+		<-time.After(300 * time.Millisecond)
 		s.setReady("web-0", true)
 	}
 	s.awaitQuiet()

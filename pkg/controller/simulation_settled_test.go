@@ -242,6 +242,10 @@ func (w *world) checkLeftovers() {
 			// Should the Lease go, the pod tells of its master.
 			continue
 		}
+		if slices.ContainsFunc(annotated, func(s *corev1.Service) bool { return !served(s) && api.LeaseName(s) == observation.MasterOf(p) }) {
+			// A Service that is refused is left as it is, and so is what tells of its master.
+			continue
+		}
 		if observation.MarkedPod(p) && observation.OldestSelecting(annotated, p) == nil {
 			w.fail("the marks on pod %s are left", p.UID)
 		}

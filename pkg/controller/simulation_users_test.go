@@ -248,7 +248,12 @@ func (w *world) recorded(name string) (epoch int32, holders []types.UID) {
 		if !ok || !api.Annotated(s) || api.LeaseName(s) != name {
 			continue
 		}
-		epoch, selectors = max(epoch, observation.Stamp(s)), append(selectors, settings.Candidates)
+		selectors = append(selectors, settings.Candidates)
+		if settings.Routing == api.RoutingLabel {
+			// What it says of an overlap is taken away again. Its pods alone keep the epoch.
+			continue
+		}
+		epoch = max(epoch, observation.Stamp(s))
 		holders = append(holders, types.UID(s.Spec.Selector[api.LabelPodUID]))
 		for _, slice := range w.slicesOf(s.Name, true) {
 			epoch = max(epoch, observation.Stamp(slice))
