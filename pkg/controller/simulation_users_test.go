@@ -85,7 +85,8 @@ func (w *world) mode(a, b int) bool {
 		switch _, in := s.Annotations[api.AnnotationServiceMode]; {
 		case !in:
 			s.Annotations[api.AnnotationServiceMode] = api.ModeActiveStandby
-		case b%4 == 0:
+		case b%4 == 0 && w.leases.all[api.LeaseName(s)] != nil:
+			// Without a Lease a slice may be all that tells of the controller, and go with its pod.
 			s.Annotations = nil
 		case b%4 == 1:
 			s.Annotations[api.AnnotationServiceMode] = "actve-standby"
