@@ -251,7 +251,7 @@ func (w *world) recorded(name string) (epoch int32, holders []types.UID) {
 		}
 		selectors = append(selectors, settings.Candidates)
 		if settings.Routing == api.RoutingLabel {
-			// What it says of an overlap is taken away again. Its pods alone keep the epoch.
+			// Its stamp, which only an overlap brings, is taken away again. Its pods alone keep the epoch.
 			continue
 		}
 		epoch = max(epoch, observation.Stamp(s))
