@@ -91,7 +91,7 @@ func (w *world) leaseWritten(by *replica, before, now *coordinationv1.Lease) (re
 	if former != "" && holder != "" && former != holder {
 		w.checkFollowed(by, r, before, now.Name, former, holder)
 	}
-	if by.seen != nil {
+	if by.seen != nil && (lease.Decode(before).Exists || !w.outlived(former)) {
 		w.checkNeeded(by, former, holder)
 	}
 	if r.epoch, r.unasked = epoch, !w.asked(now.Name); holder != "" {
@@ -102,6 +102,13 @@ func (w *world) leaseWritten(by *replica, before, now *coordinationv1.Lease) (re
 		r.expires = now.Spec.RenewTime.Add(time.Duration(*now.Spec.LeaseDurationSeconds) * time.Second)
 	}
 	return before != nil && lease.RenewedOnly(before, now)
+}
+
+// outlived reports whether another pod says that it was master later. Where a Lease begins anew and
+// elections overlap, that may be the other's master.
+func (w *world) outlived(former types.UID) bool {
+	pod := w.pods.uid(former)
+	return pod != nil && slices.ContainsFunc(w.pods.list(), func(p *corev1.Pod) bool { return observation.Held(p) > observation.Held(pod) })
 }
 
 // checkFollowed is for a pod that is no longer the holder.
