@@ -102,9 +102,11 @@ func (j *judge) endGap(service string) {
 // as the pod and its node say. It returns nil if no Service of the election is served.
 func (j *judge) eligible(name string) func(*corev1.Pod) bool {
 	var selectors []labels.Selector
+	byLabel := false
 	for _, m := range j.members(name) {
 		if settings, _, ok := api.Parse(m); ok {
 			selectors = append(selectors, settings.Candidates)
+			byLabel = byLabel || settings.Routing == api.RoutingLabel
 		}
 	}
 	if len(selectors) == 0 {
@@ -113,6 +115,8 @@ func (j *judge) eligible(name string) func(*corev1.Pod) bool {
 	return func(p *corev1.Pod) bool {
 		may, _ := api.Candidate(p)
 		return may && observation.Ready(p) && observation.Active(p) && j.nodes[p.Spec.NodeName] != nil &&
-			!slices.ContainsFunc(selectors, func(s labels.Selector) bool { return !s.Matches(podLabels(p)) })
+			!slices.ContainsFunc(selectors, func(s labels.Selector) bool { return !s.Matches(podLabels(p)) }) &&
+			// By label a pod that an older election designates is master only if it is that one's too.
+			(!byLabel || isActive(p) || j.designates(p) == name)
 	}
 }

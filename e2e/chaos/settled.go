@@ -62,7 +62,8 @@ func (j *judge) unsettledElection(name string, members []observation.Member) (pr
 	}
 	for _, m := range members {
 		want := map[types.UID]bool{}
-		if isCandidate(holder) && !observation.Finished(holder) {
+		// A holder that only some Services select is kept, and goes on to be the endpoint of these.
+		if holder != nil && m.Settings.Candidates.Matches(podLabels(holder)) && !observation.Finished(holder) {
 			want[holder.UID] = observation.Ready(holder) && holder.DeletionTimestamp == nil
 		}
 		if text := j.misrouted(m, want); text != "" {
@@ -162,6 +163,10 @@ func (j *judge) leftovers() (problems []moment) {
 		}
 	}
 	for name, p := range j.pods {
+		if of := observation.MasterOf(p); of != "" && slices.ContainsFunc(annotated, func(s *corev1.Service) bool { return api.LeaseName(s) == of }) {
+			// It tells of a master that may have to stop before another follows.
+			continue
+		}
 		if observation.MarkedPod(p) && observation.OldestSelecting(annotated, p) == nil {
 			problem(p.Labels["set"], "the controller's marks on pod %s are left", name)
 		}
