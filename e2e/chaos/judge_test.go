@@ -420,6 +420,14 @@ func TestGaps(t *testing.T) {
 	}
 }
 
+// unselected is a pod that no Service selects, and that tells which Lease it held.
+func unselected(name, lease string) *corev1.Pod {
+	return pod(name, func(p *corev1.Pod) {
+		p.Labels = map[string]string{"app": "none"}
+		p.Annotations = map[string]string{api.AnnotationLeaseTransitions: "1", api.AnnotationWitness: name + "@1/" + lease}
+	})
+}
+
 func TestUnsettled(t *testing.T) {
 	active, standby := pod("a", designated(api.DesignationActive)), pod("b", designated(api.DesignationStandby))
 	bySlices := func() *corev1.Service {
@@ -453,6 +461,17 @@ func TestUnsettled(t *testing.T) {
 		"a standby must not be designated active": {
 			objects: []metav1.Object{closed("web"), active, pod("b", designated(api.DesignationActive)), leased("a", 1), builtIn("a")},
 			want:    []string{`b (b) is designated "active", though Lease web has a (a)`},
+		},
+		"what tells of a master that no Service selects may stay": {
+			objects: []metav1.Object{closed("web"), active, standby, leased("a", 1), builtIn("a"), unselected("c", "web"), unselected("d", "gone")},
+			want:    []string{"the controller's marks on pod d are left"},
+		},
+		"a holder that one of two Services selects is the endpoint of that one alone": {
+			objects: []metav1.Object{closed("web"), annotated(service("other", "tier", "fast", api.LabelPodUID, "a"), api.AnnotationLeaseName, "web"), active, leased("a", 1), builtIn("a")},
+		},
+		"by label a standby of an older election is not eligible": {
+			objects: []metav1.Object{byLabel("web"), annotated(closed("older"), api.AnnotationLeaseName, "older"), standby, leased("a", 1)},
+			want:    []string{"there is no Lease older"},
 		},
 		"a standby must be designated": {
 			objects: []metav1.Object{closed("web"), active, pod("b"), leased("a", 1), builtIn("a")},
