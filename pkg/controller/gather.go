@@ -57,11 +57,15 @@ func (c *Controller) gather(ctx context.Context, k key, evidence election.Eviden
 
 // creating returns what creates the election's Lease. Whether it can be created is told by record.
 func (c *Controller) creating(in observation.Inputs) func(context.Context) (*coordinationv1.Lease, error) {
-	o := observation.Look(in)
-	if _, just := c.began.Get(in.Key); just || len(o.Members) == 0 {
+	if _, just := c.began.Get(in.Key); just {
 		return nil
 	}
+	// Most elections have a Lease, so that this is never called.
 	return func(ctx context.Context) (*coordinationv1.Lease, error) {
+		o := observation.Look(in)
+		if len(o.Members) == 0 {
+			return nil, nil
+		}
 		c.began.Add(in.Key, nil, retryMax)
 		l, err := c.writeLease(ctx, lease.Begin(o.Terms()))
 		if err != nil && !apierrors.IsAlreadyExists(err) {
