@@ -15,8 +15,8 @@ type Settings struct {
 	// Candidates selects the pods that can become master: the Service's own selector
 	// without the controller's keys, or the selector of AnnotationSelector.
 	Candidates labels.Selector
-	// Selectorless reports whether the Service's selector is empty. Such a Service is never
-	// patched.
+	// Selectorless reports whether the Service's selector is empty. Nothing is written to such a
+	// Service, but a label that the controller left when it had a selector is taken away.
 	Selectorless bool
 	Election
 }

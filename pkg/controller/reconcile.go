@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/election"
@@ -85,7 +87,7 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 		again, err = soonest(again, pause), errors.Join(err, failed)
 	}
 	if !apierrors.IsConflict(err) && !errors.Is(err, errOthersFirst) {
-		err = errors.Join(err, r.disown(ctx, plan))
+		err = errors.Join(err, r.disown(ctx, plan), r.letGo(ctx, o, l))
 	}
 	return soonest(d.Again, again), err
 }
@@ -208,6 +210,22 @@ func (r road) disown(ctx context.Context, plan *routing.Plan) error {
 		errs = append(errs, w.err)
 	}
 	return errors.Join(errs...)
+}
+
+// letGo takes Services that no longer take part in the election out of the Lease's owners, once
+// nothing is left on them of what the controller wrote. It comes last: whoever fails to write to
+// them holds up nothing else.
+func (r road) letGo(ctx context.Context, o *observation.Observation, l *coordinationv1.Lease) error {
+	former := lease.Former(l, o.Terms())
+	if len(former) == 0 || o.Evidence < election.Live {
+		return nil
+	}
+	_, unreleased, err := r.clean(ctx, o.Key.Namespace, l.OwnerReferences)
+	if unreleased == nil || slices.ContainsFunc(former, func(s metav1.OwnerReference) bool { return unreleased.Has(s.Name) }) {
+		return err
+	}
+	_, err = r.writeLease(ctx, lease.LetGo(l, o.Terms()))
+	return err
 }
 
 // openFor is how long the writes of labels may keep a Service open.

@@ -43,6 +43,14 @@ func TestHistories(t *testing.T) {
 			"Services that share a Lease",
 			[]told{{"settle", 0, 0}, {"mode", 1, 0}, {"delete", 2, 0}, {"settle", 0, 0}},
 		},
+		"the selector is restored of a Service that leaves others after a user has written it": {
+			"Services that share a Lease",
+			[]told{{"settle", 0, 0}, {"narrow", 1, 0}, {"unlist", 2, 0}, {"mode", 1, 0}, {"settle", 0, 0}},
+		},
+		"a Service that loses its selector while it migrates comes to rest": {
+			"a Service that loses its selector",
+			[]told{{"begin", 2, 0}, {"go wrong", 2, 0}, {"unselect", 0, 0}, {"proceed", 2, 0}, {"proceed", 2, 0}, {"begin", 2, 0}, {"finish", 2, 0}, {"unselect", 0, 0}, {"begin", 1, 1}, {"finish", 1, 0}, {"unselect", 0, 0}, {"settle", 0, 0}},
+		},
 		"the selector is restored of a Service that opts out by removing all annotations": {
 			"opting out and in",
 			[]told{{"settle", 0, 0}, {"mode", 0, 0}, {"settle", 0, 0}},

@@ -169,7 +169,7 @@ func Renewed(l *coordinationv1.Lease) time.Time {
 // Outdated reports whether the Lease exists, and its owners, its duration or what it remembers
 // are not those of the terms.
 func Outdated(l *coordinationv1.Lease, terms Terms) bool {
-	return l != nil && (!owned(l, terms) || !timed(l, terms) || !remembered(l, terms))
+	return l != nil && (!owned(l, terms) || len(Former(l, terms)) > 0 || !timed(l, terms) || !remembered(l, terms))
 }
 
 // Need is why a Lease must be written.
@@ -269,23 +269,40 @@ func annotate(l *coordinationv1.Lease, key, value string) {
 	}
 }
 
-// owners returns the owners that the Lease must have. Owners that are not Services stay,
-// because another program has added them. The order stays, because two versions of the
-// controller that list the same Services in different orders would otherwise rewrite the Lease
-// in turns.
+// owners returns the owners that the Lease must have, and those that it has: LetGo takes away
+// those that must go. The order stays, because two versions of the controller that list the same
+// Services in different orders would otherwise rewrite the Lease in turns.
 func owners(l *coordinationv1.Lease, terms Terms) []metav1.OwnerReference {
-	var kept []metav1.OwnerReference
+	var all []metav1.OwnerReference
 	if l != nil {
-		kept = slices.DeleteFunc(slices.Clone(l.OwnerReferences), func(r metav1.OwnerReference) bool {
-			return r.Kind == "Service" && r.APIVersion == "v1" && !slices.Contains(terms.Owners, r)
-		})
+		all = slices.Clone(l.OwnerReferences)
 	}
 	for _, owner := range terms.Owners {
-		if !slices.Contains(kept, owner) {
-			kept = append(kept, owner)
+		if !slices.Contains(all, owner) {
+			all = append(all, owner)
 		}
 	}
-	return kept
+	return all
+}
+
+// Former returns those of the Lease's owners that are Services and no longer take part in the
+// election. Other owners another program has added.
+func Former(l *coordinationv1.Lease, terms Terms) []metav1.OwnerReference {
+	if l == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(l.OwnerReferences), func(r metav1.OwnerReference) bool {
+		return r.Kind != "Service" || r.APIVersion != "v1" || slices.Contains(terms.Owners, r)
+	})
+}
+
+// LetGo returns the Lease without its former owners. The caller has seen that nothing is left on
+// them: the Lease may be all that tells that the controller wrote to them.
+func LetGo(l *coordinationv1.Lease, terms Terms) *coordinationv1.Lease {
+	next, former := l.DeepCopy(), Former(l, terms)
+	next.ManagedFields = nil
+	next.OwnerReferences = slices.DeleteFunc(next.OwnerReferences, func(r metav1.OwnerReference) bool { return slices.Contains(former, r) })
+	return next
 }
 
 // owned reports whether the Lease has the owners that it must have.

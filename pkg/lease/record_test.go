@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -29,6 +30,9 @@ func owner(name string) metav1.OwnerReference {
 
 // someone is an owner that another tool has added.
 var someone = metav1.OwnerReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "uid-deployment"}
+
+// knative is an owner of the kind Service of another API group.
+var knative = metav1.OwnerReference{APIVersion: "serving.knative.dev/v1", Kind: "Service", Name: "web", UID: "uid-knative"}
 
 // terms are those of the Services web and db: a duration of 15 s, and on-demote: delete.
 func terms(change ...func(*Terms)) Terms {
@@ -183,6 +187,41 @@ func TestOutdated(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if got := Outdated(test.lease, test.terms); got != test.want {
 				t.Errorf("outdated: %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestLetGo(t *testing.T) {
+	replaced := owner("web")
+	replaced.UID = "old"
+	tests := map[string]struct {
+		lease        *coordinationv1.Lease
+		former, kept []metav1.OwnerReference
+	}{
+		"there is no Lease":                {lease: nil},
+		"all owners take part":             {written(), nil, []metav1.OwnerReference{owner("web"), owner("db")}},
+		"a Service has left":               {written(ownedBy(owner("old"), owner("db"), owner("web"))), []metav1.OwnerReference{owner("old")}, []metav1.OwnerReference{owner("db"), owner("web")}},
+		"a Service was made anew":          {written(ownedBy(replaced, owner("web"))), []metav1.OwnerReference{replaced}, []metav1.OwnerReference{owner("web")}},
+		"another tool has added an owner":  {written(ownedBy(someone, owner("old"), owner("web"))), []metav1.OwnerReference{owner("old")}, []metav1.OwnerReference{someone, owner("web")}},
+		"a Service of another API's group": {written(ownedBy(knative, owner("web"))), nil, []metav1.OwnerReference{knative, owner("web")}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			before := test.lease.DeepCopy()
+			if diff := cmp.Diff(test.former, Former(test.lease, terms()), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("former owners (-want +got):\n%s", diff)
+			}
+			if test.lease == nil {
+				return
+			}
+			want := before.DeepCopy()
+			want.OwnerReferences = test.kept
+			if diff := cmp.Diff(want, LetGo(test.lease, terms())); diff != "" {
+				t.Errorf("Lease (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(before, test.lease); diff != "" {
+				t.Errorf("the Lease, of an informer's cache, was changed (-before +after):\n%s", diff)
 			}
 		})
 	}

@@ -16,7 +16,9 @@ import (
 func serviceChange(a Assignment, m member, traced int32) (Phase, Change) {
 	c := changeOf(KindService, m)
 	if m.Settings.Selectorless {
-		return PhaseDone, c
+		// It had a selector, and migrated, when it was labelled.
+		unset(c.Labels, m.Labels, api.LabelMigrating)
+		return PhaseTidy, c
 	}
 	phase := PhaseRoute
 	switch {
