@@ -184,7 +184,7 @@ func (s *scene) awaitMaster(lease string, epoch int32, master string) (l *coordi
 		}
 		holder, at := ptr.Deref(l.Spec.HolderIdentity, ""), ptr.Deref(l.Spec.LeaseTransitions, 0)
 		if holder == "" || master != anyPod && holder != master || epoch != 0 && at != epoch {
-			return fmt.Errorf("the holder is %q in epoch %d", holder, at)
+			return fmt.Errorf("the holder is %q in epoch %d, after the moves %s", holder, at, l.Annotations[api.AnnotationHistory])
 		}
 		pod, err := cluster.Client.CoreV1().Pods(s.namespace).Get(s.Context(), holder, metav1.GetOptions{})
 		if err == nil && (pod.Labels[api.LabelDesignation] != api.DesignationActive || string(pod.UID) != l.Annotations[api.AnnotationHolderUID]) {
