@@ -214,10 +214,10 @@ func (r road) disown(ctx context.Context, plan *routing.Plan) error {
 
 // letGo takes Services that no longer take part in the election out of the Lease's owners, once
 // nothing is left on them of what the controller wrote. It comes last: whoever fails to write to
-// them holds up nothing else.
+// them holds up nothing else. A Lease that an application has taken waits until it is given back.
 func (r road) letGo(ctx context.Context, o *observation.Observation, l *coordinationv1.Lease) error {
 	former := lease.Former(l, o.Terms())
-	if len(former) == 0 || o.Evidence < election.Live {
+	if len(former) == 0 || o.Evidence < election.Live || lease.Contender(l) != "" {
 		return nil
 	}
 	_, unreleased, err := r.clean(ctx, o.Key.Namespace, l.OwnerReferences)

@@ -65,7 +65,7 @@ func NewPlan(a Assignment, members []observation.Member, pods []observation.Pod)
 	holder := p.holder()
 	for _, m := range members {
 		p.members = append(p.members, newMember(a, m, m.Routes(holder)))
-		if r, found := reversion(a, m, m.Routes(holder)); found {
+		if r, found := reversion(a, m, m.Routes(holder)); found && !p.mistakable() {
 			p.reverted[m.UID] = r
 		}
 	}
@@ -123,7 +123,7 @@ func (p *Plan) heldUp(phase Phase, c Change) bool {
 	unidentified := p.failed[PhaseCorrect] || p.failed[PhaseIdentify]
 	switch phase {
 	case PhaseRoute:
-		return c.Kind == KindService && unidentified && !opened
+		return c.Kind == KindService && unidentified && !opened && !p.closed()
 	case PhaseDetach:
 		return (p.failed[PhaseCorrect] || p.failed[PhaseRoute]) && !opened
 	case PhasePromote:
@@ -133,6 +133,18 @@ func (p *Plan) heldUp(phase Phase, c Change) bool {
 	}
 	return false
 }
+
+// mistakable reports whether another pod carries the holder's identity label. A Service that is
+// routed by selector lists both.
+func (p *Plan) mistakable() bool {
+	return p.assignment.HolderUID != "" && slices.ContainsFunc(p.pods, func(pod observation.Pod) bool {
+		return pod.UID != p.assignment.HolderUID && pod.Labels[api.LabelPodUID] == string(p.assignment.HolderUID) && (pod.Served || !pod.Unselected)
+	})
+}
+
+// closed reports whether Services that are routed by selector must have no endpoint, because the
+// pod that may be mistaken for the holder cannot be given its own label.
+func (p *Plan) closed() bool { return p.failed[PhaseCorrect] && p.mistakable() }
 
 // Next returns the first phase that is not yet written, and its changes, which may be
 // sent in any order. The caller calls Applied for each change that succeeded and then
@@ -156,7 +168,11 @@ func (p *Plan) Next() (Phase, []Change) {
 	for _, m := range p.members {
 		identify = identify || m.inForce == api.RoutingSelector || m.Settings.Routing == api.RoutingSelector
 		if m.epoch() <= a.Epoch {
-			add(serviceChange(a, m, traced))
+			routed := a
+			if p.closed() && m.inForce == api.RoutingSelector {
+				routed.HolderUID = ""
+			}
+			add(serviceChange(routed, m, traced))
 			if sliceChanges(a, m, m.Routes(holder), add) {
 				last = PhaseDetach
 			}

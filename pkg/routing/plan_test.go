@@ -7,6 +7,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/observation"
@@ -94,6 +95,51 @@ func TestFailedHoldsUp(t *testing.T) {
 				t.Errorf("phase %d, want %d", got, test.want)
 			}
 		})
+	}
+}
+
+// A pod that passes for the holder, and cannot be given its own label, closes the Service. It opens
+// again with the pod that is corrected, and neither is a reversion.
+func TestPodThatPassesForTheHolder(t *testing.T) {
+	holder := pod("a", running, active("4"))
+	copied := pod("b", running, func(p *observation.Pod) { p.Labels[api.LabelPodUID] = "uid-a" })
+	tests := map[string]struct {
+		service observation.Member
+		pods    pods
+		want    []Change
+	}{
+		"a Service by selector is closed": {
+			service(api.RoutingSelector, "uid-a", "4"), pods{holder, copied}, []Change{servicePatch(keys{api.LabelPodUID: ptr.To(api.NoPod)}, nil)},
+		},
+		"a Service that is closed stays so": {service(api.RoutingSelector, api.NoPod, "4"), pods{holder, copied}, nil},
+		"a Service by EndpointSlice lists the holder alone anyway": {
+			service(api.RoutingEndpointSlice, "", "4", detached, with(ownSlice("a", "4"))), pods{holder, copied}, nil,
+		},
+		"another pod's label is of no matter": {
+			service(api.RoutingSelector, "uid-a", "4"), pods{holder, pod("b", running, func(p *observation.Pod) { p.Labels[api.LabelPodUID] = "uid-c" })}, nil,
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			plan := NewPlan(Assignment{"uid-a", 4}, services{test.service}, test.pods)
+			if phase, _ := plan.Next(); phase == PhaseCorrect {
+				plan.Failed(PhaseCorrect)
+			} else if test.service.Settings.Routing == api.RoutingSelector {
+				t.Fatalf("phase %d, want the correction", phase)
+			}
+			plan.Failed(PhaseTidy)
+			_, got := plan.Next()
+			if diff := cmp.Diff(test.want, got, emptyIsNil); diff != "" {
+				t.Errorf("changes (-want +got):\n%s", diff)
+			}
+			if len(plan.reverted) > 0 {
+				t.Errorf("another writer is said to have overwritten %v", plan.reverted)
+			}
+		})
+	}
+	open := NewPlan(Assignment{"uid-a", 4}, services{service(api.RoutingSelector, api.NoPod, "4")}, pods{holder, pod("b", running, standby("4"))})
+	if _, got := open.Next(); cmp.Diff([]Change{servicePatch(keys{api.LabelPodUID: ptr.To("uid-a")}, nil)}, got, emptyIsNil) != "" {
+		t.Errorf("changes %v once no pod passes for the holder, want the Service to select it", got)
 	}
 }
 

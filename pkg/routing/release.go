@@ -123,7 +123,7 @@ func (l Leftovers) ServiceOf(c Change) string {
 
 // releasePod leaves what tells that the pod was master of an election that goes on, because it may
 // have to stop before another follows. It also leaves the designation of a master that the selector of a Service, which its
-// user has written, goes on to ask for.
+// user has written, goes on to ask for, unless an election goes on that may designate another pod of that Service.
 func (l Leftovers) releasePod(pod *corev1.Pod) Change {
 	c := ReleasePod(pod)
 	if of := observation.MasterOf(pod); of != "" && slices.ContainsFunc(l.Annotated(), func(s *corev1.Service) bool { return api.LeaseName(s) == of }) {
@@ -132,11 +132,25 @@ func (l Leftovers) releasePod(pod *corev1.Pod) Change {
 	}
 	if slices.ContainsFunc(l.Services, func(s *corev1.Service) bool {
 		return !api.Annotated(s) && s.Spec.Selector[api.LabelDesignation] == api.DesignationActive &&
-			labels.SelectorFromSet(l.released(s)).Matches(labels.Set(pod.Labels))
+			labels.SelectorFromSet(l.released(s)).Matches(labels.Set(pod.Labels)) && !l.designated(s)
 	}) {
 		delete(c.Labels, api.LabelDesignation)
 	}
 	return c
+}
+
+// designated reports whether an annotated Service may select a pod that the Service, but for the
+// designation, selects too.
+func (l Leftovers) designated(s *corev1.Service) bool {
+	own := l.released(s)
+	return slices.ContainsFunc(l.Annotated(), func(other *corev1.Service) bool {
+		for key, value := range other.Spec.Selector {
+			if wants, found := own[key]; found && wants != value {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // released returns the selector that the Service has once it is released.

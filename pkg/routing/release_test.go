@@ -152,6 +152,10 @@ func TestRelease(t *testing.T) {
 		}
 		return s
 	}
+	narrowed := func(s *corev1.Service) *corev1.Service {
+		s.Name, s.Spec.Selector["tier"] = "fast", "fast"
+		return s
+	}
 	detachedService := func() *corev1.Service { return optedOut(service(slice, "", "4", detached)) }
 
 	tests := map[string]struct {
@@ -281,6 +285,22 @@ func TestRelease(t *testing.T) {
 				podPatch("a", nil, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationWitness: nil}),
 				podPatch("b", keys{api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationWitness: nil}),
 			},
+		},
+		"the last master loses the designation if an election goes on among the pods that a user's selector asks for": {
+			left: Leftovers{
+				[]*corev1.Service{optedOut(service(api.RoutingLabel, "", "")), narrowed(optedIn(service(selector, "uid-b", "5")))},
+				all(pod("a", designated("active"), stamped("4"))), nil, nil,
+			},
+			rest: []Change{podPatch("a", keys{api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationWitness: nil})},
+		},
+		"the last master keeps the designation beside an election of others": {
+			left: Leftovers{
+				[]*corev1.Service{optedOut(service(api.RoutingLabel, "", "")), changed(service(selector, "uid-b", "5"), func(s *corev1.Service) {
+					s.Name, s.Spec.Selector["app"], s.Annotations[api.AnnotationServiceMode] = "db", "db", api.ModeActiveStandby
+				})},
+				all(pod("a", designated("active"), stamped("4"))), nil, nil,
+			},
+			rest: []Change{podPatch("a", nil, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationWitness: nil})},
 		},
 		"the Lease shows that the key of a Service which has lost its stamp is the controller's": {
 			left: Leftovers{
