@@ -38,7 +38,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
-var update = flag.Bool("update", false, "write the generated parts of docs/reference.md")
+var update = flag.Bool("update", false, "write the generated parts of docs/reference.md, and the copies of manifests/ in the chart")
 
 const (
 	root      = "../.."
@@ -320,7 +320,7 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 // documents returns the paths of what users read and apply.
 func documents(t *testing.T) (paths []string) {
 	t.Helper()
-	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "examples/*", "examples/*/*", "manifests/*", "manifests/*/*"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "examples/*", "examples/*/*", "manifests/*", "manifests/*/*", "charts/*/*", "charts/*/*/*"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			t.Fatal(err)
@@ -367,7 +367,7 @@ func TestAlertsHaveRunbooks(t *testing.T) {
 	}
 }
 
-// The manifests name one version of the image, and what they have it run with this program knows.
+// The manifests and the chart name one version of the image, and what they have it run with this program knows.
 func TestManifestsAreOfThisProgram(t *testing.T) {
 	named := regexp.MustCompile(`qoqodev/active-standby-controller:(\S+)|newTag: (\S+)`)
 	versions := map[string][]string{}
@@ -381,6 +381,10 @@ func TestManifestsAreOfThisProgram(t *testing.T) {
 				versions[version] = append(versions[version], path)
 			}
 		}
+	}
+	of, app := chartVersions(t)
+	for _, version := range []string{of, app} {
+		versions["v"+version] = append(versions["v"+version], chart)
 	}
 	if len(versions) != 1 {
 		t.Errorf("versions, and where they are: %v", versions)

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
+)
+
+// chart is the folder of the Helm chart.
+const chart = "charts/active-standby-controller"
+
+// The chart renders roles, policies and alerts from copies of what manifests/ has, because a chart can only read what is
+// in its own folder.
+func TestChartHasTheManifests(t *testing.T) {
+	copies := 0
+	files := filepath.Join(root, chart, "files")
+	err := filepath.WalkDir(files, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		copies++
+		name, err := filepath.Rel(files, path)
+		if err != nil {
+			return err
+		}
+		manifest, err := os.ReadFile(filepath.Join(root, "manifests", name))
+		if err != nil {
+			return err
+		}
+		if *update {
+			return os.WriteFile(path, manifest, 0o600)
+		}
+		copied, err := os.ReadFile(path)
+		if diff := cmp.Diff(string(manifest), string(copied)); diff != "" {
+			t.Errorf("%s is no copy of manifests/%s; run make update (-manifest +copy):\n%s", path, name, diff)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if copies == 0 {
+		t.Errorf("there is no file in %s", files)
+	}
+}
+
+// chartVersions returns the version of the chart, and that of the image which it runs.
+func chartVersions(t *testing.T) (version, app string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, chart, "Chart.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c struct{ Version, AppVersion string }
+	if err := yaml.Unmarshal(text, &c); err != nil {
+		t.Fatal(err)
+	}
+	return c.Version, c.AppVersion
+}
