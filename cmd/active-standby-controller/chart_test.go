@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"sigs.k8s.io/yaml"
 )
 
 // chart is the folder of the Helm chart.
@@ -46,18 +45,4 @@ func TestChartHasTheManifests(t *testing.T) {
 	if copies == 0 {
 		t.Errorf("there is no file in %s", files)
 	}
-}
-
-// chartVersions returns the version of the chart, and that of the image which it runs.
-func chartVersions(t *testing.T) (version, app string) {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, chart, "Chart.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var c struct{ Version, AppVersion string }
-	if err := yaml.Unmarshal(text, &c); err != nil {
-		t.Fatal(err)
-	}
-	return c.Version, c.AppVersion
 }

@@ -369,22 +369,23 @@ func TestAlertsHaveRunbooks(t *testing.T) {
 
 // The manifests and the chart name one version of the image, and what they have it run with this program knows.
 func TestManifestsAreOfThisProgram(t *testing.T) {
-	named := regexp.MustCompile(`qoqodev/active-standby-controller:(\S+)|newTag: (\S+)`)
+	// The tag of an image begins with a v, and the version of a chart does not.
+	named := regexp.MustCompile(`(?m)(?:qoqodev/active-standby-controller:|newTag: )(\S+)|(?:^version: |^appVersion: |--version )(\S+)`)
 	versions := map[string][]string{}
-	for _, path := range []string{"manifests/deployment.yaml", "manifests/Kustomization", "docs/install.md"} {
+	for _, path := range []string{"manifests/deployment.yaml", "manifests/Kustomization", "docs/install.md", chart + "/Chart.yaml"} {
 		text, err := os.ReadFile(filepath.Join(root, path))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, found := range named.FindAllSubmatch(text, -1) {
-			if version := string(found[1]) + string(found[2]); version != "main" {
+			version := string(found[1])
+			if version == "" {
+				version = "v" + string(found[2])
+			}
+			if version != "main" {
 				versions[version] = append(versions[version], path)
 			}
 		}
-	}
-	of, app := chartVersions(t)
-	for _, version := range []string{of, app} {
-		versions["v"+version] = append(versions["v"+version], chart)
 	}
 	if len(versions) != 1 {
 		t.Errorf("versions, and where they are: %v", versions)

@@ -4,6 +4,7 @@ package chart
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,7 +57,9 @@ func TestChartIsManifests(t *testing.T) {
 			values:  "image.repository=registry.example.com/controller,image.tag=main",
 		},
 	}
+	var compared []string
 	for title, test := range tests {
+		compared = append(compared, test.components...)
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
 			if test.release == "" {
@@ -72,6 +75,23 @@ func TestChartIsManifests(t *testing.T) {
 			}
 		})
 	}
+	slices.Sort(compared)
+	if diff := cmp.Diff(components(t), slices.Compact(compared)); diff != "" {
+		t.Errorf("components that are compared (-manifests +test):\n%s", diff)
+	}
+}
+
+// components returns the folders of manifests/ that are components of Kustomize.
+func components(t *testing.T) (all []string) {
+	t.Helper()
+	manifests := os.DirFS(filepath.Join(root, "manifests"))
+	assert.Must(0, fs.WalkDir(manifests, ".", func(path string, _ fs.DirEntry, err error) error {
+		if dir, file := filepath.Split(path); dir != "" && file == "Kustomization" {
+			all = append(all, filepath.Clean(dir))
+		}
+		return err
+	}))(t)
+	return all
 }
 
 // Several namespaces have each the Role that docs/install.md has applied in them.
