@@ -21,6 +21,22 @@ func TestLint(t *testing.T) {
 	t.Log(assert.Must(helm(t, "lint", "--strict", filepath.Join(root, "charts", name)))(t))
 }
 
+// The package of a release renders what the folder does.
+func TestPackage(t *testing.T) {
+	dir := t.TempDir()
+	assert.Must(helm(t, "package", filepath.Join(root, "charts", name), "--destination", dir))(t)
+	packages := assert.Must(filepath.Glob(filepath.Join(dir, "*.tgz")))(t)
+	if len(packages) != 1 {
+		t.Fatalf("the packages are %v", packages)
+	}
+	flags := []string{"--set", "admission.enabled=true,failClosed.enabled=true,onDemote.enabled=true,monitoring.enabled=true", "--api-versions", mutating}
+	want := assert.Must(helm(t, append([]string{"template", name, filepath.Join(root, "charts", name)}, flags...)...))(t)
+	got := assert.Must(helm(t, append([]string{"template", name, packages[0]}, flags...)...))(t)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what is rendered (-folder +package):\n%s", diff)
+	}
+}
+
 // Each value has the effect that it promises.
 func TestValues(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("0", 64)
