@@ -68,8 +68,8 @@ func TestChartIsManifests(t *testing.T) {
 			if test.namespace == "" {
 				test.namespace = "kube-system"
 			}
-			want := comparable(t, built(t, test.overlay, test.components...), test.namespace)
-			got := comparable(t, rendered(t, test.release, test.namespace, "--set", test.values, "--api-versions", mutating), test.namespace)
+			want := normalized(t, built(t, test.overlay, test.components...), test.namespace)
+			got := normalized(t, rendered(t, test.release, test.namespace, "--set", test.values, "--api-versions", mutating), test.namespace)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("objects of the chart (-manifests +chart):\n%s", diff)
 			}
@@ -96,11 +96,11 @@ func components(t *testing.T) (all []string) {
 
 // Several namespaces have each the Role that docs/install.md has applied in them.
 func TestNamespaces(t *testing.T) {
-	got := comparable(t, rendered(t, name, "kube-system", "--set", "namespaces={shop,billing},onDemote.enabled=true"), "kube-system")
+	got := normalized(t, rendered(t, name, "kube-system", "--set", "namespaces={shop,billing},onDemote.enabled=true"), "kube-system")
 	for _, namespace := range []string{"shop", "billing"} {
 		for _, file := range []string{"namespaced/role.yaml", "namespaced/on-demote/role.yaml"} {
 			text := assert.Must(os.ReadFile(filepath.Join(root, "manifests", file)))(t)
-			for key, want := range comparable(t, objects(t, string(text)), namespace) {
+			for key, want := range normalized(t, objects(t, string(text)), namespace) {
 				if diff := cmp.Diff(want, got[key]); diff != "" {
 					t.Errorf("%s (-manifests +chart):\n%s", key, diff)
 				}
@@ -155,9 +155,9 @@ func built(t *testing.T, lines string, components ...string) []unstructured.Unst
 	return objects(t, string(assert.Must(resources.AsYaml())(t)))
 }
 
-// comparable returns the objects by kind, namespace and name, without what only Helm or only Kustomize sets. Objects without
+// normalized returns the objects by kind, namespace and name, without what only Helm or only Kustomize sets. Objects without
 // a namespace are applied in the given one.
-func comparable(t *testing.T, all []unstructured.Unstructured, namespace string) map[string]map[string]any {
+func normalized(t *testing.T, all []unstructured.Unstructured, namespace string) map[string]map[string]any {
 	t.Helper()
 	found := map[string]map[string]any{}
 	for _, o := range all {
