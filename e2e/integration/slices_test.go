@@ -135,7 +135,7 @@ func (s *scene) reattached(service string) {
 	})
 }
 
-// A Service without a selector is never written to.
+// Of a Service without a selector nothing is written but a condition.
 func TestSelectorless(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
