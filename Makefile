@@ -220,7 +220,15 @@ test-release: ## Build a release on an empty base twice, and check that it is th
 	cp $(DIST)/checksums.txt bin/checksums.txt
 	$(MAKE) release BASE=scratch
 	diff bin/checksums.txt $(DIST)/checksums.txt
+	$(MAKE) verify-release
+
+.PHONY: verify-release
+verify-release: ## Check that dist/ is complete, and that its parts agree.
 	cd e2e && $(GO) test -tags release -count=1 ./release -dist $(DIST) -version $(VERSION)
+
+.PHONY: push-release
+push-release: ## Push the image that make release has built; you must be logged in to the registry of IMAGE.
+	$(TOOL)/release/go.mod crane push $(PARTS)/image $(IMAGE)
 
 ##@ Verify
 

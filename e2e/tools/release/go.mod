@@ -4,6 +4,7 @@ module qoqo.dev/active-standby-controller/e2e/tools/release
 go 1.26.3
 
 tool (
+	github.com/google/go-containerregistry/cmd/crane
 	github.com/google/ko
 	github.com/goreleaser/goreleaser/v2
 	sigs.k8s.io/kustomize/kustomize/v5
