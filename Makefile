@@ -189,7 +189,7 @@ release: export LDFLAGS := $(LDFLAGS)
 release: export VERSION := $(VERSION)
 release: export RELEASE_URL := $(RELEASE_URL)
 release: ## Write what a release consists of into dist/; needs Linux. VERSION; BASE=scratch where images cannot be pulled.
-	rm -rf $(DIST) $(PARTS) bin/ko && mkdir -p $(DIST) $(PARTS)/manifests bin/ko
+	rm -rf $(DIST) bin/ko && mkdir -p $(DIST) bin/ko
 	$(TOOL)/release/go.mod goreleaser release --snapshot --clean
 	cp $(PARTS)/*.tar.gz $(PARTS)/*.zip $(DIST)
 	cp $(PARTS)/krew/active-standby.yaml $(DIST)/active-standby.krew.yaml
@@ -204,6 +204,7 @@ release: ## Write what a release consists of into dist/; needs Linux. VERSION; B
 		./cmd/active-standby-controller >$(PARTS)/image.txt
 	tar -C $(PARTS)/image --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
 		-cf $(DIST)/active-standby-controller_$(VERSION)_image.tar .
+	mkdir $(PARTS)/manifests
 	for change in '' $(CHANGING); do \
 		{ echo 'resources: [../../../manifests]'; \
 		  echo "components: [$${change:+../../../manifests/$$change}]"; \
