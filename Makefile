@@ -77,8 +77,8 @@ test-guarded: ## The same tests where policies keep users from writing what is t
 GITOPS ?=
 
 .PHONY: test-gitops
-test-gitops: ## Have Helm, Flux' library, kubectl and others apply manifests on a real API server; builds them the first time. GITOPS=-short: the default routing alone; -save: write docs/gitops/results.json.
-	cd e2e && $(GO) run ./cmd/local build && $(GO) test -tags gitops -v -count=1 -timeout 40m ./gitops -run '^Test(Matrix|TenUpgrades)$$' $(GITOPS)
+test-gitops: ## Have Helm, Flux' library, kubectl and others apply manifests, and Helm the chart, on a real API server; builds them the first time. GITOPS=-short: the default routing alone; -save: write docs/gitops/results.json.
+	cd e2e && $(GO) run ./cmd/local build && $(GO) test -tags gitops -v -count=1 -timeout 40m ./gitops -run '^Test(Matrix|TenUpgrades|Chart|ChartTakesOver)$$' $(GITOPS)
 
 # How long make chaos lets things go wrong, what chooses them (0: a random seed), and the
 # names of actors that are left out, separated by commas.
@@ -236,7 +236,7 @@ push-release: ## Push the image that make release has built; you must be logged 
 LINT := $(GO) tool -modfile=$(CURDIR)/e2e/tools/golangci-lint/go.mod
 
 .PHONY: verify
-verify: verify-tidy verify-lint verify-measured verify-links verify-vulnerabilities ## Check everything that can be checked without running it.
+verify: verify-tidy verify-lint verify-measured verify-chart verify-links verify-vulnerabilities ## Check everything that can be checked without running it.
 
 .PHONY: verify-tidy
 verify-tidy: ## go.mod and go.sum of all modules are tidy.
@@ -252,6 +252,13 @@ verify-measured: ## The documents say what docs/failover/results.json, docs/scal
 
 LINKS  := e2e/tools/links
 REMARK := $(LINKS)/node_modules/.bin/remark
+
+HELM_DOCS := $(GO) tool -modfile=$(CURDIR)/e2e/tools/helm-docs/go.mod helm-docs --chart-search-root charts --sort-values-order file --log-level warning
+
+.PHONY: verify-chart
+verify-chart: ## The Helm chart renders what manifests/ has, and its README is that of its values; builds Helm the first time.
+	cd e2e && $(GO) test -tags gitops -count=1 ./chart
+	@$(HELM_DOCS) --dry-run | diff charts/active-standby-controller/README.md - || { echo 'The README of the chart is old: run make update.'; exit 1; }
 
 .PHONY: verify-links
 verify-links: ## Links and anchors of the documents lead somewhere; skipped where there is no npm.
@@ -272,11 +279,12 @@ verify-vulnerabilities: ## Known vulnerabilities; skipped where their database c
 	esac
 
 .PHONY: update
-update: ## Do what verify and test check: tidy, format, write the documents of what was measured and the reference.
+update: ## Do what verify and test check: tidy, format, write the documents of what was measured, the reference, and what the chart has of manifests/.
 	@for module in $(MODULES) $(TOOLS); do (cd $$module && $(GO) mod tidy) || exit 1; done
 	@for module in $(MODULES); do (cd $$module && $(LINT) golangci-lint fmt --config $(CURDIR)/.golangci.yaml ./...) || exit 1; done
 	cd e2e && $(GO) run ./cmd/failover write && $(GO) run ./cmd/scale write && $(GO) test ./gitops -run TestDocument -update
-	$(GO) test ./cmd/active-standby-controller -run TestReference -update
+	$(GO) test ./cmd/active-standby-controller -run 'TestReference|TestChartHasTheManifests' -update
+	$(HELM_DOCS)
 
 .PHONY: help
 help: ## Print this list.

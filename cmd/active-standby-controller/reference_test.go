@@ -38,7 +38,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
-var update = flag.Bool("update", false, "write the generated parts of docs/reference.md")
+var update = flag.Bool("update", false, "write the generated parts of docs/reference.md, and the copies of manifests/ in the chart")
 
 const (
 	root      = "../.."
@@ -320,7 +320,7 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 // documents returns the paths of what users read and apply.
 func documents(t *testing.T) (paths []string) {
 	t.Helper()
-	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "examples/*", "examples/*/*", "manifests/*", "manifests/*/*"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "examples/*", "examples/*/*", "manifests/*", "manifests/*/*", "charts/*/*", "charts/*/*/*"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			t.Fatal(err)
@@ -367,17 +367,22 @@ func TestAlertsHaveRunbooks(t *testing.T) {
 	}
 }
 
-// The manifests name one version of the image, and what they have it run with this program knows.
+// The manifests and the chart name one version of the image, and what they have it run with this program knows.
 func TestManifestsAreOfThisProgram(t *testing.T) {
-	named := regexp.MustCompile(`qoqodev/active-standby-controller:(\S+)|newTag: (\S+)`)
+	// The tag of an image begins with a v, and the version of a chart does not.
+	named := regexp.MustCompile(`(?m)(?:qoqodev/active-standby-controller:|newTag: )(\S+)|(?:^version: |^appVersion: |--version )(\S+)`)
 	versions := map[string][]string{}
-	for _, path := range []string{"manifests/deployment.yaml", "manifests/Kustomization", "docs/install.md"} {
+	for _, path := range []string{"manifests/deployment.yaml", "manifests/Kustomization", "docs/install.md", chart + "/Chart.yaml"} {
 		text, err := os.ReadFile(filepath.Join(root, path))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, found := range named.FindAllSubmatch(text, -1) {
-			if version := string(found[1]) + string(found[2]); version != "main" {
+			version := string(found[1])
+			if version == "" {
+				version = "v" + string(found[2])
+			}
+			if version != "main" {
 				versions[version] = append(versions[version], path)
 			}
 		}

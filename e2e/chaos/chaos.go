@@ -60,8 +60,8 @@ const (
 	// hold is how long the judge waits for watches that are late.
 	hold = 3 * time.Second
 	// calm is how long nothing must change at the end of a round, and while a replica is
-	// alone that was started anew.
-	calm = 6 * time.Second
+	// alone that was started anew. A failback follows a move after ten seconds.
+	calm = 11 * time.Second
 )
 
 type chaos struct {

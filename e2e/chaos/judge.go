@@ -150,6 +150,9 @@ func (j *judge) see(now time.Time, object metav1.Object, deleted bool) {
 		j.changed, j.lastChange = j.now, what
 	}
 	for name, r := range j.records {
+		if j.leases[name] == nil && !j.served(name) {
+			r.forget(j.traced(name))
+		}
 		if !j.asked(name) {
 			if r.unasked = true; j.leases[name] == nil {
 				delete(j.records, name)

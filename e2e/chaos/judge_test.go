@@ -144,6 +144,13 @@ func builtIn(pods ...string) *discoveryv1.EndpointSlice {
 }
 func own(pods ...string) *discoveryv1.EndpointSlice { return slice(api.SliceManagedBy, pods...) }
 
+// stamped gives a pod the stamp of an epoch.
+func stamped(epoch string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Annotations = map[string]string{api.AnnotationLeaseTransitions: epoch, api.AnnotationWitness: string(p.UID)}
+	}
+}
+
 func leased(holder string, epoch int32, change ...func(*coordinationv1.Lease)) *coordinationv1.Lease {
 	l := &coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{Name: "web", Labels: map[string]string{api.LabelManagedBy: api.ManagedBy}, Annotations: map[string]string{api.AnnotationHolderUID: holder}},
@@ -286,6 +293,41 @@ func TestViolations(t *testing.T) {
 				{0, sees(service("web"))},
 				{0, sees(leased("b", 1))},
 			},
+		},
+		"epochs begin anew if a Service is refused while its Lease goes, and then its pods": {
+			acts: []act{
+				{0, sees(byLabel("web"))},
+				{0, sees(pod("a", stamped("3")))},
+				{0, sees(leased("a", 3))},
+				{0, sees(annotated(byLabel("web"), api.AnnotationServiceMode, "x"))},
+				{0, gone(leased("a", 3))},
+				{0, gone(pod("a", stamped("3")))},
+				{0, sees(byLabel("web"))},
+				{0, sees(leased("b", 1))},
+			},
+		},
+		"epochs go on if a Service is refused while its Lease goes, but not its pods": {
+			acts: []act{
+				{0, sees(byLabel("web"))},
+				{0, sees(pod("a", stamped("3")))},
+				{0, sees(leased("a", 3))},
+				{0, sees(annotated(byLabel("web"), api.AnnotationServiceMode, "x"))},
+				{0, gone(leased("a", 3))},
+				{0, sees(byLabel("web"))},
+				{0, sees(leased("b", 1))},
+			},
+			want: []string{"the epoch of Lease web falls from 3 to 1"},
+		},
+		"epochs go on if the Lease goes, and then its pods, of a Service that is served": {
+			acts: []act{
+				{0, sees(byLabel("web"))},
+				{0, sees(pod("a", stamped("3")))},
+				{0, sees(leased("a", 3))},
+				{0, gone(leased("a", 3))},
+				{0, gone(pod("a", stamped("3")))},
+				{0, sees(leased("b", 1))},
+			},
+			want: []string{"the epoch of Lease web falls from 3 to 1"},
 		},
 		"epochs begin anew if the Lease goes when a Service has opted in again": {
 			acts: []act{

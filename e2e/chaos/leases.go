@@ -45,6 +45,42 @@ func (j *judge) asked(name string) bool {
 	return false
 }
 
+// served reports whether a Service asks for that Lease that is not refused.
+func (j *judge) served(name string) bool {
+	for _, s := range j.services {
+		if _, _, ok := api.Parse(s); ok && api.Annotated(s) && api.LeaseName(s) == name {
+			return true
+		}
+	}
+	return false
+}
+
+// traced is the highest epoch that objects beside the Lease tell of; 0 if none does.
+func (j *judge) traced(name string) (epoch int32) {
+	for _, s := range j.services {
+		if !api.Annotated(s) || api.LeaseName(s) != name {
+			continue
+		}
+		epoch = max(epoch, observation.Stamp(s))
+		for _, own := range j.slicesOf(s.Name, true) {
+			epoch = max(epoch, observation.Stamp(own))
+		}
+		for _, p := range j.pods {
+			if api.Selects(s, podLabels(p)) {
+				epoch = max(epoch, observation.PodStamp(p))
+			}
+		}
+	}
+	return epoch
+}
+
+// forget takes back what nothing tells of any longer while no Service can be served, so that nobody
+// makes the Lease anew.
+func (r *record) forget(beyond int32) {
+	r.epoch = min(r.epoch, beyond)
+	maps.DeleteFunc(r.holders, func(epoch int32, _ types.UID) bool { return epoch > beyond })
+}
+
 // electionOf is the name of the Lease of a Service.
 func (j *judge) electionOf(service string) string {
 	if s := j.services[service]; s != nil {

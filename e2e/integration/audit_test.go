@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ type request struct {
 }
 
 func (r request) String() string {
-	return fmt.Sprintf("%s %s/%s %s/%s: %d", r.Verb, r.ObjectRef.APIGroup, r.ObjectRef.Resource, r.ObjectRef.Namespace, r.ObjectRef.Name, r.ResponseStatus.Code)
+	return fmt.Sprintf("%s %s/%s %s/%s: %d", r.Verb, r.ObjectRef.APIGroup, path.Join(r.ObjectRef.Resource, r.ObjectRef.Subresource), r.ObjectRef.Namespace, r.ObjectRef.Name, r.ResponseStatus.Code)
 }
 
 func (r request) write() bool { return r.Verb != "get" && r.Verb != "list" && r.Verb != "watch" }
@@ -91,7 +92,8 @@ func checkAudit() error {
 func needless(rules []rbacv1.PolicyRule, all []request) (problems []error) {
 	used := sets.New[string]()
 	for _, r := range all {
-		used.Insert(strings.Join([]string{r.ObjectRef.APIGroup, r.ObjectRef.Resource, r.Verb}, "/"))
+		resource := path.Join(r.ObjectRef.Resource, r.ObjectRef.Subresource)
+		used.Insert(strings.Join([]string{r.ObjectRef.APIGroup, resource, r.Verb}, "/"))
 	}
 	for _, granted := range grants(rules) {
 		// Events are patched when they repeat, after minutes; and what is watched

@@ -177,12 +177,20 @@ func patchOf[T any](s *scene, patch func(context.Context, string, types.PatchTyp
 	return err
 }
 
+func patchStatus(s *scene, c kubernetes.Interface, name, body string) error {
+	_, err := c.CoreV1().Services(s.namespace).Patch(s.Context(), name, types.StrategicMergePatchType, []byte(body), metav1.PatchOptions{}, "status")
+	return err
+}
+
 // What a stolen token of the controller's account cannot do.
 func TestConfined(t *testing.T) {
 	t.Parallel()
 	s := settled(t)
 	plain := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "plain"}, Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "plain"}, Ports: []corev1.ServicePort{{Port: 80}}}}
 	assert.Must(client.CoreV1().Services(s.namespace).Create(t.Context(), plain, metav1.CreateOptions{}))(s)
+	balanced := plain.DeepCopy()
+	balanced.Name, balanced.Spec.Type = "balanced", corev1.ServiceTypeLoadBalancer
+	assert.Must(client.CoreV1().Services(s.namespace).Create(t.Context(), balanced, metav1.CreateOptions{}))(s)
 	s.pod("other", func(p *corev1.Pod) { p.Labels = map[string]string{"app": "other"} })
 	foreign := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "foreign"}}
 	foreign = assert.Must(client.CoordinationV1().Leases(s.namespace).Create(t.Context(), foreign, metav1.CreateOptions{}))(s)
@@ -240,6 +248,15 @@ func TestConfined(t *testing.T) {
 		}},
 		{"a Service is opened", func(c kubernetes.Interface) error {
 			return patchOf(s, services(c), "web", `{"spec":{"selector":{"qoqo.dev/pod-uid":null}}}`)
+		}},
+		{"a Service gets the address of a load balancer", func(c kubernetes.Interface) error {
+			return patchStatus(s, c, "balanced", `{"status":{"loadBalancer":{"ingress":[{"ip":"10.9.9.9"}]}}}`)
+		}},
+		{"a Service gets the condition of another writer", func(c kubernetes.Interface) error {
+			return patchStatus(s, c, "web", `{"status":{"conditions":[{"type":"example.com/Other","status":"True","reason":"Evil","message":"","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`)
+		}},
+		{"a Service that has not opted in gets a condition", func(c kubernetes.Interface) error {
+			return patchStatus(s, c, "plain", `{"status":{"conditions":[{"type":"qoqo.dev/MasterReady","status":"True","reason":"Evil","message":"","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`)
 		}},
 		{"a Service opts in", func(c kubernetes.Interface) error {
 			return patchOf(s, services(c), "plain", `{"metadata":{"annotations":{"qoqo.dev/service-mode":"active-standby"}}}`)

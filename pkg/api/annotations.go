@@ -67,7 +67,7 @@ var annotations = []Annotation{
 	{
 		Key: AnnotationSelector, Object: ObjectService,
 		Allowed:  `a label selector, such as "app=web,tier in (a,b)"`,
-		Sentence: "Selects the candidates of a Service that has no selector of its own. Such a Service is routed by EndpointSlice, and is never written to.",
+		Sentence: "Selects the candidates of a Service that has no selector of its own. Such a Service is routed by EndpointSlice, and nothing of it is written but a condition of its status.",
 		See:      "routing.md#endpointslice",
 		read:     (*parser).candidates,
 	},

@@ -33,6 +33,15 @@ const (
 // AnnotationCandidate is the annotation that users set on a pod.
 const AnnotationCandidate = Domain + "/candidate"
 
+// ConditionMasterReady is the type of the condition that the controller writes into the status of
+// an annotated Service: whether the master is eligible, and alone gets the traffic. It is written
+// when that changes for longer than a failover takes, and taken away when the Service opts out.
+const ConditionMasterReady = Domain + "/MasterReady"
+
+// MasterReady is the reason of ConditionMasterReady while it is true. While it is false, the
+// reason is one of the table of events.
+const MasterReady = "MasterReady"
+
 // ModeActiveStandby is the value of AnnotationServiceMode that opts in.
 const ModeActiveStandby = "active-standby"
 

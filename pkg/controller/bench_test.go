@@ -188,6 +188,9 @@ func BenchmarkMemory(b *testing.B) {
 			s := service(i)
 			s.Spec.Selector[api.LabelPodUID] = string(s.UID)
 			s.Annotations[api.AnnotationServiceMode], s.Annotations[api.AnnotationLeaseTransitions] = api.ModeActiveStandby, "1"
+			s.Status.Conditions = []metav1.Condition{{
+				Type: api.ConditionMasterReady, Status: metav1.ConditionTrue, Reason: api.MasterReady, Message: strings.Clone(messageReady), LastTransitionTime: metav1.Now(),
+			}}
 			return s
 		})
 	})

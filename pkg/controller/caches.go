@@ -149,12 +149,15 @@ func (c *Controller) annotatedServices(namespace string) []*corev1.Service {
 // The trim functions drop what the controller does not read, to save memory.
 
 func trimService(s *corev1.Service) {
-	if !api.Annotated(s) && !observation.MarkedService(s) {
+	own := observation.Condition(s)
+	if !api.Annotated(s) && !observation.MarkedService(s) && own == nil {
 		s.ObjectMeta = metav1.ObjectMeta{Namespace: s.Namespace, Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion}
 		s.Spec = corev1.ServiceSpec{}
 	}
 	s.Annotations, s.ManagedFields = api.Kept(s.Annotations), routing.KeptManagers(s)
-	s.Status = corev1.ServiceStatus{}
+	if s.Status = (corev1.ServiceStatus{}); own != nil {
+		s.Status.Conditions = []metav1.Condition{*own}
+	}
 }
 
 // trimLease keeps of the managed fields what tells of a program that contends for the Lease.

@@ -81,9 +81,10 @@ func (r road) clean(ctx context.Context, namespace string, owners []metav1.Owner
 	withoutSlices := sets.New[string]()
 	changes, waits := left.Release(unreleased)
 	changes = append(changes, left.Disown(released, unreleased)...)
+	changes = append(changes, left.ReleaseConditions(unreleased)...)
 	for i, w := range r.write(ctx, changes) {
 		switch {
-		case changes[i].Kind == routing.KindPod:
+		case changes[i].Kind == routing.KindPod, changes[i].Kind == routing.KindServiceStatus && w.err == nil:
 		case w.err != nil:
 			unreleased.Insert(left.ServiceOf(changes[i]))
 		default:

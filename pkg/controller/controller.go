@@ -104,10 +104,11 @@ type Controller struct {
 	prober     *probe.Prober
 	pods       *onDemand[*corev1.Pod]
 	// published are the EndpointSlices of Kubernetes' own controller. No decision rests on them.
-	published *onDemand[*discoveryv1.EndpointSlice]
-	warnings  *warnings
-	memory    *memory
-	refusals  *refusals
+	published  *onDemand[*discoveryv1.EndpointSlice]
+	warnings   *warnings
+	conditions *conditions
+	memory     *memory
+	refusals   *refusals
 	// refusedAgain says when what was refused is tried again.
 	refusedAgain workqueue.TypedRateLimiter[key]
 	turns        *turns
@@ -154,6 +155,7 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 			})},
 		),
 		warnings:     newWarnings(),
+		conditions:   newConditions(),
 		memory:       newMemory(),
 		refusals:     newRefusals(time.Now),
 		refusedAgain: workqueue.NewTypedItemExponentialFailureRateLimiter[key](retryMin, refusedRetryMax),

@@ -23,7 +23,7 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 	enqueue := func(s *corev1.Service) {
 		if api.Annotated(s) {
 			c.queue.Add(observation.LeaseKey(s))
-		} else if observation.MarkedService(s) {
+		} else if observation.MarkedService(s) || observation.Condition(s) != nil {
 			c.queue.Add(key{Namespace: s.Namespace})
 		}
 	}
@@ -46,6 +46,7 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 			return
 		}
 		c.warnings.forget(before.UID)
+		c.conditions.forget(before.UID)
 		c.queue.Add(key{Namespace: before.Namespace})
 		others(before)
 	}

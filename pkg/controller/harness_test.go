@@ -118,6 +118,9 @@ func (s *started) stop() {
 func (s *started) requests() (requests []string) {
 	for _, action := range s.client.Actions() {
 		request := action.GetVerb() + " " + action.GetResource().Resource
+		if part := action.GetSubresource(); part != "" {
+			request += "/" + part
+		}
 		switch a := action.(type) {
 		case clienttesting.WatchActionImpl:
 			continue

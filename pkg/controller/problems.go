@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -234,6 +235,21 @@ func (w *warnings) reported(services []types.UID) bool {
 		}
 	}
 	return false
+}
+
+// standing returns the Service's problems that were reported, in the order of their reasons.
+func (w *warnings) standing(uid types.UID) (stands []api.Problem) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	for p, s := range w.problems[uid] {
+		if !s.told.IsZero() {
+			stands = append(stands, p)
+		}
+	}
+	slices.SortFunc(stands, func(a, b api.Problem) int {
+		return cmp.Or(cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Message, b.Message))
+	})
+	return stands
 }
 
 func (w *warnings) forget(uid types.UID) { w.saw(uid, nil, time.Time{}) }

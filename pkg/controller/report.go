@@ -86,8 +86,8 @@ func (c *Controller) announceDeleted(o *observation.Observation, d election.Deci
 	}
 }
 
-// warn records a Warning event of each problem that has appeared, and returns after how long
-// to look for one that may yet.
+// warn records a Warning event of each problem that has appeared, and the condition of each
+// Service. It returns after how long to look again.
 func (c *Controller) warn(ctx context.Context, o *observation.Observation, d election.Decision, err error) (again time.Duration) {
 	for _, s := range o.Services {
 		report, sooner := c.warnings.saw(s.UID, c.problems(o, d, s, err), o.Now)
@@ -102,6 +102,7 @@ func (c *Controller) warn(ctx context.Context, o *observation.Observation, d ele
 			klog.Background().V(2).Info("Problem", "service", klog.KObj(s), "reason", p.Reason, "message", logged(note))
 			c.recorder.Eventf(s, nil, corev1.EventTypeWarning, p.Reason, "Check", "%s", note)
 		}
+		again = soonest(again, c.showReady(ctx, o, d, s))
 	}
 	return again
 }

@@ -24,7 +24,7 @@ func TestOptInToRoutingByEndpointSlice(t *testing.T) {
 		c.Settle()
 		want := []string{
 			"create leases web", "update leases web", "create endpointslices web-master-ipv4", "patch services web",
-			"patch pods web-0", "patch pods web-1", "update endpointslices web-master-ipv4", "patch services web",
+			"patch pods web-0", "patch pods web-1", "update endpointslices web-master-ipv4", "patch services web", "patch services/status web",
 		}
 		got := s.writes()
 		slices.Sort(got[5:])

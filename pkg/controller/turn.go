@@ -77,6 +77,14 @@ func (t *turns) saw(k key, l *coordinationv1.Lease) {
 	}
 }
 
+// own reports whether this replica wrote the Lease last.
+func (t *turns) own(k key, l *coordinationv1.Lease) bool {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	own, found := t.wrote[k]
+	return found && own == marks(l)
+}
+
 // heard takes up a decision that the watch shows, and that this replica is not about to write
 // itself.
 func (t *turns) heard(k key, l *coordinationv1.Lease) {

@@ -71,6 +71,8 @@ func (c *Controller) send(ctx context.Context, change routing.Change) (w written
 		w = c.sendSlice(ctx, change)
 	case routing.KindService:
 		w = patch(ctx, c.client.CoreV1().Services(change.Namespace).Patch, change, c.services.in(change.Namespace).wrote)
+	case routing.KindServiceStatus:
+		w = c.sendCondition(ctx, change)
 	case routing.KindPod:
 		w = patch(ctx, c.client.CoreV1().Pods(change.Namespace).Patch, change, c.pods.wrote)
 		if apierrors.IsNotFound(w.err) {
@@ -100,6 +102,21 @@ func patch[T runtime.Object](
 	// What is kept is trimmed.
 	wrote(result.DeepCopyObject().(T))
 	klog.FromContext(ctx).V(4).Info("Patched", "kind", change.Kind, "name", change.Name, "patch", string(body))
+	return written{object: result}
+}
+
+// sendCondition writes the condition of a Service, or takes it away. The API server merges it with
+// those of others by its type.
+func (c *Controller) sendCondition(ctx context.Context, change routing.Change) written {
+	body, err := change.JSON()
+	if err != nil {
+		return written{err: err}
+	}
+	result, err := c.client.CoreV1().Services(change.Namespace).Patch(ctx, change.Name, types.StrategicMergePatchType, body, metav1.PatchOptions{FieldManager: api.ManagedBy}, "status")
+	if err != nil {
+		return written{err: err}
+	}
+	c.services.in(change.Namespace).wrote(result.DeepCopy())
 	return written{object: result}
 }
 

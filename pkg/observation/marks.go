@@ -6,6 +6,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
@@ -28,6 +30,12 @@ func Stamp(object interface{ GetAnnotations() map[string]string }) int32 {
 func MarkedService(service *corev1.Service) bool {
 	_, stamped := service.Annotations[api.AnnotationLeaseTransitions]
 	return stamped
+}
+
+// Condition returns the condition that the controller has written into the Service's status; nil if
+// there is none.
+func Condition(service *corev1.Service) *metav1.Condition {
+	return meta.FindStatusCondition(service.Status.Conditions, api.ConditionMasterReady)
 }
 
 // MarkedPod reports whether the controller has written to the pod. A designation alone does

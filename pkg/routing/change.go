@@ -7,9 +7,12 @@ package routing
 import (
 	"encoding/json"
 
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
 // Kind is the kind of object that a Change is for.
@@ -20,6 +23,8 @@ const (
 	KindService       Kind = "Service"
 	KindPod           Kind = "Pod"
 	KindEndpointSlice Kind = "EndpointSlice"
+	// KindServiceStatus is the status of a Service, of which the controller has one condition.
+	KindServiceStatus Kind = "status of Service"
 )
 
 // Change is a write to one object. It applies only to the object and the version that it
@@ -38,6 +43,9 @@ type Change struct {
 	// ManagedFields are what those of a Service must be, nil for no change.
 	ManagedFields []metav1.ManagedFieldsEntry
 
+	// Condition is that of a Service's status. It is taken away if it has no status.
+	Condition metav1.Condition
+
 	// Slice is what an EndpointSlice must be. It is created if it has no UID, and deleted
 	// if Slice is nil.
 	Slice *discoveryv1.EndpointSlice
@@ -52,12 +60,27 @@ func changeOf(kind Kind, object metav1.Object) Change {
 }
 
 // Empty reports whether there is nothing to write. It is false of every change of an
-// EndpointSlice: those are made only where something must be written.
+// EndpointSlice or a condition: those are made only where something must be written.
 func (c Change) Empty() bool {
-	return c.Kind != KindEndpointSlice && len(c.Labels)+len(c.Annotations)+len(c.Selector)+len(c.ManagedFields) == 0
+	return c.Kind != KindEndpointSlice && c.Kind != KindServiceStatus && len(c.Labels)+len(c.Annotations)+len(c.Selector)+len(c.ManagedFields) == 0
 }
 
-// JSON returns the body of a JSON merge patch. The API server answers with a conflict if
+// SetCondition returns the change that gives the Service the condition.
+func SetCondition(s *corev1.Service, condition metav1.Condition) Change {
+	c := changeOf(KindServiceStatus, s)
+	c.Condition = condition
+	return c
+}
+
+// ReleaseCondition returns the change that takes the controller's condition from the Service. It
+// does not depend on the Service's version, so that it may be sent beside others.
+func ReleaseCondition(s *corev1.Service) Change {
+	c := SetCondition(s, metav1.Condition{Type: api.ConditionMasterReady})
+	c.ResourceVersion = ""
+	return c
+}
+
+// JSON returns the body of a JSON merge patch, and of a strategic one for a condition. The API server answers with a conflict if
 // the object has another UID or resource version by then.
 func (c Change) JSON() ([]byte, error) {
 	type metadata struct {
@@ -70,10 +93,21 @@ func (c Change) JSON() ([]byte, error) {
 	type spec struct {
 		Selector map[string]*string `json:"selector,omitempty"`
 	}
+	type status struct {
+		Conditions []any `json:"conditions"`
+	}
 	body := struct {
 		Metadata metadata `json:"metadata"`
 		Spec     *spec    `json:"spec,omitempty"`
+		Status   *status  `json:"status,omitempty"`
 	}{Metadata: metadata{c.UID, c.ResourceVersion, c.Labels, c.Annotations, c.ManagedFields}}
+	switch {
+	case c.Kind != KindServiceStatus:
+	case c.Condition.Status == "":
+		body.Status = &status{[]any{map[string]string{"$patch": "delete", "type": c.Condition.Type}}}
+	default:
+		body.Status = &status{[]any{c.Condition}}
+	}
 	if len(c.Selector) > 0 {
 		body.Spec = &spec{c.Selector}
 	}

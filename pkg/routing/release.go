@@ -109,9 +109,20 @@ func (l Leftovers) Disown(written []*corev1.Service, unreleased sets.Set[string]
 	return changes
 }
 
+// ReleaseConditions returns what takes the controller's condition from Services that are no longer
+// annotated, but for those of the given names.
+func (l Leftovers) ReleaseConditions(unreleased sets.Set[string]) (changes []Change) {
+	for _, s := range l.Services {
+		if !api.Annotated(s) && !unreleased.Has(s.Name) && observation.Condition(s) != nil {
+			changes = append(changes, ReleaseCondition(s))
+		}
+	}
+	return changes
+}
+
 // ServiceOf returns the name of the Service that is changed, or whose EndpointSlice is.
 func (l Leftovers) ServiceOf(c Change) string {
-	if c.Kind == KindService {
+	if c.Kind == KindService || c.Kind == KindServiceStatus {
 		return c.Name
 	}
 	i := slices.IndexFunc(l.Slices, func(s *discoveryv1.EndpointSlice) bool { return s.UID == c.UID })

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -48,10 +49,13 @@ var tools = []program{
 	{"flux", "flux", ".", "2 minutes"},
 }
 
-// BuildTools builds the programs that apply manifests (helm3, helm4, flux), as Build does. Nothing
-// of the control plane needs them.
-func BuildTools(ctx context.Context, progress io.Writer) (Programs, error) {
-	return build(ctx, tools, progress)
+// BuildTools builds the programs that apply manifests (helm3, helm4, flux), or those of them that are
+// named, as Build does. Nothing of the control plane needs them.
+func BuildTools(ctx context.Context, progress io.Writer, names ...string) (Programs, error) {
+	wanted := slices.DeleteFunc(slices.Clone(tools), func(p program) bool {
+		return len(names) > 0 && !slices.Contains(names, p.name)
+	})
+	return build(ctx, wanted, progress)
 }
 
 // Programs are the paths of the built programs, by their names.

@@ -1,0 +1,159 @@
+package controller
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/lease"
+	"qoqo.dev/active-standby-controller/pkg/observation"
+	"qoqo.dev/active-standby-controller/pkg/routing"
+)
+
+const (
+	// othersPatience is how long a condition must be wrong before a replica writes it that did not
+	// write the Lease last. Two replicas that see different things would otherwise write in turns.
+	othersPatience = time.Minute
+	// conditionRetry is after how long a condition that could not be written is tried again, and
+	// conditionRefusedRetry if the API server refused it.
+	conditionRetry, conditionRefusedRetry = time.Minute, 10 * time.Minute
+)
+
+// messageReady names no pod, so that a failover writes no condition.
+const messageReady = "the master that the Lease names is eligible, and alone gets the traffic"
+
+// readiness returns the condition that the Service must have by what was seen; false if that does
+// not tell. stands are the Service's problems that were reported.
+func readiness(o *observation.Observation, d election.Decision, s *corev1.Service, stands []api.Problem) (c metav1.Condition, known bool) {
+	c = metav1.Condition{Type: api.ConditionMasterReady, Status: metav1.ConditionFalse, ObservedGeneration: s.Generation}
+	i := slices.IndexFunc(o.Members, func(m observation.Member) bool { return m.UID == s.UID })
+	switch {
+	case i < 0 && len(stands) == 0, i >= 0 && !o.SeesPublished:
+		return c, false
+	case i < 0:
+		c.Reason, c.Message = stands[0].Reason, stands[0].Message
+		return c, true
+	}
+	current := d.Action != election.Refuse && lease.Decode(o.Lease).HolderUID == d.HolderUID
+	unpublished, wrong := o.Unpublished(o.Members[i], d.HolderUID, d.Served())
+	switch {
+	case current && d.Served() && !wrong:
+		c.Status, c.Reason, c.Message = metav1.ConditionTrue, api.MasterReady, messageReady
+	case !current || !d.Served():
+		c.Reason, c.Message = string(d.Reason), o.Says(d, s)
+		if j := slices.IndexFunc(stands, func(p api.Problem) bool { return p.Reason == api.ReasonWriteRefused }); j >= 0 {
+			c.Reason, c.Message = stands[j].Reason, stands[j].Message
+		}
+	default:
+		c.Reason, c.Message = unpublished.Reason, unpublished.Message
+	}
+	return c, true
+}
+
+// conditions remembers since when each Service must have another condition than it has.
+type conditions struct {
+	lock  sync.Mutex
+	wrong map[types.UID]wrong
+}
+
+type wrong struct {
+	reason string
+	status metav1.ConditionStatus
+	since  time.Time
+	// retry is when a condition that could not be written is tried again.
+	retry time.Time
+}
+
+func newConditions() *conditions { return &conditions{wrong: map[types.UID]wrong{}} }
+
+// due returns after how long the Service must be given the condition; 0 is now. It has had another
+// one, or none, since it was asked for first. patience is how long it may have that.
+func (c *conditions) due(uid types.UID, want metav1.Condition, patience time.Duration, now time.Time) time.Duration {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	w, found := c.wrong[uid]
+	if !found || w.reason != want.Reason || w.status != want.Status {
+		w = wrong{want.Reason, want.Status, now, w.retry}
+		c.wrong[uid] = w
+	}
+	return max(0, w.since.Add(patience).Sub(now), w.retry.Sub(now))
+}
+
+func (c *conditions) couldNot(uid types.UID, retry time.Time) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	w := c.wrong[uid]
+	w.retry = retry
+	c.wrong[uid] = w
+}
+
+func (c *conditions) forget(uid types.UID) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	delete(c.wrong, uid)
+}
+
+// showReady writes the condition of the Service, if it is another than the Service has, and
+// returns after how long to look again; 0 is never. That there is a master is written at once. That
+// there is none must last: a failover writes nothing.
+func (c *Controller) showReady(ctx context.Context, o *observation.Observation, d election.Decision, s *corev1.Service) (again time.Duration) {
+	uid := s.UID
+	stands := c.warnings.standing(uid)
+	want, known := readiness(o, d, s, stands)
+	if !known {
+		return 0
+	}
+	s, found := c.services.in(s.Namespace).get(key{Namespace: s.Namespace, Name: s.Name})
+	if !found || s.UID != uid {
+		return 0
+	}
+	// What this look has written to the Service counts.
+	have := observation.Condition(s)
+	if have != nil && have.Status == want.Status && have.Reason == want.Reason && have.Message == shortened(want.Message, noteMax) {
+		c.conditions.forget(uid)
+		return 0
+	}
+	wait := patience
+	switch {
+	case o.Lease == nil:
+		wait += time.Duration(c.lag(o.Key) * float64(patience))
+	case !c.turns.own(o.Key, o.Lease):
+		wait = othersPatience
+	case want.Status == metav1.ConditionTrue:
+		wait = 0
+	}
+	if again = c.conditions.due(uid, want, wait, o.Now); again > 0 {
+		return again
+	}
+	if want.Reason == api.ReasonNotPublished && !slices.ContainsFunc(stands, func(p api.Problem) bool { return p.Reason == want.Reason }) {
+		// What the cache shows may be old until it is reported.
+		return 0
+	}
+	want.Message, want.LastTransitionTime = shortened(want.Message, noteMax), metav1.NewTime(o.Now)
+	if have != nil && have.Status == want.Status {
+		want.LastTransitionTime = have.LastTransitionTime
+	}
+	switch w := c.send(ctx, routing.SetCondition(s, want)); {
+	case apierrors.IsConflict(w.err):
+		// Who has changed the Service wakes its election.
+	case w.err != nil:
+		klog.FromContext(ctx).V(2).Info("Failed to write a condition, will retry", "service", klog.KObj(s), "reason", logged(w.err.Error()))
+		if again = conditionRetry; refused(w.err) {
+			again = conditionRefusedRetry
+		}
+		c.conditions.couldNot(uid, o.Now.Add(again))
+		return again
+	default:
+		c.conditions.forget(uid)
+	}
+	return 0
+}

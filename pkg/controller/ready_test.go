@@ -1,0 +1,158 @@
+package controller
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clienttesting "k8s.io/client-go/testing"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
+	"qoqo.dev/active-standby-controller/pkg/observation"
+)
+
+const ready = "True MasterReady: the master that the Lease names is eligible, and alone gets the traffic"
+
+// expectCondition compares the condition of the Service web; empty for none.
+func (c *cluster) expectCondition(want string) {
+	c.Helper()
+	service, err := c.Users.CoreV1().Services(fakeapi.Namespace).Get(c.Context(), "web", metav1.GetOptions{})
+	if err != nil {
+		c.Fatal(err)
+	}
+	got := ""
+	if have := observation.Condition(service); have != nil {
+		got = fmt.Sprintf("%s %s: %s", have.Status, have.Reason, have.Message)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		c.Errorf("condition (-want +got):\n%s", diff)
+	}
+}
+
+// conditionWrites are how often the controllers wrote a condition.
+func conditionWrites(all ...*started) (n int) {
+	for _, s := range all {
+		for _, request := range s.writes() {
+			if strings.HasPrefix(request, "patch services/status") {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func TestCondition(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.Create(fakeapi.NewService("web", func(s *corev1.Service) {
+			s.Status.Conditions = []metav1.Condition{{Type: "example.com/Other", Status: metav1.ConditionTrue}}
+		}), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
+		one, two := c.start(), c.start()
+		c.Settle()
+		c.Wait(5 * time.Minute)
+		c.expectCondition(ready)
+		if n := conditionWrites(one, two); n != 1 {
+			t.Errorf("%d writes of the condition for two replicas, want 1", n)
+		}
+
+		// A failover is over before the condition would be wrong.
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Wait(5 * time.Minute)
+		c.expectCondition(ready)
+		if n := conditionWrites(one, two); n != 1 {
+			t.Errorf("a failover writes the condition")
+		}
+
+		c.EditPod("web-1", fakeapi.SetNotReady)
+		c.Wait(2 * time.Second)
+		c.expectCondition(ready)
+		c.Wait(time.Minute)
+		c.expectCondition("False NobodyEligible: no pod is eligible, so web-1 stays master in epoch 2")
+		c.EditPod("web-1", fakeapi.SetReady)
+		c.Wait(2 * time.Second)
+		c.expectCondition(ready)
+		if n := conditionWrites(one, two); n != 3 {
+			t.Errorf("%d writes of the condition, want 3", n)
+		}
+
+		c.EditService("web", fakeapi.OptOut)
+		c.Settle()
+		c.expectCondition("")
+		service, err := c.Users.CoreV1().Services(fakeapi.Namespace).Get(t.Context(), "web", metav1.GetOptions{})
+		if err != nil || len(service.Status.Conditions) != 1 {
+			t.Errorf("conditions %v, error %v, want that of another writer alone", service.Status.Conditions, err)
+		}
+	})
+}
+
+// A replica that dies between a Service's opting out and the end of the clean-up leaves no condition.
+func TestConditionOfAServiceThatOptedOutMeanwhile(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.Create(fakeapi.NewService("web", fakeapi.OptOut, func(s *corev1.Service) {
+			s.Status.Conditions = []metav1.Condition{{Type: api.ConditionMasterReady, Status: metav1.ConditionTrue, Reason: api.MasterReady}}
+		}), fakeapi.NewPod("web-0"))
+		c.start()
+		c.Settle()
+		c.expectCondition("")
+	})
+}
+
+func TestConditionOfAServiceThatIsRefused(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.Create(fakeapi.NewService("web", fakeapi.WithAnnotation(api.AnnotationServiceMode, "typo")), fakeapi.NewPod("web-0"))
+		one, two := c.start(), c.start()
+		c.Wait(time.Minute)
+		c.expectCondition(`False UnknownServiceMode: annotation qoqo.dev/service-mode: "typo" is not valid; allowed: "active-standby"; ` +
+			"the Service is left as it is: all Ready pods that its selector matches get traffic")
+		if n := conditionWrites(one, two); n != 1 {
+			t.Errorf("%d writes of the condition for two replicas, want 1", n)
+		}
+	})
+}
+
+// Another replica writes the condition if the one that wrote the Lease is gone.
+func TestConditionIsTakenOver(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"))
+		one, two := c.start(), c.start()
+		c.Settle()
+		if slices.Contains(one.writes(), "update leases web") {
+			one.stop()
+		} else {
+			two.stop()
+		}
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Wait(30 * time.Second)
+		c.expectCondition(ready)
+		c.Wait(45 * time.Second)
+		c.expectCondition("False NobodyEligible: no pod is eligible, so web-0 stays master in epoch 1")
+	})
+}
+
+// Without the right to write conditions everything else works, and the API server is asked rarely.
+func TestConditionWithoutTheRight(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"))
+		s := c.prepare()
+		s.client.PrependReactor("patch", "services", func(action clienttesting.Action) (bool, runtime.Object, error) {
+			if action.GetSubresource() != "status" {
+				return false, nil, nil
+			}
+			return true, nil, apierrors.NewForbidden(corev1.Resource("services/status"), "web", nil)
+		})
+		c.run(s)
+		c.Wait(time.Hour)
+		c.expectCondition("")
+		c.expectEvents(s, "Normal FirstEligible Elect on web about web-0: web-0 is the first master, in epoch 1")
+		if most := int(time.Hour/conditionRefusedRetry) + 1; conditionWrites(s) < 2 || conditionWrites(s) > most {
+			t.Errorf("%d tries within an hour, want %d at most", conditionWrites(s), most)
+		}
+	})
+}
