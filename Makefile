@@ -175,6 +175,7 @@ RELEASE_URL ?= https://github.com/qoqodev/active-standby-controller/releases/dow
 DIST        := $(CURDIR)/dist
 PARTS       := $(CURDIR)/bin/release
 CHART       := charts/active-standby-controller
+CHARTS      ?= oci://docker.io/qoqodev
 # Folders of manifests/ that change the objects of the base, and those that add objects.
 CHANGING    := namespaced userns
 ADDING      := admission fail-closed monitoring network on-demote
@@ -212,7 +213,8 @@ release: ## Write what a release consists of into dist/; needs Linux. VERSION; B
 		} >$(PARTS)/manifests/kustomization.yaml && \
 		$(TOOL)/release/go.mod kustomize build $(PARTS)/manifests >$(DIST)/install$${change:+-$$change}.yaml || exit 1; done
 	for folder in $(ADDING); do $(TOOL)/release/go.mod kustomize build manifests/$$folder >$(DIST)/$$folder.yaml || exit 1; done
-	$(if $(wildcard $(CHART)),$(TOOL)/helm4/go.mod helm package $(CHART) --version $(VERSION:v%=%) --app-version $(VERSION:v%=%) -d $(DIST))
+	cp -r $(CHART) $(PARTS)/chart && find $(PARTS)/chart -exec touch -d @$(SOURCE_DATE_EPOCH) {} +
+	$(TOOL)/helm4/go.mod helm package $(PARTS)/chart --version $(VERSION:v%=%) --app-version $(VERSION:v%=%) -d $(DIST)
 	cd $(DIST) && sha256sum * >$(PARTS)/checksums.txt && mv $(PARTS)/checksums.txt .
 
 .PHONY: test-release
@@ -228,8 +230,9 @@ verify-release: ## Check that dist/ is complete, and that its parts agree.
 	cd e2e && $(GO) test -tags release -count=1 ./release -dist $(DIST) -version $(VERSION)
 
 .PHONY: push-release
-push-release: ## Push the image that make release has built; you must be logged in to the registry of IMAGE.
+push-release: ## Push the image and the chart that make release has built; you must be logged in to their registry.
 	$(TOOL)/release/go.mod crane push $(PARTS)/image $(IMAGE)
+	$(TOOL)/helm4/go.mod helm push $(DIST)/active-standby-controller-$(VERSION:v%=%).tgz $(CHARTS)
 
 ##@ Verify
 

@@ -73,10 +73,8 @@ func TestTheReleaseIsComplete(t *testing.T) {
 		"active-standby.krew.yaml", "install.yaml", "install-namespaced.yaml", "install-userns.yaml",
 		"admission.yaml", "fail-closed.yaml", "monitoring.yaml", "network.yaml", "on-demote.yaml",
 		controller + "_" + *version + "_image.tar",
+		controller + "-" + strings.TrimPrefix(*version, "v") + ".tgz",
 		controller + "-index.spdx.json", controller + "-linux-amd64.spdx.json", controller + "-linux-arm64.spdx.json",
-	}
-	if _, err := os.Stat("../../charts/" + controller); err == nil {
-		want = append(want, controller+"-"+strings.TrimPrefix(*version, "v")+".tgz")
 	}
 	for _, arch := range []string{"amd64", "arm64"} {
 		want = append(want, archive(controller, "linux", arch))
@@ -323,6 +321,20 @@ func TestManifestsInstallTheImageOfTheRelease(t *testing.T) {
 		if len(images) != 1 || !strings.HasSuffix(images[0], "/"+controller+":"+*version+"@"+digest) {
 			t.Errorf("%s runs %q, want the version %s and the digest %s", name, images, *version, digest)
 		}
+	}
+}
+
+func TestTheChartInstallsTheVersionOfTheRelease(t *testing.T) {
+	var chart struct {
+		Version    string `json:"version"`
+		AppVersion string `json:"appVersion"`
+	}
+	plain := strings.TrimPrefix(*version, "v")
+	if err := yaml.Unmarshal(unpack(t, controller+"-"+plain+".tgz")[controller+"/Chart.yaml"], &chart); err != nil {
+		t.Fatal(err)
+	}
+	if chart.Version != plain || chart.AppVersion != plain {
+		t.Errorf("the chart has the version %s and installs %s, want %s", chart.Version, chart.AppVersion, plain)
 	}
 }
 
