@@ -179,7 +179,7 @@ func TestProgramsSayTheirVersion(t *testing.T) {
 			continue
 		}
 		file := filepath.Join(t.TempDir(), program)
-		if err := os.WriteFile(file, unpack(t, archive(program, runtime.GOOS, runtime.GOARCH))[program], 0o700); err != nil { //nolint:gosec // It is run.
+		if err := os.WriteFile(file, unpack(t, archive(program, runtime.GOOS, runtime.GOARCH))[program], 0o700); err != nil {
 			t.Fatal(err)
 		}
 		out, err := exec.CommandContext(t.Context(), file, arg).CombinedOutput()
