@@ -166,6 +166,74 @@ e2e-plugin:
 	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/fencing/ ./examples/fencing
 	docker build --build-arg BASE=$(E2E_BASE) -t $(E2E_FENCING) -f examples/fencing/Dockerfile bin/fencing
 
+##@ Release
+
+# The date in all that is built, in seconds since 1970: that of the commit, so that the same commit gives the same bytes.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+# Where the files of the release will be, which the manifest for krew says.
+RELEASE_URL ?= https://github.com/qoqodev/active-standby-controller/releases/download/$(VERSION)
+DIST        := $(CURDIR)/dist
+PARTS       := $(CURDIR)/bin/release
+CHART       := charts/active-standby-controller
+CHARTS      ?= oci://docker.io/qoqodev
+# Folders of manifests/ that change the objects of the base, and those that add objects.
+CHANGING    := namespaced userns
+ADDING      := admission fail-closed monitoring network on-demote
+TOOL        := $(GO) tool -modfile=$(CURDIR)/e2e/tools
+# An image with no files, for ko, which finds it in its cache: e2e/tools/release/scratch.
+SCRATCH     := localhost/scratch@sha256:7863d89ec1a350c0f53f23abb010fbb11c3c30ea9e1bdb642b8599e63ffb4df6
+
+.PHONY: release
+release: export SOURCE_DATE_EPOCH := $(SOURCE_DATE_EPOCH)
+release: export RELEASE_DATE = $(shell date -u -d @$(SOURCE_DATE_EPOCH) +%FT%TZ)
+release: export LDFLAGS := $(LDFLAGS)
+release: export VERSION := $(VERSION)
+release: export RELEASE_URL := $(RELEASE_URL)
+release: ## Write what a release consists of into dist/; needs Linux. VERSION; BASE=scratch where images cannot be pulled.
+	rm -rf $(DIST) bin/ko && mkdir -p $(DIST) bin/ko
+	$(TOOL)/release/go.mod goreleaser release --snapshot --clean
+	cp $(PARTS)/*.tar.gz $(PARTS)/*.zip $(DIST)
+	cp $(PARTS)/krew/active-standby.yaml $(DIST)/active-standby.krew.yaml
+	cp -r e2e/tools/release/scratch bin/ko/img
+	KOCACHE=$(CURDIR)/bin/ko KO_DEFAULTBASEIMAGE=$(if $(filter scratch,$(BASE)),$(SCRATCH),$(BASE)) KO_DOCKER_REPO=$(IMAGE:%:$(VERSION)=%) \
+	$(TOOL)/release/go.mod ko build --bare --push=false --platform=$(subst $(space),$(comma),$(ARCHS:%=linux/%)) \
+		--oci-layout-path=$(PARTS)/image --sbom-dir=$(DIST) --image-user=65532:65532 \
+		--image-label='org.opencontainers.image.title=active-standby-controller' \
+		--image-label='org.opencontainers.image.description=Gives all traffic of a Kubernetes Service to one of its pods' \
+		--image-label='org.opencontainers.image.version=$(VERSION)' \
+		--image-label='org.opencontainers.image.licenses=Apache-2.0' \
+		./cmd/active-standby-controller >$(PARTS)/image.txt
+	tar -C $(PARTS)/image --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
+		-cf $(DIST)/active-standby-controller_$(VERSION)_image.tar .
+	mkdir $(PARTS)/manifests
+	for change in '' $(CHANGING); do \
+		{ echo 'resources: [../../../manifests]'; \
+		  echo "components: [$${change:+../../../manifests/$$change}]"; \
+		  echo "images: [{name: qoqodev/active-standby-controller, newName: $(IMAGE:%:$(VERSION)=%), newTag: $(VERSION), digest: '$$(sed 's/.*@//' $(PARTS)/image.txt)'}]"; \
+		} >$(PARTS)/manifests/kustomization.yaml && \
+		$(TOOL)/release/go.mod kustomize build $(PARTS)/manifests >$(DIST)/install$${change:+-$$change}.yaml || exit 1; done
+	for folder in $(ADDING); do $(TOOL)/release/go.mod kustomize build manifests/$$folder >$(DIST)/$$folder.yaml || exit 1; done
+	cp -r $(CHART) $(PARTS)/chart && find $(PARTS)/chart -exec touch -d @$(SOURCE_DATE_EPOCH) {} +
+	$(TOOL)/helm4/go.mod helm package $(PARTS)/chart --version $(VERSION:v%=%) --app-version $(VERSION:v%=%) -d $(DIST)
+	cd $(DIST) && sha256sum * >$(PARTS)/checksums.txt && mv $(PARTS)/checksums.txt .
+
+.PHONY: test-release
+test-release: ## Build a release on an empty base twice, and check that it is the same and complete.
+	$(MAKE) release BASE=scratch
+	cp $(DIST)/checksums.txt bin/checksums.txt
+	$(MAKE) release BASE=scratch
+	diff bin/checksums.txt $(DIST)/checksums.txt
+	$(MAKE) verify-release
+
+.PHONY: verify-release
+verify-release: ## Check that dist/ is complete, and that its parts agree.
+	cd e2e && $(GO) test -tags release -count=1 ./release -dist $(DIST) -version $(VERSION)
+
+.PHONY: push-release
+push-release: ## Push the image and the chart that make release has built; you must be logged in to their registry.
+	$(TOOL)/release/go.mod crane push $(PARTS)/image $(IMAGE)
+	$(TOOL)/helm4/go.mod helm push $(DIST)/active-standby-controller-$(VERSION:v%=%).tgz $(CHARTS)
+
 ##@ Verify
 
 LINT := $(GO) tool -modfile=$(CURDIR)/e2e/tools/golangci-lint/go.mod
@@ -179,7 +247,7 @@ verify-tidy: ## go.mod and go.sum of all modules are tidy.
 
 .PHONY: verify-lint
 verify-lint: ## go vet, formatting and the linters of .golangci.yaml.
-	@for module in $(MODULES); do echo "golangci-lint in $$module"; (cd $$module && $(LINT) golangci-lint run --config $(CURDIR)/.golangci.yaml --build-tags integration,e2e,gitops ./...) || exit 1; done
+	@for module in $(MODULES); do echo "golangci-lint in $$module"; (cd $$module && $(LINT) golangci-lint run --config $(CURDIR)/.golangci.yaml --build-tags integration,e2e,gitops,release ./...) || exit 1; done
 
 .PHONY: verify-measured
 verify-measured: ## The documents say what docs/failover/results.json, docs/scale/results.json and docs/gitops/results.json say.

@@ -1,0 +1,2 @@
+// Package release checks what `make release` wrote: see `make test-release`.
+package release
