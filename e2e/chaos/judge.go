@@ -150,13 +150,20 @@ func (j *judge) see(now time.Time, object metav1.Object, deleted bool) {
 		j.changed, j.lastChange = j.now, what
 	}
 	for name, r := range j.records {
-		if j.leases[name] == nil && !j.served(name) {
+		asking, exists := j.asking(name), lease.Decode(j.leases[name]).Exists
+		if asking.Len() == 0 {
+			r.unasked = true
+		}
+		switch {
+		case exists:
+			r.asking = asking
+			continue
+		case !j.served(name):
 			r.forget(j.traced(name))
 		}
-		if !j.asked(name) {
-			if r.unasked = true; j.leases[name] == nil {
-				delete(j.records, name)
-			}
+		// Services that opt in now know nothing of the Lease that is gone.
+		if r.asking = r.asking.Intersection(asking); r.asking.Len() == 0 {
+			delete(j.records, name)
 		}
 	}
 	j.look()

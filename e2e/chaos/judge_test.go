@@ -76,6 +76,7 @@ func edited[T metav1.Object](o T) T {
 // service is an annotated Service with a selector of app=web and further pairs.
 func service(name string, selector ...string) *corev1.Service {
 	s := manifest(name, "web", nil)
+	s.UID = types.UID(name)
 	for i := 0; i < len(selector); i += 2 {
 		s.Spec.Selector[selector[i]] = selector[i+1]
 	}
@@ -293,6 +294,27 @@ func TestViolations(t *testing.T) {
 				{0, sees(service("web"))},
 				{0, sees(leased("b", 1))},
 			},
+		},
+		"epochs begin anew for a Service that opts in after the Lease of others has gone, and before they leave": {
+			acts: []act{
+				{0, sees(closed("web"))},
+				{0, sees(leased("a", 3))},
+				{0, gone(leased("a", 3))},
+				{0, sees(annotated(service("late"), api.AnnotationLeaseName, "web"))},
+				{0, sees(optedOut(service("web")))},
+				{0, sees(leased("b", 1))},
+			},
+		},
+		"epochs go on for a Service that opts in while there is the Lease of others, who leave": {
+			acts: []act{
+				{0, sees(closed("web"))},
+				{0, sees(leased("a", 3))},
+				{0, sees(annotated(service("late"), api.AnnotationLeaseName, "web"))},
+				{0, sees(optedOut(service("web")))},
+				{0, gone(leased("a", 3))},
+				{0, sees(leased("b", 1))},
+			},
+			want: []string{"the epoch of Lease web falls from 3 to 1"},
 		},
 		"epochs begin anew if a Service is refused while its Lease goes, and then its pods": {
 			acts: []act{

@@ -30,19 +30,25 @@ type record struct {
 	epoch   int32
 	holders map[int32]types.UID
 	last    types.UID
+	// asking are the Services that asked for the Lease when it was there last, and still do.
+	asking sets.Set[types.UID]
 	// unasked: since the controller wrote the Lease there was a moment in which no Service
 	// asked for it.
 	unasked bool
 }
 
 // asked reports whether a Service asks for that Lease.
-func (j *judge) asked(name string) bool {
+func (j *judge) asked(name string) bool { return j.asking(name).Len() > 0 }
+
+// asking are the Services that ask for that Lease.
+func (j *judge) asking(name string) sets.Set[types.UID] {
+	all := sets.New[types.UID]()
 	for _, s := range j.services {
 		if api.Annotated(s) && api.LeaseName(s) == name {
-			return true
+			all.Insert(s.UID)
 		}
 	}
-	return false
+	return all
 }
 
 // served reports whether a Service asks for that Lease that is not refused.
