@@ -158,7 +158,7 @@ func (j *judge) see(now time.Time, object metav1.Object, deleted bool) {
 		case exists:
 			r.asking = asking
 			continue
-		case !j.served(name):
+		case !j.served(name), j.refused.Len() > 0:
 			r.forget(j.traced(name))
 		}
 		// Services that opt in now know nothing of the Lease that is gone.

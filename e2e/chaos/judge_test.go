@@ -316,6 +316,27 @@ func TestViolations(t *testing.T) {
 			},
 			want: []string{"the epoch of Lease web falls from 3 to 1"},
 		},
+		"epochs go on from what is stamped if the Lease goes while pods cannot be stamped": {
+			acts: []act{
+				{0, sees(byLabel("web"))},
+				{0, refuses("a", "b")},
+				{0, sees(pod("a", stamped("2")))},
+				{0, sees(leased("a", 4))},
+				{0, gone(leased("a", 4))},
+				{0, sees(leased("b", 3))},
+			},
+		},
+		"epochs do not fall below what is stamped though pods cannot be stamped": {
+			acts: []act{
+				{0, sees(byLabel("web"))},
+				{0, refuses("a", "b")},
+				{0, sees(pod("a", stamped("2")))},
+				{0, sees(leased("a", 4))},
+				{0, gone(leased("a", 4))},
+				{0, sees(leased("b", 1))},
+			},
+			want: []string{"the epoch of Lease web falls from 2 to 1"},
+		},
 		"epochs begin anew if a Service is refused while its Lease goes, and then its pods": {
 			acts: []act{
 				{0, sees(byLabel("web"))},

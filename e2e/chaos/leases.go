@@ -80,8 +80,8 @@ func (j *judge) traced(name string) (epoch int32) {
 	return epoch
 }
 
-// forget takes back what nothing tells of any longer while no Service can be served, so that nobody
-// makes the Lease anew.
+// forget takes back what nothing tells of any longer while the Lease is gone, and no Service can be
+// served, so that nobody makes it anew, or pods cannot be stamped.
 func (r *record) forget(beyond int32) {
 	r.epoch = min(r.epoch, beyond)
 	maps.DeleteFunc(r.holders, func(epoch int32, _ types.UID) bool { return epoch > beyond })
