@@ -403,8 +403,8 @@ func (c *chaos) fresh(ctx context.Context) error {
 		return err
 	}
 	c.lock.Lock()
-	if j := c.judge; j.changed.After(began) {
-		j.fail("", "a replica that is started anew finds something to write: %s", j.lastChange)
+	if j := c.judge; j.written.After(began) {
+		j.fail("", "a replica that is started anew finds something to write: %s", j.lastWritten)
 	}
 	c.lock.Unlock()
 	for _, r := range c.replicas[1:] {

@@ -58,8 +58,11 @@ type judge struct {
 	history    []moment
 	violations []violation
 	// changed is when an object last changed, and what that was.
-	changed     time.Time
-	lastChange  string
+	changed    time.Time
+	lastChange string
+	// written is when an object was last changed in a way in which the controller changes it.
+	written     time.Time
+	lastWritten string
 	events      int
 	excused     map[string]time.Duration
 	interrupted []gap
@@ -124,11 +127,13 @@ func (j *judge) see(now time.Time, object metav1.Object, deleted bool) {
 	j.pass(now)
 	j.events++
 	what := fmt.Sprintf("%T %s", object, object.GetName())
+	written := true
 	switch o := object.(type) {
 	case *corev1.Service:
 		j.seeService(o, deleted)
 	case *discoveryv1.EndpointSlice:
 		keep(j.slices, o, deleted)
+		written = observation.Own(o)
 		j.tell(j.electionOf(observation.ServiceOf(o).Name), "%s", j.showSlice(o, deleted))
 	case *coordinationv1.Lease:
 		if before := j.leases[o.Name]; !deleted && before != nil && lease.RenewedOnly(before, o) {
@@ -137,6 +142,7 @@ func (j *judge) see(now time.Time, object metav1.Object, deleted bool) {
 		j.seeLease(o, deleted)
 	case *corev1.Pod:
 		before := j.pods[o.Name]
+		written = before != nil && !(maps.Equal(before.Labels, o.Labels) && maps.Equal(before.Annotations, o.Annotations))
 		keep(j.pods, o, deleted)
 		j.tellPod(before, o, deleted)
 	case *corev1.Node:
@@ -148,6 +154,9 @@ func (j *judge) see(now time.Time, object metav1.Object, deleted bool) {
 	}
 	if what != "" {
 		j.changed, j.lastChange = j.now, what
+		if written {
+			j.written, j.lastWritten = j.now, what
+		}
 	}
 	for name, r := range j.records {
 		asking, exists := j.asking(name), lease.Decode(j.leases[name]).Exists

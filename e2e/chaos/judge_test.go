@@ -456,6 +456,38 @@ func TestViolations(t *testing.T) {
 	}
 }
 
+// What Kubernetes changes when a node comes back is not what a replica finds to write.
+func TestWritten(t *testing.T) {
+	started := []func(*judge, time.Time){sees(closed("web")), sees(pod("a")), sees(builtIn("a")), sees(leased("a", 1, renewed(0)))}
+	tests := map[string]struct {
+		seen func(*judge, time.Time)
+		want bool
+	}{
+		"a Service":              {sees(byLabel("web")), true},
+		"a label of a pod":       {sees(pod("a", func(p *corev1.Pod) { p.Labels["tier"] = "slow" })), true},
+		"the controller's slice": {sees(own("a")), true},
+		"a move":                 {sees(leased("b", 2)), true},
+		"a renewal":              {sees(leased("a", 1, renewed(1))), false},
+		"the status of a pod":    {sees(pod("a", func(p *corev1.Pod) { p.Status.Phase = corev1.PodPending })), false},
+		"a pod is new":           {sees(pod("b")), false},
+		"a slice of Kubernetes":  {sees(builtIn("b")), false},
+		"a node":                 {sees(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node"}}), false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			j := newJudge()
+			for _, act := range started {
+				act(j, midnight)
+			}
+			later := midnight.Add(time.Minute)
+			test.seen(j, later)
+			if got := j.written.Equal(later); got != test.want {
+				t.Errorf("written: %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
 func TestGaps(t *testing.T) {
 	begun := []act{{0, sees(node)}, {0, sees(closed("web"))}, {0, sees(pod("a"))}, {0, sees(builtIn("a"))}}
 	for name, test := range map[string]struct {
