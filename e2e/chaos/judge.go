@@ -142,7 +142,7 @@ func (j *judge) see(now time.Time, object metav1.Object, deleted bool) {
 		j.seeLease(o, deleted)
 	case *corev1.Pod:
 		before := j.pods[o.Name]
-		written = before != nil && !(maps.Equal(before.Labels, o.Labels) && maps.Equal(before.Annotations, o.Annotations))
+		written = before != nil && (!maps.Equal(before.Labels, o.Labels) || !maps.Equal(before.Annotations, o.Annotations))
 		keep(j.pods, o, deleted)
 		j.tellPod(before, o, deleted)
 	case *corev1.Node:

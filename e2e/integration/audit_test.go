@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"strings"
@@ -49,11 +50,16 @@ func requestsFrom(namespace string, since time.Time) ([]request, error) {
 	}
 	defer log.Close()
 	var found []request
-	lines := bufio.NewScanner(log)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
+	for lines := bufio.NewReader(log); ; {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			// What of a line is there is being written.
+			return found, nil
+		} else if err != nil {
+			return nil, err
+		}
 		var r request
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+		if err := json.Unmarshal(line, &r); err != nil {
 			return nil, fmt.Errorf("the audit log: %w", err)
 		}
 		user := "system:serviceaccount:" + namespace + ":" + install.ServiceAccount
@@ -61,7 +67,6 @@ func requestsFrom(namespace string, since time.Time) ([]request, error) {
 			found = append(found, r)
 		}
 	}
-	return found, lines.Err()
 }
 
 // checkAudit compares the rules of manifests/ with what all tests together made

@@ -81,15 +81,18 @@ func (r road) clean(ctx context.Context, namespace string, owners []metav1.Owner
 	withoutSlices := sets.New[string]()
 	changes, waits := left.Release(unreleased)
 	changes = append(changes, left.Disown(released, unreleased)...)
-	changes = append(changes, left.ReleaseConditions(unreleased)...)
 	for i, w := range r.write(ctx, changes) {
 		switch {
-		case changes[i].Kind == routing.KindPod, changes[i].Kind == routing.KindServiceStatus && w.err == nil:
+		case changes[i].Kind == routing.KindPod:
 		case w.err != nil:
 			unreleased.Insert(left.ServiceOf(changes[i]))
 		default:
 			withoutSlices.Insert(left.ServiceOf(changes[i]))
 		}
+		errs = append(errs, w.err)
+	}
+	// They come after the other writes to the same Services, and hold up nothing.
+	for _, w := range r.write(ctx, left.ReleaseConditions(unreleased)) {
 		errs = append(errs, w.err)
 	}
 	r.optedOut(left.OptedOut(func(s *corev1.Service) bool { return withoutSlices.Has(s.Name) }), true)

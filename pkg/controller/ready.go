@@ -23,18 +23,24 @@ const (
 	// othersPatience is how long a condition must be wrong before a replica writes it that did not
 	// write the Lease last. Two replicas that see different things would otherwise write in turns.
 	othersPatience = time.Minute
-	// conditionRetry is after how long a condition that could not be written is tried again, and
-	// conditionRefusedRetry if the API server refused it.
-	conditionRetry, conditionRefusedRetry = time.Minute, 10 * time.Minute
+	// conditionRetry is after how long a condition that could not be written is tried again.
+	conditionRetry = 10 * time.Minute
+	// conditionTimeout bounds the request, because the election's next look waits for it, and
+	// conditionLater is when it is made if others wait.
+	conditionTimeout, conditionLater = 2 * time.Second, time.Second
 )
 
 // messageReady names no pod, so that a failover writes no condition.
 const messageReady = "the master that the Lease names is eligible, and alone gets the traffic"
 
+// misrouted are the reasons of problems with which the traffic does not go to the master, or not
+// there alone, though the controller's part is done.
+var misrouted = []string{api.ReasonNoCommonCandidate, api.ReasonForeignEndpointSlice, api.ReasonPortUnresolved}
+
 // readiness returns the condition that the Service must have by what was seen; false if that does
 // not tell. stands are the Service's problems that were reported.
 func readiness(o *observation.Observation, d election.Decision, s *corev1.Service, stands []api.Problem) (c metav1.Condition, known bool) {
-	c = metav1.Condition{Type: api.ConditionMasterReady, Status: metav1.ConditionFalse, ObservedGeneration: s.Generation}
+	c = metav1.Condition{Type: api.ConditionMasterReady, Status: metav1.ConditionFalse}
 	i := slices.IndexFunc(o.Members, func(m observation.Member) bool { return m.UID == s.UID })
 	switch {
 	case i < 0 && len(stands) == 0, i >= 0 && !o.SeesPublished:
@@ -43,15 +49,25 @@ func readiness(o *observation.Observation, d election.Decision, s *corev1.Servic
 		c.Reason, c.Message = stands[0].Reason, stands[0].Message
 		return c, true
 	}
+	stand := func(reasons ...string) int {
+		return slices.IndexFunc(stands, func(p api.Problem) bool { return slices.Contains(reasons, p.Reason) })
+	}
+	refused := stand(api.ReasonWriteRefused)
 	current := d.Action != election.Refuse && lease.Decode(o.Lease).HolderUID == d.HolderUID
 	unpublished, wrong := o.Unpublished(o.Members[i], d.HolderUID, d.Served())
 	switch {
+	case !current && d.Served() && refused < 0:
+		// What was decided is about to be written.
+		return c, false
+	case current && d.Served() && stand(misrouted...) >= 0:
+		p := stands[stand(misrouted...)]
+		c.Reason, c.Message = p.Reason, p.Message
 	case current && d.Served() && !wrong:
 		c.Status, c.Reason, c.Message = metav1.ConditionTrue, api.MasterReady, messageReady
 	case !current || !d.Served():
 		c.Reason, c.Message = string(d.Reason), o.Says(d, s)
-		if j := slices.IndexFunc(stands, func(p api.Problem) bool { return p.Reason == api.ReasonWriteRefused }); j >= 0 {
-			c.Reason, c.Message = stands[j].Reason, stands[j].Message
+		if refused >= 0 {
+			c.Reason, c.Message = stands[refused].Reason, stands[refused].Message
 		}
 	default:
 		c.Reason, c.Message = unpublished.Reason, unpublished.Message
@@ -124,10 +140,14 @@ func (c *Controller) showReady(ctx context.Context, o *observation.Observation, 
 	}
 	wait := patience
 	switch {
+	case have != nil && have.Status == want.Status && have.Reason == want.Reason:
+		// The text alone may change at each try.
+		wait = toldFor
 	case o.Lease == nil:
 		wait += time.Duration(c.lag(o.Key) * float64(patience))
 	case !c.turns.own(o.Key, o.Lease):
-		wait = othersPatience
+		// After a restart that is so of all Leases.
+		wait = othersPatience + time.Duration(c.lag(o.Key)*float64(othersPatience))
 	case want.Status == metav1.ConditionTrue:
 		wait = 0
 	}
@@ -138,20 +158,24 @@ func (c *Controller) showReady(ctx context.Context, o *observation.Observation, 
 		// What the cache shows may be old until it is reported.
 		return 0
 	}
+	if c.crowded() {
+		return conditionLater
+	}
 	want.Message, want.LastTransitionTime = shortened(want.Message, noteMax), metav1.NewTime(o.Now)
 	if have != nil && have.Status == want.Status {
 		want.LastTransitionTime = have.LastTransitionTime
 	}
+	ctx, cancel := context.WithTimeout(ctx, conditionTimeout)
+	defer cancel()
 	switch w := c.send(ctx, routing.SetCondition(s, want)); {
+	case apierrors.IsNotFound(w.err):
+		c.conditions.forget(uid)
 	case apierrors.IsConflict(w.err):
 		// Who has changed the Service wakes its election.
 	case w.err != nil:
 		klog.FromContext(ctx).V(2).Info("Failed to write a condition, will retry", "service", klog.KObj(s), "reason", logged(w.err.Error()))
-		if again = conditionRetry; refused(w.err) {
-			again = conditionRefusedRetry
-		}
-		c.conditions.couldNot(uid, o.Now.Add(again))
-		return again
+		c.conditions.couldNot(uid, o.Now.Add(conditionRetry))
+		return conditionRetry
 	default:
 		c.conditions.forget(uid)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -87,7 +88,8 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 		again, err = soonest(again, pause), errors.Join(err, failed)
 	}
 	if !apierrors.IsConflict(err) && !errors.Is(err, errOthersFirst) {
-		err = errors.Join(err, r.disown(ctx, plan), r.letGo(ctx, o, l))
+		err = errors.Join(err, r.disown(ctx, plan))
+		again = soonest(again, r.letGo(ctx, o, l))
 	}
 	return soonest(d.Again, again), err
 }
@@ -212,20 +214,42 @@ func (r road) disown(ctx context.Context, plan *routing.Plan) error {
 	return errors.Join(errs...)
 }
 
+// letGoRetry is after how long it is tried again to take former owners out of a Lease.
+const letGoRetry = time.Minute
+
 // letGo takes Services that no longer take part in the election out of the Lease's owners, once
-// nothing is left on them of what the controller wrote. It comes last: whoever fails to write to
-// them holds up nothing else. A Lease that an application has taken waits until it is given back.
-func (r road) letGo(ctx context.Context, o *observation.Observation, l *coordinationv1.Lease) error {
-	former := lease.Former(l, o.Terms())
-	if len(former) == 0 || o.Evidence < election.Live || lease.Contender(l) != "" {
-		return nil
+// nothing is left on them of what the controller wrote. It comes last, and its failure is not the
+// election's; it returns after how long to try again, 0 if there is nothing to do. A Lease that an
+// application has taken waits until it is given back.
+func (r road) letGo(ctx context.Context, o *observation.Observation, l *coordinationv1.Lease) (again time.Duration) {
+	former := slices.DeleteFunc(lease.Former(l, o.Terms()), func(owner metav1.OwnerReference) bool {
+		// One that is refused may be served again.
+		return slices.ContainsFunc(o.Services, func(s *corev1.Service) bool { return s.UID == owner.UID })
+	})
+	if len(former) == 0 || lease.Contender(l) != "" {
+		return 0
 	}
-	_, unreleased, err := r.clean(ctx, o.Key.Namespace, l.OwnerReferences)
-	if unreleased == nil || slices.ContainsFunc(former, func(s metav1.OwnerReference) bool { return unreleased.Has(s.Name) }) {
-		return err
+	if again = r.turn(o.Key, l, routeTurn); again > 0 {
+		return again
 	}
-	_, err = r.writeLease(ctx, lease.LetGo(l, o.Terms()))
-	return err
+	left, unreleased, _ := r.clean(ctx, o.Key.Namespace, l.OwnerReferences)
+	if unreleased == nil {
+		return letGoRetry
+	}
+	former = slices.DeleteFunc(former, func(owner metav1.OwnerReference) bool {
+		// The cache has yet to hear of it.
+		return slices.ContainsFunc(left.Annotated(), func(s *corev1.Service) bool { return s.UID == owner.UID && observation.LeaseKey(s) == o.Key })
+	})
+	switch {
+	case len(former) == 0:
+		return 0
+	case slices.ContainsFunc(former, func(s metav1.OwnerReference) bool { return unreleased.Has(s.Name) }):
+		return letGoRetry
+	}
+	if _, err := r.writeLease(ctx, lease.LetGo(l, former)); err != nil {
+		return letGoRetry
+	}
+	return 0
 }
 
 // openFor is how long the writes of labels may keep a Service open.

@@ -165,3 +165,6 @@ func (c *cacheOf[T]) ByIndex(index, value string) (found []any, err error) {
 }
 
 func (c *cacheOf[T]) Mutation(o any) { c.written[o.(T).GetName()] = o.(T) }
+
+// Len is of conditions: they are written as if no other election waited.
+func (*simulatedQueue) Len() int { return 0 }

@@ -21,17 +21,21 @@ import (
 
 // writeLease implements writer.
 func (c *Controller) writeLease(ctx context.Context, l *coordinationv1.Lease) (written *coordinationv1.Lease, err error) {
-	leases := c.client.CoordinationV1().Leases(l.Namespace)
+	client := c.client.CoordinationV1().Leases(l.Namespace)
 	if l.ResourceVersion == "" {
-		written, err = leases.Create(ctx, l, metav1.CreateOptions{FieldManager: api.ManagedBy})
+		written, err = client.Create(ctx, l, metav1.CreateOptions{FieldManager: api.ManagedBy})
 	} else {
-		written, err = leases.Update(ctx, l, metav1.UpdateOptions{FieldManager: api.ManagedBy})
+		written, err = client.Update(ctx, l, metav1.UpdateOptions{FieldManager: api.ManagedBy})
 	}
 	if err != nil {
 		return nil, err
 	}
-	c.leases.in(l.Namespace).wrote(written)
-	c.turns.saw(key{Namespace: l.Namespace, Name: l.Name}, written)
+	leases, k := c.leases.in(l.Namespace), key{Namespace: l.Namespace, Name: l.Name}
+	if before, found := leases.get(k); !found || marks(before) != marks(written) {
+		// What says neither a decision nor a renewal leaves the turn where it was.
+		c.turns.saw(k, written)
+	}
+	leases.wrote(written)
 	return written, nil
 }
 

@@ -169,7 +169,7 @@ func Renewed(l *coordinationv1.Lease) time.Time {
 // Outdated reports whether the Lease exists, and its owners, its duration or what it remembers
 // are not those of the terms.
 func Outdated(l *coordinationv1.Lease, terms Terms) bool {
-	return l != nil && (!owned(l, terms) || len(Former(l, terms)) > 0 || !timed(l, terms) || !remembered(l, terms))
+	return l != nil && (!owned(l, terms) || !timed(l, terms) || !remembered(l, terms))
 }
 
 // Need is why a Lease must be written.
@@ -296,10 +296,10 @@ func Former(l *coordinationv1.Lease, terms Terms) []metav1.OwnerReference {
 	})
 }
 
-// LetGo returns the Lease without its former owners. The caller has seen that nothing is left on
-// them: the Lease may be all that tells that the controller wrote to them.
-func LetGo(l *coordinationv1.Lease, terms Terms) *coordinationv1.Lease {
-	next, former := l.DeepCopy(), Former(l, terms)
+// LetGo returns the Lease without these owners. The caller has seen that nothing is left on them: the
+// Lease may be all that tells that the controller wrote to them.
+func LetGo(l *coordinationv1.Lease, former []metav1.OwnerReference) *coordinationv1.Lease {
+	next := l.DeepCopy()
 	next.ManagedFields = nil
 	next.OwnerReferences = slices.DeleteFunc(next.OwnerReferences, func(r metav1.OwnerReference) bool { return slices.Contains(former, r) })
 	return next

@@ -173,7 +173,7 @@ func TestOutdated(t *testing.T) {
 		"the owners are in another order":             {written(ownedBy(owner("db"), owner("web"))), terms(), false},
 		"another tool has added an owner":             {written(ownedBy(owner("web"), someone, owner("db"))), terms(), false},
 		"an owner is missing":                         {written(ownedBy(owner("web"))), terms(), true},
-		"an owner no longer takes part":               {written(ownedBy(owner("web"), owner("db"), owner("old"))), terms(), true},
+		"an owner no longer takes part":               {written(ownedBy(owner("web"), owner("db"), owner("old"))), terms(), false},
 		"the duration is another":                     {written(), terms(lasting(16 * time.Second)), true},
 		"no duration is asked for any longer":         {written(), terms(lasting(0)), true},
 		"no duration is asked for, and there is none": {written(func(l *coordinationv1.Lease) { l.Spec.LeaseDurationSeconds = nil }), terms(lasting(0)), false},
@@ -217,7 +217,7 @@ func TestLetGo(t *testing.T) {
 			}
 			want := before.DeepCopy()
 			want.OwnerReferences = test.kept
-			if diff := cmp.Diff(want, LetGo(test.lease, terms())); diff != "" {
+			if diff := cmp.Diff(want, LetGo(test.lease, test.former)); diff != "" {
 				t.Errorf("Lease (-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(before, test.lease); diff != "" {

@@ -65,7 +65,7 @@ func NewPlan(a Assignment, members []observation.Member, pods []observation.Pod)
 	holder := p.holder()
 	for _, m := range members {
 		p.members = append(p.members, newMember(a, m, m.Routes(holder)))
-		if r, found := reversion(a, m, m.Routes(holder)); found && !p.mistakable() {
+		if r, found := reversion(a, m, m.Routes(holder)); found && !p.mistakable(newMember(a, m, m.Routes(holder))) {
 			p.reverted[m.UID] = r
 		}
 	}
@@ -123,7 +123,8 @@ func (p *Plan) heldUp(phase Phase, c Change) bool {
 	unidentified := p.failed[PhaseCorrect] || p.failed[PhaseIdentify]
 	switch phase {
 	case PhaseRoute:
-		return c.Kind == KindService && unidentified && !opened && !p.closed()
+		closed := slices.ContainsFunc(p.members, func(m member) bool { return m.UID == c.UID && p.closed(m) })
+		return c.Kind == KindService && unidentified && !opened && !closed
 	case PhaseDetach:
 		return (p.failed[PhaseCorrect] || p.failed[PhaseRoute]) && !opened
 	case PhasePromote:
@@ -134,17 +135,18 @@ func (p *Plan) heldUp(phase Phase, c Change) bool {
 	return false
 }
 
-// mistakable reports whether another pod carries the holder's identity label. A Service that is
-// routed by selector lists both.
-func (p *Plan) mistakable() bool {
-	return p.assignment.HolderUID != "" && slices.ContainsFunc(p.pods, func(pod observation.Pod) bool {
-		return pod.UID != p.assignment.HolderUID && pod.Labels[api.LabelPodUID] == string(p.assignment.HolderUID) && (pod.Served || !pod.Unselected)
+// mistakable reports whether another pod of the member carries the holder's identity label. A
+// Service that is routed by selector lists both.
+func (p *Plan) mistakable(m member) bool {
+	return m.inForce == api.RoutingSelector && p.assignment.HolderUID != "" && slices.ContainsFunc(p.pods, func(pod observation.Pod) bool {
+		return pod.UID != p.assignment.HolderUID && pod.Labels[api.LabelPodUID] == string(p.assignment.HolderUID) &&
+			!observation.Finished(pod.Pod) && api.Selects(m.Service, pod.Labels)
 	})
 }
 
-// closed reports whether Services that are routed by selector must have no endpoint, because the
-// pod that may be mistaken for the holder cannot be given its own label.
-func (p *Plan) closed() bool { return p.failed[PhaseCorrect] && p.mistakable() }
+// closed reports whether the member must have no endpoint, because the pod that may be mistaken for
+// the holder cannot be given its own label.
+func (p *Plan) closed(m member) bool { return p.failed[PhaseCorrect] && p.mistakable(m) }
 
 // Next returns the first phase that is not yet written, and its changes, which may be
 // sent in any order. The caller calls Applied for each change that succeeded and then
@@ -169,7 +171,7 @@ func (p *Plan) Next() (Phase, []Change) {
 		identify = identify || m.inForce == api.RoutingSelector || m.Settings.Routing == api.RoutingSelector
 		if m.epoch() <= a.Epoch {
 			routed := a
-			if p.closed() && m.inForce == api.RoutingSelector {
+			if p.closed(m) {
 				routed.HolderUID = ""
 			}
 			add(serviceChange(routed, m, traced))

@@ -150,17 +150,17 @@ func (l Leftovers) releasePod(pod *corev1.Pod) Change {
 	return c
 }
 
-// designated reports whether an annotated Service may select a pod that the Service, but for the
-// designation, selects too.
+// designated reports whether an election goes on for a pod that the Service selects, but for the
+// designation.
 func (l Leftovers) designated(s *corev1.Service) bool {
 	own := l.released(s)
+	delete(own, api.LabelDesignation)
+	all := labels.SelectorFromSet(own)
 	return slices.ContainsFunc(l.Annotated(), func(other *corev1.Service) bool {
-		for key, value := range other.Spec.Selector {
-			if wants, found := own[key]; found && wants != value {
-				return false
-			}
-		}
-		return true
+		_, _, served := api.Parse(other)
+		return served && slices.ContainsFunc(l.Pods, func(p *corev1.Pod) bool {
+			return all.Matches(labels.Set(p.Labels)) && api.Selects(other, p.Labels)
+		})
 	})
 }
 

@@ -289,7 +289,7 @@ func TestRelease(t *testing.T) {
 		"the last master loses the designation if an election goes on among the pods that a user's selector asks for": {
 			left: Leftovers{
 				[]*corev1.Service{optedOut(service(api.RoutingLabel, "", "")), narrowed(optedIn(service(selector, "uid-b", "5")))},
-				all(pod("a", designated("active"), stamped("4"))), nil, nil,
+				all(pod("a", designated("active"), stamped("4")), pod("b", labelled("tier", "fast"))), nil, nil,
 			},
 			rest: []Change{podPatch("a", keys{api.LabelDesignation: nil}, keys{api.AnnotationLeaseTransitions: nil, api.AnnotationWitness: nil})},
 		},
