@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -115,6 +116,21 @@ func TestConditionOfAServiceThatIsRefused(t *testing.T) {
 		if n := conditionWrites(one, two); n > 2 {
 			t.Errorf("%d writes of the condition for two replicas, want 1", n)
 		}
+	})
+}
+
+// Traffic that others lead beside the master makes the condition false, though the controller has
+// done its part.
+func TestConditionBesideForeignEndpoints(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.Create(fakeapi.NewService("web", fakeapi.BySlice), fakeapi.NewPod("web-0"), &discoveryv1.EndpointSlice{
+			ObjectMeta:  metav1.ObjectMeta{Namespace: fakeapi.Namespace, Name: "web-others", Labels: map[string]string{discoveryv1.LabelServiceName: "web", discoveryv1.LabelManagedBy: "example.com"}},
+			AddressType: discoveryv1.AddressTypeIPv4, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.9.9.9"}}},
+		})
+		c.start()
+		c.Wait(time.Minute)
+		c.expectCondition("False ForeignEndpointSlice: the EndpointSlice web-others of this Service is not the controller's (managed by \"example.com\"); " +
+			"the endpoints that it lists get traffic beside the master. Delete it if they should not")
 	})
 }
 
