@@ -30,14 +30,12 @@ func TestStatefulSet(t *testing.T) {
 	client.check(0, master.Name, next)
 }
 
-// db applies a StatefulSet, and its Services once its pods are Ready: while they start, they may
-// keep each other from answering a probe in time, and that moves a master. It returns the Lease
-// once there is a master.
+// db applies a StatefulSet and its Services, and returns the Lease once there is
+// a master.
 func (s *scene) db() *coordinationv1.Lease {
 	s.Helper()
 	s.guard.Opened("db-nodes") // the governing Service
 	s.apply("statefulset.yaml")
 	s.awaitRollout("statefulset/db")
-	s.apply("statefulset-master.yaml")
 	return s.awaitMaster("db", 1, anyPod)
 }

@@ -92,7 +92,7 @@ func (r Reader) Begin(ctx context.Context, known observation.Inputs, create func
 		}
 		read = pods.lacks(in)
 	}
-	if lease.Decode(in.Lease).Exists || observation.Look(in).Traced() == 0 {
+	if lease.Decode(in.Lease).Exists || !observation.Look(in).Stamped() {
 		return in, nil
 	}
 	// There are traces of an election, but there was no Lease, or it said nothing. Another replica

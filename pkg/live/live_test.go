@@ -20,7 +20,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
-	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
@@ -352,7 +351,9 @@ func TestErrors(t *testing.T) {
 func TestLeaseThatIsMadeMeanwhile(t *testing.T) {
 	exists := apierrors.NewAlreadyExists(coordinationv1.Resource("leases"), "web")
 	tests := map[string]struct {
-		stamped, made bool
+		// stamped is the epoch of a stamp; empty for none.
+		stamped string
+		made    bool
 		// begin is what comes of the caller's creation; nil if the caller only reads.
 		begin func() error
 		gets  int
@@ -360,18 +361,20 @@ func TestLeaseThatIsMadeMeanwhile(t *testing.T) {
 		"there is nothing yet":                 {gets: 1},
 		"the caller begins it":                 {begin: func() error { return nil }, gets: 1},
 		"another replica begins it first":      {begin: func() error { return exists }, gets: 2},
-		"it is begun, and another writes it":   {begin: func() error { return nil }, stamped: true, made: true, gets: 3},
-		"it was lost, and is begun anew":       {begin: func() error { return nil }, stamped: true, gets: 2},
-		"another replica makes it meanwhile":   {stamped: true, made: true, gets: 3},
-		"it was lost, and its traces are left": {stamped: true, gets: 2},
+		"it is begun, and another writes it":   {begin: func() error { return nil }, stamped: "1", made: true, gets: 3},
+		"it was lost, and is begun anew":       {begin: func() error { return nil }, stamped: "1", gets: 2},
+		"another replica makes it meanwhile":   {stamped: "1", made: true, gets: 3},
+		"it was lost, and its traces are left": {stamped: "1", gets: 2},
+		// Else an epoch would be spent, as if a Lease were lost.
+		"another replica makes it before there is a master": {begin: func() error { return exists }, stamped: "0", made: true, gets: 4},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			client, r := inCluster()
-			if test.stamped {
+			if test.stamped != "" {
 				s := aService("shop", "web", "web")
 				s.Spec.Selector = map[string]string{"app": "web"}
-				s.Annotations[api.AnnotationLeaseTransitions] = "1"
+				s.Annotations[api.AnnotationLeaseTransitions] = test.stamped
 				if _, err := client.CoreV1().Services("shop").Update(t.Context(), s, metav1.UpdateOptions{}); err != nil {
 					t.Fatal(err)
 				}
@@ -381,8 +384,8 @@ func TestLeaseThatIsMadeMeanwhile(t *testing.T) {
 				gets++
 				made := aLease("shop", "web", api.ManagedBy)
 				switch {
-				case test.made && gets > 1:
-					made.Spec.LeaseTransitions = ptr.To[int32](1)
+				case test.made && gets > test.gets-2:
+					made.Annotations = map[string]string{api.AnnotationReason: "AwaitingEligible"}
 				case test.begin == nil || gets == 1:
 					return true, nil, apierrors.NewNotFound(coordinationv1.Resource("leases"), "web")
 				}

@@ -110,6 +110,9 @@ func (o *Observation) MasterName() string {
 // Traced returns the highest epoch with which anything but the Lease is stamped; 0 if nothing is.
 func (o *Observation) Traced() int32 { return trace(o.Members, o.Pods).Epoch }
 
+// Stamped reports whether anything but the Lease is stamped, if only with epoch 0.
+func (o *Observation) Stamped() bool { return trace(o.Members, o.Pods).Stamped }
+
 // NodeNames returns the names of the nodes of all pods that are, or could become, eligible.
 func (o *Observation) NodeNames() sets.Set[string] {
 	nodes := sets.New[string]()
