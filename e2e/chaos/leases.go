@@ -43,30 +43,23 @@ func (j *judge) asked(name string) bool { return j.asking(name).Len() > 0 }
 // asking are the Services that ask for that Lease.
 func (j *judge) asking(name string) sets.Set[types.UID] {
 	all := sets.New[types.UID]()
-	for _, s := range j.services {
-		if api.Annotated(s) && api.LeaseName(s) == name {
-			all.Insert(s.UID)
-		}
+	for _, s := range j.members(name) {
+		all.Insert(s.UID)
 	}
 	return all
 }
 
 // served reports whether a Service asks for that Lease that is not refused.
 func (j *judge) served(name string) bool {
-	for _, s := range j.services {
-		if _, _, ok := api.Parse(s); ok && api.Annotated(s) && api.LeaseName(s) == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(j.members(name), func(s *corev1.Service) bool {
+		_, _, ok := api.Parse(s)
+		return ok
+	})
 }
 
 // traced is the highest epoch that objects beside the Lease tell of; 0 if none does.
 func (j *judge) traced(name string) (epoch int32) {
-	for _, s := range j.services {
-		if !api.Annotated(s) || api.LeaseName(s) != name {
-			continue
-		}
+	for _, s := range j.members(name) {
 		epoch = max(epoch, observation.Stamp(s))
 		for _, own := range j.slicesOf(s.Name, true) {
 			epoch = max(epoch, observation.Stamp(own))

@@ -16,7 +16,7 @@ type Settings struct {
 	// without the controller's keys, or the selector of AnnotationSelector.
 	Candidates labels.Selector
 	// Selectorless reports whether the Service's selector is empty. Nothing is written to such a
-	// Service, but a label that the controller left when it had a selector is taken away.
+	// Service but its condition. A label that is left of when it had a selector is taken away.
 	Selectorless bool
 	Election
 }

@@ -49,30 +49,38 @@ func readiness(o *observation.Observation, d election.Decision, s *corev1.Servic
 		c.Reason, c.Message = stands[0].Reason, stands[0].Message
 		return c, true
 	}
-	stand := func(reasons ...string) int {
-		return slices.IndexFunc(stands, func(p api.Problem) bool { return slices.Contains(reasons, p.Reason) })
+	says := func(p api.Problem) (metav1.Condition, bool) {
+		c.Reason, c.Message = p.Reason, p.Message
+		return c, true
 	}
-	refused := stand(api.ReasonWriteRefused)
+	unwritten, refused := ofReasons(stands, api.ReasonWriteRefused)
 	current := d.Action != election.Refuse && lease.Decode(o.Lease).HolderUID == d.HolderUID
-	unpublished, wrong := o.Unpublished(o.Members[i], d.HolderUID, d.Served())
 	switch {
-	case !current && d.Served() && refused < 0:
+	case !current && d.Served() && !refused:
 		// What was decided is about to be written.
 		return c, false
-	case current && d.Served() && stand(misrouted...) >= 0:
-		p := stands[stand(misrouted...)]
-		c.Reason, c.Message = p.Reason, p.Message
-	case current && d.Served() && !wrong:
-		c.Status, c.Reason, c.Message = metav1.ConditionTrue, api.MasterReady, messageReady
+	case (!current || !d.Served()) && refused:
+		return says(unwritten)
 	case !current || !d.Served():
-		c.Reason, c.Message = string(d.Reason), o.Says(d, s)
-		if refused >= 0 {
-			c.Reason, c.Message = stands[refused].Reason, stands[refused].Message
-		}
-	default:
-		c.Reason, c.Message = unpublished.Reason, unpublished.Message
+		return says(api.Problem{Reason: string(d.Reason), Message: o.Says(d, s)})
 	}
-	return c, true
+	if p, found := ofReasons(stands, misrouted...); found {
+		return says(p)
+	}
+	if p, found := o.Unpublished(o.Members[i], d.HolderUID, d.Served()); found {
+		return says(p)
+	}
+	c.Status = metav1.ConditionTrue
+	return says(api.Problem{Reason: api.MasterReady, Message: messageReady})
+}
+
+// ofReasons returns the first of the problems that has one of the reasons.
+func ofReasons(problems []api.Problem, reasons ...string) (p api.Problem, found bool) {
+	i := slices.IndexFunc(problems, func(p api.Problem) bool { return slices.Contains(reasons, p.Reason) })
+	if i < 0 {
+		return p, false
+	}
+	return problems[i], true
 }
 
 // conditions remembers since when each Service must have another condition than it has.
@@ -128,13 +136,14 @@ func (c *Controller) showReady(ctx context.Context, o *observation.Observation, 
 	if !known {
 		return 0
 	}
+	want.Message = shortened(want.Message, noteMax)
 	s, found := c.services.in(s.Namespace).get(key{Namespace: s.Namespace, Name: s.Name})
 	if !found || s.UID != uid {
 		return 0
 	}
 	// What this look has written to the Service counts.
 	have := observation.Condition(s)
-	if have != nil && have.Status == want.Status && have.Reason == want.Reason && have.Message == shortened(want.Message, noteMax) {
+	if have != nil && have.Status == want.Status && have.Reason == want.Reason && have.Message == want.Message {
 		c.conditions.forget(uid)
 		return 0
 	}
@@ -154,14 +163,14 @@ func (c *Controller) showReady(ctx context.Context, o *observation.Observation, 
 	if again = c.conditions.due(uid, want, wait, o.Now); again > 0 {
 		return again
 	}
-	if want.Reason == api.ReasonNotPublished && !slices.ContainsFunc(stands, func(p api.Problem) bool { return p.Reason == want.Reason }) {
+	if _, reported := ofReasons(stands, want.Reason); want.Reason == api.ReasonNotPublished && !reported {
 		// What the cache shows may be old until it is reported.
 		return 0
 	}
 	if c.crowded() {
 		return conditionLater
 	}
-	want.Message, want.LastTransitionTime = shortened(want.Message, noteMax), metav1.NewTime(o.Now)
+	want.LastTransitionTime = metav1.NewTime(o.Now)
 	if have != nil && have.Status == want.Status {
 		want.LastTransitionTime = have.LastTransitionTime
 	}

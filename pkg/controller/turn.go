@@ -81,6 +81,11 @@ func (t *turns) saw(k key, l *coordinationv1.Lease) {
 func (t *turns) own(k key, l *coordinationv1.Lease) bool {
 	t.lock.Lock()
 	defer t.lock.Unlock()
+	return t.wroteLast(k, l)
+}
+
+// wroteLast is own for who holds the lock.
+func (t *turns) wroteLast(k key, l *coordinationv1.Lease) bool {
 	own, found := t.wrote[k]
 	return found && own == marks(l)
 }
@@ -117,7 +122,7 @@ func (t *turns) wait(k key, l *coordinationv1.Lease, usual time.Duration) time.D
 	record, after := "", time.Duration(t.lag(k)*float64(firstTurn))
 	if l != nil {
 		record, after = "of "+l.Annotations[api.AnnotationRecord], usual+time.Duration(t.lag(k)/2*float64(usual))
-		if own, found := t.wrote[k]; found && own == marks(l) {
+		if t.wroteLast(k, l) {
 			return 0
 		}
 	}

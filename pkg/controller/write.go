@@ -72,7 +72,7 @@ func (c *Controller) send(ctx context.Context, change routing.Change) (w written
 	case routing.KindService:
 		w = patch(ctx, c.client.CoreV1().Services(change.Namespace).Patch, change, c.services.in(change.Namespace).wrote)
 	case routing.KindServiceStatus:
-		w = c.sendCondition(ctx, change)
+		w = patch(ctx, c.client.CoreV1().Services(change.Namespace).Patch, change, c.services.in(change.Namespace).wrote, "status")
 	case routing.KindPod:
 		w = patch(ctx, c.client.CoreV1().Pods(change.Namespace).Patch, change, c.pods.wrote)
 		if apierrors.IsNotFound(w.err) {
@@ -89,34 +89,19 @@ func (c *Controller) send(ctx context.Context, change routing.Change) (w written
 
 // patch sends the change of a Service or a pod, and makes the result visible at once.
 func patch[T runtime.Object](
-	ctx context.Context, send func(context.Context, string, types.PatchType, []byte, metav1.PatchOptions, ...string) (T, error), change routing.Change, wrote func(T),
+	ctx context.Context, send func(context.Context, string, types.PatchType, []byte, metav1.PatchOptions, ...string) (T, error), change routing.Change, wrote func(T), part ...string,
 ) written {
 	body, err := change.JSON()
 	if err != nil {
 		return written{err: err}
 	}
-	result, err := send(ctx, change.Name, types.MergePatchType, body, metav1.PatchOptions{FieldManager: api.ManagedBy})
+	result, err := send(ctx, change.Name, change.PatchType(), body, metav1.PatchOptions{FieldManager: api.ManagedBy}, part...)
 	if err != nil {
 		return written{err: err}
 	}
 	// What is kept is trimmed.
 	wrote(result.DeepCopyObject().(T))
 	klog.FromContext(ctx).V(4).Info("Patched", "kind", change.Kind, "name", change.Name, "patch", string(body))
-	return written{object: result}
-}
-
-// sendCondition writes the condition of a Service, or takes it away. The API server merges it with
-// those of others by its type.
-func (c *Controller) sendCondition(ctx context.Context, change routing.Change) written {
-	body, err := change.JSON()
-	if err != nil {
-		return written{err: err}
-	}
-	result, err := c.client.CoreV1().Services(change.Namespace).Patch(ctx, change.Name, types.StrategicMergePatchType, body, metav1.PatchOptions{FieldManager: api.ManagedBy}, "status")
-	if err != nil {
-		return written{err: err}
-	}
-	c.services.in(change.Namespace).wrote(result.DeepCopy())
 	return written{object: result}
 }
 

@@ -73,14 +73,23 @@ func SetCondition(s *corev1.Service, condition metav1.Condition) Change {
 }
 
 // ReleaseCondition returns the change that takes the controller's condition from the Service. It
-// does not depend on the Service's version, so that it may be sent beside others.
+// does not depend on the Service's version, which the other changes of a clean-up have made old.
 func ReleaseCondition(s *corev1.Service) Change {
 	c := SetCondition(s, metav1.Condition{Type: api.ConditionMasterReady})
 	c.ResourceVersion = ""
 	return c
 }
 
-// JSON returns the body of a JSON merge patch, and of a strategic one for a condition. The API server answers with a conflict if
+// PatchType returns how the API server must merge what JSON returns: conditions by their type,
+// beside those of others.
+func (c Change) PatchType() types.PatchType {
+	if c.Kind == KindServiceStatus {
+		return types.StrategicMergePatchType
+	}
+	return types.MergePatchType
+}
+
+// JSON returns the body of a patch. The API server answers with a conflict if
 // the object has another UID or resource version by then.
 func (c Change) JSON() ([]byte, error) {
 	type metadata struct {

@@ -64,8 +64,9 @@ func NewPlan(a Assignment, members []observation.Member, pods []observation.Pod)
 	p := &Plan{assignment: a, pods: slices.Clone(pods), reverted: map[types.UID]Reversion{}, failed: map[Phase]bool{}}
 	holder := p.holder()
 	for _, m := range members {
-		p.members = append(p.members, newMember(a, m, m.Routes(holder)))
-		if r, found := reversion(a, m, m.Routes(holder)); found && !p.mistakable(newMember(a, m, m.Routes(holder))) {
+		routed := newMember(a, m, m.Routes(holder))
+		p.members = append(p.members, routed)
+		if r, found := reversion(a, m, m.Routes(holder)); found && !p.mistakable(routed) {
 			p.reverted[m.UID] = r
 		}
 	}

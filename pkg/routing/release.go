@@ -122,7 +122,7 @@ func (l Leftovers) ReleaseConditions(unreleased sets.Set[string]) (changes []Cha
 
 // ServiceOf returns the name of the Service that is changed, or whose EndpointSlice is.
 func (l Leftovers) ServiceOf(c Change) string {
-	if c.Kind == KindService || c.Kind == KindServiceStatus {
+	if c.Kind == KindService {
 		return c.Name
 	}
 	i := slices.IndexFunc(l.Slices, func(s *discoveryv1.EndpointSlice) bool { return s.UID == c.UID })
