@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
 	"qoqo.dev/active-standby-controller/e2e/check/assert"
+	"qoqo.dev/active-standby-controller/e2e/check/manifest"
 )
 
 // The chart with values renders what an overlay over manifests/ with components builds.
@@ -100,7 +101,7 @@ func TestNamespaces(t *testing.T) {
 	for _, namespace := range []string{"shop", "billing"} {
 		for _, file := range []string{"namespaced/role.yaml", "namespaced/on-demote/role.yaml"} {
 			text := assert.Must(os.ReadFile(filepath.Join(root, "manifests", file)))(t)
-			for key, want := range normalized(t, objects(t, string(text)), namespace) {
+			for key, want := range normalized(t, assert.Must(manifest.Objects(string(text)))(t), namespace) {
 				if diff := cmp.Diff(want, got[key]); diff != "" {
 					t.Errorf("%s (-manifests +chart):\n%s", key, diff)
 				}
@@ -152,7 +153,7 @@ func built(t *testing.T, lines string, components ...string) []unstructured.Unst
 	// nodes.yaml is outside of the overlay's folder.
 	options.LoadRestrictions = types.LoadRestrictionsNone
 	resources := assert.Must(krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), dir))(t)
-	return objects(t, string(assert.Must(resources.AsYaml())(t)))
+	return assert.Must(manifest.Objects(string(assert.Must(resources.AsYaml())(t))))(t)
 }
 
 // normalized returns the objects by kind, namespace and name, without what only Helm or only Kustomize sets. Objects without

@@ -6,9 +6,7 @@ package chart
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,9 +14,9 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"qoqo.dev/active-standby-controller/e2e/check/assert"
+	"qoqo.dev/active-standby-controller/e2e/check/manifest"
 	"qoqo.dev/active-standby-controller/e2e/cluster/local"
 )
 
@@ -59,21 +57,5 @@ func helm(t *testing.T, args ...string) (string, error) {
 func rendered(t *testing.T, release, namespace string, flags ...string) []unstructured.Unstructured {
 	t.Helper()
 	args := append([]string{"template", release, filepath.Join(root, "charts", name), "--namespace", namespace}, flags...)
-	return objects(t, assert.Must(helm(t, args...))(t))
-}
-
-// objects returns the objects that a text has.
-func objects(t *testing.T, text string) (all []unstructured.Unstructured) {
-	t.Helper()
-	for decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096); ; {
-		var o unstructured.Unstructured
-		switch err := decoder.Decode(&o); {
-		case errors.Is(err, io.EOF):
-			return all
-		case err != nil:
-			t.Fatal(err)
-		case o.Object != nil:
-			all = append(all, o)
-		}
-	}
+	return assert.Must(manifest.Objects(assert.Must(helm(t, args...))(t)))(t)
 }

@@ -13,9 +13,9 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"qoqo.dev/active-standby-controller/e2e/check/assert"
+	"qoqo.dev/active-standby-controller/e2e/check/manifest"
 	"qoqo.dev/active-standby-controller/e2e/cluster/install"
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
@@ -38,16 +38,9 @@ func overlay(t *testing.T, lines string, components ...string) string {
 }
 
 // built returns the objects of a kustomization.
-func built(t *testing.T, dir string) (objects []unstructured.Unstructured) {
+func built(t *testing.T, dir string) []unstructured.Unstructured {
 	t.Helper()
-	text := assert.Must(installation.Kubectl(t.Context(), "kustomize", dir))(t)
-	for decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096); ; {
-		var o unstructured.Unstructured
-		if decoder.Decode(&o) != nil {
-			return objects
-		}
-		objects = append(objects, o)
-	}
+	return assert.Must(manifest.Objects(assert.Must(installation.Kubectl(t.Context(), "kustomize", dir))(t)))(t)
 }
 
 // Overlays set namespace and namePrefix, and the references between the objects follow.

@@ -27,6 +27,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"qoqo.dev/active-standby-controller/e2e/check/manifest"
 )
 
 var (
@@ -296,16 +298,11 @@ func labels(t *testing.T) map[string]string {
 // objects returns the objects of a manifest.
 func objects(t *testing.T, name string) []unstructured.Unstructured {
 	t.Helper()
-	var objects []unstructured.Unstructured
-	for decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(read(t, name)), 4096); ; {
-		var object unstructured.Unstructured
-		if err := decoder.Decode(&object); errors.Is(err, io.EOF) {
-			return objects
-		} else if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		objects = append(objects, object)
+	objects, err := manifest.Objects(string(read(t, name)))
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
 	}
+	return objects
 }
 
 func TestManifestsInstallTheImageOfTheRelease(t *testing.T) {
