@@ -18,6 +18,9 @@ LDFLAGS := -s -w -X k8s.io/component-base/version.gitVersion=$(VERSION)
 # Modules with code of ours; those under e2e/tools only pin programs.
 MODULES := . e2e
 TOOLS   := $(dir $(wildcard e2e/tools/*/go.mod))
+TOOL    := $(GO) tool -modfile=$(CURDIR)/e2e/tools
+# Runs go test, and says last what failed: the logs of a long run hide it.
+GO_TEST := $(TOOL)/gotestsum/go.mod gotestsum --format standard-verbose --
 
 .DEFAULT_GOAL := help
 
@@ -67,18 +70,18 @@ simulate: ## Let replicas of the controller run into everything that can happen,
 
 .PHONY: test-integration
 test-integration: ## Tests on a real API server, which is built the first time.
-	cd e2e && $(GO) run ./cmd/local build && $(GO) test -tags integration -v -count=1 -timeout 20m ./...
+	cd e2e && $(GO) run ./cmd/local build && $(GO_TEST) -tags integration -count=1 -timeout 20m ./...
 
 .PHONY: test-guarded
 test-guarded: ## The same tests where policies keep users from writing what is the controller's; those that do so are skipped.
-	cd e2e && $(GO) run ./cmd/local build && $(GO) test -tags integration -v -count=1 -timeout 20m ./integration -guarded
+	cd e2e && $(GO) run ./cmd/local build && $(GO_TEST) -tags integration -count=1 -timeout 20m ./integration -guarded
 
 # Flags of make test-gitops.
 GITOPS ?=
 
 .PHONY: test-gitops
 test-gitops: ## Have Helm, Flux' library, kubectl and others apply manifests, and Helm the chart, on a real API server; builds them the first time. GITOPS=-short: the default routing alone; -save: write docs/gitops/results.json.
-	cd e2e && $(GO) run ./cmd/local build && $(GO) test -tags gitops -v -count=1 -timeout 40m ./gitops -run '^Test(Matrix|TenUpgrades|Chart|ChartTakesOver)$$' $(GITOPS)
+	cd e2e && $(GO) run ./cmd/local build && $(GO_TEST) -tags gitops -count=1 -timeout 40m ./gitops -run '^Test(Matrix|TenUpgrades|Chart|ChartTakesOver)$$' $(GITOPS)
 
 # How long make chaos lets things go wrong, what chooses them (0: a random seed), and the
 # names of actors that are left out, separated by commas.
@@ -107,7 +110,7 @@ E2E_ARTIFACTS ?= $(CURDIR)/$(BIN)/e2e
 
 .PHONY: e2e
 e2e: e2e-images e2e-plugin ## Tests on a kind cluster. KIND_NODE_IMAGE: the nodes' image; E2E_KEEP=1 keeps the cluster; KUBECONFIG: an existing kind cluster; E2E_RUN: which tests.
-	cd e2e && $(E2E_ENV) $(GO) test -tags e2e -v -count=1 -timeout 60m -run '$(E2E_RUN)' ./functional
+	cd e2e && $(E2E_ENV) $(GO_TEST) -tags e2e -count=1 -timeout 60m -run '$(E2E_RUN)' ./functional
 
 # How often make e2e-failover measures each scenario with each routing, and which
 # scenarios and routings, separated by commas. Empty means all.
@@ -179,7 +182,6 @@ CHARTS      ?= oci://docker.io/qoqodev
 # Folders of manifests/ that change the objects of the base, and those that add objects.
 CHANGING    := namespaced userns
 ADDING      := admission fail-closed monitoring network on-demote
-TOOL        := $(GO) tool -modfile=$(CURDIR)/e2e/tools
 # An image with no files, for ko, which finds it in its cache: e2e/tools/release/scratch.
 SCRATCH     := localhost/scratch@sha256:7863d89ec1a350c0f53f23abb010fbb11c3c30ea9e1bdb642b8599e63ffb4df6
 
