@@ -54,6 +54,10 @@ func TestHistories(t *testing.T) {
 			"Services that share a Lease",
 			[]told{{"settle", 0, 0}, {"mode", 1, 0}, {"delete", 2, 0}, {"settle", 0, 0}},
 		},
+		"the selector is restored of a Service that leaves others which are refused": {
+			"Services that join and leave",
+			[]told{{"mode", 1, 1}, {"kill", 0, 0}, {"share", 2, 2}, {"kill", 1, 0}, {"settle", 0, 0}, {"mode", 2, 0}, {"narrow", 2, 0}, {"delete", 1, 0}, {"settle", 0, 0}},
+		},
 		"the selector is restored of a Service that leaves others after a user has written it": {
 			"Services that share a Lease",
 			[]told{{"settle", 0, 0}, {"narrow", 1, 0}, {"unlist", 2, 0}, {"mode", 1, 0}, {"settle", 0, 0}},

@@ -119,8 +119,8 @@ func (w *world) checkFollowed(by *replica, r *record, before *coordinationv1.Lea
 	if pod == nil || observation.Finished(pod) || by.seen == nil {
 		return
 	}
-	if i := slices.IndexFunc(by.seen.Services, waits); i >= 0 {
-		w.fail("%s follows %s, which may run, though Service %s says %s: %s", holder, former, by.seen.Services[i].Name, short(api.AnnotationHandover), api.HandoverAfterTermination)
+	if s := awaits(by.seen.Services, name); s != nil {
+		w.fail("%s follows %s, which may run, though Service %s says %s: %s", holder, former, s.Name, short(api.AnnotationHandover), api.HandoverAfterTermination)
 	}
 	seen := slices.IndexFunc(by.seen.Pods, func(p observation.Pod) bool { return p.UID == former })
 	if before == nil || before.Spec.RenewTime == nil || before.Spec.LeaseDurationSeconds == nil || seen < 0 || observation.Ready(by.seen.Pods[seen].Pod) {
