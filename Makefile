@@ -99,7 +99,11 @@ chaos: ## Let everything go wrong on a real API server, and judge what three rep
 E2E_IMAGE  := localhost/active-standby-controller:e2e
 E2E_TARGET := localhost/active-standby-controller-e2e-target:e2e
 E2E_FENCING := localhost/fencing:e2e
+E2E_FORMER  := localhost/active-standby-controller:former
+# The commit of version 0.1.0, from which a test upgrades. It is skipped in a shallow clone.
+FORMER      := 78e14ea
 E2E_PLUGIN := $(CURDIR)/$(BIN)/e2e-plugin/kubectl-active_standby
+E2E_HELM   := $(CURDIR)/$(BIN)/e2e-helm/helm
 # The base of the controller's image in these tests.
 E2E_BASE   ?= $(BASE)
 # Images that replace the examples' busybox and postgres where these cannot be pulled.
@@ -109,8 +113,8 @@ E2E_POSTGRESQL ?=
 E2E_ARTIFACTS ?= $(CURDIR)/$(BIN)/e2e
 
 .PHONY: e2e
-e2e: e2e-images e2e-plugin ## Tests on a kind cluster. KIND_NODE_IMAGE: the nodes' image; E2E_KEEP=1 keeps the cluster; KUBECONFIG: an existing kind cluster; E2E_RUN: which tests.
-	cd e2e && $(E2E_ENV) $(GO_TEST) -tags e2e -count=1 -timeout 60m -run '$(E2E_RUN)' ./functional
+e2e: e2e-images e2e-former e2e-programs ## Tests on a kind cluster. KIND_NODE_IMAGE: the nodes' image; E2E_KEEP=1 keeps the cluster; KUBECONFIG: an existing kind cluster; E2E_RUN: which tests.
+	cd e2e && $(E2E_ENV) $(GO_TEST) -tags e2e -count=1 -timeout 60m -parallel 4 -run '$(E2E_RUN)' ./functional
 
 # How often make e2e-failover measures each scenario with each routing, and which
 # scenarios and routings, separated by commas. Empty means all.
@@ -154,7 +158,7 @@ BENCH       ?= .
 bench: ## Benchmark the pure parts with 10, 1,000 and 10,000 elections, and the memory of the caches, in the form that benchstat compares. BENCH, BENCH_COUNT.
 	@$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(BENCH_COUNT) ./pkg/observation ./pkg/election ./pkg/routing ./pkg/heartbeat ./pkg/controller
 
-E2E_ENV = E2E_IMAGE=$(E2E_IMAGE) E2E_TARGET=$(E2E_TARGET) E2E_FENCING=$(E2E_FENCING) E2E_PLUGIN=$(E2E_PLUGIN) \
+E2E_ENV = E2E_IMAGE=$(E2E_IMAGE) E2E_TARGET=$(E2E_TARGET) E2E_FENCING=$(E2E_FENCING) E2E_PLUGIN=$(E2E_PLUGIN) E2E_FORMER=$(E2E_FORMER) E2E_HELM=$(E2E_HELM) \
 	E2E_BUSYBOX=$(E2E_BUSYBOX) E2E_POSTGRESQL=$(E2E_POSTGRESQL) E2E_ARTIFACTS=$(E2E_ARTIFACTS) E2E_VERSION=$(VERSION)
 
 .PHONY: e2e-images
@@ -163,11 +167,18 @@ e2e-images:
 	cd e2e && CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/e2e-target/target ./traffic/target
 	docker build -t $(E2E_TARGET) -f e2e/traffic/target/Dockerfile bin/e2e-target
 
-.PHONY: e2e-plugin
-e2e-plugin:
+.PHONY: e2e-former
+e2e-former:
+	rm -rf bin/former
+	if git cat-file -e '$(FORMER)^{commit}' 2>/dev/null; then mkdir -p bin/former && git archive $(FORMER) | tar -x -C bin/former && \
+		$(MAKE) -C bin/former image IMAGE=$(E2E_FORMER) BASE=$(E2E_BASE) VERSION=v0.1.0; fi
+
+.PHONY: e2e-programs
+e2e-programs:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(E2E_PLUGIN) ./cmd/kubectl-active_standby
 	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/fencing/ ./examples/fencing
 	docker build --build-arg BASE=$(E2E_BASE) -t $(E2E_FENCING) -f examples/fencing/Dockerfile bin/fencing
+	$(GO) build -modfile=e2e/tools/helm4/go.mod -o $(E2E_HELM) helm.sh/helm/v4/cmd/helm
 
 ##@ Release
 
