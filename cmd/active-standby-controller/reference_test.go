@@ -219,15 +219,6 @@ func serving(t *testing.T, registry kmetrics.KubeRegistry) *controller.Controlle
 	}
 	registry.MustRegister(c.Metrics()...)
 	registry.CustomMustRegister(c.State())
-	for _, m := range c.Metrics() {
-		// Without a series, a vector is not gathered. Each has one label.
-		switch m := m.(type) {
-		case *kmetrics.CounterVec:
-			m.WithLabelValues("")
-		case *kmetrics.HistogramVec:
-			m.WithLabelValues("")
-		}
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- c.Run(ctx) }()
