@@ -326,38 +326,6 @@ func documents(t *testing.T) (paths []string) {
 	return paths
 }
 
-// Each alert says where its runbook is, and each runbook is of an alert.
-func TestAlertsHaveRunbooks(t *testing.T) {
-	rules, err := os.ReadFile(filepath.Join(root, "manifests/monitoring/prometheus-rule.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	page, err := os.ReadFile(filepath.Join(root, "docs/monitoring.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := func(expression string, in []byte) (found []string) {
-		for _, match := range regexp.MustCompile(expression).FindAllSubmatch(in, -1) {
-			found = append(found, string(match[1]))
-		}
-		return found
-	}
-	alerts := all(`(?m)^ *- alert: (\S+)$`, rules)
-	if len(alerts) == 0 {
-		t.Fatal("no alert is found")
-	}
-	var anchors []string
-	for _, alert := range alerts {
-		anchors = append(anchors, "docs/monitoring.md#"+strings.ToLower(alert))
-	}
-	if diff := cmp.Diff(anchors, all(`(?m)^ *runbook: (\S+)$`, rules)); diff != "" {
-		t.Errorf("runbooks of the alerts (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff(alerts, all(`(?m)^### (\S+)$`, page)); diff != "" {
-		t.Errorf("headings of docs/monitoring.md (-want +got):\n%s", diff)
-	}
-}
-
 // The manifests and the chart name one version of the image, and what they have it run with this program knows.
 func TestManifestsAreOfThisProgram(t *testing.T) {
 	// The tag of an image begins with a v, and the version of a chart does not.
