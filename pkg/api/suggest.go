@@ -11,19 +11,29 @@ func known(key, object string) bool {
 	return slices.ContainsFunc(annotations, func(a Annotation) bool { return a.Object == object && a.Key == key })
 }
 
-// instead says what to do about an unknown annotation of a Service.
-func instead(key string) string {
-	if known(key, ObjectPod) {
-		return "it belongs on a pod"
+// writes reports whether the controller writes the annotation on that kind of object.
+func writes(key, object string) bool {
+	return slices.ContainsFunc(written, func(k Key) bool { return k.Object == object && k.Where == inAnnotation && k.Key == key })
+}
+
+// instead says what to do about an unknown annotation of that kind of object.
+func instead(key, object string) string {
+	for _, a := range annotations {
+		if a.Key == key {
+			return "it belongs on a " + map[string]string{ObjectService: ObjectService, ObjectPod: "pod"}[a.Object]
+		}
 	}
-	if near, ok := nearest(key, ObjectService); ok {
+	if near, ok := nearest(key, object); ok {
 		return fmt.Sprintf("did you mean %s?", near)
 	}
 	var allowed []string
 	for _, a := range annotations {
-		if a.Object == ObjectService {
+		if a.Object == object {
 			allowed = append(allowed, a.Key)
 		}
+	}
+	if len(allowed) == 0 {
+		return fmt.Sprintf("the annotations of %s belong on a Service or a pod", Domain)
 	}
 	return "allowed: " + strings.Join(allowed, ", ")
 }
