@@ -87,6 +87,7 @@ Completion ended with directive: ShellCompDirectiveNoFileComp
 Completion ended with directive: ShellCompDirectiveNoFileComp
 `}},
 		"subcommands": {"__completeNoDesc s", result{Out: `
+simulate
 status
 switchover
 :4
