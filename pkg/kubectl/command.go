@@ -138,7 +138,7 @@ holder, and an annotation of the Service. The controller decides.`,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	cmd.SetFlagErrorFunc(usage)
-	cmd.AddCommand(e.newStatus(), e.newSwitchover(), e.newPause(), e.newResume(), e.newHistory(), e.newCheck(), e.newSimulate(), e.newMaster(), newVersion(e.IOStreams))
+	cmd.AddCommand(e.newStatus(), e.newSwitchover(), e.newPause(), e.newResume(), e.newHistory(), e.newCheck(), e.newSimulate(), e.newMaster(), e.newReport(), newVersion(e.IOStreams))
 	return cmd
 }
 
