@@ -69,6 +69,7 @@ for how long a master has been down.`,
 	}
 	cmd.Flags().StringSliceVarP(&o.files, "filename", "f", nil, "Files or folders with manifests to check; - for stdin.")
 	cmd.Flags().BoolVarP(&o.recursive, "recursive", "R", false, "With -f, read also the folders within a folder.")
+	e.addColor(cmd)
 	cmd.Flags().BoolVar(&o.local, "local", false, "With -f, ask no cluster.")
 	return cmd
 }
@@ -109,18 +110,19 @@ func (e *env) explain(ctx context.Context, t *subject) error {
 		fmt.Fprintf(writer, "Suppose:\t%s\n", t.suppose)
 	}
 	if !t.served() {
-		printProblems(writer, problems)
+		e.printProblems(writer, problems)
 		fmt.Fprintf(writer, "Next:\tnothing, because the Service is not served\n")
 		return writer.Flush()
 	}
 	fmt.Fprintf(writer, "Lease:\t%s\n", leaseLine(t.o, t.service))
 	fmt.Fprintf(writer, "Master:\t%s\n", masterLine(st))
-	printProblems(writer, problems)
+	e.printProblems(writer, problems)
 	view := t.o.View()
 	if view.Lease.Exists || t.suppose != "" {
-		fmt.Fprintf(writer, "Next:\t%s\n", next(election.Decide(view)))
+		d := election.Decide(view)
+		fmt.Fprintf(writer, "Next:\t%s\n", e.paint(nextColor(d), next(d)))
 	} else {
-		fmt.Fprintf(writer, "Next:\t%s\n", noLease(t.o.Key))
+		fmt.Fprintf(writer, "Next:\t%s\n", e.paint(colorOf(statusNoLease), noLease(t.o.Key)))
 	}
 	for _, line := range t.lines {
 		fmt.Fprintf(writer, "%s:\t%s\n", line.title, line.text)
@@ -179,14 +181,14 @@ func masterLine(st status) string {
 	return fmt.Sprintf("%s, in epoch %d (%s)", line, st.Epoch, cmp.Or(st.Reason, unknown))
 }
 
-func printProblems(out io.Writer, problems []problem) {
+func (e *env) printProblems(out io.Writer, problems []problem) {
 	header := "Problems:"
 	for _, p := range problems {
-		fmt.Fprintf(out, "%s\t%s: %s\n", header, p.Reason, p.Message)
+		fmt.Fprintf(out, "%s\t%s: %s\n", header, e.paint(colorOf(p.Reason), p.Reason), p.Message)
 		header = ""
 	}
 	if header != "" {
-		fmt.Fprintf(out, "%s\t%s\n", header, none)
+		fmt.Fprintf(out, "%s\t%s\n", header, e.paint(asItShouldBe, none))
 	}
 }
 
@@ -239,7 +241,7 @@ func (e *env) printPods(t *subject) error {
 	var before string
 	for _, v := range election.Explain(view) {
 		var rank any = "-"
-		role, eligible, why := "standby", "no", v.Why.Of("it")
+		role, eligible, why := "standby", e.paint(notAsItShouldBe, "no"), v.Why.Of("it")
 		switch {
 		case v.UID == view.Lease.HolderUID && !view.Lease.Foreign:
 			role = "master"
@@ -247,7 +249,7 @@ func (e *env) printPods(t *subject) error {
 			role = none
 		}
 		if v.Rank > 0 {
-			rank, eligible, why = v.Rank, "yes", "first in the order"
+			rank, eligible, why = v.Rank, e.paint(asItShouldBe, "yes"), "first in the order"
 		}
 		if v.Rank > 1 {
 			why = fmt.Sprintf("after %s, which %s", before, v.Ahead)
@@ -266,5 +268,5 @@ func (e *env) printPods(t *subject) error {
 		fmt.Fprintln(e.Out, "The Service selects no pods.")
 		return nil
 	}
-	return printers.NewTablePrinter(printers.PrintOptions{}).PrintObj(table(podColumns, rows...), e.Out)
+	return printers.NewTablePrinter(printers.PrintOptions{}).PrintObj(table(e.columns(podColumns, "Eligible"), rows...), e.Out)
 }

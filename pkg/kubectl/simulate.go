@@ -42,6 +42,7 @@ that is shown, and what it would do then.`,
 			return e.simulate(cmd.Context(), args[0], without)
 		},
 	}
+	e.addColor(cmd)
 	cmd.Flags().StringSliceVar(&without, "without", nil, "What is gone: POD, pod/POD or node/NODE. It can be repeated.")
 	completeFlag(cmd, "without", e.completeWithout)
 	return cmd
