@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 )
 
 func TestLint(t *testing.T) {
@@ -49,6 +50,28 @@ func TestLint(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestMisspeltMode(t *testing.T) {
+	tests := map[string]struct {
+		annotations map[string]string
+		want        string
+	}{
+		"no annotation":                         {nil, ""},
+		"the annotation":                        {map[string]string{AnnotationServiceMode: "x", "qoqo.dev/servicemode": "x"}, ""},
+		"a misspelt annotation":                 {map[string]string{"qoqo.dev/servicemode": "x", AnnotationPrefer: "a=b"}, "qoqo.dev/servicemode"},
+		"the first of two":                      {map[string]string{"qoqo.dev/service_mode": "x", "qoqo.dev/servicemode": "x"}, "qoqo.dev/service_mode"},
+		"another misspelt annotation":           {map[string]string{"qoqo.dev/failbak": "never"}, ""},
+		"settings of a Service that opted out":  {map[string]string{AnnotationFailback: "never", AnnotationLeaseTransitions: "3"}, ""},
+		"an annotation that resembles no other": {map[string]string{"qoqo.dev/owner": "x", "example.com/service-mod": "x"}, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := MisspeltMode(service(func(s *corev1.Service) { s.Annotations = test.annotations })); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
 	}

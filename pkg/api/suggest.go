@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // known reports whether users may set the annotation on that kind of object.
@@ -52,6 +54,24 @@ func nearest(key, object string) (near string, ok bool) {
 		}
 	}
 	return near, near != ""
+}
+
+// MisspeltMode returns the annotation of a Service that was probably meant to be
+// AnnotationServiceMode; empty if there is none, or the Service is Annotated.
+func MisspeltMode(service *corev1.Service) (misspelt string) {
+	if Annotated(service) {
+		return ""
+	}
+	// Called for each Service of a cluster: the usual one costs no more than this loop.
+	for key := range service.Annotations {
+		if !ours(key) || known(key, ObjectService) || writes(key, ObjectService) || misspelt != "" && misspelt < key {
+			continue
+		}
+		if near, _ := nearest(key, ObjectService); near == AnnotationServiceMode {
+			misspelt = key
+		}
+	}
+	return misspelt
 }
 
 // distance is the Levenshtein distance: how many bytes must be inserted, deleted or

@@ -46,7 +46,8 @@ Note: the controller alone knows the nodes' heartbeats.
 `}},
 		"a new Service whose pods run": {
 			[]runtime.Object{aPod("web-0", "", unmarked, serving), aPod("web-1", "", unmarked, fast, serving), aPod("web-2", "", unmarked, notReady, serving)},
-			nil, "check -f testdata/manifests/web.yaml", result{Out: `
+			nil, "check -f testdata/manifests/web.yaml",
+			result{Out: `
 Service:    web (new; routing selector)
 Suppose:    testdata/manifests/web.yaml is applied
 Lease:      web (not found)
@@ -66,7 +67,8 @@ Note: the controller alone knows the nodes' heartbeats.
 		},
 		"a Service that changes": {
 			[]runtime.Object{aService("web", "web-0", 3, http), aLease("web", "web-0", 3), aPod("web-0", "active", serving), aPod("web-1", "standby", serving, fast)},
-			nil, "check -f testdata/manifests/web.yaml", result{Out: `
+			nil, "check -f testdata/manifests/web.yaml",
+			result{Out: `
 Service:    web (changed; routing selector)
 Suppose:    testdata/manifests/web.yaml is applied
 Lease:      web
@@ -84,7 +86,8 @@ Note: the controller alone knows the nodes' heartbeats.
 		},
 		"a Service that does not change": {
 			[]runtime.Object{aService("web", "web-0", 3, http, annotated(api.AnnotationPrefer, "tier=fast")), aLease("web", "web-0", 3), aPod("web-0", "active", serving)},
-			nil, "check -f testdata/manifests/web.yaml", result{Out: `
+			nil, "check -f testdata/manifests/web.yaml",
+			result{Out: `
 testdata/manifests/web.yaml: service/web changes nothing; kubectl active-standby check web
 `},
 		},
@@ -184,4 +187,14 @@ stdin: service/web selects no pods that these files have
 Note: the files alone were checked, because the cluster could not be read: no configuration has been provided
 error: stdin: service/web: annotation qoqo.dev/handover: "later" is not valid; allowed: "immediate" or "after-termination"; "after-termination" is used
 `, Code: 1}, result{out.String(), errOut.String(), code})
+}
+
+// The examples are as check wants manifests to be.
+func TestCheckExamples(t *testing.T) {
+	t.Parallel()
+	inCluster(t, nil, func(c *cluster) {
+		if got := c.run("check", "--local", "-R", "-f", "../../examples", "-f", "../../manifests"); got.Code != 0 || got.Out == "" {
+			t.Errorf("exit code %d:\n%s%s", got.Code, got.Err, got.Out)
+		}
+	})
 }

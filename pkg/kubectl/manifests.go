@@ -87,7 +87,7 @@ func (f *manifests) readFile(name string, stdin io.Reader, namespace string) (er
 	if name == "-" {
 		name = "stdin"
 	} else {
-		file, err := os.Open(name)
+		file, err := os.Open(name) //nolint:gosec // The user names it.
 		if err != nil {
 			return []error{err}
 		}

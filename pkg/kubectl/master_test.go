@@ -21,7 +21,8 @@ func TestMaster(t *testing.T) {
 		"an argument of kubectl": {web(), "master web -o name", result{Out: "pod/web-0\n"}},
 		"an edit that is not followed yet": {
 			[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = ptr.To("web-1") }), aPod("web-0", "active"), aPod("web-1", "standby")},
-			"master web", result{Out: "web-0\n"},
+			"master web",
+			result{Out: "web-0\n"},
 		},
 		"a master that is not eligible": {[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3), aPod("web-0", "active", notReady)}, "master web", result{Out: "web-0\n", Err: "Warning: web-0 is not Ready\n"}},
 		"a master that is gone": {[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3), aPod("web-1", "standby", notReady)}, "master web", result{Err: `

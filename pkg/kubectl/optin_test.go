@@ -21,7 +21,8 @@ func TestCheckBeforeOptIn(t *testing.T) {
 	}{
 		"a Service with pods": {
 			[]runtime.Object{aService("web", "", 0, unannotated), aPod("web-0", "", unmarked), aPod("web-1", "", unmarked, readyFor(time.Hour)), aPod("web-2", "", unmarked, notReady)},
-			nil, "check web", result{Out: `
+			nil, "check web",
+			result{Out: `
 Service:    web (not annotated; routing selector)
 Suppose:    kubectl annotate service web qoqo.dev/service-mode=active-standby
 Lease:      web (not found)
@@ -41,7 +42,8 @@ Note: the controller alone knows the nodes' heartbeats.
 		},
 		"a Service that is routed by label": {
 			[]runtime.Object{aService("web", "", 0, unannotated, func(s *corev1.Service) { s.Spec.Selector[api.LabelDesignation] = api.DesignationActive }), aPod("web-0", "", unmarked)},
-			nil, "check web", result{Out: `
+			nil, "check web",
+			result{Out: `
 Service:    web (not annotated; routing label)
 Suppose:    kubectl annotate service web qoqo.dev/service-mode=active-standby
 Lease:      web (not found)
@@ -60,7 +62,9 @@ Note: the controller alone knows the nodes' heartbeats.
 			[]runtime.Object{aService("web", "", 0, unannotated, func(s *corev1.Service) {
 				s.Annotations = map[string]string{api.AnnotationRouting: "endpointslice", "qoqo.dev/servicemode": "active-standby"}
 			}), aPod("web-0", "", unmarked)},
-			[]string{"endpointslices"}, "check web", result{Out: `
+			[]string{"endpointslices"},
+			"check web",
+			result{Out: `
 Service:    web (not annotated; routing endpointslice)
 Suppose:    kubectl annotate service web qoqo.dev/service-mode=active-standby
 Lease:      web (not found)
@@ -121,7 +125,8 @@ Next:       nothing, because the Service is not served
 `}},
 		"a headless Service that gives its pods their names": {
 			[]runtime.Object{aService("web", "", 0, unannotated, func(s *corev1.Service) { s.Spec.ClusterIP = corev1.ClusterIPNone }), aPod("web-0", "", unmarked, func(p *corev1.Pod) { p.Spec.Subdomain = "web" })},
-			nil, "check web", result{Out: `
+			nil, "check web",
+			result{Out: `
 Service:    web (not annotated; routing selector)
 Suppose:    kubectl annotate service web qoqo.dev/service-mode=active-standby
 Lease:      web (not found)

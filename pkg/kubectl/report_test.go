@@ -143,8 +143,8 @@ func TestReport(t *testing.T) {
 	tests := map[string]struct {
 		forbid []string
 		line   string
-		// want are the names of the files, without README.txt and version.txt, and unread is what README.txt says
-		// of the others.
+		// want are the names of the files, without README.txt and version.txt. unread is what README.txt
+		// lists as not read.
 		want   []string
 		unread string
 	}{
@@ -155,7 +155,8 @@ func TestReport(t *testing.T) {
 			"default/check-db.txt", "default/endpointslices.yaml", "default/node-heartbeats.yaml", "default/nodes.yaml", "default/pods.yaml", "default/services.yaml",
 		}), "  <none>\n"},
 		"little may be read": {
-			[]string{"pods", "nodes", "events", "endpointslices", "deployments", "leases"}, "report --file -",
+			[]string{"pods", "nodes", "events", "endpointslices", "deployments", "leases"},
+			"report --file -",
 			[]string{"default/check-web.txt", "default/history-web.txt", "default/services.yaml", "default/status.txt"},
 			`  the Lease default/web: reading the Lease: leases.coordination.k8s.io is forbidden: User "jane" cannot get resource "leases"
   the pods of default: listing the pods: pods is forbidden: User "jane" cannot list resource "pods"

@@ -94,7 +94,8 @@ Note: the controller alone knows the nodes' heartbeats.
 `}},
 		"without the only node": {
 			[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3), aPod("web-0", "active", onNode("node-0")), aPod("web-1", "standby", onNode("node-0"))},
-			nil, "simulate web --without node/node-0", result{Out: `
+			nil, "simulate web --without node/node-0",
+			result{Out: `
 Service:    web (routing selector)
 Suppose:    node/node-0 is gone
 Lease:      web
