@@ -25,9 +25,9 @@ func TestMisspeltOptIn(t *testing.T) {
 		c.EditService("web", func(s *corev1.Service) { s.Labels = map[string]string{"any": "change"} })
 		c.Settle()
 		c.expectEvents(s)
-		c.EditService("web", set("qoqo.dev/sevice-mode"))
+		c.EditService("web", set("qoqo.dev/service_mode"))
 		c.Settle()
-		c.expectEvents(s, want("qoqo.dev/sevice-mode"))
+		c.expectEvents(s, want("qoqo.dev/service_mode"))
 		if writes := s.writes(); len(writes) > 0 {
 			t.Errorf("writes %q", writes)
 		}
