@@ -77,5 +77,5 @@ func TestUpgradeFromTheFirst(t *testing.T) {
 	s.awaitMaster("web", 3, master)
 	s.editHolder("web", next)
 	client.awaitPod(next)
-	client.check(0, master, next)
+	client.check(0, master, next, master, next)
 }
