@@ -1,0 +1,102 @@
+//go:build integration
+
+package integration
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"qoqo.dev/active-standby-controller/e2e/check/assert"
+)
+
+// Each command of docs/tutorial.md that works on any cluster prints what the page says.
+func TestTutorial(t *testing.T) {
+	t.Parallel()
+	s := newNamespace(t)
+	page := assert.Must(os.ReadFile(filepath.Join(installation.Root, "docs/tutorial.md")))(t)
+	commands := commandsOf(string(page))
+	if len(commands) < 15 {
+		t.Fatalf("only %d commands are found", len(commands))
+	}
+	// One shell, because a command uses what another has assigned.
+	var script strings.Builder
+	for _, c := range commands {
+		fmt.Fprintf(&script, "%s\necho %s\n", c.line, end)
+	}
+	shell := exec.CommandContext(t.Context(), "bash", "-c", script.String())
+	shell.Dir = installation.Root
+	shell.Env = append(os.Environ(), "KUBECONFIG="+s.kubeconfig(), "PATH="+s.programs()+":"+os.Getenv("PATH"))
+	printed := assert.Must(shell.CombinedOutput())(t)
+	for i, output := range strings.SplitN(string(printed), end+"\n", len(commands)) {
+		got := alike(strings.ReplaceAll(output, s.namespace, "default"))
+		if diff := cmp.Diff(alike(commands[i].output), got); diff != "" {
+			t.Errorf("$ %s (-docs/tutorial.md +printed):\n%s", commands[i].line, diff)
+		}
+	}
+}
+
+// end is a line after the output of each command.
+const end = "### end of a command"
+
+// command is a line of a page after a prompt, and what the page says that it prints.
+type command struct{ line, output string }
+
+// commandsOf returns the commands of a page in the blocks with the comment "run: any".
+func commandsOf(page string) (commands []command) {
+	for _, block := range regexp.MustCompile("(?s)<!-- run: any -->\n```console\n(.*?)```").FindAllStringSubmatch(page, -1) {
+		for _, text := range strings.Split("\n"+block[1], "\n$ ")[1:] {
+			line, output, _ := strings.Cut(text, "\n")
+			commands = append(commands, command{line, output})
+		}
+	}
+	return commands
+}
+
+// alike returns the lines of an output in the order of the alphabet, without what differs each time.
+func alike(output string) []string {
+	for _, differs := range []struct{ what, with string }{
+		{`\bweb-[a-z0-9]+-[a-z0-9]{5}\b`, "POD"},
+		{`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`, "UID"},
+		{`\b(tutorial-control-plane|node-\d)\b`, "NODE"},
+		{`\b(\d+(\.\d+)?(ms|s|m|h))+\b`, "TIME"},
+		{`(?m)^Waiting for .*\n`, ""},
+		{` +`, " "},
+	} {
+		output = regexp.MustCompile(differs.what).ReplaceAllString(output, differs.with)
+	}
+	lines := strings.Split(strings.TrimSpace(output), "\n")
+	slices.Sort(lines)
+	return lines
+}
+
+// kubeconfig writes one whose namespace is that of the scene, and returns its path.
+func (s *scene) kubeconfig() string {
+	s.Helper()
+	path := filepath.Join(s.TempDir(), "kubeconfig")
+	config := assert.Must(os.ReadFile(plane.Admin.Kubeconfig))(s)
+	assert.Must(0, os.WriteFile(path, config, 0o600))(s)
+	set := exec.CommandContext(s.Context(), plane.Kubectl, "--kubeconfig", path, "config", "set-context", "--current", "--namespace", s.namespace)
+	if out, err := set.CombinedOutput(); err != nil {
+		s.Fatalf("%v\n%s", err, bytes.TrimSpace(out))
+	}
+	return path
+}
+
+// programs returns a directory with kubectl and its plugin.
+func (s *scene) programs() string {
+	s.Helper()
+	dir := s.TempDir()
+	for name, program := range map[string]string{"kubectl": plane.Kubectl, "kubectl-active_standby": filepath.Join(plane.Dir, "kubectl-active_standby")} {
+		assert.Must(0, os.Symlink(program, filepath.Join(dir, name)))(s)
+	}
+	return dir
+}
