@@ -246,6 +246,10 @@ site: ## Build the documentation site into bin/site/; needs npm. SITE_BASE.
 	@[ $(VITEPRESS) -nt $(SITE)/package-lock.json ] || { npm --prefix $(SITE) ci --no-audit --no-fund && touch $(VITEPRESS); }
 	SITE_BASE='$(SITE_BASE)' $(VITEPRESS) build $(SITE)
 
+.PHONY: picture
+picture: ## Draw the README's moving picture, docs/tutorial.svg, from a run of the tutorial on a local control plane.
+	cd e2e && $(GO) run ./cmd/local build && $(GO) test -tags integration -count=1 ./integration -run '^TestTutorial$$' -picture docs/tutorial.svg
+
 ##@ Verify
 
 LINT := $(GO) tool -modfile=$(CURDIR)/e2e/tools/golangci-lint/go.mod

@@ -3,7 +3,9 @@
 package integration
 
 import (
+	"bufio"
 	"bytes"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,11 +14,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"qoqo.dev/active-standby-controller/e2e/check/assert"
+	"qoqo.dev/active-standby-controller/e2e/document"
 )
+
+var picture = flag.String("picture", "", "the file into which TestTutorial draws the commands that docs/tutorial.md says are shown")
 
 // Each command of docs/tutorial.md that works on any cluster prints what the page says.
 func TestTutorial(t *testing.T) {
@@ -27,35 +33,86 @@ func TestTutorial(t *testing.T) {
 	if len(commands) < 15 {
 		t.Fatalf("only %d commands are found", len(commands))
 	}
-	// One shell, because a command uses what another has assigned.
-	var script strings.Builder
-	for _, c := range commands {
-		fmt.Fprintf(&script, "%s\necho %s\n", c.line, end)
-	}
-	shell := exec.CommandContext(t.Context(), "bash", "-c", script.String())
-	shell.Dir = installation.Root
-	shell.Env = append(os.Environ(), "KUBECONFIG="+s.kubeconfig(), "PATH="+s.programs()+":"+os.Getenv("PATH"))
-	printed := assert.Must(shell.CombinedOutput())(t)
-	for i, output := range strings.SplitN(string(printed), end+"\n", len(commands)) {
-		got := alike(strings.ReplaceAll(output, s.namespace, "default"))
-		if diff := cmp.Diff(alike(commands[i].output), got); diff != "" {
+	outputs := s.play(commands)
+	for i, output := range outputs {
+		var got strings.Builder
+		for _, line := range output {
+			got.WriteString(line.Text + "\n")
+		}
+		if diff := cmp.Diff(alike(commands[i].output), alike(got.String())); diff != "" {
 			t.Errorf("$ %s (-docs/tutorial.md +printed):\n%s", commands[i].line, diff)
 		}
+	}
+	if *picture != "" && !t.Failed() {
+		assert.Must(0, os.WriteFile(filepath.Join(installation.Root, *picture), drawn(commands, outputs), 0o600))(t)
 	}
 }
 
 // end is a line after the output of each command.
 const end = "### end of a command"
 
+// play runs the commands in one shell, because a command uses what another has assigned, and returns
+// what each has printed.
+func (s *scene) play(commands []command) (outputs [][]document.Line) {
+	s.Helper()
+	var script strings.Builder
+	for _, c := range commands {
+		fmt.Fprintf(&script, "%s\necho '%s'\n", c.line, end)
+	}
+	shell := exec.CommandContext(s.Context(), "bash", "-c", script.String())
+	shell.Dir = installation.Root
+	shell.Env = append(os.Environ(), "KUBECONFIG="+s.kubeconfig(), "PATH="+s.programs()+":"+os.Getenv("PATH"))
+	printed := assert.Must(shell.StdoutPipe())(s)
+	shell.Stderr = shell.Stdout
+	assert.Must(0, shell.Start())(s)
+	var output []document.Line
+	lines, last := bufio.NewScanner(printed), time.Now()
+	for lines.Scan() {
+		line := document.Line{Text: strings.ReplaceAll(lines.Text(), s.namespace, "default"), After: time.Since(last)}
+		last = last.Add(line.After)
+		if line.Text == end {
+			outputs, output = append(outputs, output), nil
+			continue
+		}
+		output = append(output, line)
+	}
+	assert.Must(0, shell.Wait())(s)
+	return outputs
+}
+
+// drawn returns a picture of the commands that are shown. Pauses leave time to read.
+func drawn(commands []command, outputs [][]document.Line) []byte {
+	var lines []document.Line
+	pause := time.Second
+	for i, c := range commands {
+		if !c.shown {
+			continue
+		}
+		lines = append(lines, document.Line{Text: "$ " + c.line, After: pause, Typed: true})
+		for j, line := range outputs[i] {
+			if j == 0 {
+				line.After += time.Second
+			}
+			lines = append(lines, line)
+		}
+		pause = time.Second + time.Duration(len(outputs[i]))*time.Second/2
+	}
+	return document.Terminal(lines, 118, 24, 5*time.Second)
+}
+
 // command is a line of a page after a prompt, and what the page says that it prints.
-type command struct{ line, output string }
+type command struct {
+	line, output string
+	// shown is true if it is in the picture.
+	shown bool
+}
 
 // commandsOf returns the commands of a page in the blocks with the comment "run: any".
 func commandsOf(page string) (commands []command) {
-	for _, block := range regexp.MustCompile("(?s)<!-- run: any -->\n```console\n(.*?)```").FindAllStringSubmatch(page, -1) {
-		for _, text := range strings.Split("\n"+block[1], "\n$ ")[1:] {
+	for _, block := range regexp.MustCompile("(?s)<!-- run: any(, shown)? -->\n```console\n(.*?)```").FindAllStringSubmatch(page, -1) {
+		for _, text := range strings.Split("\n"+block[2], "\n$ ")[1:] {
 			line, output, _ := strings.Cut(text, "\n")
-			commands = append(commands, command{line, output})
+			commands = append(commands, command{line, output, block[1] != ""})
 		}
 	}
 	return commands

@@ -34,9 +34,13 @@ function links(md) {
 // sidebar returns the menu: each table of docs/README.md is a group, and the link in each row an entry.
 function sidebar() {
   const index = path.join(root, 'docs/README.md')
-  return fs.readFileSync(index, 'utf8').split(/^(?=\| .* \| \|$)/m).slice(1).map(table => ({
+  const text = fs.readFileSync(index, 'utf8')
+  for (const page of fs.readdirSync(path.dirname(index))) {
+    if (page.endsWith('.md') && page !== 'README.md' && !text.includes(`](${page})`)) throw new Error(`docs/README.md does not name ${page}`)
+  }
+  return text.split(/^(?=\| .* \| \|$)/m).slice(1).map(table => ({
     text: capital(/^\| (.*?) \|/.exec(table)[1]),
-    items: [...table.matchAll(/^\| \[(.*?)\]\((.*?)\)/gm)].map(([, text, href]) => ({ text: capital(text), link: target(index, href) })),
+    items: [...table.matchAll(/^\| \[(.*?)\]\((.*?)\)/gm)].map(([, name, href]) => ({ text: capital(name), link: target(index, href) })),
   }))
 }
 
