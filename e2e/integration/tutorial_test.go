@@ -126,6 +126,11 @@ func alike(output string) []string {
 		{`\b(tutorial-control-plane|node-\d)\b`, "NODE"},
 		{`\b(\d+(\.\d+)?(ms|s|m|h))+\b`, "TIME"},
 		{`(?m)^Waiting for .*\n`, ""},
+		// kubectl prints nothing if it need not wait for an end.
+		{`(?m)^lease.coordination.k8s.io/web condition met$\n?`, ""},
+		// A pod of kwok's is gone before the controller sees that it terminates.
+		{`\bHolderGone\b`, "HolderTerminating"},
+		{`\bdoes not exist\b`, "is terminating"},
 		{` +`, " "},
 	} {
 		output = regexp.MustCompile(differs.what).ReplaceAllString(output, differs.with)

@@ -1,7 +1,6 @@
 // The documentation site: the Markdown files of the repository where they are, as GitHub shows them.
 // docs/README.md is the menu.
 import fs from 'node:fs'
-import { createRequire } from 'node:module'
 import path from 'node:path'
 import { slug } from 'github-slugger'
 import { defineConfig } from 'vitepress'
@@ -74,8 +73,12 @@ export default defineConfig({
     editLink: { pattern: `${repository}/edit/main/:path`, text: 'Edit this page' },
   },
   vite: {
-    // The pages are outside of this folder, and so of its node_modules.
-    resolve: { alias: { 'vue/server-renderer': createRequire(import.meta.url).resolve('vue/server-renderer') } },
+    // The pages are outside of this folder, so that what they import is not found in its node_modules. On the server node finds it.
+    plugins: [{
+      name: 'vue-of-pages',
+      enforce: 'pre',
+      resolveId: (id, importer, { ssr }) => ssr && /^vue($|\/)/.test(id) ? { id, external: true } : null,
+    }],
     publicDir: false,
   },
 })
