@@ -18,6 +18,9 @@ LDFLAGS := -s -w -X k8s.io/component-base/version.gitVersion=$(VERSION)
 # Modules with code of ours; those under e2e/tools only pin programs.
 MODULES := . e2e
 TOOLS   := $(dir $(wildcard e2e/tools/*/go.mod))
+TOOL    := $(GO) tool -modfile=$(CURDIR)/e2e/tools
+# Runs go test, and says last what failed: the logs of a long run hide it.
+GO_TEST := $(TOOL)/gotestsum/go.mod gotestsum --format standard-verbose --
 
 .DEFAULT_GOAL := help
 
@@ -67,18 +70,18 @@ simulate: ## Let replicas of the controller run into everything that can happen,
 
 .PHONY: test-integration
 test-integration: ## Tests on a real API server, which is built the first time.
-	cd e2e && $(GO) run ./cmd/local build && $(GO) test -tags integration -v -count=1 -timeout 20m ./...
+	cd e2e && $(GO) run ./cmd/local build && $(GO_TEST) -tags integration -count=1 -timeout 20m ./...
 
 .PHONY: test-guarded
 test-guarded: ## The same tests where policies keep users from writing what is the controller's; those that do so are skipped.
-	cd e2e && $(GO) run ./cmd/local build && $(GO) test -tags integration -v -count=1 -timeout 20m ./integration -guarded
+	cd e2e && $(GO) run ./cmd/local build && $(GO_TEST) -tags integration -count=1 -timeout 20m ./integration -guarded
 
 # Flags of make test-gitops.
 GITOPS ?=
 
 .PHONY: test-gitops
 test-gitops: ## Have Helm, Flux' library, kubectl and others apply manifests, and Helm the chart, on a real API server; builds them the first time. GITOPS=-short: the default routing alone; -save: write docs/gitops/results.json.
-	cd e2e && $(GO) run ./cmd/local build && $(GO) test -tags gitops -v -count=1 -timeout 40m ./gitops -run '^Test(Matrix|TenUpgrades|Chart|ChartTakesOver)$$' $(GITOPS)
+	cd e2e && $(GO) run ./cmd/local build && $(GO_TEST) -tags gitops -count=1 -timeout 40m ./gitops -run '^Test(Matrix|TenUpgrades|Chart|ChartTakesOver)$$' $(GITOPS)
 
 # How long make chaos lets things go wrong, what chooses them (0: a random seed), and the
 # names of actors that are left out, separated by commas.
@@ -96,7 +99,11 @@ chaos: ## Let everything go wrong on a real API server, and judge what three rep
 E2E_IMAGE  := localhost/active-standby-controller:e2e
 E2E_TARGET := localhost/active-standby-controller-e2e-target:e2e
 E2E_FENCING := localhost/fencing:e2e
+E2E_FORMER  := localhost/active-standby-controller:former
+# The commit of version 0.1.0, from which a test upgrades. It is skipped in a shallow clone.
+FORMER      := 78e14ea
 E2E_PLUGIN := $(CURDIR)/$(BIN)/e2e-plugin/kubectl-active_standby
+E2E_HELM   := $(CURDIR)/$(BIN)/e2e-helm/helm
 # The base of the controller's image in these tests.
 E2E_BASE   ?= $(BASE)
 # Images that replace the examples' busybox and postgres where these cannot be pulled.
@@ -106,8 +113,8 @@ E2E_POSTGRESQL ?=
 E2E_ARTIFACTS ?= $(CURDIR)/$(BIN)/e2e
 
 .PHONY: e2e
-e2e: e2e-images e2e-plugin ## Tests on a kind cluster. KIND_NODE_IMAGE: the nodes' image; E2E_KEEP=1 keeps the cluster; KUBECONFIG: an existing kind cluster; E2E_RUN: which tests.
-	cd e2e && $(E2E_ENV) $(GO) test -tags e2e -v -count=1 -timeout 60m -run '$(E2E_RUN)' ./functional
+e2e: e2e-images e2e-former e2e-programs ## Tests on a kind cluster. KIND_NODE_IMAGE: the nodes' image; E2E_KEEP=1 keeps the cluster; KUBECONFIG: an existing kind cluster; E2E_RUN: which tests.
+	cd e2e && $(E2E_ENV) $(GO_TEST) -tags e2e -count=1 -timeout 60m -parallel 4 -run '$(E2E_RUN)' ./functional
 
 # How often make e2e-failover measures each scenario with each routing, and which
 # scenarios and routings, separated by commas. Empty means all.
@@ -151,7 +158,7 @@ BENCH       ?= .
 bench: ## Benchmark the pure parts with 10, 1,000 and 10,000 elections, and the memory of the caches, in the form that benchstat compares. BENCH, BENCH_COUNT.
 	@$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(BENCH_COUNT) ./pkg/observation ./pkg/election ./pkg/routing ./pkg/heartbeat ./pkg/controller
 
-E2E_ENV = E2E_IMAGE=$(E2E_IMAGE) E2E_TARGET=$(E2E_TARGET) E2E_FENCING=$(E2E_FENCING) E2E_PLUGIN=$(E2E_PLUGIN) \
+E2E_ENV = E2E_IMAGE=$(E2E_IMAGE) E2E_TARGET=$(E2E_TARGET) E2E_FENCING=$(E2E_FENCING) E2E_PLUGIN=$(E2E_PLUGIN) E2E_FORMER=$(E2E_FORMER) E2E_HELM=$(E2E_HELM) \
 	E2E_BUSYBOX=$(E2E_BUSYBOX) E2E_POSTGRESQL=$(E2E_POSTGRESQL) E2E_ARTIFACTS=$(E2E_ARTIFACTS) E2E_VERSION=$(VERSION)
 
 .PHONY: e2e-images
@@ -160,11 +167,18 @@ e2e-images:
 	cd e2e && CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/e2e-target/target ./traffic/target
 	docker build -t $(E2E_TARGET) -f e2e/traffic/target/Dockerfile bin/e2e-target
 
-.PHONY: e2e-plugin
-e2e-plugin:
+.PHONY: e2e-former
+e2e-former:
+	rm -rf bin/former
+	if git cat-file -e '$(FORMER)^{commit}' 2>/dev/null; then mkdir -p bin/former && git archive $(FORMER) | tar -x -C bin/former && \
+		$(MAKE) -C bin/former image IMAGE=$(E2E_FORMER) BASE=$(E2E_BASE) VERSION=v0.1.0; fi
+
+.PHONY: e2e-programs
+e2e-programs:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(E2E_PLUGIN) ./cmd/kubectl-active_standby
 	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/fencing/ ./examples/fencing
 	docker build --build-arg BASE=$(E2E_BASE) -t $(E2E_FENCING) -f examples/fencing/Dockerfile bin/fencing
+	$(GO) build -modfile=e2e/tools/helm4/go.mod -o $(E2E_HELM) helm.sh/helm/v4/cmd/helm
 
 ##@ Release
 
@@ -179,7 +193,6 @@ CHARTS      ?= oci://docker.io/qoqodev
 # Folders of manifests/ that change the objects of the base, and those that add objects.
 CHANGING    := namespaced userns
 ADDING      := admission fail-closed monitoring network on-demote
-TOOL        := $(GO) tool -modfile=$(CURDIR)/e2e/tools
 # An image with no files, for ko, which finds it in its cache: e2e/tools/release/scratch.
 SCRATCH     := localhost/scratch@sha256:7863d89ec1a350c0f53f23abb010fbb11c3c30ea9e1bdb642b8599e63ffb4df6
 

@@ -219,15 +219,6 @@ func serving(t *testing.T, registry kmetrics.KubeRegistry) *controller.Controlle
 	}
 	registry.MustRegister(c.Metrics()...)
 	registry.CustomMustRegister(c.State())
-	for _, m := range c.Metrics() {
-		// Without a series, a vector is not gathered. Each has one label.
-		switch m := m.(type) {
-		case *kmetrics.CounterVec:
-			m.WithLabelValues("")
-		case *kmetrics.HistogramVec:
-			m.WithLabelValues("")
-		}
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- c.Run(ctx) }()
@@ -333,38 +324,6 @@ func documents(t *testing.T) (paths []string) {
 		}
 	}
 	return paths
-}
-
-// Each alert says where its runbook is, and each runbook is of an alert.
-func TestAlertsHaveRunbooks(t *testing.T) {
-	rules, err := os.ReadFile(filepath.Join(root, "manifests/monitoring/prometheus-rule.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	page, err := os.ReadFile(filepath.Join(root, "docs/monitoring.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := func(expression string, in []byte) (found []string) {
-		for _, match := range regexp.MustCompile(expression).FindAllSubmatch(in, -1) {
-			found = append(found, string(match[1]))
-		}
-		return found
-	}
-	alerts := all(`(?m)^ *- alert: (\S+)$`, rules)
-	if len(alerts) == 0 {
-		t.Fatal("no alert is found")
-	}
-	var anchors []string
-	for _, alert := range alerts {
-		anchors = append(anchors, "docs/monitoring.md#"+strings.ToLower(alert))
-	}
-	if diff := cmp.Diff(anchors, all(`(?m)^ *runbook: (\S+)$`, rules)); diff != "" {
-		t.Errorf("runbooks of the alerts (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff(alerts, all(`(?m)^### (\S+)$`, page)); diff != "" {
-		t.Errorf("headings of docs/monitoring.md (-want +got):\n%s", diff)
-	}
 }
 
 // The manifests and the chart name one version of the image, and what they have it run with this program knows.

@@ -617,6 +617,32 @@ func TestUnsettled(t *testing.T) {
 	}
 }
 
+// A Service that migrates waits for Kubernetes, which gives up on a pod whose node was gone.
+func TestUnsettledWhileKubernetesHasGivenUp(t *testing.T) {
+	migrates := annotated(closed("web"), api.AnnotationRouting, string(api.RoutingEndpointSlice))
+	has := designated(api.DesignationActive)
+	back := []act{{0, sees(node)}, {9, gone(node)}, {1, sees(node)}}
+	for name, test := range map[string]struct {
+		acts []act
+		pod  *corev1.Pod
+		want int
+	}{
+		"the master is not Ready":                          {back, pod("a", notReady, has), 0},
+		"the master is Ready":                              {back, pod("a", has), 1},
+		"the master is not Ready, and its node was always": {[]act{{0, sees(node)}, {9, sees(node)}}, pod("a", notReady, has), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := judged(test.acts)
+			for _, o := range []metav1.Object{migrates, test.pod, leased("a", 1), own(), builtIn()} {
+				j.see(midnight.Add(20*time.Second), o, false)
+			}
+			if got := j.unsettled(); len(got) != test.want {
+				t.Errorf("problems: %v, want %d", got, test.want)
+			}
+		})
+	}
+}
+
 func TestSequence(t *testing.T) {
 	type arrival struct {
 		second  int

@@ -83,6 +83,13 @@ func (j *judge) unsettledElection(name string, members []observation.Member) (pr
 	return problems
 }
 
+// awaits reports whether Kubernetes must list the pod. While the pod's node is gone it cannot, and after
+// some tries it gives up until the pod or the Service changes. A Service that migrates waits for it.
+func (j *judge) awaits(uid types.UID) bool {
+	p := j.pod(uid)
+	return j.moved[p.Spec.NodeName] == 0 || observation.Ready(p)
+}
+
 // misrouted says how the slices of a Service differ from what they must list.
 func (j *judge) misrouted(m observation.Member, want map[types.UID]bool) string {
 	kubernetes, own := observation.Listed(j.slicesOf(m.Name, false)), observation.Listed(j.slicesOf(m.Name, true))
@@ -91,6 +98,9 @@ func (j *judge) misrouted(m observation.Member, want map[types.UID]bool) string 
 		maps.DeleteFunc(want, func(uid types.UID, _ bool) bool { return !isActive(j.pod(uid)) })
 	}
 	byController := m.Settings.Routing == api.RoutingEndpointSlice
+	if byController && !observation.Detached(m.Service) && len(kubernetes) == 0 && !slices.ContainsFunc(slices.Collect(maps.Keys(want)), j.awaits) {
+		clear(want)
+	}
 	switch {
 	case byController && !maps.Equal(own, want):
 		return fmt.Sprintf("the controller's slices of Service %s list %s, want %s", m.Name, j.show(own), j.show(want))

@@ -38,6 +38,7 @@ func TestChartIsManifests(t *testing.T) {
 		"with the right to delete pods":   {components: []string{"on-demote"}, values: "onDemote.enabled=true"},
 		"with a network policy":           {components: []string{"network"}, values: "networkPolicy.enabled=true"},
 		"with monitoring":                 {components: []string{"monitoring"}, values: "monitoring.enabled=true"},
+		"with a PodMonitor":               {components: []string{"monitoring", "monitoring/pod-monitor"}, values: "monitoring.enabled=true,monitoring.podMonitor=true"},
 		"in a user namespace":             {components: []string{"userns"}, values: "userNamespaces.enabled=true"},
 		"in one namespace":                {components: []string{"namespaced"}, values: "namespaces={kube-system}"},
 		"in one namespace, deleting pods": {components: []string{"namespaced", "namespaced/on-demote"}, values: "namespaces={kube-system},onDemote.enabled=true"},

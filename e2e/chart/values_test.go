@@ -80,6 +80,8 @@ func TestValues(t *testing.T) {
 		`podDisruptionBudget: {enabled: false}`:                                 {gone: "kind: PodDisruptionBudget\n"},
 		`networkPolicy: {enabled: true, metricsFrom: [{podSelector: {}}]}`:      {want: "  - from:\n    - podSelector: {}\n"},
 		`{monitoring: {enabled: true, alerts: false, labels: {release: prom}}}`: {want: "    release: prom\n"},
+		`{monitoring: {enabled: true, podMonitor: true}}`:                       {want: "kind: PodMonitor\n", gone: "kind: ServiceMonitor\n"},
+		`{monitoring: {enabled: true, dashboard: false}}`:                       {want: "kind: ServiceMonitor\n", gone: "kind: ConfigMap\n"},
 		`{monitoring: {enabled: true, labels: {release: prom}}, fullnameOverride: watcher}`: {want: "kind: PrometheusRule\nmetadata:\n  name: watcher\n"},
 		`{global: {a: b}, enabled: true}`: {},
 	}

@@ -13,6 +13,7 @@ import (
 
 // One pod gets all the traffic, and another pod does when its readiness probe fails.
 func TestClusterIP(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	master := *s.web("clusterip.yaml").Spec.HolderIdentity
 	client := s.request("http://web")

@@ -18,6 +18,7 @@ import (
 
 // A switchover with routing endpointslice loses nothing, with or without a selector.
 func TestEndpointSliceSwitchover(t *testing.T) {
+	t.Parallel()
 	for _, service := range []string{"endpointslice.yaml", "selectorless.yaml"} {
 		t.Run(service, func(t *testing.T) {
 			s := newScene(t)
@@ -37,6 +38,7 @@ func TestEndpointSliceSwitchover(t *testing.T) {
 
 // With routing endpointslice a master that turns NotReady is replaced.
 func TestEndpointSliceFailover(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	master := *s.web("endpointslice.yaml").Spec.HolderIdentity
 	client := s.request("http://web")
@@ -52,6 +54,7 @@ func TestEndpointSliceFailover(t *testing.T) {
 
 // Clients lose nothing while a Service migrates from one routing to another, or opts out.
 func TestRoutingMigration(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	master := *s.web("clusterip.yaml").Spec.HolderIdentity
 	client := s.request("http://web")

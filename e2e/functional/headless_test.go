@@ -13,6 +13,7 @@ import (
 // A headless Service's name resolves to the master's address alone. After a switchover it
 // resolves to the next master's, as soon as the caches have forgotten the old address.
 func TestHeadless(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	master := s.pod(*s.web("headless.yaml").Spec.HolderIdentity)
 	next := s.pod(s.standby("web"))

@@ -13,6 +13,7 @@ import (
 // A master that hangs may trust its Lease until that expires, so its successor is elected
 // only then. A master that works learns of its successor, which need not wait.
 func TestLeaseDuration(t *testing.T) {
+	t.Parallel()
 	const duration = 6 * time.Second
 	for name, test := range map[string]struct {
 		act     func(s *scene, master string)

@@ -25,12 +25,17 @@ var cluster *kind.Cluster
 var (
 	controllerImage = os.Getenv("E2E_IMAGE")
 	targetImage     = os.Getenv("E2E_TARGET")
+	// formerImage is version 0.1.0, whose files are in bin/former; they are not there in a shallow clone.
+	formerImage = os.Getenv("E2E_FORMER")
 	// fencingImage is the image of examples/fencing.
 	fencingImage = os.Getenv("E2E_FENCING")
 	// Images that replace those of the examples where these cannot be pulled. Optional.
 	busyboxImage    = os.Getenv("E2E_BUSYBOX")
 	postgresqlImage = os.Getenv("E2E_POSTGRESQL")
 )
+
+// helm is the program that installs the chart.
+var helm = os.Getenv("E2E_HELM")
 
 // artifacts is the directory in which a failed test saves what explains it.
 var artifacts = os.Getenv("E2E_ARTIFACTS")
@@ -47,7 +52,7 @@ func TestMain(m *testing.M) {
 }
 
 func runAll(ctx context.Context, m *testing.M) (code int, err error) {
-	if controllerImage == "" || targetImage == "" || fencingImage == "" || plugin == "" || artifacts == "" {
+	if controllerImage == "" || targetImage == "" || fencingImage == "" || plugin == "" || helm == "" || artifacts == "" {
 		return 1, fmt.Errorf("run `make e2e`, which builds the images that these tests need")
 	}
 	starting, cancel := context.WithTimeout(ctx, 15*time.Minute)

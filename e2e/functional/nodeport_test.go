@@ -14,6 +14,7 @@ import (
 
 // A request to any node reaches the master.
 func TestNodePort(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	master := *s.web("nodeport.yaml").Spec.HolderIdentity
 	next := s.standby("web")

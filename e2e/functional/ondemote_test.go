@@ -12,6 +12,7 @@ import (
 // A client that keeps its connection stays with the former master. If on-demote deletes
 // that pod, the connection ends with it, and the next connection leads to the master.
 func TestOnDemote(t *testing.T) {
+	t.Parallel()
 	for _, onDemote := range []string{api.OnDemoteNone, api.OnDemoteDelete} {
 		t.Run(onDemote, func(t *testing.T) {
 			s := newScene(t)

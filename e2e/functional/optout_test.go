@@ -15,6 +15,7 @@ import (
 
 // A Service that opts out is an ordinary Service again, and clients lose nothing.
 func TestOptOut(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.web("clusterip.yaml")
 	client := s.request("http://web")

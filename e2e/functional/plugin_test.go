@@ -27,6 +27,7 @@ var plugin = os.Getenv("E2E_PLUGIN")
 // Every command of the plugin works with the rights that docs/kubectl.md names, and no
 // others.
 func TestPlugin(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	first := *s.web("clusterip.yaml").Spec.HolderIdentity
 	u := s.pluginUser()
@@ -104,6 +105,7 @@ func TestPlugin(t *testing.T) {
 
 // With every routing, a switchover returns once traffic goes to the new master.
 func TestPluginSwitchover(t *testing.T) {
+	t.Parallel()
 	for _, service := range []string{"clusterip.yaml", "endpointslice.yaml", "predecessor.yaml"} {
 		t.Run(service, func(t *testing.T) {
 			s := newScene(t)

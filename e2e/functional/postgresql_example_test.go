@@ -20,6 +20,7 @@ import (
 // examples/postgresql/README.md promises that every acknowledged write is there once,
 // whatever happens to the primary.
 func TestPostgreSQLExample(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.guard.Opened("postgresql-nodes")
 	s.guard.Opened("postgresql-read")

@@ -11,6 +11,7 @@ import (
 
 // With probes, a master that hangs is replaced before its readiness probe fails.
 func TestProbe(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	master := s.pod(*s.web("probed.yaml").Spec.HolderIdentity)
 	client := s.request("http://web")

@@ -29,6 +29,7 @@ const (
 
 // A pod of examples/role learns its role by both ways, and the test logs how late.
 func TestRoleExample(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	shown := s.watchRoles()
 	s.example("role")

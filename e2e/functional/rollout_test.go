@@ -10,6 +10,7 @@ import (
 // A rollout of a Deployment moves the master once, to a new pod, because the master's pod
 // is replaced last. Clients lose nothing, because pods terminate gracefully.
 func TestDeploymentRollout(t *testing.T) {
+	t.Parallel()
 	for name, strategy := range map[string]string{
 		"with surge":    `{"maxSurge":1,"maxUnavailable":0}`,
 		"without surge": `{"maxSurge":0,"maxUnavailable":1}`,
@@ -27,6 +28,7 @@ func TestDeploymentRollout(t *testing.T) {
 // with the highest number moves at once, to the lowest number, and once more when that
 // pod is replaced. Any other master moves once, to a pod that has been replaced.
 func TestStatefulSetRollout(t *testing.T) {
+	t.Parallel()
 	for master, transitions := range map[string]int{"db-0": 1, "db-1": 1, "db-2": 2} {
 		t.Run(master, func(t *testing.T) {
 			s := newScene(t)

@@ -13,6 +13,7 @@ import (
 
 // Each step of examples/routing/README.md does what the page says, in its order.
 func TestRoutingExample(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.guard.Opened("web-all")
 	s.example("routing")

@@ -28,7 +28,8 @@ const patience = 90 * time.Second
 //go:embed testdata
 var testdata embed.FS
 
-// scene is the namespace of one test, watched by a guard.
+// scene is the namespace of one test, watched by a guard. Tests that touch nodes, the API server or
+// the controller run alone, and all others at once, after them.
 type scene struct {
 	*testing.T
 	namespace string

@@ -20,6 +20,7 @@ import (
 // A ClusterIP and a headless Service that share a Lease have one master and move together.
 // An event about the Service whose settings do not apply says so.
 func TestSharedLease(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	master := *s.web("shared.yaml").Spec.HolderIdentity
 	s.awaitEndpoint(master, "web", "web-headless")

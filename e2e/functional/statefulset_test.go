@@ -11,6 +11,7 @@ import (
 
 // A pod that comes back under the former master's name does not become the master.
 func TestStatefulSet(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	master := s.pod(*s.db().Spec.HolderIdentity)
 	client := s.request("http://db")

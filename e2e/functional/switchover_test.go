@@ -11,6 +11,7 @@ import (
 
 // Editing the Lease's holder moves the master, and clients lose nothing.
 func TestSwitchover(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	masters := []string{*s.web("clusterip.yaml").Spec.HolderIdentity}
 	client := s.request("http://web")

@@ -19,6 +19,7 @@ import (
 // reason the master must go. Without it the successor gets traffic at once, and cannot
 // serve yet.
 func TestAfterTermination(t *testing.T) {
+	t.Parallel()
 	const (
 		afterTermination = api.AnnotationHandover + "=" + api.HandoverAfterTermination
 		deleteDemoted    = api.AnnotationOnDemote + "=" + api.OnDemoteDelete

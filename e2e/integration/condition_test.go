@@ -37,6 +37,7 @@ func TestCondition(t *testing.T) {
 	}
 	s.setReady("web-0", true)
 	wait("True")
+	s.guard.MayGo("web")
 	patch := `{"metadata":{"annotations":{"qoqo.dev/service-mode":null}}}`
 	assert.Must(installation.Kubectl(t.Context(), "-n", s.namespace, "patch", "service", "web", "--type=merge", "-p", patch))(s)
 	s.eventually("the condition is gone, and that of another stays", func() error {

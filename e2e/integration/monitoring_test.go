@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"sigs.k8s.io/yaml"
@@ -19,8 +21,8 @@ import (
 	"qoqo.dev/active-standby-controller/e2e/check/assert"
 )
 
-// A real Prometheus, fed by both replicas, takes every rule of manifests/monitoring and every query of
-// docs/monitoring.md, and tells of an election that is not as it should be.
+// A real Prometheus, fed by both replicas, takes every rule of manifests/monitoring, tells of an election that is not as
+// it should be, and has an answer to every query of the rules, of the dashboard and of docs/monitoring.md.
 func TestMonitoring(t *testing.T) {
 	program, err := exec.LookPath("prometheus")
 	if err != nil {
@@ -34,37 +36,70 @@ func TestMonitoring(t *testing.T) {
 	s.readyPods("web-0")
 	s.service("web")
 	s.awaitMaster("web", "web-0", 1)
+	s.readyPods("web-1")
 	s.setReady("web-0", false)
+	s.awaitMaster("web", "web-1", 2)
+	const moves = `sum(increase(active_standby_transitions_total{reason="HolderNotReady"}[10m])) > 0`
+	s.eventually("the first move counts", func() error { return p.count(moves, 1) })
+	s.setReady("web-1", false)
 	of := fmt.Sprintf(`{namespace=%q, lease="web"}`, s.namespace)
 	s.eventually("the election is shown not to be in order", func() error { return p.count("active_standby_election_ok"+of+" == 0", len(running)) })
 	notOk := fmt.Sprintf(`ALERTS{alertname="ActiveStandbyElectionNotOk", namespace=%q, lease="web"}`, s.namespace)
 	s.eventually("there is an alert", func() error { return p.count(notOk, 1) })
 	s.eventually("all rules were evaluated", func() error { return p.rules(len(p.alerts)) })
-	page := assert.Must(os.ReadFile(filepath.Join(installation.Root, "docs", "monitoring.md")))(t)
-	queries := regexp.MustCompile("(?m)^\\| .* \\| `(.+)` \\|$").FindAllSubmatch(page, -1)
-	if len(queries) != 5 {
-		t.Errorf("the page has %d queries", len(queries))
-	}
-	for _, query := range queries {
-		// Others' elections have masters, and moves: each query has an answer.
-		s.eventually(string(query[1]), func() error {
-			if n, err := p.query(string(query[1])); err != nil || n == 0 {
-				return fmt.Errorf("%d results, error %w", n, err)
-			}
-			return nil
-		})
+	for where, query := range p.queries() {
+		s.eventually(where, func() error { return p.answers(query) })
 	}
 
-	s.setReady("web-0", true)
+	s.setReady("web-1", true)
 	s.eventually("the alert has ended", func() error { return p.count(notOk, 0) })
+}
+
+// unanswered are the alerts whose query has no answer here, and why.
+var unanswered = map[string]string{"ActiveStandbyControllerAbsent": "both replicas are scraped"}
+
+// queries returns the queries of the rules, of the dashboard and of docs/monitoring.md, by where they are.
+func (p *prometheus) queries() map[string]string {
+	p.t.Helper()
+	all := map[string]string{}
+	for _, r := range p.alerts {
+		if unanswered[r.Alert] == "" {
+			// What is compared has an answer also while there is no alert.
+			all[r.Alert] = regexp.MustCompile(` (==|>) \d+$`).ReplaceAllString(r.Expr, "")
+		}
+	}
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ RefID, Expr string }
+		}
+	}
+	file := filepath.Join(installation.Root, "manifests", "monitoring", "dashboard", "active-standby-controller.json")
+	assert.Must(0, json.Unmarshal(assert.Must(os.ReadFile(file))(p.t), &dashboard))(p.t)
+	values := strings.NewReplacer("$namespace", ".*", "$lease", ".*", "$__rate_interval", "10m", "$__range", "10m")
+	for _, panel := range dashboard.Panels {
+		for _, target := range panel.Targets {
+			all[panel.Title+", "+target.RefID] = values.Replace(target.Expr)
+		}
+	}
+	page := assert.Must(os.ReadFile(filepath.Join(installation.Root, "docs", "monitoring.md")))(p.t)
+	for _, row := range regexp.MustCompile("(?m)^\\| (.*\\?) \\| `(.+)` \\|$").FindAllSubmatch(page, -1) {
+		all[string(row[1])] = string(row[2])
+	}
+	if len(all) < 30 {
+		p.t.Errorf("only %d queries are found", len(all))
+	}
+	return all
 }
 
 // prometheus is a server with the rules of manifests/monitoring.
 type prometheus struct {
 	t       *testing.T
 	address string
-	alerts  []string
+	alerts  []alert
 }
+
+type alert struct{ Alert, Expr string }
 
 func startPrometheus(t *testing.T, program string) *prometheus {
 	t.Helper()
@@ -72,17 +107,14 @@ func startPrometheus(t *testing.T, program string) *prometheus {
 	var rule struct {
 		Spec struct {
 			Groups []struct {
-				Rules []struct{ Alert string }
+				Rules []alert
 			}
 		}
 	}
 	manifest := assert.Must(os.ReadFile(filepath.Join(installation.Root, "manifests", "monitoring", "prometheus-rule.yaml")))(t)
 	assert.Must(0, yaml.UnmarshalStrict(manifest, &map[string]any{}))(t)
 	assert.Must(0, yaml.Unmarshal(manifest, &rule))(t)
-	p := &prometheus{t: t, address: freeAddress(t)}
-	for _, r := range rule.Spec.Groups[0].Rules {
-		p.alerts = append(p.alerts, r.Alert)
-	}
+	p := &prometheus{t: t, address: freeAddress(t), alerts: rule.Spec.Groups[0].Rules}
 	var whole struct{ Spec json.RawMessage }
 	assert.Must(0, yaml.Unmarshal(manifest, &whole))(t)
 	config := "global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [rules.yaml]\nscrape_configs:\n- job_name: active-standby-controller\n  honor_labels: true\n  static_configs:\n"
@@ -137,18 +169,31 @@ func (p *prometheus) get(path string, into any) error {
 	return nil
 }
 
-// query returns how many results it has.
-func (p *prometheus) query(promQL string) (results int, err error) {
-	var data struct{ Result []any }
+// query returns the values of its results.
+func (p *prometheus) query(promQL string) (values []string, err error) {
+	// A result has a time and a value.
+	var data struct{ Result []struct{ Value [2]any } }
 	err = p.get("query?query="+url.QueryEscape(promQL), &data)
-	return len(data.Result), err
+	for _, r := range data.Result {
+		values = append(values, fmt.Sprint(r.Value[1]))
+	}
+	return values, err
 }
 
 // count fails unless the query has so many results.
 func (p *prometheus) count(promQL string, want int) error {
-	n, err := p.query(promQL)
-	if err == nil && n != want {
-		err = fmt.Errorf("%d results of %s, want %d", n, promQL, want)
+	values, err := p.query(promQL)
+	if err == nil && len(values) != want {
+		err = fmt.Errorf("%d results of %s, want %d", len(values), promQL, want)
+	}
+	return err
+}
+
+// answers fails unless the query has a result that is a number. A quantile of nothing is none.
+func (p *prometheus) answers(promQL string) error {
+	values, err := p.query(promQL)
+	if err == nil && !slices.ContainsFunc(values, func(v string) bool { return v != "NaN" }) {
+		err = fmt.Errorf("the results of %s are %q", promQL, values)
 	}
 	return err
 }

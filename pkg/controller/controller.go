@@ -188,6 +188,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer c.queue.ShutDown()
+	c.metrics.begin()
 
 	informing, stop := context.WithCancel(ctx)
 	defer stop()

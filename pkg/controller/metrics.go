@@ -59,6 +59,19 @@ func newMetrics() *metrics {
 	}
 }
 
+// begin shows counters at 0. Prometheus does not count the step to 1 of a series that it has not seen before, and
+// a replica may see one failover in its life.
+func (m *metrics) begin() {
+	for _, e := range election.Events() {
+		if election.Reason(e.Reason).Moves() {
+			m.transitions.WithLabelValues(e.Reason)
+		}
+	}
+	for _, phase := range []string{phaseLease, phaseRouted, phasePublished} {
+		m.duration.WithLabelValues(phase)
+	}
+}
+
 // recorded counts a decision that this replica has written into the Lease.
 func (m *metrics) recorded(k key, d election.Decision, took time.Duration) {
 	if !d.Transition() {

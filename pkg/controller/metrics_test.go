@@ -107,7 +107,20 @@ active_standby_transition_duration_seconds_count{phase="routed"} 3
 # TYPE active_standby_transitions_total counter
 active_standby_transitions_total{reason="FirstEligible"} 1
 active_standby_transitions_total{reason="HolderEdited"} 1
+active_standby_transitions_total{reason="HolderExcluded"} 0
+active_standby_transitions_total{reason="HolderFinished"} 0
+active_standby_transitions_total{reason="HolderGone"} 0
+active_standby_transitions_total{reason="HolderInactive"} 0
 active_standby_transitions_total{reason="HolderNotReady"} 1
+active_standby_transitions_total{reason="HolderRefused"} 0
+active_standby_transitions_total{reason="HolderTerminating"} 0
+active_standby_transitions_total{reason="HolderUnresponsive"} 0
+active_standby_transitions_total{reason="HolderUnselected"} 0
+active_standby_transitions_total{reason="NodeGone"} 0
+active_standby_transitions_total{reason="NodeSilent"} 0
+active_standby_transitions_total{reason="NodeUnschedulable"} 0
+active_standby_transitions_total{reason="PortMissing"} 0
+active_standby_transitions_total{reason="PreferredEligible"} 0
 `
 		if diff := cmp.Diff(want, text()); diff != "" {
 			t.Errorf("metrics (-want +got):\n%s", diff)

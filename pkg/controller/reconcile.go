@@ -60,7 +60,7 @@ func (r road) reconcile(ctx context.Context, k key) (again time.Duration, err er
 	}()
 	switch {
 	case len(o.Members) == 0:
-		return 0, nil
+		return r.letGo(ctx, o, o.Lease), nil
 	case d.Action == election.Refuse:
 		// Foreign Leases are not watched.
 		return refusedRetryMax, nil

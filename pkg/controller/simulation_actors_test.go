@@ -438,6 +438,7 @@ func (w *world) loseLease(a, _ int) bool {
 	}
 	w.tell("a user deletes Lease %s", l.Name)
 	remove(w, w.leases, l.Name)
+	w.begun = true
 	return true
 }
 

@@ -49,7 +49,7 @@ func (w *world) contend(a, b int) bool {
 		}
 		w.leaseNamed(l)
 	})
-	l = w.leases.all[l.Name]
+	l, w.begun = w.leases.all[l.Name], true
 	w.tell("an application takes, renews or releases Lease %s: %s", l.Name, w.showLease(l))
 	return true
 }

@@ -46,9 +46,17 @@ func TestHistories(t *testing.T) {
 			"a Service that is replaced",
 			[]told{{"begin", 2, 1}, {"proceed", 2, 0}, {"proceed", 2, 0}, {"begin", 0, 1}, {"delete", 2, 0}, {"proceed", 2, 0}, {"finish", 0, 0}, {"lose", 0, 0}, {"finish", 2, 0}},
 		},
+		"the first epoch is 1 though another replica looks before there is anything": {
+			"nobody is eligible yet",
+			[]told{{"ready", 2, 0}, {"begin", 2, 1}, {"ready", 2, 0}, {"proceed", 2, 0}, {"proceed", 2, 0}, {"begin", 0, 1}, {"settle", 0, 0}, {"ready", 1, 0}, {"settle", 0, 0}},
+		},
 		"the selector is restored of a Service that loses all annotations with its slice": {
 			"Services that share a Lease",
 			[]told{{"settle", 0, 0}, {"mode", 1, 0}, {"delete", 2, 0}, {"settle", 0, 0}},
+		},
+		"the selector is restored of a Service that leaves others which are refused": {
+			"Services that join and leave",
+			[]told{{"mode", 1, 1}, {"kill", 0, 0}, {"share", 2, 2}, {"kill", 1, 0}, {"settle", 0, 0}, {"mode", 2, 0}, {"narrow", 2, 0}, {"delete", 1, 0}, {"settle", 0, 0}},
 		},
 		"the selector is restored of a Service that leaves others after a user has written it": {
 			"Services that share a Lease",

@@ -79,6 +79,8 @@ func (w *world) leaseWritten(by *replica, before, now *coordinationv1.Lease) (re
 		w.checkContended(by, r, before, now)
 	}
 	switch had := r.holderOf[epoch]; {
+	case holder != "" && epoch > 1 && !w.begun && len(w.leases.all) <= 1: // pods that elections share do not say which one has stamped them
+		w.fail("the first master of Lease %s is in epoch %d", now.Name, epoch)
 	case epoch < r.epoch:
 		w.fail("the epoch of Lease %s falls from %d to %d", now.Name, r.epoch, epoch)
 	case had != "" && holder != "" && had != holder:
@@ -96,7 +98,7 @@ func (w *world) leaseWritten(by *replica, before, now *coordinationv1.Lease) (re
 	}
 	if r.epoch, r.unasked = epoch, !w.asked(now.Name); holder != "" {
 		r.holderOf[epoch], r.last = holder, holder
-		w.held[holder] = true
+		w.held[holder], w.begun = true, true
 	}
 	if now.Spec.RenewTime != nil && now.Spec.LeaseDurationSeconds != nil {
 		r.expires = now.Spec.RenewTime.Add(time.Duration(*now.Spec.LeaseDurationSeconds) * time.Second)
@@ -117,8 +119,8 @@ func (w *world) checkFollowed(by *replica, r *record, before *coordinationv1.Lea
 	if pod == nil || observation.Finished(pod) || by.seen == nil {
 		return
 	}
-	if i := slices.IndexFunc(by.seen.Services, waits); i >= 0 {
-		w.fail("%s follows %s, which may run, though Service %s says %s: %s", holder, former, by.seen.Services[i].Name, short(api.AnnotationHandover), api.HandoverAfterTermination)
+	if s := awaits(by.seen.Services, name); s != nil {
+		w.fail("%s follows %s, which may run, though Service %s says %s: %s", holder, former, s.Name, short(api.AnnotationHandover), api.HandoverAfterTermination)
 	}
 	seen := slices.IndexFunc(by.seen.Pods, func(p observation.Pod) bool { return p.UID == former })
 	if before == nil || before.Spec.RenewTime == nil || before.Spec.LeaseDurationSeconds == nil || seen < 0 || observation.Ready(by.seen.Pods[seen].Pod) {
@@ -137,12 +139,15 @@ func (w *world) checkFollowed(by *replica, r *record, before *coordinationv1.Lea
 func (w *world) leaseForged(l *coordinationv1.Lease) {
 	epoch := ptr.Deref(l.Spec.LeaseTransitions, 0)
 	holder := lease.Decode(l).HolderUID
-	w.held[holder] = true
+	w.held[holder], w.begun = true, true
 	w.records[l.Name] = &record{epoch: epoch, holderOf: map[int32]types.UID{epoch: holder}, last: holder}
 }
 
 // leaseEnded begins anew where a Lease has gone with the last Service that asked for it.
-func (w *world) leaseEnded(name string) { delete(w.records, name) }
+func (w *world) leaseEnded(name string) {
+	delete(w.records, name)
+	w.begun = true
+}
 
 // checkReleased is for a Lease that a replica deletes.
 func (w *world) checkReleased(name string) {

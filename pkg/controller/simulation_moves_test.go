@@ -11,6 +11,22 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
+// awaits returns the Service of the election that asks for no pod to become master before the former
+// one has stopped; nil if there is none, or if the one that has the Lease's name, which decides
+// alone, does not ask for it.
+func awaits(services []*corev1.Service, name string) *corev1.Service {
+	var one *corev1.Service
+	for _, s := range services {
+		switch {
+		case waits(s):
+			one = s
+		case s.Name == name && api.LeaseName(s) == name:
+			return nil
+		}
+	}
+	return one
+}
+
 // waits reports whether no pod must become master before the former one has stopped.
 func waits(s *corev1.Service) bool {
 	said, found := s.Annotations[api.AnnotationHandover]

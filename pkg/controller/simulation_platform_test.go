@@ -170,8 +170,11 @@ func collect[T simulated](w *world, t table[T], name string) bool {
 		}
 		w.tell("the garbage collector deletes %s %s", t.kind, name)
 		remove(w, t, name)
-		if t.kind == w.leases.kind && (erased || !w.asked(name)) {
-			w.leaseEnded(name)
+		if t.kind == w.leases.kind {
+			w.begun = true
+			if erased || !w.asked(name) {
+				w.leaseEnded(name)
+			}
 		}
 		return true
 	}

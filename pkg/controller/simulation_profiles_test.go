@@ -20,6 +20,8 @@ type profile struct {
 	deaf bool
 	// updated: the second replica runs with another --default-routing than the others.
 	updated bool
+	// early: no pod is Ready yet.
+	early bool
 }
 
 // begin makes what there is before the first step.
@@ -32,7 +34,7 @@ func (p profile) begin(w *world) {
 		put(w, w.services, s.DeepCopy())
 	}
 	for i, name := range podNames {
-		put(w, w.pods, newSimulatedPod(w, name, nodeNames[i%2], tiers[i%2], i > 0))
+		put(w, w.pods, newSimulatedPod(w, name, nodeNames[i%2], tiers[i%2], i > 0 && !p.early))
 	}
 }
 
@@ -70,6 +72,7 @@ var profiles = []profile{
 	{name: "by selector", services: []*corev1.Service{manifest("a", nil, dual)}},
 	{name: "by label", services: []*corev1.Service{manifest("a", nil, asks(api.RoutingLabel))}},
 	{name: "by EndpointSlice", services: []*corev1.Service{manifest("a", nil, dual, asks(api.RoutingEndpointSlice))}},
+	{name: "nobody is eligible yet", services: []*corev1.Service{manifest("a", nil)}, early: true, weights: map[string]int{"lose": 0}},
 	{
 		name: "two routings", services: []*corev1.Service{manifest("a", nil)}, routings: []api.Routing{api.RoutingEndpointSlice, api.RoutingSelector},
 		weights: map[string]int{"route": 5, "hold": 8},

@@ -164,7 +164,7 @@ func (w *world) checkAnother(s *corev1.Service) {
 	holder := w.pods.uid(l.HolderUID)
 	able := func(p *corev1.Pod) bool {
 		may, _ := api.Candidate(p)
-		return may && settings.Candidates.Matches(labels.Set(p.Labels)) && observation.Ready(p) && observation.Active(p) &&
+		return may && settings.Candidates.Matches(labels.Set(p.Labels)) && observation.Ready(p) && observation.Active(p) && endpoints.HasPort(s, p) &&
 			(p.Labels[api.LabelPodUID] == string(p.UID) || !w.denied["Pod "+p.Name])
 	}
 	if settings.Routing != api.RoutingSelector || settings.Paused || settings.AfterTermination || settings.LeaseName != s.Name || len(w.services.all) > 1 || holder == nil || able(holder) || l.Epoch == api.MaxEpoch || l.Foreign {

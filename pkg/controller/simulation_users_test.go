@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -226,7 +227,7 @@ func erases[T simulated](w *world, t table[T], name string, after T) bool {
 // before the one before is recorded.
 func (w *world) unrecorded() (count int) {
 	for name, r := range w.records {
-		if l := w.leases.all[name]; l != nil && lease.Decode(l).Exists || !w.asked(name) {
+		if l := w.leases.all[name]; l != nil && says(l) || !w.asked(name) {
 			continue
 		}
 		epoch, holders := w.recorded(name)
@@ -237,6 +238,13 @@ func (w *world) unrecorded() (count int) {
 		}
 	}
 	return count
+}
+
+// says reports whether the Lease says anything, whosever it is: it may be given back.
+func says(l *coordinationv1.Lease) bool {
+	labelled := l.DeepCopy()
+	labelled.Labels = map[string]string{api.LabelManagedBy: api.ManagedBy}
+	return lease.Decode(labelled).Exists
 }
 
 // recorded returns the highest epoch with which an object of the election is stamped, -1 for none,

@@ -70,6 +70,8 @@ type world struct {
 	mended  mended
 	profile profile
 
+	// begun is set once a Lease has had a master, or has gone.
+	begun bool
 	// records are what the Leases have said, by name.
 	records map[string]*record
 	// able are the pods that could be master, and the nodes that are not cordoned, with the

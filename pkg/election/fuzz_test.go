@@ -84,6 +84,9 @@ func (c checked) transition() {
 		c.kept()
 		return
 	}
+	if !d.Reason.Moves() {
+		c.Errorf("the master moved because of %s, which is no reason to", d.Reason)
+	}
 	if c.holder == nil || c.holder.Ineligible() != "" {
 		c.Fatalf("%s was elected, which is not eligible", d.Holder)
 	}

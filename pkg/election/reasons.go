@@ -64,6 +64,12 @@ func (r Reason) Fails() bool {
 	return is && r != NodeUnschedulable
 }
 
+// Moves reports whether the reason is one for which the holder changes.
+func (r Reason) Moves() bool {
+	_, is := ineligible[r]
+	return is || r == FirstEligible || r == HolderEdited || r == PreferredEligible
+}
+
 // recovers reports whether a pod that is not eligible may become so again by itself.
 func (r Reason) recovers() bool {
 	return r == HolderNotReady || r == NodeSilent || r == HolderUnresponsive

@@ -59,7 +59,15 @@ var manifestImage = regexp.MustCompile(`image: (qoqodev/active-standby-controlle
 // waits until it runs. The image must be loaded. On the nodes it gets the name that
 // the manifests have for it.
 func (c *Cluster) Install(ctx context.Context, image string) error {
-	manifests := c.Path("manifests")
+	if err := c.InstallFrom(ctx, image, c.Path("manifests")); err != nil {
+		return err
+	}
+	_, err := c.Kubectl(ctx, "", "apply", "-f", filepath.Join(c.Path("manifests"), "on-demote"))
+	return err
+}
+
+// InstallFrom is as Install, from a directory, and without what is optional.
+func (c *Cluster) InstallFrom(ctx context.Context, image, manifests string) error {
 	return c.step("Installing "+manifests, func() error {
 		text, err := os.ReadFile(filepath.Join(manifests, "deployment.yaml"))
 		if err != nil {
@@ -72,7 +80,7 @@ func (c *Cluster) Install(ctx context.Context, image string) error {
 		if err := c.Alias(ctx, image, string(name[1])); err != nil {
 			return err
 		}
-		if _, err := c.Kubectl(ctx, "", "apply", "-f", manifests, "-f", filepath.Join(manifests, "on-demote")); err != nil {
+		if _, err := c.Kubectl(ctx, "", "apply", "-f", manifests); err != nil {
 			return err
 		}
 		// A cluster that was kept may run an earlier build of the image.
