@@ -207,22 +207,23 @@ func (p *parser) combine() {
 	}
 }
 
-// unknown reports the Service's annotations of Domain that are in no table.
-func (p *parser) unknown() {
+// unknown returns a problem for each annotation of Domain that neither users nor the controller set
+// on that kind of object.
+func unknown(object string, annotations map[string]string) (problems []Problem) {
 	var keys []string
-	for key := range p.service.Annotations {
-		if ours(key) && key != AnnotationLeaseTransitions && !known(key, ObjectService) {
+	for key := range annotations {
+		if ours(key) && !known(key, object) && !writes(key, object) {
 			keys = append(keys, key)
 		}
 	}
 	slices.Sort(keys)
 	for i, key := range keys {
 		if i == maxUnknown {
-			p.problems = append(p.problems, Problem{ReasonUnknownAnnotation, fmt.Sprintf("more than %d annotations of %s are not known", maxUnknown, Domain)})
-			break
+			return append(problems, Problem{ReasonUnknownAnnotation, fmt.Sprintf("more than %d annotations of %s are not known", maxUnknown, Domain)})
 		}
-		p.problems = append(p.problems, Problem{ReasonUnknownAnnotation, fmt.Sprintf("annotation %s is not known; %s", key, instead(key))})
+		problems = append(problems, Problem{ReasonUnknownAnnotation, fmt.Sprintf("annotation %s is not known; %s", key, instead(key, object))})
 	}
+	return problems
 }
 
 // Candidate reports whether the pod may become master, as far as its annotations say.

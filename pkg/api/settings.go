@@ -96,8 +96,7 @@ func Parse(service *corev1.Service) (settings Settings, problems []Problem, ok b
 	if refused != nil {
 		return Settings{Election: p.Election}, []Problem{*refused}, false
 	}
-	p.unknown()
-	return p.Settings, p.problems, true
+	return p.Settings, append(p.problems, unknown(ObjectService, service.Annotations)...), true
 }
 
 func defaults(service *corev1.Service) Settings {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // known reports whether users may set the annotation on that kind of object.
@@ -11,19 +13,29 @@ func known(key, object string) bool {
 	return slices.ContainsFunc(annotations, func(a Annotation) bool { return a.Object == object && a.Key == key })
 }
 
-// instead says what to do about an unknown annotation of a Service.
-func instead(key string) string {
-	if known(key, ObjectPod) {
-		return "it belongs on a pod"
+// writes reports whether the controller writes the annotation on that kind of object.
+func writes(key, object string) bool {
+	return slices.ContainsFunc(written, func(k Key) bool { return k.Object == object && k.Where == inAnnotation && k.Key == key })
+}
+
+// instead says what to do about an unknown annotation of that kind of object.
+func instead(key, object string) string {
+	for _, a := range annotations {
+		if a.Key == key {
+			return "it belongs on a " + map[string]string{ObjectService: ObjectService, ObjectPod: "pod"}[a.Object]
+		}
 	}
-	if near, ok := nearest(key, ObjectService); ok {
+	if near, ok := nearest(key, object); ok {
 		return fmt.Sprintf("did you mean %s?", near)
 	}
 	var allowed []string
 	for _, a := range annotations {
-		if a.Object == ObjectService {
+		if a.Object == object {
 			allowed = append(allowed, a.Key)
 		}
+	}
+	if len(allowed) == 0 {
+		return fmt.Sprintf("the annotations of %s belong on a Service or a pod", Domain)
 	}
 	return "allowed: " + strings.Join(allowed, ", ")
 }
@@ -42,6 +54,24 @@ func nearest(key, object string) (near string, ok bool) {
 		}
 	}
 	return near, near != ""
+}
+
+// MisspeltMode returns the annotation of a Service that was probably meant to be
+// AnnotationServiceMode; empty if there is none, or the Service is Annotated.
+func MisspeltMode(service *corev1.Service) (misspelt string) {
+	if Annotated(service) {
+		return ""
+	}
+	// Called for each Service of a cluster: the usual one costs no more than this loop.
+	for key := range service.Annotations {
+		if !ours(key) || known(key, ObjectService) || writes(key, ObjectService) || misspelt != "" && misspelt < key {
+			continue
+		}
+		if near, _ := nearest(key, ObjectService); near == AnnotationServiceMode {
+			misspelt = key
+		}
+	}
+	return misspelt
 }
 
 // distance is the Levenshtein distance: how many bytes must be inserted, deleted or

@@ -150,11 +150,17 @@ func (c *Controller) annotatedServices(namespace string) []*corev1.Service {
 
 func trimService(s *corev1.Service) {
 	own := observation.Condition(s)
+	// A user may set any number of unknown annotations: what is asked of them is asked of those that are kept.
+	s.Annotations = api.Kept(s.Annotations)
 	if !api.Annotated(s) && !observation.MarkedService(s) && own == nil {
+		misspelt := api.MisspeltMode(s)
 		s.ObjectMeta = metav1.ObjectMeta{Namespace: s.Namespace, Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion}
 		s.Spec = corev1.ServiceSpec{}
+		if misspelt != "" {
+			s.Annotations = map[string]string{misspelt: ""}
+		}
 	}
-	s.Annotations, s.ManagedFields = api.Kept(s.Annotations), routing.KeptManagers(s)
+	s.ManagedFields = routing.KeptManagers(s)
 	if s.Status = (corev1.ServiceStatus{}); own != nil {
 		s.Status.Conditions = []metav1.Condition{*own}
 	}

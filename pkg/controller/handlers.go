@@ -52,6 +52,7 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 	}
 	return cache.TypedResourceEventHandlerDetailedFuncs[*corev1.Service]{
 		AddFunc: func(s *corev1.Service, isInInitialList bool) {
+			c.hint(s, "")
 			if enqueue(s); !isInInitialList {
 				others(s)
 			}
@@ -67,11 +68,15 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 				left(before)
 				others(now)
 			}
+			c.hint(now, api.MisspeltMode(before))
 		},
 		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Service]) {
 			if s := deleted.OptionalObj; s != nil {
 				enqueue(s)
 				left(s)
+				if api.MisspeltMode(s) != "" {
+					c.warnings.forget(s.UID)
+				}
 			}
 		},
 	}

@@ -3,6 +3,7 @@ package kubectl
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -18,75 +19,113 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
+type checkCommand struct {
+	*env
+	files     []string
+	recursive bool
+	local     bool
+}
+
 func (e *env) newCheck() *cobra.Command {
-	return &cobra.Command{
-		Use:   "check SERVICE",
+	o := &checkCommand{env: e}
+	cmd := &cobra.Command{
+		Use:   "check SERVICE | -f FILENAME",
 		Short: "Explain which pods of a Service can become master, and what happens next",
 		Long: `Explain which pods of a Service can become master and in which order, what is wrong with
-the Service, and what the controller would do next.
+the Service, and what the controller would do next. Of a Service that is not annotated it
+explains what would happen if it were.
+
+With -f it checks manifests before they are applied. It ends with exit code 1 if anything in
+the files is wrong: an annotation of ` + api.Domain + ` that is not known, or whose value is not
+allowed, or Services that contradict each other. What the cluster's pods have to do with it is
+explained, and does not change the exit code.
 
 It decides as the controller does, from the Service, its Lease and its pods. Three things
 are known to the controller alone: the heartbeats of nodes, the answers to its probes, and
 for how long a master has been down.`,
 		Example: `  # See why a pod of the Service web does not become master
-  kubectl active-standby check web`,
-		Args:              oneService,
+  kubectl active-standby check web
+
+  # Check manifests, with the pods of the cluster
+  kubectl active-standby check -f web.yaml -f more/
+
+  # Check what another program prints, without a cluster
+  kubectl active-standby check -f - --local`,
 		ValidArgsFunction: e.completeServices(1),
-		RunE:              func(cmd *cobra.Command, args []string) error { return e.check(cmd.Context(), args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(o.files) == 0 && (o.recursive || o.local):
+				return usage(cmd, errors.New("--recursive and --local are for files; see -f"))
+			case len(o.files) == 0:
+				if err := oneService(cmd, args); err != nil {
+					return err
+				}
+				return o.checkService(cmd.Context(), args[0])
+			case len(args) > 0:
+				return usage(cmd, errors.New("a Service cannot be named together with -f"))
+			}
+			return o.checkFiles(cmd.Context())
+		},
 	}
+	cmd.Flags().StringSliceVarP(&o.files, "filename", "f", nil, "Files or folders with manifests to check; - for stdin.")
+	cmd.Flags().BoolVarP(&o.recursive, "recursive", "R", false, "With -f, read also the folders within a folder.")
+	e.addColor(cmd)
+	cmd.Flags().BoolVar(&o.local, "local", false, "With -f, ask no cluster.")
+	return cmd
 }
 
-func (e *env) check(ctx context.Context, name string) error {
+func (e *env) checkService(ctx context.Context, name string) error {
 	c, err := e.connect()
 	if err != nil {
 		return err
 	}
-	w, err := read(ctx, c.live(), c.namespace)
+	t, err := c.subject(ctx, name)
 	if err != nil {
 		return err
 	}
-	s := service(w.services, c.namespace, name)
-	if s == nil {
-		return c.missing(ctx, name)
-	}
-	var notes []string
-	if !w.seesSlices {
-		notes = append(notes, "EndpointSlices may not be read, so it is unknown to which pods traffic goes")
-	}
-	o := w.look(s)
-	if settings, _, served := api.Parse(s); served {
-		return e.explain(ctx, c, s, o, settings, notes)
-	}
-	writer := printers.GetNewTabWriter(e.Out)
-	fmt.Fprintf(writer, "Service:\t%s\n", s.Name)
-	printProblems(writer, statusOf(s, o).Problems)
-	fmt.Fprintf(writer, "Next:\tnothing, because the Service is not served\n")
-	return writer.Flush()
+	return e.explain(ctx, t)
 }
 
-// explain prints the election of a Service that is served.
-func (e *env) explain(ctx context.Context, c connection, s *corev1.Service, o *observation.Observation, settings api.Settings, notes []string) error {
-	o, allowed, err := c.withNodes(ctx, o)
+// explain prints the election of the Service.
+func (e *env) explain(ctx context.Context, t *subject) error {
+	st := statusOf(t.service, t.o)
+	problems, err := t.problems(ctx, st)
 	if err != nil {
 		return err
 	}
-	if !allowed {
-		notes = append(notes, "nodes may not be read, so it is unknown which are cordoned")
+	var is []string
+	if t.state != "" {
+		is = append(is, t.state)
 	}
-	view, st := o.View(), statusOf(s, o)
+	if m := t.member(); m != nil {
+		is = append(is, fmt.Sprintf("routing %s", m.Settings.Routing))
+	}
+	title := t.service.Name
+	if len(is) > 0 {
+		title += " (" + strings.Join(is, "; ") + ")"
+	}
 	writer := printers.GetNewTabWriter(e.Out)
-	fmt.Fprintf(writer, "Service:\t%s (routing %s)\n", s.Name, o.Routing(s, settings.Routing))
-	fmt.Fprintf(writer, "Lease:\t%s\n", leaseLine(o, s))
-	fmt.Fprintf(writer, "Master:\t%s\n", masterLine(st))
-	problems, err := c.withRefusal(ctx, s, st.Problems)
-	if err != nil {
-		return err
+	fmt.Fprintf(writer, "Service:\t%s\n", title)
+	if t.suppose != "" {
+		fmt.Fprintf(writer, "Suppose:\t%s\n", t.suppose)
 	}
-	printProblems(writer, problems)
-	if view.Lease.Exists {
-		fmt.Fprintf(writer, "Next:\t%s\n", next(election.Decide(view)))
+	if !t.served() {
+		e.printProblems(writer, problems)
+		fmt.Fprintf(writer, "Next:\tnothing, because the Service is not served\n")
+		return writer.Flush()
+	}
+	fmt.Fprintf(writer, "Lease:\t%s\n", leaseLine(t.o, t.service))
+	fmt.Fprintf(writer, "Master:\t%s\n", masterLine(st))
+	e.printProblems(writer, problems)
+	view := t.o.View()
+	if view.Lease.Exists || t.suppose != "" {
+		d := election.Decide(view)
+		fmt.Fprintf(writer, "Next:\t%s\n", e.paint(nextColor(d), next(d)))
 	} else {
-		fmt.Fprintf(writer, "Next:\t%s\n", noLease(o.Key))
+		fmt.Fprintf(writer, "Next:\t%s\n", e.paint(colorOf(statusNoLease), noLease(t.o.Key)))
+	}
+	for _, line := range t.lines {
+		fmt.Fprintf(writer, "%s:\t%s\n", line.title, line.text)
 	}
 	if says := overdue(problems); says != "" {
 		fmt.Fprintf(writer, "Overdue:\t%s\n", says)
@@ -95,19 +134,16 @@ func (e *env) explain(ctx context.Context, c connection, s *corev1.Service, o *o
 		return err
 	}
 	fmt.Fprintln(e.Out)
-	if err := e.printPods(o, view, allowed); err != nil {
+	if err := e.printPods(t); err != nil {
 		return err
 	}
-	hidden := "the nodes' heartbeats"
-	if asked := o.Settings().Probe; asked != (api.Probe{}) {
-		hidden += ", and what the pods answer to the controller's probe " + asked.String()
-	}
+	notes := t.notes
 	for _, v := range election.Explain(view) {
 		if v.NoFailback != "" {
 			notes = append(notes, fmt.Sprintf("the master is not %s, which is preferred: %s", v.Name, v.NoFailback))
 		}
 	}
-	for _, note := range append(notes, "the controller alone knows "+hidden) {
+	for _, note := range append(notes, t.hidden()) {
 		fmt.Fprintf(e.Out, "\nNote: %s.", note)
 	}
 	fmt.Fprintln(e.Out)
@@ -145,14 +181,14 @@ func masterLine(st status) string {
 	return fmt.Sprintf("%s, in epoch %d (%s)", line, st.Epoch, cmp.Or(st.Reason, unknown))
 }
 
-func printProblems(out io.Writer, problems []problem) {
+func (e *env) printProblems(out io.Writer, problems []problem) {
 	header := "Problems:"
 	for _, p := range problems {
-		fmt.Fprintf(out, "%s\t%s: %s\n", header, p.Reason, p.Message)
+		fmt.Fprintf(out, "%s\t%s: %s\n", header, e.paint(colorOf(p.Reason), p.Reason), p.Message)
 		header = ""
 	}
 	if header != "" {
-		fmt.Fprintf(out, "%s\t%s\n", header, none)
+		fmt.Fprintf(out, "%s\t%s\n", header, e.paint(asItShouldBe, none))
 	}
 }
 
@@ -177,7 +213,9 @@ func next(d election.Decision) string {
 	switch d.Action {
 	case election.Hold, election.Refuse:
 		line = fmt.Sprintf("nothing: %s", d.Message())
-	case election.Failover, election.Switchover, election.Elect:
+	case election.Elect:
+		line = fmt.Sprintf("%s %s, in epoch %d", d.Action, d.Holder, d.Epoch)
+	case election.Failover, election.Switchover:
 		line = fmt.Sprintf("%s to %s, in epoch %d", d.Action, d.Holder, d.Epoch)
 	default:
 		line = fmt.Sprintf("%s: %s", d.Action, d.Message())
@@ -194,16 +232,16 @@ func next(d election.Decision) string {
 
 var podColumns = []string{"Rank", "Pod", "Node", "Cordoned", "Role", "Eligible", "Why"}
 
-func (e *env) printPods(o *observation.Observation, view election.View, nodesKnown bool) error {
-	nodes := map[string]string{}
-	for _, p := range o.Pods {
+func (e *env) printPods(t *subject) error {
+	view, nodes := t.o.View(), map[string]string{}
+	for _, p := range t.o.Pods {
 		nodes[p.Name] = cmp.Or(p.Spec.NodeName, none)
 	}
 	var rows [][]any
 	var before string
 	for _, v := range election.Explain(view) {
 		var rank any = "-"
-		role, eligible, why := "standby", "no", v.Why.Of("it")
+		role, eligible, why := "standby", e.paint(notAsItShouldBe, "no"), v.Why.Of("it")
 		switch {
 		case v.UID == view.Lease.HolderUID && !view.Lease.Foreign:
 			role = "master"
@@ -211,14 +249,14 @@ func (e *env) printPods(o *observation.Observation, view election.View, nodesKno
 			role = none
 		}
 		if v.Rank > 0 {
-			rank, eligible, why = v.Rank, "yes", "first in the order"
+			rank, eligible, why = v.Rank, e.paint(asItShouldBe, "yes"), "first in the order"
 		}
 		if v.Rank > 1 {
 			why = fmt.Sprintf("after %s, which %s", before, v.Ahead)
 		}
 		cordoned := "no"
 		switch {
-		case !nodesKnown:
+		case !t.nodesKnown:
 			cordoned = "unknown"
 		case v.Draining:
 			cordoned = "yes"
@@ -230,5 +268,5 @@ func (e *env) printPods(o *observation.Observation, view election.View, nodesKno
 		fmt.Fprintln(e.Out, "The Service selects no pods.")
 		return nil
 	}
-	return printers.NewTablePrinter(printers.PrintOptions{}).PrintObj(table(podColumns, rows...), e.Out)
+	return printers.NewTablePrinter(printers.PrintOptions{}).PrintObj(table(e.columns(podColumns, "Eligible"), rows...), e.Out)
 }

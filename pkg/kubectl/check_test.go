@@ -288,8 +288,8 @@ Service:    web
 Problems:   UnknownServiceMode: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby"; the Service is left as it is: all Ready pods that its selector matches get traffic
 Next:       nothing, because the Service is not served
 `}},
-		"a Service that is not annotated": {[]runtime.Object{aService("web", "", 0, unannotated)}, nil, "check web", result{Err: `
-error: service web is not annotated; kubectl annotate service web qoqo.dev/service-mode=active-standby
+		"a Service that does not exist": {nil, nil, "check web", result{Err: `
+error: services "web" not found in default namespace
 `, Code: 1}},
 		"pods that may not be read": {web(), []string{"pods"}, "check web", result{Err: `
 error: listing the pods: pods is forbidden: User "jane" cannot list resource "pods"

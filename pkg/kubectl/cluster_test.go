@@ -16,8 +16,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/discovery"
+	fakediscovery "k8s.io/client-go/discovery/fake"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
@@ -82,6 +85,13 @@ func (c *cluster) forbid(verb, resource string) {
 	c.jane.PrependReactor(verb, resource, func(action clienttesting.Action) (bool, runtime.Object, error) { return true, nil, forbidden(action) })
 }
 
+// versioned is a client of an API server that has a version.
+type versioned struct{ *fake.Clientset }
+
+func (versioned) Discovery() discovery.DiscoveryInterfaces {
+	return &fakediscovery.FakeDiscovery{Fake: &clienttesting.Fake{}, FakedServerVersion: &version.Info{GitVersion: "v1.37.2"}}
+}
+
 // result is what a command has done.
 type result struct {
 	Out, Err string
@@ -100,7 +110,7 @@ func (c *cluster) runTo(ctx context.Context, out, errOut io.Writer, words ...str
 	c.Helper()
 	streams := genericiooptions.IOStreams{In: &bytes.Buffer{}, Out: out, ErrOut: errOut}
 	cmd := newCommand(&env{IOStreams: streams, connect: func() (connection, error) {
-		return connection{client: c.jane, namespace: fakeapi.Namespace, explicit: c.explicit}, nil
+		return connection{client: versioned{c.jane}, namespace: fakeapi.Namespace, explicit: c.explicit}, nil
 	}})
 	return run(ctx, cmd, streams, words)
 }

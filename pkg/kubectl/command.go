@@ -66,6 +66,8 @@ func run(ctx context.Context, cmd *cobra.Command, streams genericiooptions.IOStr
 type env struct {
 	genericiooptions.IOStreams
 	connect connector
+	// colors: the output is in colors.
+	colors bool
 }
 
 // connection is the cluster and the namespace that the flags and the kubeconfig name.
@@ -134,11 +136,9 @@ holder, and an annotation of the Service. The controller decides.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
-		// kubectl completes its plugins in its own way; see docs/kubectl.md.
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	cmd.SetFlagErrorFunc(usage)
-	cmd.AddCommand(e.newStatus(), e.newSwitchover(), e.newPause(), e.newResume(), e.newHistory(), e.newCheck(), newVersion(e.IOStreams))
+	cmd.AddCommand(e.newStatus(), e.newSwitchover(), e.newPause(), e.newResume(), e.newHistory(), e.newCheck(), e.newSimulate(), e.newMaster(), e.newReport(), newVersion(e.IOStreams))
 	return cmd
 }
 

@@ -87,6 +87,7 @@ Completion ended with directive: ShellCompDirectiveNoFileComp
 Completion ended with directive: ShellCompDirectiveNoFileComp
 `}},
 		"subcommands": {"__completeNoDesc s", result{Out: `
+simulate
 status
 switchover
 :4
@@ -101,6 +102,23 @@ Completion ended with directive: ShellCompDirectiveNoFileComp
 				words := strings.Split(test.line, " ")
 				compare(c, test.want, c.run(words...))
 			})
+		})
+	}
+}
+
+// The scripts complete the program by its own name; kubectl completes its plugins in its own way.
+func TestCompletionScripts(t *testing.T) {
+	t.Parallel()
+	for shell, begins := range map[string]string{
+		"bash": "# bash completion V2 for kubectl-active_standby ", "zsh": "#compdef kubectl-active_standby\n",
+		"fish": "# fish completion for kubectl-active_standby ", "powershell": "# powershell completion for kubectl-active_standby ",
+	} {
+		t.Run(shell, func(t *testing.T) {
+			t.Parallel()
+			var out, errOut bytes.Buffer
+			if code := Run(t.Context(), genericiooptions.IOStreams{Out: &out, ErrOut: &errOut}, []string{"completion", shell}); code != 0 || !strings.HasPrefix(out.String(), begins) {
+				t.Errorf("exit code %d, output %.80q, %s", code, out.String(), errOut.String())
+			}
 		})
 	}
 }

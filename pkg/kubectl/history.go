@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -36,6 +37,7 @@ remembers the last ten moves, however long ago they were.`,
 		ValidArgsFunction: e.completeServices(1),
 		RunE:              func(cmd *cobra.Command, args []string) error { return e.history(cmd.Context(), args[0], out) },
 	}
+	e.addColor(cmd)
 	out = newOutput(cmd, "wide, json, yaml")
 	out.flags.NamePrintFlags = nil
 	return cmd
@@ -86,17 +88,23 @@ func (e *env) history(ctx context.Context, name string, out *output) error {
 		fmt.Fprintf(e.ErrOut, "Note: %s\n", note)
 	}
 	if out.tabular() {
-		return printMoves(printer, e.Out, moves)
+		return e.printMoves(printer, moves)
 	}
 	return printTransitions(printer, e.Out, s, moves)
 }
 
-func printMoves(printer printers.ResourcePrinter, out io.Writer, moves []transition) error {
+func (e *env) printMoves(printer printers.ResourcePrinter, moves []transition) error {
 	var rows [][]any
 	for _, t := range moves {
-		rows = append(rows, t.cells())
+		row := t.cells()
+		c := asItShouldBe
+		if t.Action == election.Failover {
+			c = notAsItShouldBe
+		}
+		row[slices.Index(historyColumns, "Action")] = e.paint(c, cmp.Or(string(t.Action), unknown))
+		rows = append(rows, row)
 	}
-	return printer.PrintObj(table(historyColumns, rows...), out)
+	return printer.PrintObj(table(e.columns(historyColumns, "Action"), rows...), e.Out)
 }
 
 func printTransitions(printer printers.ResourcePrinter, out io.Writer, s *corev1.Service, moves []transition) error {

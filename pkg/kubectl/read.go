@@ -33,12 +33,14 @@ type world struct {
 func newWorld() *world { return &world{leases: map[types.NamespacedName]*coordinationv1.Lease{}} }
 
 // read reads the namespaces of the annotated Services in namespace. An empty namespace
-// means all.
-func read(ctx context.Context, r live.Reader, namespace string) (w *world, err error) {
+// means all. The Services supposed take the place of those of the same name, or are added.
+func read(ctx context.Context, r live.Reader, namespace string, supposed ...*corev1.Service) (w *world, err error) {
 	w = newWorld()
 	if w.services, err = r.Annotated(ctx, namespace); err != nil {
 		return nil, err
 	}
+	w.services = slices.DeleteFunc(w.services, func(s *corev1.Service) bool { return service(supposed, s.Namespace, s.Name) != nil })
+	w.services = append(w.services, supposed...)
 	namespaces := sets.New[string]()
 	for _, s := range w.services {
 		namespaces.Insert(s.Namespace)

@@ -62,6 +62,7 @@ Nodes and the controller's probes are not looked at; see "kubectl active-standby
 	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "Show the Services of all namespaces.")
 	cmd.Flags().StringVarP(&o.selector, "selector", "l", "", "Label selector of the Services, such as app=web.")
 	cmd.Flags().BoolVarP(&o.watch, "watch", "w", false, "After that, print changes until interrupted.")
+	e.addColor(cmd)
 	o.output = newOutput(cmd, "wide, json, yaml, name")
 	return cmd
 }
@@ -168,7 +169,9 @@ func (o *statusCommand) table(rows []row) *metav1.Table {
 	}
 	var cells [][]any
 	for _, r := range rows {
-		cells = append(cells, r.cells(o.allNamespaces))
+		row := r.cells(o.allNamespaces)
+		row[len(row)-1] = o.paint(r.status.color(), r.status.word())
+		cells = append(cells, row)
 	}
 	return table(columns, cells...)
 }
