@@ -247,12 +247,28 @@ push-release: ## Push the image and the chart that make release has built; you m
 	$(TOOL)/release/go.mod crane push $(PARTS)/image $(IMAGE)
 	$(TOOL)/helm4/go.mod helm push $(DIST)/active-standby-controller-$(VERSION:v%=%).tgz $(CHARTS)
 
+##@ Documents
+
+SITE      := e2e/tools/site
+VITEPRESS := $(SITE)/node_modules/.bin/vitepress
+# The path on its server under which the site will be, with a slash at both ends.
+SITE_BASE ?= /
+
+.PHONY: site
+site: ## Build the documentation site into bin/site/; needs npm. SITE_BASE.
+	@[ $(VITEPRESS) -nt $(SITE)/package-lock.json ] || { npm --prefix $(SITE) ci --no-audit --no-fund && touch $(VITEPRESS); }
+	SITE_BASE='$(SITE_BASE)' $(VITEPRESS) build $(SITE)
+
+.PHONY: picture
+picture: ## Draw the README's moving picture, docs/tutorial.svg, from a run of the tutorial on a local control plane.
+	cd e2e && $(GO) run ./cmd/local build && $(GO) test -tags integration -count=1 ./integration -run '^TestTutorial$$' -picture docs/tutorial.svg
+
 ##@ Verify
 
 LINT := $(GO) tool -modfile=$(CURDIR)/e2e/tools/golangci-lint/go.mod
 
 .PHONY: verify
-verify: verify-tidy verify-lint verify-measured verify-chart verify-links verify-vulnerabilities ## Check everything that can be checked without running it.
+verify: verify-tidy verify-lint verify-measured verify-chart verify-links verify-spelling verify-vulnerabilities ## Check everything that can be checked without running it.
 
 .PHONY: verify-tidy
 verify-tidy: ## go.mod and go.sum of all modules are tidy.
@@ -283,6 +299,14 @@ ifeq ($(shell command -v npm 2>/dev/null),)
 else
 	@[ $(REMARK) -nt $(LINKS)/package-lock.json ] || { npm --prefix $(LINKS) ci --no-audit --no-fund && touch $(REMARK); }
 	git ls-files --cached --others --exclude-standard '*.md' | xargs $(REMARK) --rc-path $(LINKS)/package.json --frail --quiet --no-stdout --no-color
+endif
+
+.PHONY: verify-spelling
+verify-spelling: ## No common misspelling in what is not Go, which has a linter for it; skipped where there is no codespell.
+ifeq ($(shell command -v codespell 2>/dev/null),)
+	@echo "codespell: skipped, because it is not installed"
+else
+	git ls-files --cached --others --exclude-standard | grep -Ev '\.(go|mod|sum|json|svg)$$|/testdata/' | xargs codespell
 endif
 
 .PHONY: verify-vulnerabilities

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -81,6 +82,10 @@ func checkAudit() error {
 		if r.ResponseStatus.Code == 403 {
 			problems = append(problems, fmt.Errorf("forbidden: %s", r))
 		}
+	}
+	if flag.Lookup("test.run").Value.String() != "" {
+		// A few tests need a few of the rights.
+		return errors.Join(problems...)
 	}
 	roles, err := client.RbacV1().ClusterRoles().List(context.Background(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + install.ServiceAccount})
 	if err != nil {
