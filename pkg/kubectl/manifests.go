@@ -100,6 +100,10 @@ func (f *manifests) readFile(name string, stdin io.Reader, namespace string) (er
 		if errors.Is(err, io.EOF) {
 			return errs
 		}
+		if err == nil && len(raw.Raw) == 0 {
+			// Comments alone, such as a license, are null.
+			continue
+		}
 		var document map[string]any
 		if err == nil {
 			err = json.Unmarshal(raw.Raw, &document)
@@ -140,7 +144,7 @@ func (f *manifests) add(source string, object *unstructured.Unstructured, namesp
 		check(api.ObjectService, object.Object)
 		s := &corev1.Service{}
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, s); err != nil {
-			return []error{m.errorf("%v", err)}
+			return append(errs, m.errorf("%v", err))
 		}
 		s.UID = types.UID("manifest " + s.Namespace + "/" + s.Name)
 		f.services = append(f.services, manifest[*corev1.Service]{source, m.kind, s, s.Name})
@@ -151,7 +155,12 @@ func (f *manifests) add(source string, object *unstructured.Unstructured, namesp
 		check(m.kind, object.Object)
 		for _, path := range [][]string{{"spec", "template"}, {"spec", "jobTemplate", "spec", "template"}} {
 			template, _, _ := unstructured.NestedMap(object.Object, path...)
-			if _, runs := template["spec"].(map[string]any); runs {
+			spec, runs := template["spec"].(map[string]any)
+			if strings.Contains(object.GroupVersionKind().Group, ".") {
+				// A kind that is not Kubernetes' own may have a template of something else.
+				_, runs = spec["containers"].([]any)
+			}
+			if runs {
 				check(api.ObjectPod, template)
 				errs = append(errs, f.addPod(m, template)...)
 			}
