@@ -126,6 +126,11 @@ testdata/manifests/commented.yaml: service/web selects no pods that these files 
 `, Err: `
 Note: no cluster was asked (--local).
 `}},
+		"lists of one kind, and in lists": {nil, nil, "check --local -f testdata/manifests/lists.yaml", result{Err: `
+No annotated Services found in the files.
+error: testdata/manifests/lists.yaml: service/first: annotation qoqo.dev/servicemode is not known; did you mean qoqo.dev/service-mode?
+error: testdata/manifests/lists.yaml: service/second: annotation qoqo.dev/servicemode is not known; did you mean qoqo.dev/service-mode?
+`, Code: 1}},
 		"a folder": {nil, nil, "check --local -f testdata/manifests/folder", result{Err: `
 No annotated Services found in the files.
 `}},

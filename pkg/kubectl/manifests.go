@@ -111,17 +111,33 @@ func (f *manifests) readFile(name string, stdin io.Reader, namespace string) (er
 		if err != nil {
 			return append(errs, fmt.Errorf("%s: %w", name, err))
 		}
-		objects := []any{document}
-		if items, is := document["items"].([]any); is {
-			objects = items
-		}
-		for _, one := range objects {
-			// Values of a chart, and the like, have no kind.
-			if o, is := one.(map[string]any); is && o["kind"] != nil {
-				errs = append(errs, f.add(name, &unstructured.Unstructured{Object: o}, namespace)...)
-			}
+		for _, o := range objectsIn(document) {
+			errs = append(errs, f.add(name, &unstructured.Unstructured{Object: o}, namespace)...)
 		}
 	}
+}
+
+// objectsIn returns the objects of a document: of a list what it holds. Values of a chart, and
+// the like, have no kind.
+func objectsIn(document map[string]any) (objects []map[string]any) {
+	kind, _ := document["kind"].(string)
+	of, list := strings.CutSuffix(kind, "List")
+	switch {
+	case kind == "":
+		return nil
+	case !list:
+		return []map[string]any{document}
+	}
+	items, _ := document["items"].([]any)
+	for _, item := range items {
+		o, _ := item.(map[string]any)
+		if o != nil && o["kind"] == nil && of != "" {
+			// The API server leaves the kind out in a list of one kind.
+			o["kind"], o["apiVersion"] = of, document["apiVersion"]
+		}
+		objects = append(objects, objectsIn(o)...)
+	}
+	return objects
 }
 
 // add adds the object, and returns what is wrong with its annotations.
