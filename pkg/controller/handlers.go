@@ -68,7 +68,11 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 				left(before)
 				others(now)
 			}
-			c.hint(now, api.MisspeltMode(before))
+			misspelt := api.MisspeltMode(before)
+			if misspelt != "" && before.UID != now.UID {
+				c.warnings.forget(before.UID)
+			}
+			c.hint(now, misspelt)
 		},
 		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Service]) {
 			if s := deleted.OptionalObj; s != nil {

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
@@ -36,6 +37,24 @@ func TestMisspeltOptIn(t *testing.T) {
 		c.expectEvents(s)
 		if problems := s.warnings.count()[api.ReasonUnknownAnnotation]; problems != 0 {
 			t.Errorf("%d Services still have the problem", problems)
+		}
+	})
+}
+
+// A Service that is deleted and made anew while the watch is interrupted is an update.
+func TestMisspeltOptInOfAServiceThatIsReplaced(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		misspelt := func(uid types.UID) *corev1.Service {
+			return fakeapi.NewService("web", func(s *corev1.Service) {
+				s.UID, s.Annotations = uid, map[string]string{"qoqo.dev/servicemode": api.ModeActiveStandby}
+			})
+		}
+		s := c.start()
+		handler := s.serviceHandler()
+		handler.OnAdd(misspelt("first"), true)
+		handler.OnUpdate(misspelt("first"), misspelt("second"))
+		if problems := s.warnings.count()[api.ReasonUnknownAnnotation]; problems != 1 {
+			t.Errorf("%d Services have the problem, want 1", problems)
 		}
 	})
 }

@@ -220,13 +220,13 @@ const letGoRetry = time.Minute
 // letGo takes Services that no longer take part in the election out of the Lease's owners, once
 // nothing is left on them of what the controller wrote. It comes last, and its failure is not the
 // election's; it returns after how long to try again, 0 if there is nothing to do. A Lease that an
-// application has taken waits until it is given back.
+// application has taken waits until it is given back, and a foreign one is left as it is.
 func (r road) letGo(ctx context.Context, o *observation.Observation, l *coordinationv1.Lease) (again time.Duration) {
 	former := slices.DeleteFunc(lease.Former(l, o.Terms()), func(owner metav1.OwnerReference) bool {
 		// One that is refused may be served again.
 		return slices.ContainsFunc(o.Services, func(s *corev1.Service) bool { return s.UID == owner.UID })
 	})
-	if len(former) == 0 || lease.Contender(l) != "" {
+	if len(former) == 0 || lease.Decode(l).Foreign || lease.Contender(l) != "" {
 		return 0
 	}
 	if again = r.turn(o.Key, l, routeTurn); again > 0 {

@@ -16,6 +16,7 @@ import (
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 )
 
 // What a policy refuses leaves no Service open, and holds up only what depends on it.
@@ -135,6 +136,26 @@ func TestForeignLeaseIsLookedAtRarely(t *testing.T) {
 		c.Wait(time.Hour)
 		if got, most := len(s.requests()), 5*int(time.Hour/refusedRetryMax); got == 0 || got > most {
 			t.Errorf("%d requests in an hour, want at most %d", got, most)
+		}
+	})
+}
+
+// The API server tells of a Lease that is not watched, and that the Services are refused, at once.
+func TestOwnersOfAForeignLeaseStay(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		s := c.start()
+		c.Settle()
+		refused := fakeapi.NewService("web", func(s *corev1.Service) { s.Annotations[api.AnnotationServiceMode] = "on" })
+		l := fakeapi.ForeignLease("web", "somebody")
+		l.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Service", Name: "gone", UID: "gone"}}
+		c.Create(refused, l)
+		o := observation.Look(observation.Inputs{Key: observation.LeaseKey(refused), Services: []*corev1.Service{refused}, Lease: l, Now: time.Now()})
+		for again := time.Second; again > 0 && again < letGoRetry; {
+			again = road{s, s, s, s}.letGo(t.Context(), o, l)
+			c.Wait(again)
+		}
+		if writes := s.writes(); strings.Contains(strings.Join(writes, "\n"), "leases") {
+			t.Errorf("writes %q", writes)
 		}
 	})
 }

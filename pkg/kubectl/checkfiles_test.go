@@ -121,6 +121,16 @@ No annotated Services found in the files.
 error: testdata/manifests/broken.yaml: error converting YAML to JSON: yaml: line 3: did not find expected node content
 error: lstat testdata/manifests/none.yaml: no such file or directory
 `, Code: 1}},
+		"documents that hold comments alone, and what has a template that is no pod's": {nil, nil, "check --local -f testdata/manifests/commented.yaml", result{Out: `
+testdata/manifests/commented.yaml: service/web selects no pods that these files have
+`, Err: `
+Note: no cluster was asked (--local).
+`}},
+		"lists of one kind, and in lists": {nil, nil, "check --local -f testdata/manifests/lists.yaml", result{Err: `
+No annotated Services found in the files.
+error: testdata/manifests/lists.yaml: service/first: annotation qoqo.dev/servicemode is not known; did you mean qoqo.dev/service-mode?
+error: testdata/manifests/lists.yaml: service/second: annotation qoqo.dev/servicemode is not known; did you mean qoqo.dev/service-mode?
+`, Code: 1}},
 		"a folder": {nil, nil, "check --local -f testdata/manifests/folder", result{Err: `
 No annotated Services found in the files.
 `}},

@@ -100,6 +100,10 @@ func (f *manifests) readFile(name string, stdin io.Reader, namespace string) (er
 		if errors.Is(err, io.EOF) {
 			return errs
 		}
+		if err == nil && len(raw.Raw) == 0 {
+			// Comments alone, such as a license, are null.
+			continue
+		}
 		var document map[string]any
 		if err == nil {
 			err = json.Unmarshal(raw.Raw, &document)
@@ -107,17 +111,33 @@ func (f *manifests) readFile(name string, stdin io.Reader, namespace string) (er
 		if err != nil {
 			return append(errs, fmt.Errorf("%s: %w", name, err))
 		}
-		objects := []any{document}
-		if items, is := document["items"].([]any); is {
-			objects = items
-		}
-		for _, one := range objects {
-			// Values of a chart, and the like, have no kind.
-			if o, is := one.(map[string]any); is && o["kind"] != nil {
-				errs = append(errs, f.add(name, &unstructured.Unstructured{Object: o}, namespace)...)
-			}
+		for _, o := range objectsIn(document) {
+			errs = append(errs, f.add(name, &unstructured.Unstructured{Object: o}, namespace)...)
 		}
 	}
+}
+
+// objectsIn returns the objects of a document: of a list what it holds. Values of a chart, and
+// the like, have no kind.
+func objectsIn(document map[string]any) (objects []map[string]any) {
+	kind, _ := document["kind"].(string)
+	of, list := strings.CutSuffix(kind, "List")
+	switch {
+	case kind == "":
+		return nil
+	case !list:
+		return []map[string]any{document}
+	}
+	items, _ := document["items"].([]any)
+	for _, item := range items {
+		o, _ := item.(map[string]any)
+		if o != nil && o["kind"] == nil && of != "" {
+			// The API server leaves the kind out in a list of one kind.
+			o["kind"], o["apiVersion"] = of, document["apiVersion"]
+		}
+		objects = append(objects, objectsIn(o)...)
+	}
+	return objects
 }
 
 // add adds the object, and returns what is wrong with its annotations.
@@ -140,7 +160,7 @@ func (f *manifests) add(source string, object *unstructured.Unstructured, namesp
 		check(api.ObjectService, object.Object)
 		s := &corev1.Service{}
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, s); err != nil {
-			return []error{m.errorf("%v", err)}
+			return append(errs, m.errorf("%v", err))
 		}
 		s.UID = types.UID("manifest " + s.Namespace + "/" + s.Name)
 		f.services = append(f.services, manifest[*corev1.Service]{source, m.kind, s, s.Name})
@@ -151,7 +171,12 @@ func (f *manifests) add(source string, object *unstructured.Unstructured, namesp
 		check(m.kind, object.Object)
 		for _, path := range [][]string{{"spec", "template"}, {"spec", "jobTemplate", "spec", "template"}} {
 			template, _, _ := unstructured.NestedMap(object.Object, path...)
-			if _, runs := template["spec"].(map[string]any); runs {
+			spec, runs := template["spec"].(map[string]any)
+			if strings.Contains(object.GroupVersionKind().Group, ".") {
+				// A kind that is not Kubernetes' own may have a template of something else.
+				_, runs = spec["containers"].([]any)
+			}
+			if runs {
 				check(api.ObjectPod, template)
 				errs = append(errs, f.addPod(m, template)...)
 			}

@@ -53,6 +53,7 @@ func publicPod(p *corev1.Pod) *corev1.Pod {
 	pod := &corev1.Pod{ObjectMeta: publicMeta(p.ObjectMeta), Spec: publicPodSpec(p.Spec), Status: *p.Status.DeepCopy()}
 	for _, of := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses} {
 		for i := range of {
+			of[i].VolumeMounts = nil
 			// What an application wrote as it ended.
 			for _, state := range []*corev1.ContainerStateTerminated{of[i].State.Terminated, of[i].LastTerminationState.Terminated} {
 				if state != nil && state.Message != "" {
@@ -80,7 +81,7 @@ func publicPodSpec(spec corev1.PodSpec) corev1.PodSpec {
 	return public
 }
 
-// publicProbe returns the probe without its command and its headers.
+// publicProbe returns the probe without its command, its headers, and what its path has as a query.
 func publicProbe(p *corev1.Probe) *corev1.Probe {
 	if p == nil {
 		return nil
@@ -90,6 +91,9 @@ func publicProbe(p *corev1.Probe) *corev1.Probe {
 		p.Exec.Command = []string{removed}
 	}
 	if p.HTTPGet != nil {
+		if path, _, has := strings.Cut(p.HTTPGet.Path, "?"); has {
+			p.HTTPGet.Path = path + "?" + removed
+		}
 		for i := range p.HTTPGet.HTTPHeaders {
 			p.HTTPGet.HTTPHeaders[i].Value = removed
 		}
@@ -97,13 +101,16 @@ func publicProbe(p *corev1.Probe) *corev1.Probe {
 	return p
 }
 
-// publicDeployment returns a Deployment of the controller. Its flags, which hold no secrets, are kept.
+// publicDeployment returns a Deployment of the controller. Its flags, which hold no secrets, are kept, and
+// those of a sidecar are not.
 func publicDeployment(d *appsv1.Deployment) *appsv1.Deployment {
 	public := &appsv1.Deployment{ObjectMeta: publicMeta(d.ObjectMeta), Spec: *d.Spec.DeepCopy(), Status: d.Status}
 	template := &public.Spec.Template
 	template.ObjectMeta, template.Spec = publicMeta(template.ObjectMeta), publicPodSpec(template.Spec)
 	for i, c := range d.Spec.Template.Spec.Containers {
-		template.Spec.Containers[i].Args = c.Args
+		if c.Name == controllerName {
+			template.Spec.Containers[i].Args = c.Args
+		}
 	}
 	return public
 }

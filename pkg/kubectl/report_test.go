@@ -36,7 +36,7 @@ func secretive(spec *corev1.PodSpec) {
 		EnvFrom:        []corev1.EnvFromSource{{SecretRef: &corev1.SecretEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: secret}}}},
 		Lifecycle:      &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{secret}}}},
 		ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{secret}}}},
-		LivenessProbe:  &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/", HTTPHeaders: []corev1.HTTPHeader{{Name: "Authorization", Value: secret}}}}},
+		LivenessProbe:  &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/live?token=" + secret, HTTPHeaders: []corev1.HTTPHeader{{Name: "Authorization", Value: secret}}}}},
 	}}
 	spec.InitContainers = []corev1.Container{{Name: "init", Args: []string{secret}}}
 }
@@ -61,7 +61,7 @@ func aReportedCluster() []runtime.Object {
 		case *corev1.Pod:
 			copied(&o.ObjectMeta)
 			secretive(&o.Spec)
-			o.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "web", LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Message: secret}}}}
+			o.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "web", VolumeMounts: []corev1.VolumeMountStatus{{Name: secret}}, LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Message: secret}}}}
 		}
 	}
 	labels := map[string]string{"app.kubernetes.io/name": "active-standby-controller"}
@@ -71,7 +71,9 @@ func aReportedCluster() []runtime.Object {
 	deployment.Namespace, deployment.Labels = "kube-system", labels
 	copied(&deployment.ObjectMeta)
 	secretive(&deployment.Spec.Template.Spec)
-	deployment.Spec.Template.Spec.Containers[0].Args = []string{"--v=2"}
+	sidecar := deployment.Spec.Template.Spec.Containers[0]
+	deployment.Spec.Template.Spec.Containers[0].Name, deployment.Spec.Template.Spec.Containers[0].Args = controllerName, []string{"--v=2"}
+	deployment.Spec.Template.Spec.Containers = append(deployment.Spec.Template.Spec.Containers, sidecar)
 	controller.Spec.Containers = []corev1.Container{{Name: "active-standby-controller", Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}}}}
 	controller.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "active-standby-controller", RestartCount: 1}}
 	event := func(name, of string) *eventsv1.Event {
@@ -235,7 +237,7 @@ items:
           httpHeaders:
           - name: Authorization
             value: <removed>
-          path: /
+          path: /live?<removed>
           port: 0
       name: web
       readinessProbe:
