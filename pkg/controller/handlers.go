@@ -52,12 +52,16 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 	}
 	return cache.TypedResourceEventHandlerDetailedFuncs[*corev1.Service]{
 		AddFunc: func(s *corev1.Service, isInInitialList bool) {
-			c.hint(s, "")
+			c.hint(s)
 			if enqueue(s); !isInInitialList {
 				others(s)
 			}
 		},
 		UpdateFunc: func(before, now *corev1.Service) {
+			if api.MisspeltMode(before) != "" && (api.MisspeltMode(now) == "" || before.UID != now.UID) {
+				// Before the election that it may have now tells of anything.
+				c.warnings.forget(before.UID)
+			}
 			enqueue(before)
 			enqueue(now)
 			if !api.Annotated(now) {
@@ -68,11 +72,7 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 				left(before)
 				others(now)
 			}
-			misspelt := api.MisspeltMode(before)
-			if misspelt != "" && before.UID != now.UID {
-				c.warnings.forget(before.UID)
-			}
-			c.hint(now, misspelt)
+			c.hint(now)
 		},
 		DeleteFunc: func(deleted cache.DeletedObject[*corev1.Service]) {
 			if s := deleted.OptionalObj; s != nil {

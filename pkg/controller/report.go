@@ -107,18 +107,14 @@ func (c *Controller) warn(ctx context.Context, o *observation.Observation, d ele
 	return again
 }
 
-// hint tells of a Service whose opt-in is misspelt, and was before if that is not empty. Such a
-// Service has no election that would report it.
-func (c *Controller) hint(s *corev1.Service, before string) {
+// hint tells of a Service whose opt-in is misspelt. Such a Service has no election that would report it.
+func (c *Controller) hint(s *corev1.Service) {
 	misspelt := api.MisspeltMode(s)
-	if misspelt == "" && before == "" {
+	if misspelt == "" {
 		return
 	}
-	var problems []api.Problem
-	if misspelt != "" {
-		problems = []api.Problem{{Reason: api.ReasonUnknownAnnotation, Message: fmt.Sprintf("annotation %s is not known; did you mean %s? The Service is left as it is", misspelt, api.AnnotationServiceMode)}}
-	}
-	report, _ := c.warnings.saw(s.UID, problems, time.Now())
+	problem := api.Problem{Reason: api.ReasonUnknownAnnotation, Message: fmt.Sprintf("annotation %s is not known; did you mean %s? The Service is left as it is", misspelt, api.AnnotationServiceMode)}
+	report, _ := c.warnings.saw(s.UID, []api.Problem{problem}, time.Now())
 	for _, p := range report {
 		c.recorder.Eventf(s, nil, corev1.EventTypeWarning, p.Reason, "Check", "%s", shortened(p.Message, noteMax))
 	}
