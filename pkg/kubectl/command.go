@@ -83,6 +83,8 @@ type connector func() (connection, error)
 func connectBy(flags *genericclioptions.ConfigFlags) connector {
 	return func() (c connection, err error) {
 		if c.namespace, c.explicit, err = flags.ToRawKubeConfigLoader().Namespace(); err != nil {
+			// What a flag says needs no kubeconfig.
+			c.namespace, c.explicit = *flags.Namespace, *flags.Namespace != ""
 			return c, err
 		}
 		config, err := flags.ToRESTConfig()

@@ -2,11 +2,13 @@ package kubectl
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
@@ -153,5 +155,17 @@ Completion ended with directive: ShellCompDirectiveNoFileComp
 			code := Run(t.Context(), genericiooptions.IOStreams{Out: &out, ErrOut: &errOut}, test.args)
 			compare(t, test.want, result{out.String(), errOut.String(), code})
 		})
+	}
+}
+
+func TestNamespaceNeedsNoKubeconfig(t *testing.T) {
+	broken := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(broken, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags := genericclioptions.NewConfigFlags(true)
+	*flags.KubeConfig, *flags.Namespace = broken, "shop"
+	if c, err := connectBy(flags)(); err == nil || c.namespace != "shop" || !c.explicit {
+		t.Errorf("got namespace %q, explicit %v, error %v", c.namespace, c.explicit, err)
 	}
 }

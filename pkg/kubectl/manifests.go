@@ -213,7 +213,12 @@ func quote(object map[string]any) (wrong []string) {
 		if _, is := annotations[key].(string); is {
 			continue
 		}
-		if strings.HasPrefix(key, api.Domain+"/") {
+		switch {
+		case annotations[key] == nil:
+			// To apply it is to remove it.
+			delete(annotations, key)
+			continue
+		case strings.HasPrefix(key, api.Domain+"/"):
 			wrong = append(wrong, fmt.Sprintf("annotation %s: %v is not a string; write \"%[2]v\", with the quotes", key, annotations[key]))
 		}
 		annotations[key] = fmt.Sprint(annotations[key])

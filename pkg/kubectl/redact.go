@@ -54,6 +54,10 @@ func publicPod(p *corev1.Pod) *corev1.Pod {
 	for _, of := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses} {
 		for i := range of {
 			of[i].VolumeMounts = nil
+			// It may hold the whole command.
+			if w := of[i].State.Waiting; w != nil && w.Message != "" {
+				w.Message = removed
+			}
 			// What an application wrote as it ended.
 			for _, state := range []*corev1.ContainerStateTerminated{of[i].State.Terminated, of[i].LastTerminationState.Terminated} {
 				if state != nil && state.Message != "" {

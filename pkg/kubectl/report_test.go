@@ -61,7 +61,7 @@ func aReportedCluster() []runtime.Object {
 		case *corev1.Pod:
 			copied(&o.ObjectMeta)
 			secretive(&o.Spec)
-			o.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "web", VolumeMounts: []corev1.VolumeMountStatus{{Name: secret}}, LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Message: secret}}}}
+			o.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "web", VolumeMounts: []corev1.VolumeMountStatus{{Name: secret}}, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "RunContainerError", Message: secret}}, LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Message: secret}}}}
 		}
 	}
 	labels := map[string]string{"app.kubernetes.io/name": "active-standby-controller"}
@@ -264,7 +264,10 @@ items:
       name: web
       ready: false
       restartCount: 0
-      state: {}
+      state:
+        waiting:
+          message: <removed>
+          reason: RunContainerError
     phase: Running
     podIPs:
     - ip: 10.0.0.1
