@@ -157,11 +157,11 @@ func (c *Controller) lag(k key) float64 { return fraction(maphash.String(c.seed,
 // because the one before may have succeeded.
 func (c *Controller) paced(k key) bool {
 	_, spent := c.spent.Get(k)
-	if !spent {
-		c.spent.Add(k, nil, retryMax)
-	}
 	return !spent
 }
+
+// spend implements pacer.
+func (c *Controller) spend(k key) { c.spent.Add(k, nil, retryMax) }
 
 // phase is the same in every replica. Names often differ only in their last letter, which
 // a simpler hash, such as FNV, does not spread.

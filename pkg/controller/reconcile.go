@@ -137,7 +137,9 @@ func (r road) record(ctx context.Context, o *observation.Observation, d election
 		if !r.paced(o.Key) {
 			return nil, again, errPaced
 		}
-		err = r.traceAhead(ctx, plan, d.Epoch-1)
+		if err = r.traceAhead(ctx, plan, d.Epoch-1); !onlyRefused(err) {
+			r.spend(o.Key)
+		}
 	}
 	if err != nil {
 		return nil, again, fmt.Errorf("recording the epoch before the next: %w", err)

@@ -127,6 +127,25 @@ func TestRefusalsAreRetriedRarely(t *testing.T) {
 	}
 }
 
+// An epoch that could not be recorded ahead of the Lease is not spent, and holds up no later try.
+func TestEpochThatIsNotRecordedIsNotSpent(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		serving(c)
+		refused := c.failing("patch", "pods", apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "web-0", errors.New("denied by a policy")))
+		c.DeleteLease("web")
+		c.Wait(time.Second)
+		if refused.Load() == 0 {
+			t.Error("nothing was refused")
+		}
+		c.failingNoMore()
+		c.EditPod("web-1", fakeapi.SetNotReady)
+		c.Wait(time.Second)
+		if got := c.State(); !slices.Contains(got, "Lease web: web-0 @3 LeaseLost, of web") {
+			t.Errorf("the Lease is not restored: %q", got)
+		}
+	})
+}
+
 func TestForeignLeaseIsLookedAtRarely(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		c.Create(fakeapi.ForeignLease("web", "somebody"), fakeapi.NewService("web"), fakeapi.NewPod("web-0"))

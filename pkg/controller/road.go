@@ -54,6 +54,8 @@ type pacer interface {
 	turn(k key, l *coordinationv1.Lease, usual time.Duration) time.Duration
 	// paced reports whether an epoch may be spent on a Lease that cannot be written, for now.
 	paced(k key) bool
+	// spend is told that one was.
+	spend(k key)
 	// crowded reports whether other elections wait for this replica.
 	crowded() bool
 }

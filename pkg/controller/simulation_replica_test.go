@@ -216,6 +216,9 @@ func (*replica) turn(key, *coordinationv1.Lease, time.Duration) time.Duration { 
 // paced implements pacer.
 func (*replica) paced(key) bool { return true }
 
+// spend implements pacer.
+func (*replica) spend(key) {}
+
 // crowded implements pacer.
 func (r *replica) crowded() bool { return r.pick%3 == 2 }
 
