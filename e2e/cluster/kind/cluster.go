@@ -103,9 +103,21 @@ func (c *Cluster) create(ctx context.Context, o Options) error {
 		args = append(args, "--image", o.Image)
 	}
 	return c.step(fmt.Sprintf("Creating cluster %s of %d nodes, which takes a minute or two", o.Name, 1+o.Workers), func() error {
-		_, err := run(ctx, config, c.tools.kind, args...)
-		return err
+		if _, err := run(ctx, config, c.tools.kind, args...); err != nil {
+			return err
+		}
+		return c.keepDNS(ctx)
 	})
+}
+
+// keepDNS moves CoreDNS to the control plane's node: tests drain workers, restart them and switch them off,
+// and clients that ask for a name meanwhile would wait for it.
+func (c *Cluster) keepDNS(ctx context.Context) error {
+	const where = `{"spec":{"template":{"spec":{"nodeSelector":{"node-role.kubernetes.io/control-plane":""}}}}}`
+	if _, err := c.Kubectl(ctx, "", "-n", "kube-system", "patch", "deployment/coredns", "--patch", where); err != nil {
+		return err
+	}
+	return c.AwaitRollout(ctx, "kube-system", "deployment/coredns")
 }
 
 // findNodes reads which nodes there are. It refuses a cluster that kind has not
