@@ -114,7 +114,7 @@ E2E_ARTIFACTS ?= $(CURDIR)/$(BIN)/e2e
 
 .PHONY: e2e
 e2e: e2e-images e2e-former e2e-programs ## Tests on a kind cluster. KIND_NODE_IMAGE: the nodes' image; E2E_KEEP=1 keeps the cluster; KUBECONFIG: an existing kind cluster; E2E_RUN: which tests.
-	cd e2e && $(E2E_ENV) $(GO_TEST) -tags e2e -count=1 -timeout 60m -parallel 4 -run '$(E2E_RUN)' ./functional
+	cd e2e && $(E2E_ENV) $(GO_TEST) -tags e2e -count=1 -timeout 60m -parallel 2 -run '$(E2E_RUN)' ./functional
 
 # How often make e2e-failover measures each scenario with each routing, and which
 # scenarios and routings, separated by commas. Empty means all.
