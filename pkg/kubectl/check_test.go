@@ -16,12 +16,7 @@ func TestCheck(t *testing.T) {
 	t.Parallel()
 	byHand := &discoveryv1.EndpointSlice{ObjectMeta: metaOf("by-hand"), AddressType: discoveryv1.AddressTypeIPv4}
 	byHand.Labels[discoveryv1.LabelServiceName] = "web"
-	tests := map[string]struct {
-		objects []runtime.Object
-		forbid  []string
-		line    string
-		want    result
-	}{
+	expectEach(t, map[string]expectation{
 		"all is well": {web(), nil, "check web", result{Out: `
 Service:    web (routing selector)
 Lease:      web
@@ -294,16 +289,5 @@ error: services "web" not found in default namespace
 		"pods that may not be read": {web(), []string{"pods"}, "check web", result{Err: `
 error: listing the pods: pods is forbidden: User "jane" cannot list resource "pods"
 `, Code: 1}},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			inCluster(t, test.objects, func(c *cluster) {
-				for _, resource := range test.forbid {
-					c.forbid("*", resource)
-				}
-				c.expect(test.line, test.want)
-			})
-		})
-	}
+	})
 }

@@ -23,12 +23,7 @@ func TestCheckFiles(t *testing.T) {
 	serving := func(p *corev1.Pod) {
 		p.Spec.Containers = []corev1.Container{{Name: "web", Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}}}}
 	}
-	tests := map[string]struct {
-		objects []runtime.Object
-		forbid  []string
-		line    string
-		want    result
-	}{
+	expectEach(t, map[string]expectation{
 		"a new Service whose pods do not run yet": {nil, nil, "check -f testdata/manifests/web.yaml", result{Out: `
 Service:    web (new; routing selector)
 Suppose:    testdata/manifests/web.yaml is applied
@@ -161,18 +156,7 @@ See 'kubectl active-standby check --help' for usage and examples
 error: --recursive and --local are for files; see -f
 See 'kubectl active-standby check --help' for usage and examples
 `, Code: 1}},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			inCluster(t, test.objects, func(c *cluster) {
-				for _, resource := range test.forbid {
-					c.forbid("*", resource)
-				}
-				c.expect(test.line, test.want)
-			})
-		})
-	}
+	})
 }
 
 // The annotations of a manifest are checked in a pipeline that has no cluster.

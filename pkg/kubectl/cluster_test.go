@@ -121,6 +121,31 @@ func (c *cluster) expect(line string, want result) {
 	compare(c, want, c.run(strings.Fields(line)...))
 }
 
+// expectation is what a command prints in a cluster of these objects, where the user is forbidden
+// these resources.
+type expectation struct {
+	objects []runtime.Object
+	forbid  []string
+	line    string
+	want    result
+}
+
+// expectEach runs a test of each expectation, all at once.
+func expectEach(t *testing.T, tests map[string]expectation) {
+	t.Helper()
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inCluster(t, test.objects, func(c *cluster) {
+				for _, resource := range test.forbid {
+					c.forbid("*", resource)
+				}
+				c.expect(test.line, test.want)
+			})
+		})
+	}
+}
+
 func compare(tb testing.TB, want, got result) {
 	tb.Helper()
 	want.Out, want.Err = strings.TrimPrefix(want.Out, "\n"), strings.TrimPrefix(want.Err, "\n")

@@ -57,12 +57,7 @@ func TestHistory(t *testing.T) {
 	}
 	of := func(l *coordinationv1.Lease) []runtime.Object { return []runtime.Object{aService("web", "", 0), l} }
 	three := of(recorded(first, failover, switchover))
-	tests := map[string]struct {
-		objects []runtime.Object
-		forbid  []string
-		line    string
-		want    result
-	}{
+	expectEach(t, map[string]expectation{
 		"the moves, the oldest first": {three, nil, "history web", result{Out: `
 WHEN   EPOCH   FROM     TO      ACTION       REASON
 50m    1       <none>   web-1   Elect        FirstEligible
@@ -262,18 +257,7 @@ error: services "web" not found in default namespace
 		"names are not printed": {three, nil, "history web -o name", result{Err: `
 error: unable to match a printer suitable for the output format "name", allowed formats are: go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,kyaml,template,templatefile,wide,yaml
 `, Code: 1}},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			inCluster(t, test.objects, func(c *cluster) {
-				for _, resource := range test.forbid {
-					c.forbid("*", resource)
-				}
-				c.expect(test.line, test.want)
-			})
-		})
-	}
+	})
 }
 
 // What the controller writes is what the plugin reads.

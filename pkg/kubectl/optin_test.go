@@ -13,12 +13,7 @@ import (
 
 func TestCheckBeforeOptIn(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct {
-		objects []runtime.Object
-		forbid  []string
-		line    string
-		want    result
-	}{
+	expectEach(t, map[string]expectation{
 		"a Service with pods": {
 			[]runtime.Object{aService("web", "", 0, unannotated), aPod("web-0", "", unmarked), aPod("web-1", "", unmarked, readyFor(time.Hour)), aPod("web-2", "", unmarked, notReady)},
 			nil, "check web",
@@ -156,16 +151,5 @@ RANK   POD     NODE     CORDONED   ROLE     ELIGIBLE   WHY
 Note: routing selector is assumed, because the controller's --default-routing is not known.
 Note: the controller alone knows the nodes' heartbeats.
 `}},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			inCluster(t, test.objects, func(c *cluster) {
-				for _, resource := range test.forbid {
-					c.forbid("*", resource)
-				}
-				c.expect(test.line, test.want)
-			})
-		})
-	}
+	})
 }

@@ -14,12 +14,7 @@ import (
 func TestSimulate(t *testing.T) {
 	t.Parallel()
 	onNode := func(node string) func(*corev1.Pod) { return func(p *corev1.Pod) { p.Spec.NodeName = node } }
-	tests := map[string]struct {
-		objects []runtime.Object
-		forbid  []string
-		line    string
-		want    result
-	}{
+	expectEach(t, map[string]expectation{
 		"without the master": {web(aPod("web-3", "standby", notReady)), nil, "simulate web --without web-0", result{Out: `
 Service:    web (routing selector)
 Suppose:    pod/web-0 is gone
@@ -188,16 +183,5 @@ node/node-2
 `, Err: `
 Completion ended with directive: ShellCompDirectiveNoFileComp
 `}},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			inCluster(t, test.objects, func(c *cluster) {
-				for _, resource := range test.forbid {
-					c.forbid("*", resource)
-				}
-				c.expect(test.line, test.want)
-			})
-		})
-	}
+	})
 }
