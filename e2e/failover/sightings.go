@@ -105,7 +105,7 @@ func (s *sightings) first(is func(sighting) bool) time.Time {
 }
 
 // fill sets when the failure of the workload's old master was noticed, decided and
-// published.
+// published, and how the master moved.
 func (s *sightings) fill(o *results.Observation, old *corev1.Pod) {
 	o.Noticed = s.first(func(seen sighting) bool {
 		pod, is := seen.object.(*corev1.Pod)
@@ -122,15 +122,26 @@ func (s *sightings) fill(o *results.Observation, old *corev1.Pod) {
 		}
 		return slices.ContainsFunc(serving, func(uid types.UID) bool { return uid != old.UID })
 	})
-	s.first(func(seen sighting) bool {
-		lease, is := seen.object.(*coordinationv1.Lease)
+	o.Moves = s.moves(o.Variant.Object(), old.UID)
+	if len(o.Moves) > 0 {
+		o.Decided = o.Moves[0].At
+	}
+}
+
+// moves returns the moves that a Lease has recorded, from that master on.
+func (s *sightings) moves(name string, from types.UID) (all []results.Move) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	for _, seen := range s.all {
+		l, is := seen.object.(*coordinationv1.Lease)
 		// The UID, because an edit of the holder alone is a request, not a decision.
-		if is && lease.Name == o.Variant.Object() && lease.Annotations[api.AnnotationHolderUID] != string(old.UID) && lease.Spec.AcquireTime != nil {
-			o.Decided = lease.Spec.AcquireTime.Time
-			return true
+		if !is || seen.gone || l.Name != name || l.Spec.AcquireTime == nil || l.Annotations[api.AnnotationHolderUID] == string(from) {
+			continue
 		}
-		return false
-	})
+		from = types.UID(l.Annotations[api.AnnotationHolderUID])
+		all = append(all, results.Move{At: l.Spec.AcquireTime.Time, To: ptr.Deref(l.Spec.HolderIdentity, ""), Reason: l.Annotations[api.AnnotationReason]})
+	}
+	return all
 }
 
 // endpoints returns the pods that a slice lists as ready.

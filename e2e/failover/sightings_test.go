@@ -32,26 +32,29 @@ func TestFill(t *testing.T) {
 	}
 	acquired := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	lease := func(name, holder string) *coordinationv1.Lease {
-		l := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Annotations: map[string]string{api.AnnotationHolderUID: holder}}}
-		l.Spec.AcquireTime = new(metav1.NewMicroTime(acquired))
+		l := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Annotations: map[string]string{api.AnnotationHolderUID: holder, api.AnnotationReason: "to " + holder}}}
+		l.Spec.AcquireTime, l.Spec.HolderIdentity = new(metav1.NewMicroTime(acquired)), &holder
 		return l
 	}
+	asked := lease("selector", "old")
+	asked.Spec.HolderIdentity = new("new")
+	toNew, toOld := results.Move{At: acquired, To: "new", Reason: "to new"}, results.Move{At: acquired, To: "old", Reason: "to old"}
 	type seconds struct{ Noticed, Published int }
 	for name, test := range map[string]struct {
 		variant results.Variant
 		seen    []any
 		want    seconds
-		decided bool
+		moves   []results.Move
 	}{
 		"the steps of a failover are found": {
 			variant: selector,
 			seen:    []any{master(corev1.ConditionTrue), master(corev1.ConditionFalse), slice("selector"), lease("selector", "new"), slice("selector", "new")},
-			want:    seconds{Noticed: 2, Published: 5}, decided: true,
+			want:    seconds{Noticed: 2, Published: 5}, moves: []results.Move{toNew},
 		},
 		"the objects of a variant with probes are found by their name": {
 			variant: sliceProbe,
 			seen:    []any{lease("endpointslice-probe", "new"), slice("endpointslice-probe", "new"), master(corev1.ConditionFalse)},
-			want:    seconds{Noticed: 3, Published: 2}, decided: true,
+			want:    seconds{Noticed: 3, Published: 2}, moves: []results.Move{toNew},
 		},
 		"the objects of another variant do not count": {
 			variant: selector,
@@ -60,6 +63,11 @@ func TestFill(t *testing.T) {
 		"the old master does not count as its successor": {
 			variant: selector,
 			seen:    []any{lease("selector", "old"), slice("selector", "old")},
+		},
+		"a master moves there and back, and what is asked or renewed is no move": {
+			variant: selector,
+			seen:    []any{asked, lease("selector", "new"), lease("selector", "new"), lease("selector", "old")},
+			moves:   []results.Move{toNew, toOld},
 		},
 		"a plain Service publishes when it no longer lists the old pod": {
 			variant: plain,
@@ -83,7 +91,10 @@ func TestFill(t *testing.T) {
 			if diff := cmp.Diff(test.want, seconds{after(o.Noticed), after(o.Published)}); diff != "" {
 				t.Error("(-want +got)", diff)
 			}
-			if o.Decided.Equal(acquired) != test.decided {
+			if diff := cmp.Diff(test.moves, o.Moves); diff != "" {
+				t.Error("moves (-want +got)", diff)
+			}
+			if o.Decided.Equal(acquired) != (len(test.moves) > 0) {
 				t.Errorf("decided at %v", o.Decided)
 			}
 		})

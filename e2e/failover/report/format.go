@@ -2,6 +2,8 @@ package report
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +42,15 @@ func kept(r results.Result) string {
 		return fmt.Sprintf("%s (%d of %d to the end)", document.Duration(r.KeptMS.P50), r.KeptToTheEnd, r.Runs)
 	}
 	return document.Duration(r.KeptMS.P50)
+}
+
+// moved says how often the master moved, and why.
+func moved(r results.Result) string {
+	text := fmt.Sprint(r.Transitions)
+	for i, reason := range slices.Sorted(maps.Keys(r.Reasons)) {
+		text += []string{": ", ", "}[min(i, 1)] + fmt.Sprintf("%d `%s`", r.Reasons[reason], reason)
+	}
+	return text
 }
 
 // named returns what a variant is called in a row.

@@ -117,3 +117,16 @@ func TestTicks(t *testing.T) {
 		t.Errorf("the tenth of 48 s (-want +got):\n%s", diff)
 	}
 }
+
+func TestMoved(t *testing.T) {
+	for want, r := range map[string]results.Result{
+		"0":                           {},
+		"10":                          {Transitions: 10},
+		"1: 1 `PodDeleted`":           {Transitions: 1, Reasons: map[string]int{"PodDeleted": 1}},
+		"5: 3 `Failover`, 2 `NotNow`": {Transitions: 5, Reasons: map[string]int{"NotNow": 2, "Failover": 3}},
+	} {
+		if got := moved(r); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}

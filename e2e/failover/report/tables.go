@@ -94,7 +94,7 @@ func measured(r results.Result) []string {
 		after = document.Duration(r.AfterDetectionMS.P50) + " / " + document.Duration(r.AfterDetectionMS.Max)
 	}
 	if r.Variant.Routing != results.Plain {
-		overlap, transitions = document.Duration(r.OverlapMSMax), fmt.Sprint(r.Transitions)
+		overlap, transitions = document.Duration(r.OverlapMSMax), moved(r)
 	}
 	return []string{
 		document.Duration(r.OutageMS.P50) + " / " + document.Duration(r.OutageMS.P90) + " / " + document.Duration(r.OutageMS.Max),

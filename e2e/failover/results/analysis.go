@@ -25,7 +25,18 @@ type Observation struct {
 	New, Kept []record.Request
 	// When the steps of the failover were done, as in Steps; zero if that was not seen.
 	Noticed, Decided, Published time.Time
-	Transitions                 int
+	// Moves are the moves of the master since the cause, in order.
+	Moves []Move
+	// Transitions are those that the Lease counts. A transition within one pod, such as
+	// to a new epoch, is no move.
+	Transitions int
+}
+
+// Move is a move of the master.
+type Move struct {
+	At     time.Time // the acquireTime of the Lease
+	To     string    // the new master's pod
+	Reason string    // the Lease's, such as HolderNotReady
 }
 
 // Outcome is the analysis of one run.
@@ -39,6 +50,7 @@ type Outcome struct {
 	KeptMS       *float64
 	KeptToTheEnd bool
 	Transitions  int
+	Reasons      []string // of the moves, in order
 }
 
 // Analyse analyses a run. It returns an error if the outage has no beginning or no end:
@@ -61,7 +73,7 @@ func Analyse(o Observation) (Outcome, error) {
 	out := Outcome{
 		Variant:     o.Variant,
 		Sent:        len(o.New),
-		OverlapMS:   overlap(o.Variant, good),
+		OverlapMS:   overlap(o, good),
 		Transitions: o.Transitions,
 		Run: Run{
 			OutageMS: milliseconds(to.Sub(from)), Lost: len(lost), Lanes: lanes(o, good, lost),
@@ -84,6 +96,9 @@ func Analyse(o Observation) (Outcome, error) {
 		}
 	}
 	out.KeptMS, out.KeptToTheEnd = kept(o)
+	for _, m := range o.Moves {
+		out.Reasons = append(out.Reasons, m.Reason)
+	}
 	return out, nil
 }
 
@@ -114,24 +129,51 @@ func outage(good, lost []record.Request, cause time.Time) (from, to time.Time) {
 }
 
 // overlap returns the longest time, in milliseconds, for which a pod answered requests
-// that were sent after an answer of its successor had arrived.
-func overlap(v Variant, good []record.Request) float64 {
-	if v.Routing == Plain {
+// that were sent after an answer of its successor had arrived. A master that comes
+// back has another term. Its answers are no overlap with the master in between.
+func overlap(o Observation, good []record.Request) float64 {
+	if o.Variant.Routing == Plain {
 		return 0 // all of its pods serve
 	}
 	longest := 0.0
-	firstAnswer := map[string]time.Time{}
+	terms := o.terms(good)
+	first := make([]time.Time, len(terms)) // the first answer of each term
 	for _, r := range good {
-		if _, seen := firstAnswer[r.Pod]; !seen {
-			firstAnswer[r.Pod] = r.Done
+		own := termOf(terms, r)
+		if first[own].IsZero() {
+			first[own] = r.Done
 		}
-		for pod, first := range firstAnswer {
-			if first.After(firstAnswer[r.Pod]) && r.Sent.After(first) && pod != r.Pod {
-				longest = max(longest, milliseconds(r.Sent.Sub(first)))
+		for _, successor := range first[own+1:] {
+			if !successor.IsZero() && r.Sent.After(successor) {
+				longest = max(longest, milliseconds(r.Sent.Sub(successor)))
 			}
 		}
 	}
 	return longest
+}
+
+// terms returns who was master, and from when, in order. A pod that answers without
+// having been master has a term from its first answer.
+func (o Observation) terms(good []record.Request) []Move {
+	terms := append([]Move{{To: o.Old}}, o.Moves...)
+	for _, r := range good {
+		if termOf(terms, r) < 0 {
+			terms = append(terms, Move{At: r.Done, To: r.Pod})
+		}
+	}
+	slices.SortStableFunc(terms, func(a, b Move) int { return a.At.Compare(b.At) })
+	return terms
+}
+
+// termOf returns the index of the answering pod's latest term that had begun when the
+// answer arrived, or -1.
+func termOf(terms []Move, r record.Request) int {
+	for i, t := range slices.Backward(terms) {
+		if t.To == r.Pod && !t.At.After(r.Done) {
+			return i
+		}
+	}
+	return -1
 }
 
 // kept returns for how many milliseconds after the cause the old master answered the
@@ -222,6 +264,12 @@ func Summarise(scenario string, v Variant, outcomes []Outcome) Result {
 		r.Lost += o.Lost
 		r.Sent += o.Sent
 		r.Transitions += o.Transitions
+		for _, reason := range o.Reasons {
+			if r.Reasons == nil {
+				r.Reasons = map[string]int{}
+			}
+			r.Reasons[reason]++
+		}
 		r.OverlapMSMax = max(r.OverlapMSMax, o.OverlapMS)
 	}
 	r.OutageMS = *quantiles(outage)

@@ -108,6 +108,49 @@ func TestAnalyse(t *testing.T) {
 				},
 			},
 		},
+		"a master that comes back does not overlap with the one in between": {
+			Observation{
+				Variant: Variant{Routing: Selector}, Cause: cause, Old: "web-0", Transitions: 2,
+				Moves:   []Move{{at(40), "web-1", "HolderNotReady"}, {at(90), "web-0", "HolderNotReady"}},
+				New:     slices.Concat(stretch(-10, 50, "web-0"), stretch(50, 100, "web-1"), stretch(100, 150, "web-0")),
+				Decided: at(40),
+			},
+			Outcome{
+				Variant: Variant{Routing: Selector}, Sent: 16, AfterDetection: ms(14), Transitions: 2, Reasons: []string{"HolderNotReady", "HolderNotReady"},
+				Run: Run{
+					OutageMS: 10, Outage: &Span{From: -6, To: 4}, Steps: Steps{Decided: ms(40), Answered: ms(54)},
+					Lanes: []Lane{{"old", []Span{{-10, 140, 11}}}, {"new", []Span{{50, 90, 5}}}, {"lost", nil}},
+				},
+			},
+		},
+		"the master in between overlaps with a master that came back": {
+			Observation{
+				Variant: Variant{Routing: Selector}, Cause: cause, Old: "web-0",
+				Moves: []Move{{at(40), "web-1", "HolderNotReady"}, {at(90), "web-0", "HolderNotReady"}},
+				New:   slices.Concat(stretch(-10, 50, "web-0"), stretch(50, 100, "web-1"), stretch(100, 110, "web-0"), stretch(110, 130, "web-1"), stretch(130, 150, "web-0")),
+			},
+			Outcome{
+				Variant: Variant{Routing: Selector}, Sent: 16, OverlapMS: 16, Reasons: []string{"HolderNotReady", "HolderNotReady"},
+				Run: Run{
+					OutageMS: 10, Outage: &Span{From: -6, To: 4}, Steps: Steps{Answered: ms(54)},
+					Lanes: []Lane{{"old", []Span{{-10, 140, 9}}}, {"new", []Span{{50, 120, 7}}}, {"lost", nil}},
+				},
+			},
+		},
+		"the old master overlaps with a master that came back and was replaced once more": {
+			Observation{
+				Variant: Variant{Routing: Selector}, Cause: cause, Old: "web-0",
+				Moves: []Move{{at(40), "web-1", "HolderNotReady"}, {at(90), "web-0", "HolderNotReady"}, {at(140), "web-1", "HolderNotReady"}},
+				New:   slices.Concat(stretch(-10, 50, "web-0"), stretch(50, 100, "web-1"), stretch(100, 150, "web-0"), stretch(150, 160, "web-1"), stretch(160, 180, "web-0")),
+			},
+			Outcome{
+				Variant: Variant{Routing: Selector}, Sent: 19, OverlapMS: 16, Reasons: []string{"HolderNotReady", "HolderNotReady", "HolderNotReady"},
+				Run: Run{
+					OutageMS: 10, Outage: &Span{From: -6, To: 4}, Steps: Steps{Answered: ms(54)},
+					Lanes: []Lane{{"old", []Span{{-10, 170, 13}}}, {"new", []Span{{50, 150, 6}}}, {"lost", nil}},
+				},
+			},
+		},
 		"the outage of a plain Service lasts while any requests are lost": {
 			Observation{
 				Variant: Variant{Routing: Plain}, Cause: cause, Old: "web-0",
@@ -214,14 +257,14 @@ func TestSummarise(t *testing.T) {
 	outcome := func(outage float64, lost int, kept *float64) Outcome {
 		return Outcome{
 			Run: Run{OutageMS: outage, Lost: lost}, Sent: 100, AfterDetection: ms(outage / 2), OverlapMS: float64(lost),
-			KeptMS: kept, KeptToTheEnd: kept != nil && *kept == 9, Transitions: 1,
+			KeptMS: kept, KeptToTheEnd: kept != nil && *kept == 9, Transitions: 1, Reasons: []string{"HolderNotReady"},
 		}
 	}
 	got := Summarise("killed", Variant{Routing: Label}, []Outcome{outcome(40, 4, ms(9)), outcome(10, 1, nil), outcome(20, 3, ms(7)), outcome(20, 2, ms(9))})
 	want := Result{
 		Scenario: "killed", Variant: Variant{Routing: Label}, Runs: 4,
 		OutageMS: Quantiles{P50: 20, P90: 40, Max: 40}, AfterDetectionMS: &Quantiles{P50: 10, P90: 20, Max: 20},
-		Lost: 10, Sent: 400, OverlapMSMax: 4, Transitions: 4,
+		Lost: 10, Sent: 400, OverlapMSMax: 4, Transitions: 4, Reasons: map[string]int{"HolderNotReady": 4},
 		KeptMS: &Quantiles{P50: 9, P90: 9, Max: 9}, KeptToTheEnd: 2,
 		Median: Run{OutageMS: 20, Lost: 2}, Worst: Run{OutageMS: 40, Lost: 4},
 	}

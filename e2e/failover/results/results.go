@@ -66,10 +66,13 @@ type Result struct {
 	// second before the cause.
 	Lost int `json:"lost"`
 	Sent int `json:"sent"`
-	// OverlapMSMax is the longest time for which the old master answered connections
-	// that were opened after an answer of the new master had arrived.
+	// OverlapMSMax is the longest time for which a former master answered connections
+	// that were opened after an answer of its successor had arrived.
 	OverlapMSMax float64 `json:"overlap_ms_max"`
 	Transitions  int     `json:"transitions"` // of the Lease, in all runs
+	// Reasons are the reasons of the moves to another pod, in all runs, with the number
+	// of each. Results of before 2026-11-30 have none.
+	Reasons map[string]int `json:"reasons,omitempty"`
 	// KeptMS is how long after the cause the old master still answered a kept-alive
 	// connection. KeptToTheEnd is the number of runs in which it still did when the
 	// measurement ended.
