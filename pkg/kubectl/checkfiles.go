@@ -1,7 +1,9 @@
 package kubectl
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -137,7 +139,7 @@ func (c connection) applied(ctx context.Context, m manifest[*corev1.Service], fo
 		t.service = would
 		switch {
 		case now == nil:
-		case api.Annotated(now) && equality.Semantic.DeepEqual(now.Annotations, would.Annotations) && equality.Semantic.DeepEqual(now.Spec.Selector, would.Spec.Selector) && samePorts(now, would):
+		case api.Annotated(now) && equality.Semantic.DeepEqual(now.Annotations, would.Annotations) && equality.Semantic.DeepEqual(now.Spec.Selector, would.Spec.Selector) && sameType(now, would) && samePorts(now, would):
 			return nil, nil
 		default:
 			t.state, optsIn = "changed", !api.Annotated(now)
@@ -159,6 +161,11 @@ func (c connection) applied(ctx context.Context, m manifest[*corev1.Service], fo
 	return t, nil
 }
 
+// sameType reports whether both Services have the same type. The API server adds ClusterIP.
+func sameType(a, b *corev1.Service) bool {
+	return cmp.Or(a.Spec.Type, corev1.ServiceTypeClusterIP) == cmp.Or(b.Spec.Type, corev1.ServiceTypeClusterIP)
+}
+
 // samePorts reports whether both Services have the same ports, apart from what the API server
 // adds.
 func samePorts(a, b *corev1.Service) bool {
@@ -167,8 +174,19 @@ func samePorts(a, b *corev1.Service) bool {
 	})
 }
 
+// lastApplied returns the annotations that the manifest had when it was last applied, as kubectl
+// and other tools that merge on the client record it. Those alone are removed by a manifest that
+// no longer has them.
+func lastApplied(s *corev1.Service) map[string]string {
+	var manifest metav1.PartialObjectMetadata
+	if err := json.Unmarshal([]byte(s.Annotations[corev1.LastAppliedConfigAnnotation]), &manifest); err != nil {
+		return nil
+	}
+	return manifest.Annotations
+}
+
 // applied returns what becomes of the Service that there is now, which may be nil. What the
-// controller has written stays.
+// controller and others have written stays.
 func applied(now, manifest *corev1.Service) *corev1.Service {
 	s := manifest.DeepCopy()
 	if now == nil {
@@ -177,9 +195,8 @@ func applied(now, manifest *corev1.Service) *corev1.Service {
 		return s
 	}
 	s.UID, s.CreationTimestamp, s.Status = now.UID, now.CreationTimestamp, now.Status
-	if s.Spec.ClusterIP == "" {
-		s.Spec.ClusterIP = now.Spec.ClusterIP
-	}
+	s.Spec.Type = cmp.Or(s.Spec.Type, now.Spec.Type)
+	s.Spec.ClusterIP = cmp.Or(s.Spec.ClusterIP, now.Spec.ClusterIP)
 	keep := func(from, into map[string]string, keys ...string) map[string]string {
 		into = maps.Clone(into)
 		for _, key := range keys {
@@ -193,7 +210,9 @@ func applied(now, manifest *corev1.Service) *corev1.Service {
 		return into
 	}
 	s.Annotations = keep(now.Annotations, s.Annotations, slices.DeleteFunc(slices.Collect(maps.Keys(now.Annotations)), func(key string) bool {
-		return key != api.AnnotationLeaseTransitions && strings.HasPrefix(key, api.Domain+"/")
+		_, given := lastApplied(now)[key]
+		_, gives := s.Annotations[key]
+		return given || gives
 	})...)
 	s.Labels = keep(now.Labels, s.Labels, api.LabelMigrating)
 	s.Spec.Selector = keep(now.Spec.Selector, s.Spec.Selector, api.LabelPodUID, api.LabelRouting)

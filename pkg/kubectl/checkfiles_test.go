@@ -86,6 +86,39 @@ Note: the controller alone knows the nodes' heartbeats.
 testdata/manifests/web.yaml: service/web changes nothing; kubectl active-standby check web
 `},
 		},
+		"a Service of which others have set what the manifest does not say": {
+			[]runtime.Object{
+				aService("web", "web-0", 3, http, annotated(api.AnnotationPrefer, "tier=fast"), annotated(api.AnnotationFailback, "10m"), func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeNodePort }),
+				aLease("web", "web-0", 3), aPod("web-0", "active", serving),
+			},
+			nil, "check -f testdata/manifests/web.yaml",
+			result{Out: `
+testdata/manifests/web.yaml: service/web changes nothing; kubectl active-standby check web
+`},
+		},
+		"a Service of which the manifest no longer says what it said": {
+			[]runtime.Object{
+				aService("web", "web-0", 3, http, annotated(api.AnnotationPrefer, "tier=fast"), annotated(api.AnnotationFailback, "10m"),
+					annotated(corev1.LastAppliedConfigAnnotation, `{"metadata":{"annotations":{"qoqo.dev/failback":"10m"}}}`)),
+				aLease("web", "web-0", 3), aPod("web-0", "active", serving), aPod("web-1", "standby", serving, fast),
+			},
+			nil, "check -f testdata/manifests/web.yaml",
+			result{Out: `
+Service:    web (changed; routing selector)
+Suppose:    testdata/manifests/web.yaml is applied
+Lease:      web
+Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
+Problems:   <none>
+Next:       nothing: web-0 is master in epoch 3 (HolderEligible)
+
+RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
+1      web-1   node-1   no         standby   yes        first in the order
+2      web-0   node-0   no         master    yes        after web-1, which is preferred
+
+Note: the master is not web-1, which is preferred: the Service asks for no failback (qoqo.dev/failback).
+Note: the controller alone knows the nodes' heartbeats.
+`},
+		},
 		"all that is wrong with annotations": {nil, nil, "check --local -f testdata/manifests/wrong.yaml", result{Out: `
 testdata/manifests/wrong.yaml: service/values selects no pods that these files have
 testdata/manifests/wrong.yaml: service/mode selects no pods that these files have

@@ -79,13 +79,25 @@ func (o *reportCommand) run(ctx context.Context) (err error) {
 	if o.file == "" {
 		o.file = "active-standby-report-" + at.UTC().Format("20060102-150405") + reportEnd
 	}
-	of := "namespace " + o.namespace
+	if o.file == "-" {
+		of, err := o.collect(ctx)
+		if err != nil {
+			return err
+		}
+		return o.write(unescaped(o.Out), "active-standby-report", of, at)
+	}
+	return o.save(ctx, at)
+}
+
+// collect reads what the report has, and returns of what it is.
+func (o *reportCommand) collect(ctx context.Context) (of string, err error) {
+	of = "namespace " + o.namespace
 	namespaces := sets.New(o.namespace)
 	if o.allNamespaces {
 		of = "all namespaces"
 		services, err := o.live().Annotated(ctx, metav1.NamespaceAll)
 		if err != nil {
-			return err
+			return "", err
 		}
 		namespaces = sets.New[string]()
 		for _, s := range services {
@@ -97,23 +109,30 @@ func (o *reportCommand) run(ctx context.Context) (err error) {
 		c := o.connection
 		c.namespace = namespace
 		if err := o.elections(ctx, c); err != nil {
-			return err
+			return "", err
 		}
 	}
 	o.controller(ctx)
-	return o.save(of, at)
+	return of, nil
 }
 
-// save writes the report. It overwrites no file.
-func (o *reportCommand) save(of string, at time.Time) error {
-	if o.file == "-" {
-		return o.write(unescaped(o.Out), "active-standby-report", of, at)
-	}
+// save collects and writes the report. It overwrites no file, and says so before it reads
+// anything. If it fails, it leaves no file.
+func (o *reportCommand) save(ctx context.Context, at time.Time) (err error) {
 	out, err := os.OpenFile(o.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	defer out.Close()
+	defer func() {
+		if err != nil {
+			_ = out.Close()
+			_ = os.Remove(o.file)
+		}
+	}()
+	of, err := o.collect(ctx)
+	if err != nil {
+		return err
+	}
 	if err := o.write(out, strings.TrimSuffix(filepath.Base(o.file), reportEnd), of, at); err != nil {
 		return err
 	}

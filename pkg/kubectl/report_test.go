@@ -299,7 +299,12 @@ func TestReportIsWritten(t *testing.T) {
 			t.Errorf("check (-want +got):\n%s", cmp.Diff(want, check))
 		}
 		compare(t, result{Err: "error: open " + path + ": file exists\n", Code: 1}, c.run("report", "web", "-f", path))
-		compare(t, result{Err: `error: services "none" not found in default namespace` + "\n", Code: 1}, c.run("report", "none", "-f", "-"))
+		for _, file := range []string{"-", path + ".other"} {
+			compare(t, result{Err: `error: services "none" not found in default namespace` + "\n", Code: 1}, c.run("report", "none", "-f", file))
+		}
+		if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
+			t.Errorf("%v, %v: want the first report alone", left, err)
+		}
 		compare(t, result{Err: "error: a Service cannot be retrieved by name across all namespaces\n", Code: 1}, c.run("report", "web", "-A"))
 	})
 }
