@@ -30,6 +30,12 @@ GO_TEST := $(TOOL)/gotestsum/go.mod gotestsum --format standard-verbose --
 demo: ## See it work: a local control plane, two replicas, the examples, and masters that fail. DEMO_KEEP=1 keeps it up.
 	cd e2e && $(GO) run ./cmd/demo
 
+.PHONY: demo-kind
+demo-kind: ## The same with real packets, on a cluster of kind: a client's requests per second while masters fail; needs Docker. KIND_NODE_IMAGE.
+	@docker info >/dev/null 2>&1 || { echo "demo-kind needs Docker, which does not answer. make demo needs none; no packet flows there."; exit 1; }
+	$(MAKE) e2e-images
+	cd e2e && $(E2E_ENV) $(GO) run ./cmd/demo kind
+
 .PHONY: build
 build: ## Build the controller and the kubectl plugin into bin/.
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
@@ -121,10 +127,12 @@ e2e: e2e-images e2e-former e2e-programs ## Tests on a kind cluster. KIND_NODE_IM
 E2E_RUNS      ?= 10
 E2E_SCENARIOS ?=
 E2E_ROUTINGS  ?=
+# Configurations of kube-proxy that it compares, each MODE/MINSYNCPERIOD. Empty means the cluster's own alone.
+E2E_PROXIES   ?=
 
 .PHONY: e2e-failover
-e2e-failover: e2e-images ## Measure failover on a kind cluster, and write docs/failover/ and the tables in docs/guarantees.md and the README; four hours. E2E_RUNS, E2E_SCENARIOS, E2E_ROUTINGS.
-	cd e2e && $(E2E_ENV) $(GO) run ./cmd/failover measure -runs '$(E2E_RUNS)' -scenarios '$(E2E_SCENARIOS)' -routings '$(E2E_ROUTINGS)'
+e2e-failover: e2e-images ## Measure failover on a kind cluster, and write docs/failover/ and the tables in docs/guarantees.md and the README; four hours. E2E_RUNS, E2E_SCENARIOS, E2E_ROUTINGS; E2E_PROXIES=iptables/1s,nftables/100ms compares these.
+	cd e2e && $(E2E_ENV) $(GO) run ./cmd/failover measure -runs '$(E2E_RUNS)' -scenarios '$(E2E_SCENARIOS)' -routings '$(E2E_ROUTINGS)' -proxies '$(E2E_PROXIES)'
 
 # What make scale measures, separated by commas: loads, each as ELECTIONS, ELECTIONS/NAMESPACES or
 # ELECTIONS/NAMESPACES/NODES; routings (selector, endpointslice); parts (opt-in, rest, restart,

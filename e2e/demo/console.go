@@ -18,13 +18,20 @@ func (d *demo) show(ctx context.Context, args ...string) error {
 	if err != nil {
 		return err
 	}
-	for i, arg := range args {
-		if strings.ContainsAny(arg, ` {}*'\`) {
-			args[i] = "'" + arg + "'"
-		}
-	}
-	fmt.Printf("$ kubectl %s\n%s\n", strings.Join(args, " "), out)
+	fmt.Printf("%s\n%s\n", terminal(args), out)
 	return nil
+}
+
+// terminal returns how a user would have typed the command.
+func terminal(args []string) string {
+	line := "$ kubectl"
+	for _, arg := range args {
+		if strings.ContainsAny(arg, ` {}*'\`) {
+			arg = "'" + arg + "'"
+		}
+		line += " " + arg
+	}
+	return line
 }
 
 func milliseconds(d time.Duration) string {
