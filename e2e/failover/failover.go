@@ -22,8 +22,11 @@ type Options struct {
 	Runs      int        // of each scenario and variant
 	Scenarios []Scenario // in this order
 	Variants  []results.Variant
-	Target    string // the image of the pods and the clients, which the nodes have
-	Progress  io.Writer
+	// KubeProxies are configurations of kube-proxy that take turns. Without any, the
+	// cluster's own is left as it is.
+	KubeProxies []results.KubeProxy
+	Target      string // the image of the pods and the clients, which the nodes have
+	Progress    io.Writer
 	// Measured is called with the results of each scenario once it is complete.
 	Measured func([]results.Result) error
 }
@@ -87,30 +90,61 @@ func (m *measurement) scenario(ctx context.Context, s Scenario, o Options, progr
 		return err
 	}
 	rounds := s.rounds(variants)
-	outcomes := map[results.Variant][]results.Outcome{}
+	outcomes := map[measured][]results.Outcome{}
 	for n := range o.Runs {
 		// Change the order, so that no variant always follows the same one.
 		slices.Reverse(rounds)
-		for _, round := range rounds {
-			begun := time.Now()
-			observed, err := m.run(ctx, s, round)
-			if err != nil {
-				return fmt.Errorf("run %d of %v: %w", n+1, round, err)
-			}
-			for _, observation := range observed {
-				outcome, err := results.Analyse(observation)
-				if err != nil {
-					return fmt.Errorf("run %d of %s: %w", n+1, observation.Variant, err)
+		for i := range max(1, len(o.KubeProxies)) {
+			var with results.KubeProxy
+			if len(o.KubeProxies) > 0 {
+				with = o.KubeProxies[i]
+				if err := setProxy(ctx, m.Cluster, with); err != nil {
+					return err
 				}
-				outcomes[observation.Variant] = append(outcomes[observation.Variant], outcome)
-				progress.outcome(s, n+1, outcome)
+				progress.say("%s, run %d of %d, with kube-proxy %s", s.Name, n+1, o.Runs, with)
 			}
-			progress.done(s, round, time.Since(begun))
+			for _, round := range rounds {
+				begun := time.Now()
+				observed, err := m.run(ctx, s, round)
+				if err != nil {
+					return fmt.Errorf("run %d of %v: %w", n+1, round, err)
+				}
+				for _, observation := range observed {
+					outcome, err := results.Analyse(observation)
+					if err != nil {
+						return fmt.Errorf("run %d of %s: %w", n+1, observation.Variant, err)
+					}
+					of := measured{with, observation.Variant}
+					outcomes[of] = append(outcomes[of], outcome)
+					progress.outcome(s, n+1, outcome)
+				}
+				progress.done(s, round, time.Since(begun))
+			}
 		}
 	}
+	if len(o.KubeProxies) == 0 {
+		return o.Measured(summarise(s, variants, outcomes, results.KubeProxy{}))
+	}
 	var all []results.Result
-	for _, v := range variants {
-		all = append(all, results.Summarise(s.Name, v, outcomes[v]))
+	for _, with := range o.KubeProxies {
+		for _, r := range summarise(s, variants, outcomes, with) {
+			r.KubeProxy = &with
+			all = append(all, r)
+		}
 	}
 	return o.Measured(all)
+}
+
+// measured is a variant that is measured with a configuration of kube-proxy. It is the
+// zero value if that is the cluster's own.
+type measured struct {
+	with    results.KubeProxy
+	variant results.Variant
+}
+
+func summarise(s Scenario, variants []results.Variant, outcomes map[measured][]results.Outcome, with results.KubeProxy) (all []results.Result) {
+	for _, v := range variants {
+		all = append(all, results.Summarise(s.Name, v, outcomes[measured{with, v}]))
+	}
+	return all
 }

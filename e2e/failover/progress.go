@@ -22,8 +22,9 @@ func newProgress(o Options) *progress {
 	rounds := 0
 	for _, s := range o.Scenarios {
 		for _, round := range s.rounds(s.variants(o.Variants)) {
-			rounds += o.Runs
-			p.left += time.Duration(o.Runs) * guess(s, round)
+			runs := o.Runs * max(1, len(o.KubeProxies))
+			rounds += runs
+			p.left += time.Duration(runs) * guess(s, round)
 		}
 	}
 	p.say("%d failures and moves to measure, which takes about %s", rounds, p.left.Round(time.Minute))

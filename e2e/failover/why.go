@@ -65,6 +65,12 @@ is the same as above.`,
 established ones are not reset. It is noticed like a dead node. A probe that asks for an answer, and not only for
 a connection, notices it as fast as a dead node.`,
 
-	"starved": `Ten processes on each worker use all CPU time they get, for 30 s. No master fails, so each transition is a false
-move: a probe or the kubelet took a slow master for a dead one.`,
+	"starved": `Ten processes on each worker use all CPU time they get, for 30 s. The pods ask for none, so the kernel gives
+them next to none. No master fails, and each transition is a false move. Most of them are the kubelet's: a readiness
+probe of a second with one failure allowed is not answered in time, and Kubernetes takes the pod from every
+Service, so that the plain Service loses its pods as well. On nodes like these a
+longer ` + "`timeoutSeconds`" + ` or ` + "`failureThreshold`" + `, and a CPU request, spare most. The controller's own probes wait for a pod
+that was slow lately ([how](../probes.md#false-alarms)), and add the moves that are marked ` + "`HolderUnresponsive`" + `. However
+late the nodes heard of a move, they never sent connections to two masters. The outage is from the first lost request to
+the last, with many good answers in between.`,
 }

@@ -1,9 +1,9 @@
 // Failover measures on a cluster of kind what clients lose when a master fails
 // or moves, and writes docs/failover/ and the tables in docs/guarantees.md and the README from it:
 //
-//	failover measure [-runs 10] [-scenarios a,b] [-routings c,d]   measures, then writes
-//	failover write                                                 writes the documents from results.json
-//	failover check                                                 fails if write would change a document
+//	failover measure [-runs 10] [-scenarios a,b] [-routings c,d] [-proxies e,f]   measures, then writes
+//	failover write                                                                writes the documents from results.json
+//	failover check                                                                fails if write would change a document
 //
 // `make e2e-failover`, `make update` and `make verify` call it.
 package main
@@ -69,8 +69,18 @@ func parse(args []string) (o failover.Options, err error) {
 	flags.IntVar(&o.Runs, "runs", 10, "how often to measure each scenario with each routing")
 	scenarios := flags.String("scenarios", "", "scenarios to measure, separated by commas; all by default")
 	routings := flags.String("routings", "", "routings to measure, separated by commas; all by default")
+	proxies := flags.String("proxies", "", "configurations of kube-proxy to compare, separated by commas, each MODE/MINSYNCPERIOD, such as iptables/1s; the cluster's own by default")
 	if err := flags.Parse(args); err != nil {
 		return o, err
+	}
+	if *proxies != "" {
+		for text := range strings.SplitSeq(*proxies, ",") {
+			p, err := results.ParseKubeProxy(text)
+			if err != nil {
+				return o, err
+			}
+			o.KubeProxies = append(o.KubeProxies, p)
+		}
 	}
 	if o.Runs < 1 {
 		return o, fmt.Errorf("-runs is %d, must be 1 or more", o.Runs)
@@ -151,7 +161,11 @@ func measure(ctx context.Context, o failover.Options, path string) (broken, err 
 		for i := range measured {
 			measured[i].Date, measured[i].Controller = time.Now().UTC().Format(time.DateOnly), os.Getenv("E2E_VERSION")
 		}
-		file.Replace(header, names(failover.Scenarios, scenarioName), measured)
+		if len(o.KubeProxies) > 0 {
+			file.Compare(measured)
+		} else {
+			file.Replace(header, names(failover.Scenarios, scenarioName), measured)
+		}
 		broken = errors.Join(broken, results.Broken(measured))
 		return file.Write(path)
 	}

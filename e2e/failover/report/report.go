@@ -60,6 +60,10 @@ func render(root string, about map[string]Scenario) (documents document.Set, err
 	if err != nil {
 		return documents, err
 	}
+	compared, err := byProxy(file.KubeProxies, about)
+	if err != nil {
+		return documents, err
+	}
 	for _, d := range []struct {
 		path    string
 		regions []document.Region
@@ -69,6 +73,7 @@ func render(root string, about map[string]Scenario) (documents document.Set, err
 		{path: detail, regions: []document.Region{
 			{Name: "measured-on", Text: measuredOn(file.Header)},
 			{Name: "results", Text: resultTables(scenarios)},
+			{Name: "kube-proxies", Text: proxyTables(compared)},
 			{Name: "steps", Text: stepsTable(scenarios)},
 		}},
 	} {

@@ -3,6 +3,7 @@ package report
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,6 +67,27 @@ var measuredFile = results.File{
 			Median: results.Run{Steps: results.Steps{Decided: ptr.To(20.0)}},
 		},
 	},
+	KubeProxies: slices.Concat(
+		withProxy("iptables", "1s", withSelector, withPlain), withProxy("nftables", "100ms", withSelector),
+	),
+}
+
+var (
+	withSelector = results.Result{
+		Scenario: "killed", Variant: selector, Runs: 3, Date: "2026-11-27", Controller: "v1.3.0",
+		OutageMS: results.Quantiles{P50: 1210, Max: 1462}, Lost: 246, Sent: 900,
+	}
+	withPlain = results.Result{
+		Scenario: "killed", Variant: plain, Runs: 3, Date: "2026-11-27", Controller: "v1.3.0",
+		OutageMS: results.Quantiles{P50: 180, Max: 1000}, Lost: 13, Sent: 900,
+	}
+)
+
+func withProxy(mode, period string, all ...results.Result) []results.Result {
+	for i := range all {
+		all[i].KubeProxy = &results.KubeProxy{Mode: mode, MinSyncPeriod: period}
+	}
+	return all
 }
 
 const (
@@ -81,6 +103,8 @@ C
 <!-- generated: steps, by make update -->
 <!-- end -->
 D
+<!-- generated: kube-proxies, by make update -->
+<!-- end -->
 `
 )
 

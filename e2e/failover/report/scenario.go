@@ -43,6 +43,40 @@ func group(all []results.Result, about map[string]Scenario) (scenarios []scenari
 	return scenarios, nil
 }
 
+// compared is a scenario with one configuration of kube-proxy.
+type compared struct {
+	scenario
+	with results.KubeProxy
+}
+
+// byProxy groups results by scenario and configuration, in the order in which these first
+// appear.
+func byProxy(all []results.Result, about map[string]Scenario) (each []compared, err error) {
+	var with []results.KubeProxy
+	for _, r := range all {
+		if r.KubeProxy == nil {
+			return nil, fmt.Errorf("%s: a result of scenario %q does not say how kube-proxy was configured", source, r.Scenario)
+		}
+		if !slices.Contains(with, *r.KubeProxy) {
+			with = append(with, *r.KubeProxy)
+		}
+	}
+	scenarios, err := group(all, about)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range scenarios {
+		for _, p := range with {
+			some := s
+			some.results = slices.DeleteFunc(slices.Clone(s.results), func(r results.Result) bool { return *r.KubeProxy != p })
+			if len(some.results) > 0 {
+				each = append(each, compared{some, p})
+			}
+		}
+	}
+	return each, nil
+}
+
 // variants returns all variants that were measured, in the order of Variants. Unknown
 // ones come last, in the order in which they first appear.
 func variants(scenarios []scenario) (seen []results.Variant) {

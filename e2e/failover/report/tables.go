@@ -42,6 +42,38 @@ func summaryTable(scenarios []scenario) string {
 	return text
 }
 
+// proxyTables shows what a client loses with each configuration of kube-proxy.
+func proxyTables(all []compared) string {
+	if len(all) == 0 {
+		return "Not measured yet.\n"
+	}
+	var scenarios []scenario
+	var measuredAt []results.Result
+	for _, c := range all {
+		scenarios, measuredAt = append(scenarios, c.scenario), append(measuredAt, c.results...)
+	}
+	order := variants(scenarios)
+	cells := []string{"", "kube-proxy", "runs"}
+	for _, v := range order {
+		cells = append(cells, strings.Join(names(v), "<br>"))
+	}
+	text := when(measuredAt) + "\n\n" + document.Head(len(cells), cells...)
+	before := ""
+	for _, c := range all {
+		title := c.Title
+		if title == before {
+			title = ""
+		}
+		before = c.Title
+		cells := []string{title, fmt.Sprintf("`%s`, %s", c.with.Mode, c.with.MinSyncPeriod), fmt.Sprint(c.results[0].Runs)}
+		for _, v := range order {
+			cells = append(cells, glance(c.result(v)))
+		}
+		text += document.Row(cells...)
+	}
+	return text
+}
+
 // glance is a cell of the summary. Its lines break only where it says so.
 func glance(r *results.Result) string {
 	if r == nil {

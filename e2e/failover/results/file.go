@@ -29,6 +29,14 @@ func (f *File) Replace(header Header, order []string, measured []Result) {
 	}
 }
 
+// Compare replaces what was measured of the same scenarios with several configurations of
+// kube-proxy, in the given order.
+func (f *File) Compare(measured []Result) {
+	f.KubeProxies = append(slices.DeleteFunc(f.KubeProxies, func(old Result) bool {
+		return slices.ContainsFunc(measured, func(r Result) bool { return r.Scenario == old.Scenario })
+	}), measured...)
+}
+
 // same reports whether a and b are the same to this variant. The settings of the probe
 // matter only to a variant with probes.
 func same(a, b Header, v Variant) bool {

@@ -88,3 +88,26 @@ func TestFileIsReadAsWritten(t *testing.T) {
 		t.Error("(-want +got)", diff)
 	}
 }
+
+func TestCompare(t *testing.T) {
+	of := func(scenario, mode string, runs int) Result {
+		return Result{Scenario: scenario, Variant: plain, KubeProxy: &KubeProxy{Mode: mode}, Runs: runs}
+	}
+	f := File{KubeProxies: []Result{of("a", "iptables", 1), of("b", "iptables", 1), of("b", "ipvs", 1)}}
+	f.Compare([]Result{of("b", "iptables", 9), of("b", "nftables", 9)})
+	want := []Result{of("a", "iptables", 1), of("b", "iptables", 9), of("b", "nftables", 9)}
+	if diff := cmp.Diff(want, f.KubeProxies); diff != "" {
+		t.Error("(-want +got)", diff)
+	}
+}
+
+func TestParseKubeProxy(t *testing.T) {
+	if got, err := ParseKubeProxy("nftables/100ms"); err != nil || got != (KubeProxy{"nftables", "100ms"}) || got.String() != "nftables/100ms" {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, wrong := range []string{"", "iptables", "iptables/", "/1s", "iptables/soon", "1s/iptables"} {
+		if got, err := ParseKubeProxy(wrong); err == nil {
+			t.Errorf("%q: %v, want an error", wrong, got)
+		}
+	}
+}

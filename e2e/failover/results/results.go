@@ -2,10 +2,18 @@
 // measured of failovers, and the analysis that fills them. The analysis is pure.
 package results
 
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
 // File is the whole of results.json.
 type File struct {
 	Header  Header   `json:"header"`
 	Results []Result `json:"results"`
+	// KubeProxies are results with several configurations of kube-proxy, in turns.
+	KubeProxies []Result `json:"kubeProxies,omitempty"`
 }
 
 // Header describes the cluster and the probes with which the results were measured.
@@ -23,6 +31,18 @@ type Header struct {
 type KubeProxy struct {
 	Mode          string `json:"mode"`          // such as iptables
 	MinSyncPeriod string `json:"minSyncPeriod"` // the least time between two updates, such as 1s
+}
+
+// String returns the form that ParseKubeProxy reads.
+func (p KubeProxy) String() string { return p.Mode + "/" + p.MinSyncPeriod }
+
+// ParseKubeProxy reads MODE/PERIOD, such as iptables/100ms.
+func ParseKubeProxy(text string) (p KubeProxy, err error) {
+	mode, period, _ := strings.Cut(text, "/")
+	if _, err := time.ParseDuration(period); err != nil || mode == "" {
+		return p, fmt.Errorf("%q is not a mode of kube-proxy and its minSyncPeriod, such as iptables/1s or nftables/100ms", text)
+	}
+	return KubeProxy{Mode: mode, MinSyncPeriod: period}, nil
 }
 
 // Readiness is the readiness probe of the measured pods.
@@ -50,7 +70,9 @@ type Client struct {
 type Result struct {
 	Scenario string  `json:"scenario"`
 	Variant  Variant `json:"routing"`
-	Runs     int     `json:"runs"`
+	// KubeProxy is how kube-proxy was configured, if that is not what the header says.
+	KubeProxy *KubeProxy `json:"kubeProxy,omitempty"`
+	Runs      int        `json:"runs"`
 	// Date is when it was measured, such as 2026-11-25, and Controller the version of
 	// the controller.
 	Date       string `json:"date"`
