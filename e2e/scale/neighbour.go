@@ -14,13 +14,21 @@ import (
 	"qoqo.dev/active-standby-controller/e2e/scale/results"
 )
 
-// victim is an election in a namespace of its own.
-var victim = election{Namespace: "victim", Name: "web"}
+// victimNamespace is the namespace of the victims alone.
+const victimNamespace = "victim"
+
+// victims fail in turns: the master of one election that moved ten times within a minute would wait.
+var victims = func() (all []election) {
+	for i := range 5 {
+		all = append(all, election{Namespace: victimNamespace, Name: fmt.Sprintf("web-%d", i)})
+	}
+	return all
+}()
 
 const (
 	// neighbourNodes is how many nodes there are beside those that an attack invents.
 	neighbourNodes = 10
-	// failovers is how many failovers of the victim are measured, alone and beside an attack.
+	// failovers is how many failovers of the victims are measured, alone and beside an attack.
 	failovers = 15
 	// pause is the time between two of them.
 	pause = 300 * time.Millisecond
@@ -31,11 +39,11 @@ const (
 	// bite is how long an attack goes on before the victim's master fails: its own elections
 	// have opted in by then.
 	bite = 15 * time.Second
-	// asking is the interval of the victim's probe.
+	// asking is the interval of a victim's probe.
 	asking = 200 * time.Millisecond
 )
 
-// neighbours measures the victim alone and beside each attack. Each attack has a new control
+// neighbours measures the victims alone and beside each attack. Each attack has a new control
 // plane, because some leave more behind than can be cleaned up.
 func (o Options) neighbours(ctx context.Context) error {
 	for _, a := range attacks {
@@ -69,10 +77,18 @@ func (s *stage) attack(ctx context.Context, a attack) (alone, beside results.Vic
 	if err != nil {
 		return alone, beside, err
 	}
-	if err := s.createVictim(ctx, target); err != nil {
+	if err := createNamespace(ctx, s.client, victimNamespace); err != nil {
 		return alone, beside, err
 	}
-	if alone, err = s.failVictim(ctx, target); err != nil {
+	for _, victim := range victims {
+		if err := s.createVictim(ctx, target, victim); err != nil {
+			return alone, beside, err
+		}
+	}
+	if err := s.settle(ctx); err != nil {
+		return alone, beside, err
+	}
+	if alone, err = s.failVictims(ctx, target); err != nil {
 		return alone, beside, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -86,14 +102,11 @@ func (s *stage) attack(ctx context.Context, a attack) (alone, beside results.Vic
 	if err := s.wait(ctx, bite); err != nil {
 		return alone, beside, err
 	}
-	beside, err = s.failVictim(ctx, target)
+	beside, err = s.failVictims(ctx, target)
 	return alone, beside, err
 }
 
-func (s *stage) createVictim(ctx context.Context, target *target) error {
-	if err := createNamespace(ctx, s.client, victim.Namespace); err != nil {
-		return err
-	}
+func (s *stage) createVictim(ctx context.Context, target *target, victim election) error {
 	for i := range candidates {
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: victim.Namespace, Name: podName(victim.Name, i), Labels: map[string]string{"app": victim.Name}}}
 		pod.Spec.NodeName = nodeName(i)
@@ -108,7 +121,7 @@ func (s *stage) createVictim(ctx context.Context, target *target) error {
 	}
 	for {
 		if _, _, served := s.sights.served(victim, ""); served {
-			return s.settle(ctx)
+			return nil
 		}
 		if err := s.wait(ctx, 20*time.Millisecond); err != nil {
 			return err
@@ -116,8 +129,8 @@ func (s *stage) createVictim(ctx context.Context, target *target) error {
 	}
 }
 
-// failVictim measures failovers of the victim.
-func (s *stage) failVictim(ctx context.Context, target *target) (v results.Victim, err error) {
+// failVictims measures failovers of the victims.
+func (s *stage) failVictims(ctx context.Context, target *target) (v results.Victim, err error) {
 	for _, r := range s.replicas {
 		if err := resetPeak(r); err != nil {
 			return v, err
@@ -127,6 +140,7 @@ func (s *stage) failVictim(ctx context.Context, target *target) (v results.Victi
 	began, asked := time.Now(), target.asked.Load()
 	var took []float64
 	for v.Stopped < maxStopped && v.Failovers+v.Stopped < failovers && s.alive() == replicas {
+		victim := victims[(v.Failovers+v.Stopped)%len(victims)]
 		former := s.sights.holder(victim)
 		cause := time.Now()
 		if err := setReady(ctx, s.client, victim.Namespace, former, false); err != nil {
