@@ -60,6 +60,8 @@ const (
 	// OnCordonMove moves the master off a node that is cordoned.
 	OnCordonMove = "move"
 	OnCordonStay = "stay"
+	// ProbeNone keeps the controller's default probe from a Service.
+	ProbeNone = "none"
 )
 
 // DrainTaints returns the keys of the taints that by default count as a cordon: those with

@@ -146,12 +146,9 @@ func (p *parser) leaseDuration(value string) {
 }
 
 func (p *parser) probe(value string) {
-	probe, err := parseProbe(value)
-	if err != nil {
+	if err := p.setProbe(value); err != nil {
 		p.invalid(value, "is not a probe: "+cut(err.Error()))
-		return
 	}
-	p.Probe.Scheme, p.Probe.Port, p.Probe.Path = probe.Scheme, probe.Port, probe.Path
 }
 
 func (p *parser) probeInterval(value string) {
@@ -196,9 +193,8 @@ func (p *parser) duration(value string, shortest, longest time.Duration) (d time
 
 // combine settles what depends on several annotations.
 func (p *parser) combine() {
-	if p.Probe.Scheme == "" {
-		p.Probe = Probe{}
-	}
+	_, timed := p.service.Annotations[AnnotationProbeTimeout]
+	p.combineProbe(timed)
 	if p.Failback != nil && p.AfterTermination && !p.DeleteDemoted {
 		p.problems = append(p.problems, Problem{ReasonInvalidAnnotation, fmt.Sprintf(
 			"annotation %s: %q needs the annotation %s: %s, because the master must stop before it moves (%s: %s); %q is used",

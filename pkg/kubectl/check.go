@@ -127,6 +127,9 @@ func (e *env) explain(ctx context.Context, t *subject) error {
 	for _, line := range t.lines {
 		fmt.Fprintf(writer, "%s:\t%s\n", line.title, line.text)
 	}
+	if says := t.readiness(); says != "" {
+		fmt.Fprintf(writer, "Readiness:\t%s\n", says)
+	}
 	if says := overdue(problems); says != "" {
 		fmt.Fprintf(writer, "Overdue:\t%s\n", says)
 	}

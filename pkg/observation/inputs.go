@@ -41,6 +41,8 @@ type Inputs struct {
 	// DefaultRouting is the controller's: RoutingSelector or RoutingEndpointSlice. If it is empty,
 	// it is not known.
 	DefaultRouting api.Routing
+	// DefaultProbe is the controller's. It is the zero value also if it is not known.
+	DefaultProbe api.Probe
 	// SeesPublished: the slices of Kubernetes' own controller are among Slices.
 	SeesPublished bool
 
@@ -87,6 +89,15 @@ func (in Inputs) Routing(s *corev1.Service, own api.Routing) api.Routing {
 		return own
 	}
 	return in.DefaultRouting
+}
+
+// probe returns the probe of a Service that has a probe of its own. The controller's applies if
+// the Service says nothing, or nothing that is valid.
+func (in Inputs) probe(s *corev1.Service, own api.Probe) api.Probe {
+	if own == (api.Probe{}) && s.Annotations[api.AnnotationProbe] != api.ProbeNone {
+		return in.DefaultProbe
+	}
+	return own
 }
 
 // Nodes is what is known of nodes.
