@@ -89,9 +89,8 @@ var annotations = []Annotation{
 		Key: AnnotationFailback, Object: ObjectService,
 		Default:  FailbackNever,
 		Allowed:  fmt.Sprintf("%q, or a duration of \"0s\" or more, such as \"10m\"", FailbackNever),
-		Sentence: "Moves the master back to a preferred pod, once that pod has been Ready, and the master been master, for this long.",
+		Sentence: fmt.Sprintf("Moves the master to a preferred pod, once that pod has been Ready, and the master been master, for this long; and to a pod of a higher %q, once that has also been higher for this long.", AnnotationPriority),
 		See:      "operations.md#prefer-a-pod",
-		needs:    AnnotationPrefer,
 		read:     (*parser).failback,
 		differs:  func(a, b Election) bool { return !ptr.Equal(a.Failback, b.Failback) },
 	},
@@ -186,6 +185,7 @@ var annotations = []Annotation{
 		read:     (*parser).probeFailures,
 	},
 	candidate,
+	priority,
 }
 
 // candidate is read by Candidate.
@@ -195,6 +195,15 @@ var candidate = Annotation{
 	Allowed:  allowedBool,
 	Sentence: "With \"false\", the pod cannot become master. If it is master and another pod is eligible, that pod takes over.",
 	See:      "operations.md#keep-a-pod-out",
+}
+
+// priority is read by Priority.
+var priority = Annotation{
+	Key: AnnotationPriority, Object: ObjectPod,
+	Default:  "0",
+	Allowed:  `a whole number of 64 bits, such as "100" or "-1"`,
+	Sentence: fmt.Sprintf("Of the pods that can become master, the one with the highest number follows a master that fails. It may change at any time, and moves no master, except with %q.", AnnotationFailback),
+	See:      "operations.md#have-the-application-say-which-pod-follows",
 }
 
 const allowedBool = `"true" or "false"`

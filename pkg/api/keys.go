@@ -30,8 +30,11 @@ const (
 	AnnotationProbeFailures = Domain + "/probe-failures"
 )
 
-// AnnotationCandidate is the annotation that users set on a pod.
-const AnnotationCandidate = Domain + "/candidate"
+// Annotations that users, or the application, set on a pod.
+const (
+	AnnotationCandidate = Domain + "/candidate"
+	AnnotationPriority  = Domain + "/priority"
+)
 
 // ConditionMasterReady is the type of the condition that the controller writes into the status of
 // an annotated Service: whether the master is eligible, and alone gets the traffic. It is written

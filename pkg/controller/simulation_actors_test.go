@@ -55,6 +55,7 @@ var verbs = []verb{
 	{"label", 2, (*world).labelPod},
 	{"unmark", 1, (*world).unmarkPod},
 	{"exclude", 1, (*world).excludePod},
+	{"prioritize", 0, (*world).prioritizePod},
 	// Nodes.
 	{"cordon", 1, (*world).cordon},
 	{"zone", 1, (*world).zoneOfNode},
@@ -338,6 +339,19 @@ func (w *world) excludePod(a, b int) bool {
 			p.Annotations = map[string]string{}
 		}
 		p.Annotations[api.AnnotationCandidate] = value
+	})
+}
+
+// prioritizePod lets an application give a pod a priority, or take it away.
+func (w *world) prioritizePod(a, b int) bool {
+	value := []string{"1", "2", "3", "-1", "", unreadable}[b%6]
+	return w.changePod(a, "is annotated priority="+value, func(p *corev1.Pod) {
+		if p.Annotations == nil {
+			p.Annotations = map[string]string{}
+		}
+		if p.Annotations[api.AnnotationPriority] = value; value == "" {
+			delete(p.Annotations, api.AnnotationPriority)
+		}
 	})
 }
 

@@ -94,6 +94,10 @@ var profiles = []profile{
 		annotations: map[string][]string{api.AnnotationProbe: {"", string(api.ProbeReadiness), api.ProbeNone, unreadable, "tcp://:80"}},
 		weights:     map[string]int{"believe": 10, "annotate": 2, "create": 12, "kill": 4, "mode": 1},
 	},
+	{
+		name: "priorities that the application sets", services: []*corev1.Service{manifest("a", map[string]string{api.AnnotationFailback: "10s"})},
+		weights: map[string]int{"prioritize": 6, "time": 20, "ready": 2, "hear of all": 12, "finish": 30, "overwrite": 0, "lose": 0},
+	},
 	{name: "nodes that are cordoned", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"cordon": 12, "remove a node": 3}},
 	{name: "nodes that are removed, by EndpointSlice", services: []*corev1.Service{manifest("a", nil, asks(api.RoutingEndpointSlice))}, weights: map[string]int{"remove a node": 12, "zone": 4}},
 	{name: "pods without the port", services: []*corev1.Service{manifest("a", nil, named)}, weights: map[string]int{"create": 12, "kill": 6}},

@@ -83,6 +83,28 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 Note: the controller alone knows the nodes' heartbeats, and what the pods answer to the controller's probe readiness.
 `},
 		},
+		"priorities": {
+			[]runtime.Object{
+				aService("web", "web-0", 3, annotated(api.AnnotationFailback, "10m")), aLease("web", "web-0", 3), aNode("node-0", false), aNode("node-1", false), aNode("node-2", false),
+				aPod("web-0", "active", prioritized("40")), aPod("web-1", "standby", prioritized("-1")), aPod("web-2", "standby", prioritized("41")),
+			},
+			nil, "check web",
+			result{Out: `
+Service:    web (routing selector)
+Lease:      web
+Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
+Problems:   <none>
+Next:       nothing: web-0 is master in epoch 3 (HolderEligible); the controller looks again within 10m0s
+
+RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   PRIORITY   WHY
+1      web-2   node-2   no         standby   yes        41         first in the order
+2      web-0   node-0   no         master    yes        40         after web-2, which has the higher priority
+3      web-1   node-1   no         standby   yes        -1         after web-0, which has the higher priority
+
+Note: the master is not web-2, which has a higher priority: a higher priority must last for 10m0s without a break, as the controller has seen it (qoqo.dev/failback).
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
+`},
+		},
 		"problems": {
 			web(aService("web-ro", "web-0", 3, annotated(api.AnnotationLeaseName, "web"), annotated(api.AnnotationPrefer, "tier=fast"), annotated("qoqo.dev/perfer", "x")), byHand),
 			nil, "check web-ro",

@@ -111,6 +111,10 @@ func notReady(p *corev1.Pod) { p.Status.Conditions[0].Status = corev1.ConditionF
 func excluded(p *corev1.Pod) { p.Annotations[api.AnnotationCandidate] = "false" }
 func evicted(p *corev1.Pod)  { p.Status.Phase = corev1.PodFailed }
 
+func prioritized(number string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.Annotations[api.AnnotationPriority] = number }
+}
+
 // connects gives the pod a readiness probe that can be asked.
 func connects(p *corev1.Pod) {
 	p.Spec.Containers = []corev1.Container{{Name: "web", ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(5432)}}}}}

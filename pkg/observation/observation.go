@@ -227,8 +227,12 @@ func (o *Observation) addPod(pod *corev1.Pod, d *designators) {
 		// It was the master of an election that the Service has left.
 		return
 	}
-	if _, problem := api.Candidate(pod); all && problem != nil {
-		o.problem(problem.Reason, problem.Message)
+	_, notBoolean := api.Candidate(pod)
+	_, notNumber := api.Priority(pod)
+	for _, problem := range []*api.Problem{notBoolean, notNumber} {
+		if all && problem != nil {
+			o.problem(problem.Reason, problem.Message)
+		}
 	}
 	o.Pods = append(o.Pods, p)
 }
