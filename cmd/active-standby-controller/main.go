@@ -94,6 +94,9 @@ func run(ctx context.Context, o *options) error {
 		return err
 	}
 	c.ProbeAnyAddress = o.probeAnyAddress
+	if c.DefaultProbe, err = o.probe(); err != nil {
+		return err
+	}
 	c.DefaultRouting = api.Routing(o.defaultRouting)
 	c.ElectionMetrics = o.electionMetrics
 	legacyregistry.MustRegister(c.Metrics()...)

@@ -29,7 +29,9 @@ type options struct {
 	drainTaints          []string
 	probeAnyAddress      bool
 	defaultRouting       string
-	logs                 *logsapi.LoggingConfiguration
+	// defaultProbe is empty if there is none.
+	defaultProbe string
+	logs         *logsapi.LoggingConfiguration
 }
 
 func newOptions() *options {
@@ -45,6 +47,7 @@ func (o *options) flags() (sets cliflag.NamedFlagSets) {
 	cluster.StringSliceVar(&o.drainTaints, "drain-taints", o.drainTaints, `Keys of the taints, separated by commas, that count as a cordon: masters move off a node with one of them. With "", none counts.`)
 	cluster.BoolVar(&o.probeAnyAddress, "probe-any-address", o.probeAnyAddress, "Probe pods also on the network of their node, and at loopback, link-local and other addresses that no pod usually has. By default they are not probed: who can create such a pod would have the controller ask other programs.")
 	cluster.StringVar(&o.defaultRouting, "default-routing", o.defaultRouting, fmt.Sprintf("Routing of the Services that do not choose one with the annotation %s: %q or %q. A Service that is routed by selector already stays so until it is annotated.", api.AnnotationRouting, api.RoutingSelector, api.RoutingEndpointSlice))
+	cluster.StringVar(&o.defaultProbe, "default-probe", o.defaultProbe, fmt.Sprintf("Probe of the Services that do not choose one with the annotation %s, which says what is valid, such as %q: what the readiness probe of each pod asks. By default there is none.", api.AnnotationProbe, api.ProbeReadiness))
 
 	serving := sets.FlagSet("serving")
 	serving.StringVar(&o.httpEndpoint, "http-endpoint", o.httpEndpoint, `TCP address that serves /metrics, /livez and /readyz. With "", they are not served.`)
@@ -73,6 +76,9 @@ func (o *options) validate() error {
 	if r := api.Routing(o.defaultRouting); r != api.RoutingSelector && r != api.RoutingEndpointSlice {
 		return fmt.Errorf("--default-routing: %q is not valid; allowed: %q or %q", o.defaultRouting, api.RoutingSelector, api.RoutingEndpointSlice)
 	}
+	if _, err := o.probe(); err != nil {
+		return fmt.Errorf("--default-probe: %q is not a probe: %w; allowed: %s", o.defaultProbe, err, api.AllowedProbes)
+	}
 	if o.electionMetrics < 0 {
 		return fmt.Errorf("--election-metrics: %d is not valid; allowed: 0 or more", o.electionMetrics)
 	}
@@ -80,6 +86,14 @@ func (o *options) validate() error {
 		return fmt.Errorf("--node-heartbeat-timeout: %s is too short, because kubelets send a heartbeat only every 10s; allowed: 0, or %s or more", t, heartbeat.MinTimeout)
 	}
 	return nil
+}
+
+// probe returns the default probe; the zero value if there is none.
+func (o *options) probe() (api.Probe, error) {
+	if o.defaultProbe == "" {
+		return api.Probe{}, nil
+	}
+	return api.ParseProbe(o.defaultProbe)
 }
 
 func (o *options) restConfig() (*rest.Config, error) {

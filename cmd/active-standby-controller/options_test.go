@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
 func TestValidate(t *testing.T) {
@@ -55,6 +57,28 @@ func TestDefaultRouting(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%q: error %q, want %q", value, got, want)
+		}
+	}
+}
+
+func TestDefaultProbe(t *testing.T) {
+	const allowed = `; allowed: "readiness", "none", or "tcp", "http", "https" or "grpc" with a port, such as "tcp://:5432", "http://:8080/healthz", "https://:8443/healthz" or "grpc://:9000"`
+	for value, test := range map[string]struct{ probe, err string }{
+		"": {}, "none": {},
+		"readiness":       {probe: "readiness"},
+		"http://:8080/ok": {probe: "http://:8080/ok"},
+		"readyness":       {err: `--default-probe: "readyness" is not a probe: the scheme "" is not known` + allowed},
+		"tcp://web:80":    {err: `--default-probe: "tcp://web:80" is not a probe: each pod is probed at its own address, so there must be none before the port` + allowed},
+	} {
+		o := newOptions()
+		o.defaultProbe = value
+		var got string
+		if err := o.validate(); err != nil {
+			got = err.Error()
+		}
+		probe, _ := o.probe()
+		if got != test.err || probe != (api.Probe{}) && probe.String() != test.probe || probe == (api.Probe{}) && test.probe != "" {
+			t.Errorf("%q: probe %s, error %q, want %q and %q", value, probe, got, test.probe, test.err)
 		}
 	}
 }

@@ -55,6 +55,8 @@ func TestValues(t *testing.T) {
 		`replicas: 3`:                                                           {want: "  replicas: 3\n", gone: "  replicas: 2\n"},
 		`namespaces: [shop, billing]`:                                           {want: "--namespaces=shop,billing\n", gone: "priorityClassName"},
 		`defaultRouting: endpointslice`:                                         {want: "--default-routing=endpointslice\n"},
+		`defaultProbe: readiness`:                                              {want: "--default-probe=readiness\"\n"},
+		`defaultProbe: "http://:8080/healthz?a=b"`:                             {want: "--default-probe=http://:8080/healthz?a=b\"\n"},
 		`electionMetrics: 0`:                                                    {want: "--election-metrics=0\n"},
 		`electionMetrics: 2000000`:                                              {want: "--election-metrics=2000000\n"},
 		`verbosity: 4`:                                                          {want: "--v=4\n", gone: "--v=2\n"},
@@ -109,7 +111,7 @@ func TestValues(t *testing.T) {
 
 // flags returns the flags that a text has, as docs/reference.md writes them.
 func flags(text string) (found []string) {
-	for _, match := range regexp.MustCompile(`(?m)^ *- (--[a-z-]+)=`).FindAllStringSubmatch(text, -1) {
+	for _, match := range regexp.MustCompile(`(?m)^ *- "?(--[a-z-]+)=`).FindAllStringSubmatch(text, -1) {
 		found = append(found, match[1]+" ")
 	}
 	return found
@@ -127,6 +129,7 @@ func TestRefused(t *testing.T) {
 		"a key that does not exist in a group":    {"image.tga=main", `at '/image': additional properties 'tga' not allowed`},
 		"a number that is text":                   {"replicas=two", `at '/replicas': got string, want integer`},
 		"a routing that does not exist":           {"defaultRouting=label", `at '/defaultRouting': value must be one of`},
+		"a probe that does not exist":             {"defaultProbe=readyness", `at '/defaultProbe': 'readyness' does not match pattern`},
 		"a namespace that is no name":             {"namespaces={B_}", `at '/namespaces/0': 'B_' does not match pattern`},
 		"a digest without its algorithm":          {"image.digest=0123", `at '/image/digest': '0123' does not match pattern`},
 		"a flag without dashes":                   {"extraArgs={v=4}", `at '/extraArgs/0': 'v=4' does not match pattern`},

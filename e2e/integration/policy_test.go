@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,29 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
+
+// The highest priority follows a master that fails, and alone moves none. With failback it moves it.
+func TestPriority(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.readyPods("web-0", "web-1", "web-2")
+	s.service("web")
+	s.awaitHolder("web", "web-0", election.FirstEligible)
+	s.patchPod("web-2", `{"metadata":{"annotations":{"qoqo.dev/priority":"5"}}}`)
+	s.patchPod("web-1", `{"metadata":{"annotations":{"qoqo.dev/priority":"high"}}}`)
+	if note := s.awaitEvent("web", api.ReasonInvalidAnnotation); !strings.Contains(note, `annotation qoqo.dev/priority of the pod web-1: "high" is not valid`) {
+		t.Errorf("the event is %q", note)
+	}
+	s.awaitQuiet()
+	s.awaitHolder("web", "web-0", election.FirstEligible)
+	s.setReady("web-0", false)
+	s.awaitHolder("web", "web-2", election.HolderNotReady)
+	s.patchPod("web-1", `{"metadata":{"annotations":{"qoqo.dev/priority":"6"}}}`)
+	s.awaitQuiet()
+	s.awaitHolder("web", "web-2", election.HolderNotReady)
+	s.annotate("web", api.AnnotationFailback, ptr.To("0s"))
+	s.awaitHolder("web", "web-1", election.HigherPriority)
+}
 
 func TestFailback(t *testing.T) {
 	t.Parallel()

@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/e2e/check/assert"
@@ -31,8 +32,10 @@ import (
 type answering struct {
 	*http.Server
 	port int
-	// asked counts the requests.
+	// asked counts the requests that are not refused.
 	asked atomic.Int32
+	// refuses may be set before the first request.
+	refuses func(*http.Request) bool
 }
 
 // answerAt answers at a free port, or at the given one.
@@ -43,7 +46,13 @@ func answerAt(t *testing.T, ip string, port int) *answering {
 		t.Skipf("this machine has no address %s: %v", ip, err)
 	}
 	a := &answering{port: listener.Addr().(*net.TCPAddr).Port}
-	a.Server = &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { a.asked.Add(1) })}
+	a.Server = &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.refuses != nil && a.refuses(r) {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		a.asked.Add(1)
+	})}
 	go func() { _ = a.Serve(listener) }()
 	t.Cleanup(func() { _ = a.Close() })
 	return a
@@ -133,6 +142,61 @@ func TestProbe(t *testing.T) {
 	if now := s.lease("web"); now.ResourceVersion != before.ResourceVersion {
 		t.Errorf("the Lease was written to: %v", now)
 	}
+}
+
+// Each pod is asked what its own readiness probe asks, of which the watches keep enough.
+func TestReadinessProbe(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	first, second := answerAt(t, "127.1.0.4", 0), answerAt(t, "127.1.0.5", 0)
+	asks := func(port int) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			// The first container cannot be asked.
+			p.Spec.Containers[0].ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}}}
+			p.Spec.Containers = append(p.Spec.Containers, corev1.Container{
+				Name: "asked", Image: "none", Ports: []corev1.ContainerPort{{Name: "health", ContainerPort: int32(port)}},
+				ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{
+					Path: "/healthz", Port: intstr.FromString("health"), HTTPHeaders: []corev1.HTTPHeader{{Name: "Host", Value: "web.example"}, {Name: "X-Asked-By", Value: "kubelet"}},
+				}}},
+			})
+		}
+	}
+	for _, a := range []*answering{first, second} {
+		a.refuses = func(r *http.Request) bool {
+			return r.URL.Path != "/healthz" || r.Host != "web.example" || r.Header.Get("X-Asked-By") != "kubelet"
+		}
+	}
+	s.pod("web-0", asks(first.port))
+	s.awaitReady("web-0")
+	s.move("web-0", "127.1.0.4")
+	s.service("web", func(service *corev1.Service) {
+		service.Annotations[api.AnnotationProbe] = string(api.ProbeReadiness)
+		service.Annotations[api.AnnotationProbeInterval] = "50ms"
+	})
+	s.awaitHolder("web", "web-0", election.FirstEligible)
+	s.pod("web-1", asks(second.port))
+	s.awaitReady("web-1")
+	s.move("web-1", "127.1.0.5")
+	s.awaitAnswers(first, second)
+	assert.Must(0, first.Close())(s)
+	s.awaitHolder("web", "web-1", election.HolderUnresponsive)
+}
+
+// A command cannot be asked. That is reported, and readiness alone decides.
+func TestReadinessProbeThatIsACommand(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.pod("web-0", func(p *corev1.Pod) {
+		p.Spec.Containers[0].ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}}}
+	})
+	s.awaitReady("web-0")
+	s.service("web", func(service *corev1.Service) { service.Annotations[api.AnnotationProbe] = string(api.ProbeReadiness) })
+	if note := s.awaitEvent("web", api.ReasonProbeUnanswered); !strings.Contains(note, "web-0 is not probed, because the readiness probe of its container") || !strings.Contains(note, "is a command (exec)") {
+		t.Errorf("the event is %q", note)
+	}
+	s.readyPods("web-1")
+	s.setReady("web-0", false)
+	s.awaitHolder("web", "web-1", election.HolderNotReady)
 }
 
 // A probe that no pod ever answers is reported, and readiness alone decides.

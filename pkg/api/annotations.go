@@ -89,9 +89,8 @@ var annotations = []Annotation{
 		Key: AnnotationFailback, Object: ObjectService,
 		Default:  FailbackNever,
 		Allowed:  fmt.Sprintf("%q, or a duration of \"0s\" or more, such as \"10m\"", FailbackNever),
-		Sentence: "Moves the master back to a preferred pod, once that pod has been Ready, and the master been master, for this long.",
+		Sentence: fmt.Sprintf("Moves the master to a preferred pod, once that pod has been Ready, and the master been master, for this long; and to a pod of a higher %q, once that has also been higher for this long.", AnnotationPriority),
 		See:      "operations.md#prefer-a-pod",
-		needs:    AnnotationPrefer,
 		read:     (*parser).failback,
 		differs:  func(a, b Election) bool { return !ptr.Equal(a.Failback, b.Failback) },
 	},
@@ -152,8 +151,8 @@ var annotations = []Annotation{
 	},
 	{
 		Key: AnnotationProbe, Object: ObjectService,
-		Allowed:  `"tcp", "http", "https" or "grpc" with a port, such as "tcp://:5432", "http://:8080/healthz", "https://:8443/healthz" or "grpc://:9000"`,
-		Sentence: "How the controller itself probes the pods. Without it, the controller relies on the pods' readiness.",
+		Allowed:  AllowedProbes,
+		Sentence: fmt.Sprintf("How the controller itself probes the pods. With %q it asks what a pod's own readiness probe asks, with %q nothing. Without it, --default-probe applies; by default the controller relies on the pods' readiness.", ProbeReadiness, ProbeNone),
 		See:      "probes.md",
 		read:     (*parser).probe,
 		differs:  func(a, b Election) bool { return a.Probe != b.Probe },
@@ -171,7 +170,7 @@ var annotations = []Annotation{
 		Key: AnnotationProbeTimeout, Object: ObjectService,
 		Default:  defaultProbeTime.String(),
 		Allowed:  allowedTime(MinProbeTime, MaxProbeTimeout),
-		Sentence: "After how long a missing answer to a probe is a failure, connecting included. A later answer still counts.",
+		Sentence: fmt.Sprintf("After how long a missing answer to a probe is a failure, connecting included. A later answer still counts. With %q the default is the readiness probe's timeoutSeconds, if that is above 1.", ProbeReadiness),
 		See:      "probes.md",
 		needs:    AnnotationProbe,
 		read:     (*parser).probeTimeout,
@@ -186,6 +185,7 @@ var annotations = []Annotation{
 		read:     (*parser).probeFailures,
 	},
 	candidate,
+	priority,
 }
 
 // candidate is read by Candidate.
@@ -195,6 +195,15 @@ var candidate = Annotation{
 	Allowed:  allowedBool,
 	Sentence: "With \"false\", the pod cannot become master. If it is master and another pod is eligible, that pod takes over.",
 	See:      "operations.md#keep-a-pod-out",
+}
+
+// priority is read by Priority.
+var priority = Annotation{
+	Key: AnnotationPriority, Object: ObjectPod,
+	Default:  "0",
+	Allowed:  `a whole number of 64 bits, such as "100" or "-1"`,
+	Sentence: fmt.Sprintf("Of the pods that can become master, the one with the highest number follows a master that fails. It may change at any time, and moves no master, except with %q.", AnnotationFailback),
+	See:      "operations.md#have-the-application-say-which-pod-follows",
 }
 
 const allowedBool = `"true" or "false"`

@@ -27,7 +27,7 @@ func TestAnnotations(t *testing.T) {
 				t.Error("the entry does not say what is allowed, or what the annotation is for")
 			}
 			switch a.Key {
-			case AnnotationServiceMode, AnnotationSelector, AnnotationCandidate:
+			case AnnotationServiceMode, AnnotationSelector, AnnotationCandidate, AnnotationPriority:
 				return // They decide on more than settings: TestParseRefuses and TestCandidate try them.
 			}
 			without := func(change ...func(*corev1.Service)) *corev1.Service {

@@ -94,8 +94,8 @@ var events = []Event{
 	},
 	{
 		Reason: ReasonProbeUnanswered, Type: corev1.EventTypeWarning,
-		Meaning: "The master is Ready, but has not answered the controller's probe since it became master. Until it does, the probe has no effect.",
-		Advice:  `Look at the probe's port, and at NetworkPolicies between "kube-system" and the pods.`,
+		Meaning: "The master is Ready, but has not answered the controller's probe since it became master, or a pod cannot be asked. The message says why. Until then the pod's readiness alone counts.",
+		Advice:  fmt.Sprintf(`Look at the probe's port, and at NetworkPolicies between "kube-system" and the pods. If its readiness probe cannot be asked, name another in %q.`, AnnotationProbe),
 		See:     "probes.md",
 	},
 	{

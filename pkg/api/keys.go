@@ -30,8 +30,11 @@ const (
 	AnnotationProbeFailures = Domain + "/probe-failures"
 )
 
-// AnnotationCandidate is the annotation that users set on a pod.
-const AnnotationCandidate = Domain + "/candidate"
+// Annotations that users, or the application, set on a pod.
+const (
+	AnnotationCandidate = Domain + "/candidate"
+	AnnotationPriority  = Domain + "/priority"
+)
 
 // ConditionMasterReady is the type of the condition that the controller writes into the status of
 // an annotated Service: whether the master is eligible, and alone gets the traffic. It is written
@@ -60,6 +63,8 @@ const (
 	// OnCordonMove moves the master off a node that is cordoned.
 	OnCordonMove = "move"
 	OnCordonStay = "stay"
+	// ProbeNone keeps the controller's default probe from a Service.
+	ProbeNone = "none"
 )
 
 // DrainTaints returns the keys of the taints that by default count as a cordon: those with

@@ -19,6 +19,11 @@ func Lint(kind string, annotated map[string]string) []Problem {
 				wrong(candidate.invalid("", value, notValid))
 			}
 		}
+		if value, found := annotated[AnnotationPriority]; found {
+			if _, err := strconv.ParseInt(value, 10, 64); err != nil {
+				wrong(priority.invalid("", value, notValid))
+			}
+		}
 	case ObjectService:
 		if _, found := annotated[AnnotationServiceMode]; found || len(problems) > 0 {
 			break

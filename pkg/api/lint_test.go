@@ -28,10 +28,13 @@ func TestLint(t *testing.T) {
 		"a pod as the controller has written it":      {ObjectPod, map[string]string{AnnotationLeaseTransitions: "3", AnnotationWitness: "uid@3"}, nil},
 		"a Lease as the controller has written it":    {ObjectLease, map[string]string{AnnotationHolderUID: "uid", AnnotationHandover: HandoverAfterTermination}, nil},
 		"a pod's annotation with a value that is bad": {ObjectPod, map[string]string{AnnotationCandidate: "nope"}, []string{`annotation qoqo.dev/candidate: "nope" is not valid; allowed: "true" or "false"; "true" is used`}},
+		"a pod with a priority that is no number":     {ObjectPod, map[string]string{AnnotationPriority: "high"}, []string{`annotation qoqo.dev/priority: "high" is not valid; allowed: a whole number of 64 bits, such as "100" or "-1"; "0" is used`}},
+		"a pod with a priority":                       {ObjectPod, map[string]string{AnnotationPriority: "-7"}, nil},
+		"a Service with a priority":                   {ObjectService, map[string]string{AnnotationPriority: "1"}, []string{"annotation qoqo.dev/priority is not known; it belongs on a pod"}},
 		"a pod with what belongs on a Service": {ObjectPod, map[string]string{AnnotationCandidate: "false", AnnotationPrefer: "a=b", "qoqo.dev/candidat": "false", "qoqo.dev/x-y-z-x-y-z": ""}, []string{
 			"annotation qoqo.dev/candidat is not known; did you mean qoqo.dev/candidate?",
 			"annotation qoqo.dev/prefer is not known; it belongs on a Service",
-			"annotation qoqo.dev/x-y-z-x-y-z is not known; allowed: qoqo.dev/candidate",
+			"annotation qoqo.dev/x-y-z-x-y-z is not known; allowed: qoqo.dev/candidate, qoqo.dev/priority",
 		}},
 		"a Service with what belongs on a pod": {ObjectService, map[string]string{AnnotationServiceMode: ModeActiveStandby, AnnotationCandidate: "false"}, []string{
 			"annotation qoqo.dev/candidate is not known; it belongs on a pod",

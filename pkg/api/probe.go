@@ -23,6 +23,8 @@ const (
 	ProbeHTTPS ProbeScheme = "https"
 	// ProbeGRPC asks for the status SERVING of grpc.health.v1.Health.
 	ProbeGRPC ProbeScheme = "grpc"
+	// ProbeReadiness asks each pod what its own readiness probe asks: see Probe.Of.
+	ProbeReadiness ProbeScheme = "readiness"
 )
 
 // Probe is how the controller itself asks the pods whether they serve. The zero value
@@ -33,9 +35,13 @@ type Probe struct {
 	// Path is, for HTTP, the path and query of the request, beginning with a slash;
 	// for gRPC, the name of the service, or empty for the server itself.
 	Path string
+	// Headers are for HTTP, each as "Name:value" and a line feed. They are a pod's readiness
+	// probe's, and may be secret.
+	Headers string
 	// Interval is the time from one probe of the master to the next.
 	Interval time.Duration
-	// Timeout is after how long a missing answer is a failure, connecting included.
+	// Timeout is after how long a missing answer is a failure, connecting included. With
+	// ProbeReadiness, 0 leaves it to the pod: see Probe.Of.
 	Timeout time.Duration
 	// Failures is how many failed probes in a row make a pod suspected.
 	Failures int
@@ -43,6 +49,9 @@ type Probe struct {
 
 // String returns the probe as AnnotationProbe has it.
 func (p Probe) String() string {
+	if p.Scheme == ProbeReadiness {
+		return string(p.Scheme)
+	}
 	path := p.Path
 	if p.Scheme == ProbeGRPC && path != "" {
 		path = "/" + path
@@ -67,7 +76,52 @@ const (
 	defaultProbeFailures = 2
 )
 
-// parseProbe reads the value of AnnotationProbe: the scheme, the port and the path.
+// defaultProbe has the defaults of a probe's settings.
+func defaultProbe() Probe {
+	return Probe{Interval: defaultProbeTime, Timeout: defaultProbeTime, Failures: defaultProbeFailures}
+}
+
+// ParseProbe returns the probe of a Service that has the value in AnnotationProbe, and sets no more.
+func ParseProbe(value string) (Probe, error) {
+	p := parser{Settings: Settings{Election: Election{Probe: defaultProbe()}}}
+	if err := p.setProbe(value); err != nil {
+		return Probe{}, err
+	}
+	p.combineProbe(false)
+	return p.Probe, nil
+}
+
+// AllowedProbes says which values of AnnotationProbe are valid.
+const AllowedProbes = `"readiness", "none", or "tcp", "http", "https" or "grpc" with a port, such as "tcp://:5432", "http://:8080/healthz", "https://:8443/healthz" or "grpc://:9000"`
+
+// setProbe reads the value of AnnotationProbe.
+func (p *parser) setProbe(value string) error {
+	switch value {
+	case ProbeNone:
+		return nil
+	case string(ProbeReadiness):
+		p.Probe.Scheme = ProbeReadiness
+		return nil
+	}
+	probe, err := parseProbe(value)
+	if err == nil {
+		p.Probe.Scheme, p.Probe.Port, p.Probe.Path = probe.Scheme, probe.Port, probe.Path
+	}
+	return err
+}
+
+// combineProbe settles what depends on several annotations of a probe. timed: the Service sets the
+// timeout.
+func (p *parser) combineProbe(timed bool) {
+	switch {
+	case p.Probe.Scheme == "":
+		p.Probe = Probe{}
+	case p.Probe.Scheme == ProbeReadiness && !timed:
+		p.Probe.Timeout = 0
+	}
+}
+
+// parseProbe reads a probe that names the scheme, the port and the path.
 func parseProbe(value string) (Probe, error) {
 	u, err := url.Parse(value)
 	if err != nil {

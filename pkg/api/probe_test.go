@@ -13,7 +13,7 @@ func TestParseProbe(t *testing.T) {
 	probe := func(scheme ProbeScheme, port uint16, path string) Probe {
 		return Probe{Scheme: scheme, Port: port, Path: path, Interval: 250 * ms, Timeout: 250 * ms, Failures: 2}
 	}
-	const allowed = `; allowed: "tcp", "http", "https" or "grpc" with a port, such as "tcp://:5432", "http://:8080/healthz", "https://:8443/healthz" or "grpc://:9000"; it is ignored`
+	const allowed = `; allowed: "readiness", "none", or "tcp", "http", "https" or "grpc" with a port, such as "tcp://:5432", "http://:8080/healthz", "https://:8443/healthz" or "grpc://:9000"; it is ignored`
 	for value, test := range map[string]struct {
 		want Probe
 		// wrong is what is said of a value that does not parse.
@@ -27,7 +27,11 @@ func TestParseProbe(t *testing.T) {
 		"https://:8443/healthz":      {want: probe(ProbeHTTPS, 8443, "/healthz")},
 		"grpc://:9000":               {want: probe(ProbeGRPC, 9000, "")},
 		"grpc://:9000/db.v1.Storage": {want: probe(ProbeGRPC, 9000, "db.v1.Storage")},
+		"readiness":                  {want: Probe{Scheme: ProbeReadiness, Interval: 250 * ms, Failures: 2}},
+		"none":                       {},
 
+		"Readiness":          {wrong: `the scheme "" is not known`},
+		"readiness://:80":    {wrong: `the scheme "readiness" is not known`},
 		"tcp://:5432/":       {wrong: "tcp has no path"},
 		"tcp://:5432?a":      {wrong: "tcp has no path"},
 		"udp://:53":          {wrong: `the scheme "udp" is not known`},
@@ -53,6 +57,10 @@ func TestParseProbe(t *testing.T) {
 			}
 			if diff := cmp.Diff(want, problems); diff != "" {
 				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+			alone, err := ParseProbe(value)
+			if diff := cmp.Diff(test.want, alone); diff != "" || (err != nil) != (test.wrong != "") {
+				t.Errorf("error %v, probe alone (-want +got):\n%s", err, diff)
 			}
 		})
 	}
@@ -85,6 +93,8 @@ func TestParseProbeSettings(t *testing.T) {
 		"failures that are 0":                                             {service: set(AnnotationProbeFailures, "0"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-failures: "0"` + noNumber}},
 		"too many failures":                                               {service: set(AnnotationProbeFailures, "101"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-failures: "101"` + noNumber}},
 		"failures that are no number":                                     {service: set(AnnotationProbeFailures, "two"), want: probe(250*ms, 250*ms, 2), problems: []string{`qoqo.dev/probe-failures: "two"` + noNumber}},
+		"a timeout, for readiness":                                        {service: set(AnnotationProbe, "readiness", AnnotationProbeTimeout, "1s"), want: Probe{Scheme: ProbeReadiness, Interval: 250 * ms, Timeout: time.Second, Failures: 2}},
+		"a timeout that is not valid, for readiness":                      {service: set(AnnotationProbe, "readiness", AnnotationProbeTimeout, "1"), want: Probe{Scheme: ProbeReadiness, Interval: 250 * ms, Timeout: 250 * ms, Failures: 2}, problems: []string{`qoqo.dev/probe-timeout: "1"` + noTimeout}},
 		"defaults without a probe":                                        {service: service(annotated(AnnotationProbeInterval, "250ms"), annotated(AnnotationProbeFailures, "2"))},
 		"settings without a probe": {
 			service: service(annotated(AnnotationProbeInterval, "1s"), annotated(AnnotationProbeFailures, "1")),

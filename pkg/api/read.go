@@ -146,12 +146,9 @@ func (p *parser) leaseDuration(value string) {
 }
 
 func (p *parser) probe(value string) {
-	probe, err := parseProbe(value)
-	if err != nil {
+	if err := p.setProbe(value); err != nil {
 		p.invalid(value, "is not a probe: "+cut(err.Error()))
-		return
 	}
-	p.Probe.Scheme, p.Probe.Port, p.Probe.Path = probe.Scheme, probe.Port, probe.Path
 }
 
 func (p *parser) probeInterval(value string) {
@@ -196,9 +193,8 @@ func (p *parser) duration(value string, shortest, longest time.Duration) (d time
 
 // combine settles what depends on several annotations.
 func (p *parser) combine() {
-	if p.Probe.Scheme == "" {
-		p.Probe = Probe{}
-	}
+	_, timed := p.service.Annotations[AnnotationProbeTimeout]
+	p.combineProbe(timed)
 	if p.Failback != nil && p.AfterTermination && !p.DeleteDemoted {
 		p.problems = append(p.problems, Problem{ReasonInvalidAnnotation, fmt.Sprintf(
 			"annotation %s: %q needs the annotation %s: %s, because the master must stop before it moves (%s: %s); %q is used",
@@ -241,6 +237,20 @@ func Candidate(pod *corev1.Pod) (may bool, problem *Problem) {
 	return may, nil
 }
 
+// Priority returns the pod's priority. The problem is nil if there is none.
+func Priority(pod *corev1.Pod) (number int64, problem *Problem) {
+	value, found := pod.Annotations[AnnotationPriority]
+	if !found {
+		return 0, nil
+	}
+	number, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		problem := priority.invalid(" of the pod "+pod.Name, value, notValid)
+		return 0, &problem
+	}
+	return number, nil
+}
+
 // misspelt returns the problem of a pod with an annotation that was probably meant to
 // be a known one, or nil. It ignores other unknown annotations: tools may copy those of
 // a Service to its pods.
@@ -248,7 +258,7 @@ func misspelt(pod *corev1.Pod) *Problem {
 	// Called for each pod at each look: the usual pod costs no more than this loop.
 	var found, meant string
 	for key := range pod.Annotations {
-		if !ours(key) || key == AnnotationLeaseTransitions || key == AnnotationWitness || found != "" && found < key {
+		if !ours(key) || key == AnnotationPriority || key == AnnotationLeaseTransitions || key == AnnotationWitness || found != "" && found < key {
 			continue
 		}
 		if near, ok := nearest(key, ObjectPod); ok {

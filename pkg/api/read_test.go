@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -29,14 +30,10 @@ func TestParseElection(t *testing.T) {
 	}{
 		"a Service without settings has the defaults": {service: service()},
 
-		"failback after a duration":          {service: asking(prefer, fast, AnnotationFailback, "10m"), want: Election{Failback: ptr.To(10 * time.Minute)}},
-		"failback at once":                   {service: asking(prefer, fast, AnnotationFailback, "0s"), want: Election{Failback: ptr.To(time.Duration(0))}},
-		"failback never":                     {service: asking(prefer, fast, AnnotationFailback, "never")},
-		"failback never needs no preference": {service: asking(AnnotationFailback, "never")},
-		"failback needs a preference": {
-			service:  asking(AnnotationFailback, "10m"),
-			problems: []string{`qoqo.dev/failback: "10m" has no effect without the annotation qoqo.dev/prefer`},
-		},
+		"failback after a duration":    {service: asking(prefer, fast, AnnotationFailback, "10m"), want: Election{Failback: ptr.To(10 * time.Minute)}},
+		"failback at once":             {service: asking(prefer, fast, AnnotationFailback, "0s"), want: Election{Failback: ptr.To(time.Duration(0))}},
+		"failback never":               {service: asking(prefer, fast, AnnotationFailback, "never")},
+		"failback needs no preference": {service: asking(AnnotationFailback, "10m"), want: Election{Failback: ptr.To(10 * time.Minute)}},
 		"a failback that is negative": {
 			service:  asking(prefer, fast, AnnotationFailback, "-1s"),
 			problems: []string{`qoqo.dev/failback: "-1s" is not valid; allowed: "never", or a duration of "0s" or more, such as "10m"; "never" is used`},
@@ -45,9 +42,9 @@ func TestParseElection(t *testing.T) {
 			service:  asking(prefer, fast, AnnotationFailback, "10"),
 			problems: []string{`qoqo.dev/failback: "10" is not valid; allowed: "never", or a duration of "0s" or more, such as "10m"; "never" is used`},
 		},
-		"a failback that is no duration needs a preference first": {
+		"a failback that is no duration": {
 			service:  asking(AnnotationFailback, "Never"),
-			problems: []string{`qoqo.dev/failback: "Never" has no effect without the annotation qoqo.dev/prefer`},
+			problems: []string{`qoqo.dev/failback: "Never" is not valid; allowed: "never", or a duration of "0s" or more, such as "10m"; "never" is used`},
 		},
 
 		"a master is waited for":     {service: asking(AnnotationFailoverDelay, "1m30s"), want: Election{FailoverDelay: 90 * time.Second}},
@@ -185,6 +182,34 @@ func TestCandidate(t *testing.T) {
 				t.Errorf("problem (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestPriority(t *testing.T) {
+	const wrong = `annotation qoqo.dev/priority of the pod web-0: %q is not valid; allowed: a whole number of 64 bits, such as "100" or "-1"; "0" is used`
+	pod := func(value string) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web-0", Annotations: map[string]string{AnnotationPriority: value}}}
+	}
+	for value, want := range map[string]int64{"0": 0, "100": 100, "-1": -1, "+5": 5, "9223372036854775807": math.MaxInt64} {
+		if got, problem := Priority(pod(value)); got != want || problem != nil {
+			t.Errorf("%q is %d, want %d; problem %v", value, got, want, problem)
+		}
+	}
+	for _, value := range []string{"", "high", "1.5", "0x10", "9223372036854775808", "1 "} {
+		got, problem := Priority(pod(value))
+		if diff := cmp.Diff(&Problem{ReasonInvalidAnnotation, fmt.Sprintf(wrong, value)}, problem); got != 0 || diff != "" {
+			t.Errorf("%q is %d, want 0; problem (-want +got):\n%s", value, got, diff)
+		}
+	}
+	if got, problem := Priority(&corev1.Pod{}); got != 0 || problem != nil {
+		t.Errorf("%d without the annotation, problem %v", got, problem)
+	}
+	// A pod with a priority and no other annotation has none that is misspelt.
+	if may, problem := Candidate(pod("1")); !may || problem != nil {
+		t.Errorf("may become master: %v, problem %v", may, problem)
+	}
+	if kept := Kept(map[string]string{AnnotationPriority: "7", "example.com/x": "y"}); len(kept) != 1 || kept[AnnotationPriority] != "7" {
+		t.Errorf("kept: %v", kept)
 	}
 }
 

@@ -105,7 +105,7 @@ func defaults(service *corev1.Service) Settings {
 		Routing:   RoutingSelector,
 		Election: Election{
 			Prefer: labels.Nothing(),
-			Probe:  Probe{Interval: defaultProbeTime, Timeout: defaultProbeTime, Failures: defaultProbeFailures},
+			Probe:  defaultProbe(),
 		},
 	}
 }

@@ -186,9 +186,10 @@ func trimNode(n *corev1.Node) {
 func trimPod(p *corev1.Pod) {
 	p.ManagedFields, p.Finalizers, p.Annotations = nil, nil, api.Kept(p.Annotations)
 	p.OwnerReferences = slices.DeleteFunc(p.OwnerReferences, func(r metav1.OwnerReference) bool { return !ptr.Deref(r.Controller, false) })
+	containers, initContainers := api.KeptContainers(p)
 	p.Spec = corev1.PodSpec{
 		NodeName: p.Spec.NodeName, HostNetwork: p.Spec.HostNetwork, Hostname: p.Spec.Hostname, Subdomain: p.Spec.Subdomain,
-		Containers: portsOnly(p.Spec.Containers), InitContainers: portsOnly(p.Spec.InitContainers),
+		Containers: containers, InitContainers: initContainers,
 	}
 	p.Status = corev1.PodStatus{Phase: p.Status.Phase, Conditions: readyOnly(p.Status.Conditions), PodIP: p.Status.PodIP, PodIPs: p.Status.PodIPs}
 }
@@ -198,16 +199,6 @@ func readyOnly(conditions []corev1.PodCondition) (kept []corev1.PodCondition) {
 	for _, c := range conditions {
 		if c.Type == corev1.PodReady {
 			kept = append(kept, corev1.PodCondition{Type: c.Type, Status: c.Status, LastTransitionTime: c.LastTransitionTime})
-		}
-	}
-	return kept
-}
-
-// portsOnly keeps what the named port of a Service is resolved by.
-func portsOnly(containers []corev1.Container) (kept []corev1.Container) {
-	for _, c := range containers {
-		if len(c.Ports) > 0 {
-			kept = append(kept, corev1.Container{Name: c.Name, Ports: c.Ports, RestartPolicy: c.RestartPolicy})
 		}
 	}
 	return kept

@@ -83,6 +83,9 @@ type Controller struct {
 	// DefaultRouting is the routing of Services that leave the choice: RoutingSelector, which New
 	// sets, or RoutingEndpointSlice. It must be set before Run.
 	DefaultRouting api.Routing
+	// DefaultProbe is the probe of Services that ask for none; the zero value asks nothing. It must be
+	// set before Run.
+	DefaultProbe api.Probe
 	// ElectionMetrics is of how many elections there are metrics of their own; New sets
 	// DefaultElectionMetrics. It must be set before State is called.
 	ElectionMetrics int

@@ -77,7 +77,7 @@ func (c *Controller) creating(in observation.Inputs) func(context.Context) (*coo
 
 // gatherCached gathers what the caches have.
 func (c *Controller) gatherCached(k key) (observation.Inputs, error) {
-	in := observation.Inputs{Key: k, DefaultRouting: c.DefaultRouting}
+	in := observation.Inputs{Key: k, DefaultRouting: c.DefaultRouting, DefaultProbe: c.DefaultProbe}
 	in.Lease, _ = c.leases.in(k.Namespace).get(k)
 	of := c.services.in(k.Namespace).by(byLease, k.String())
 	if len(of) == 0 {

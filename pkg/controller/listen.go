@@ -108,15 +108,18 @@ func (c *Controller) probed(k key) {
 	c.queue.Add(k)
 }
 
-// targets returns the pods that could be master and are not barred, none if the Service asks for no
-// probe.
+// targets returns the pods that could be master, are not barred and can be asked, each with how; none
+// if the Service asks for no probe.
 func targets(o *observation.Observation, holder types.UID, anyAddress bool) (targets []probe.Target) {
 	asked := o.Settings().Probe
 	if asked == (api.Probe{}) {
 		return nil
 	}
 	for _, p := range o.Pods {
-		if !p.Unselected && observation.Active(p.Pod) && (anyAddress || barred(p.Pod) == "") {
+		if p.Unselected || !observation.Active(p.Pod) || !anyAddress && barred(p.Pod) != "" {
+			continue
+		}
+		if asked, why := asked.Of(p.Pod); why == "" {
 			targets = append(targets, probe.Target{Pod: p.UID, Address: p.Status.PodIP, Master: p.UID == holder, Probe: asked})
 		}
 	}

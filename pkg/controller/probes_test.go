@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
@@ -53,6 +54,55 @@ func TestTargetsOfProbes(t *testing.T) {
 	}
 	if targets := targets(observation.Look(in), "uid-web-0", false); targets != nil {
 		t.Errorf("targets without a probe: %v", targets)
+	}
+}
+
+// Each pod is asked what its own readiness probe asks. One that cannot be asked is not, and the others are.
+func TestTargetsOfReadinessProbes(t *testing.T) {
+	exec := corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}}
+	in := probedElection(
+		fakeapi.NewPod("web-0", addressed("10.0.0.1"), readyBy(gets("/old", 80))), fakeapi.NewPod("web-1", addressed("10.0.0.2"), readyBy(gets("/new", 81))),
+		fakeapi.NewPod("web-2", addressed("10.0.0.3"), readyBy(exec)), fakeapi.NewPod("web-3", addressed("10.0.0.4")),
+		fakeapi.NewPod("web-4", addressed("10.0.0.5"), readyBy(gets("/", 80)), func(p *corev1.Pod) { p.Spec.HostNetwork = true }),
+	)
+	in.Services[1].Annotations[api.AnnotationProbe] = "readiness"
+	for _, p := range in.Pods {
+		trimPod(p)
+	}
+	asked := func(path string, port uint16) api.Probe {
+		return api.Probe{Scheme: api.ProbeHTTP, Port: port, Path: path, Interval: 250 * time.Millisecond, Timeout: 250 * time.Millisecond, Failures: 2}
+	}
+	want := []probe.Target{{Pod: "uid-web-0", Address: "10.0.0.1", Master: true, Probe: asked("/old", 80)}, {Pod: "uid-web-1", Address: "10.0.0.2", Probe: asked("/new", 81)}}
+	o := observation.Look(in)
+	if diff := cmp.Diff(want, targets(o, "uid-web-0", false)); diff != "" {
+		t.Errorf("targets (-want +got):\n%s", diff)
+	}
+	const message = "web-0 is Ready, but has not answered the probe http://:80/old since it became master; until it does, only its readiness counts. Check NetworkPolicies and the port (qoqo.dev/probe)"
+	if p, _ := unanswered(o, "uid-web-0", probe.NeverAnswered); p.Message != message {
+		t.Errorf("problem %q, want %q", p.Message, message)
+	}
+	if _, found := unprobed(o); !found {
+		t.Error("the pod on the network of its node is no problem")
+	}
+	// The controller's default probe asks the same, and that a pod cannot be asked is no problem.
+	delete(in.Services[1].Annotations, api.AnnotationProbe)
+	in.DefaultProbe = api.Probe{Scheme: api.ProbeReadiness, Interval: 250 * time.Millisecond, Failures: 2}
+	o = observation.Look(in)
+	if diff := cmp.Diff(want, targets(o, "uid-web-0", false)); diff != "" {
+		t.Errorf("targets by default (-want +got):\n%s", diff)
+	}
+	if p, found := unprobed(o); found {
+		t.Errorf("problem by default: %q", p.Message)
+	}
+}
+
+func gets(path string, port int32) corev1.ProbeHandler {
+	return corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(port)}}
+}
+
+func readyBy(asks corev1.ProbeHandler) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Spec.Containers = []corev1.Container{{Name: "web", ReadinessProbe: &corev1.Probe{ProbeHandler: asks}}}
 	}
 }
 

@@ -87,7 +87,7 @@ func (c *Controller) unpublished(ctx context.Context, seen *observation.Observat
 
 // unprobed returns the problem of candidates that are not probed although the Service asks for it.
 func unprobed(o *observation.Observation) (p api.Problem, found bool) {
-	if o.Settings().Probe == (api.Probe{}) {
+	if !o.WantsProbe() {
 		return p, false
 	}
 	var barredPods []string
@@ -111,9 +111,10 @@ func unanswered(o *observation.Observation, holder types.UID, state probe.State)
 	}
 	for _, pod := range o.Pods {
 		if pod.UID == holder && observation.Ready(pod.Pod) {
+			asked, _ := o.Settings().Probe.Of(pod.Pod)
 			return api.Problem{Reason: api.ReasonProbeUnanswered, Message: fmt.Sprintf(
 				"%s is Ready, but has not answered the probe %s since it became master; until it does, only its readiness counts. Check NetworkPolicies and the port (%s)",
-				pod.Name, o.Settings().Probe, api.AnnotationProbe)}, true
+				pod.Name, asked.Shown(), api.AnnotationProbe)}, true
 		}
 	}
 	return p, false

@@ -9,6 +9,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
@@ -54,6 +55,7 @@ var verbs = []verb{
 	{"label", 2, (*world).labelPod},
 	{"unmark", 1, (*world).unmarkPod},
 	{"exclude", 1, (*world).excludePod},
+	{"prioritize", 0, (*world).prioritizePod},
 	// Nodes.
 	{"cordon", 1, (*world).cordon},
 	{"zone", 1, (*world).zoneOfNode},
@@ -106,6 +108,9 @@ func (w *world) believe(a, b int) bool {
 			r.silent.Insert(pod.Spec.NodeName)
 		}
 	} else {
+		if !r.asked(pod.UID) {
+			return false
+		}
 		r.probes[pod.UID] = []probe.State{probe.Answering, probe.Suspected, probe.Unknown}[b%4]
 		w.tell("to replica %d %s is now %q", r.number, pod.UID, r.probes[pod.UID])
 	}
@@ -226,12 +231,21 @@ func (w *world) createPod(a, b int) bool {
 	return true
 }
 
+// simulatedReadiness are the readiness probes of pods, one of which cannot be asked.
+var simulatedReadiness = []*corev1.Probe{
+	nil,
+	{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/healthz", Port: intstr.FromString("http")}}},
+	{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}}},
+	{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(80)}}, TimeoutSeconds: 5},
+}
+
 func newSimulatedPod(w *world, name, node, tier string, ready bool) *corev1.Pod {
 	ip := w.version%250 + 1
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"app": name[:len(name)-2], "tier": tier}, OwnerReferences: fakeapi.Workload()},
 		Spec: corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{
-			Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080, Protocol: corev1.ProtocolTCP}},
+			Ports:          []corev1.ContainerPort{{Name: "http", ContainerPort: 8080, Protocol: corev1.ProtocolTCP}},
+			ReadinessProbe: simulatedReadiness[w.version%len(simulatedReadiness)].DeepCopy(),
 		}}},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning, PodIP: fmt.Sprint("10.0.0.", ip), PodIPs: []corev1.PodIP{
 			{IP: fmt.Sprint("10.0.0.", ip)}, {IP: fmt.Sprintf("fd00::%x", ip)},
@@ -325,6 +339,19 @@ func (w *world) excludePod(a, b int) bool {
 			p.Annotations = map[string]string{}
 		}
 		p.Annotations[api.AnnotationCandidate] = value
+	})
+}
+
+// prioritizePod lets an application give a pod a priority, or take it away.
+func (w *world) prioritizePod(a, b int) bool {
+	value := []string{"1", "2", "3", "-1", "", unreadable}[b%6]
+	return w.changePod(a, "is annotated priority="+value, func(p *corev1.Pod) {
+		if p.Annotations == nil {
+			p.Annotations = map[string]string{}
+		}
+		if p.Annotations[api.AnnotationPriority] = value; value == "" {
+			delete(p.Annotations, api.AnnotationPriority)
+		}
 	})
 }
 

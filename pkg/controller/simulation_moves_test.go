@@ -103,6 +103,15 @@ func (w *world) checkNeeded(by *replica, former, holder types.UID) {
 		by.allTheWhile(w.able, former) && by.selectedAllTheWhile(former):
 		w.fail("replica %d moves the master from %s, which could be master all the while: %s", by.number, former, d.Reason)
 	}
+	if d.Reason == election.HigherPriority && former != "" && former != holder {
+		from, to := w.pods.uid(former), w.pods.uid(holder)
+		if from != nil && to != nil && version(from) <= by.began && version(to) <= by.began && priorityOf(to) <= priorityOf(from) {
+			w.fail("replica %d moves the master from %s of priority %d to %s of priority %d", by.number, former, priorityOf(from), holder, priorityOf(to))
+		}
+		if by.seen.Settings().Failback == nil {
+			w.fail("replica %d moves the master to %s for its priority, and nobody asks for that", by.number, holder)
+		}
+	}
 	if former != holder {
 		switch node := by.nodeOf(former); {
 		case d.Reason == election.NodeUnschedulable && by.allTheWhile(w.able, types.UID(node)):
@@ -116,6 +125,11 @@ func (w *world) checkNeeded(by *replica, former, holder types.UID) {
 			w.fail("replica %d refuses %s, which could be master all the while: %s", by.number, pod.UID, d.Refused.Why)
 		}
 	}
+}
+
+func priorityOf(pod *corev1.Pod) int64 {
+	number, _ := api.Priority(pod)
+	return number
 }
 
 // checkPromoted is for what a replica makes of a pod: one that becomes active does so only

@@ -18,7 +18,7 @@ type profile struct {
 	routings    []api.Routing
 	// deaf: no event of a pod, Lease, EndpointSlice or node wakes an election.
 	deaf bool
-	// updated: the second replica runs with another --default-routing than the others.
+	// updated: the second replica runs with another --default-routing and --default-probe than the others.
 	updated bool
 	// early: no pod is Ready yet.
 	early bool
@@ -88,6 +88,15 @@ var profiles = []profile{
 	{
 		name: "settings that change", services: []*corev1.Service{manifest("a", nil)}, annotations: preferring,
 		weights: map[string]int{"annotate": 4, "cordon": 3, "time": 10},
+	},
+	{
+		name: "what readiness probes ask", services: []*corev1.Service{manifest("a", map[string]string{api.AnnotationProbe: string(api.ProbeReadiness)}), manifest("b", shares)}, updated: true,
+		annotations: map[string][]string{api.AnnotationProbe: {"", string(api.ProbeReadiness), api.ProbeNone, unreadable, "tcp://:80"}},
+		weights:     map[string]int{"believe": 10, "annotate": 2, "create": 12, "kill": 4, "mode": 1},
+	},
+	{
+		name: "priorities that the application sets", services: []*corev1.Service{manifest("a", map[string]string{api.AnnotationFailback: "10s"})},
+		weights: map[string]int{"prioritize": 6, "time": 20, "ready": 2, "hear of all": 12, "finish": 30, "overwrite": 0, "lose": 0},
 	},
 	{name: "nodes that are cordoned", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"cordon": 12, "remove a node": 3}},
 	{name: "nodes that are removed, by EndpointSlice", services: []*corev1.Service{manifest("a", nil, asks(api.RoutingEndpointSlice))}, weights: map[string]int{"remove a node": 12, "zone": 4}},

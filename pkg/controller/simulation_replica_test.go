@@ -43,6 +43,8 @@ type replica struct {
 	// probes and silent are what the replica believes of pods and nodes.
 	probes map[types.UID]probe.State
 	silent sets.Set[string]
+	// targets are the pods that the replica has asked last.
+	targets []probe.Target
 
 	// resume lets the look that goes on do its next request; nil if there is none.
 	resume func() (string, bool)
@@ -70,6 +72,7 @@ func newReplica(w *world, number int) *replica {
 	}
 	if w.profile.updated && number == 2 {
 		c.DefaultRouting = api.RoutingEndpointSlice
+		c.DefaultProbe, _ = api.ParseProbe(string(api.ProbeReadiness))
 	}
 	c.refusals.now = func() time.Time { return w.now }
 	c.queue.ShutDown()
@@ -302,6 +305,28 @@ func (r *replica) decided(o *observation.Observation, d election.Decision) {
 		r.world.tell("replica %d decides, %s: %s %s, %s in epoch %d", r.number, o.Evidence, d.Action, d.Reason, cmp.Or(string(d.HolderUID), "nobody"), d.Epoch)
 	}
 	r.Controller.decided(o, d)
+}
+
+// held checks that the pods are asked what they would be asked by what is stored of them: the caches
+// keep enough.
+func (r *replica) held(o *observation.Observation, d election.Decision) {
+	r.Controller.held(o, d)
+	r.targets = targets(o, d.HolderUID, false)
+	for _, target := range r.targets {
+		pod := r.world.pods.uid(target.Pod)
+		if pod == nil {
+			continue
+		}
+		if want, why := o.Settings().Probe.Of(pod); want != target.Probe || why != "" {
+			r.world.fail("replica %d asks %s by %v, and not by %v (%s)", r.number, target.Pod, target.Probe, want, why)
+		}
+	}
+}
+
+// asked reports whether the replica asks the pod, as far as the profile is about that.
+func (r *replica) asked(pod types.UID) bool {
+	_, about := r.world.profile.annotations[api.AnnotationProbe]
+	return !about || slices.ContainsFunc(r.targets, func(t probe.Target) bool { return t.Pod == pod })
 }
 
 func (r *replica) lag(key) float64 { return float64(r.number) / 4 }

@@ -44,7 +44,7 @@ func TestReasonFails(t *testing.T) {
 	for reason, want := range map[Reason]bool{
 		HolderGone: true, HolderUnselected: true, HolderExcluded: true, HolderFinished: true, HolderTerminating: true,
 		HolderNotReady: true, NodeSilent: true, HolderUnresponsive: true, HolderRefused: true,
-		NodeUnschedulable: false, HolderEdited: false, PreferredEligible: false, HolderEligible: false, AwaitingTermination: false,
+		NodeUnschedulable: false, HolderEdited: false, PreferredEligible: false, HigherPriority: false, HolderEligible: false, AwaitingTermination: false,
 	} {
 		if got := reason.Fails(); got != want {
 			t.Errorf("%s is why a pod is not eligible: %v, want %v", reason, got, want)

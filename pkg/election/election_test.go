@@ -167,7 +167,7 @@ func TestDecide(t *testing.T) {
 	for _, reason := range []Reason{
 		LeaseForeign, HolderEligible, NobodyEligible, AwaitingEligible, LeaseLost, EpochRestored, EditRefused,
 		AlreadyDesignated, FirstEligible, HolderEdited, NodeUnschedulable, HolderGone, HolderUnselected, HolderFinished, HolderTerminating, PortMissing, NodeGone, HolderNotReady, NodeSilent, HolderUnresponsive,
-		ElectionPaused, AwaitingHolder, AwaitingExpiry, AwaitingTermination, PreferredEligible, HolderExcluded, HolderRefused, HolderInactive,
+		ElectionPaused, AwaitingHolder, AwaitingExpiry, AwaitingTermination, PreferredEligible, HigherPriority, HolderExcluded, HolderRefused, HolderInactive,
 	} {
 		if !seen[reason] {
 			t.Errorf("no case decides for the reason %s", reason)

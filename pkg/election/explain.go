@@ -20,8 +20,8 @@ type Verdict struct {
 	// Ahead is why the candidate before this one is better, such as "has been Ready longer";
 	// empty for the first.
 	Ahead string
-	// NoFailback is why the master has not moved to this pod, which is preferred and is not the
-	// master; empty for any other pod, and while the master is not eligible.
+	// NoFailback is why the master has not moved to this pod, which is preferred or has a higher
+	// priority, and is not the master; empty for any other pod, and while the master is not eligible.
 	NoFailback string
 }
 
@@ -57,7 +57,7 @@ func Explain(view View) []Verdict {
 
 // noFailback returns why the master has not moved to the pod.
 func (s situation) noFailback(c Candidate) string {
-	if !c.Preferred || s.incumbent == nil || s.incumbent.UID == c.UID || s.incumbent.Ineligible() != "" {
+	if s.incumbent == nil || !c.claims(s.incumbent) || s.incumbent.UID == c.UID || s.incumbent.Ineligible() != "" {
 		return ""
 	}
 	bar := bars(c, s.incumbent)
@@ -69,7 +69,11 @@ func (s situation) noFailback(c Candidate) string {
 	case s.Settings.Paused:
 		return "the election is paused (" + api.AnnotationPaused + ")"
 	}
-	if wait := s.untilBack(c); wait > 0 {
+	wait := s.untilBack(c)
+	if wait > 0 && c.Priority > s.incumbent.Priority {
+		return fmt.Sprintf("a higher priority must last for %s without a break, as the controller has seen it (%s)", max(*s.Settings.Failback, failbackPause), api.AnnotationFailback)
+	}
+	if wait > 0 {
 		return fmt.Sprintf("the time has not come, in %s at the earliest (%s)", wait.Round(time.Second), api.AnnotationFailback)
 	}
 	return ""

@@ -75,6 +75,10 @@ func TestExplainNoFailback(t *testing.T) {
 		"the pod has stopped answering":    {View{Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, unresponsive)}, Settings: backSoon}, "it has stopped answering the controller's probe"},
 		"the pod is of an older revision":  {View{Lease: held("a", 4), Candidates: []Candidate{pod("a", revision("2", time.Minute)), pod("b", preferred, revision("1", 0))}, Settings: backSoon}, "it is of an older revision of its workload, and the master is of the newest"},
 		"the time has not come":            {View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(4*time.Minute))}, Settings: backSoon}, "the time has not come, in 6m0s at the earliest (qoqo.dev/failback)"},
+		"the master has a higher priority": {View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a", priority(1)), pod("b", preferred)}, Settings: backSoon}, "the master has a higher priority"},
+		"the pod's priority is higher":     {View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", priority(1))}}, "the Service asks for no failback (qoqo.dev/failback)"},
+		"it has not been so for long":      {View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", higherFor(1, time.Minute))}, Settings: backSoon}, "a higher priority must last for 10m0s without a break, as the controller has seen it (qoqo.dev/failback)"},
+		"it has been so for long":          {View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", priority(1))}, Settings: backSoon}, ""},
 		"the time of another pod has come": {View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, readyFor(time.Hour)), pod("c", preferred)}, Settings: backSoon}, ""},
 	}
 	for name, test := range tests {

@@ -11,8 +11,65 @@ var (
 	backAtOnce = api.Election{Failback: after(0)}
 )
 
-// failbackTests are of a master that is not preferred, while another pod is.
+// priority gives a pod a priority, which has been higher than the master's for an hour if it is.
+func priority(number int64) func(*Candidate) { return higherFor(number, time.Hour) }
+
+func higherFor(number int64, lasting time.Duration) func(*Candidate) {
+	return func(c *Candidate) { c.Priority, c.HigherSince = number, now.Add(-lasting) }
+}
+
+// failbackTests are of a master that is not preferred, while another pod is, or has a higher priority.
 var failbackTests = map[string]decisionTest{
+	"a higher priority alone moves no master": {
+		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", priority(9))}},
+		want: to(Hold, HolderEligible, "a", 4),
+	},
+	"the master moves to a pod whose priority has been higher for as long as is asked for": {
+		view:   View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a", priority(1)), pod("b", higherFor(2, 10*time.Minute))}, Settings: backSoon},
+		want:   to(Switchover, HigherPriority, "b", 5).from("a"),
+		writes: true,
+	},
+	"a priority that has not been higher for as long is waited for": {
+		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a", priority(1)), pod("b", higherFor(2, 9*time.Minute))}, Settings: backSoon},
+		want: to(Hold, HolderEligible, "a", 4).again(time.Minute),
+	},
+	"of two pods the one whose time has come is taken, though the other's priority is higher": {
+		view:   View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", higherFor(1, time.Hour)), pod("c", higherFor(2, time.Minute))}, Settings: backSoon},
+		want:   to(Switchover, HigherPriority, "b", 5).from("a"),
+		writes: true,
+	},
+	"a higher priority must last for ten seconds, if failback is at once": {
+		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", higherFor(1, 9*time.Second))}, Settings: backAtOnce},
+		want: to(Hold, HolderEligible, "a", 4).again(time.Second),
+	},
+	"there is no failback to a preferred pod of a lower priority": {
+		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred, priority(-1))}, Settings: backSoon},
+		want: to(Hold, HolderEligible, "a", 4),
+	},
+	"there is failback to a preferred pod of the same priority": {
+		view:   View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a", priority(3)), pod("b", preferred, priority(3))}, Settings: backSoon},
+		want:   to(Switchover, PreferredEligible, "b", 5).from("a"),
+		writes: true,
+	},
+	"the master moves from a preferred pod to one of a higher priority": {
+		view:   View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a", preferred), pod("b", priority(1))}, Settings: backSoon},
+		want:   to(Switchover, HigherPriority, "b", 5).from("a"),
+		writes: true,
+	},
+	"a pod of a higher priority that is not eligible is no aim": {
+		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", priority(1), notReady)}, Settings: backSoon},
+		want: to(Hold, HolderEligible, "a", 4),
+	},
+	"a failover goes to the highest priority": {
+		view:   View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a", notReady, priority(9)), pod("b", preferred), pod("c", priority(1))}},
+		want:   to(Failover, HolderNotReady, "c", 5).from("a"),
+		writes: true,
+	},
+	"an edit to a pod of a lower priority is followed, though failback is at once": {
+		view:   View{Now: now, Lease: held("a", 4).editedTo("b"), Candidates: []Candidate{pod("a", priority(2)), pod("b", priority(1))}, Settings: backAtOnce},
+		want:   to(Switchover, HolderEdited, "b", 5).from("a"),
+		writes: true,
+	},
 	"there is no failback unless asked for": {
 		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", preferred)}},
 		want: to(Hold, HolderEligible, "a", 4),

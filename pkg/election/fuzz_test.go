@@ -110,8 +110,13 @@ func (c checked) transition() {
 		if !i.Draining || c.holder.Draining || c.view.MovesLose || settings.StayOnCordon {
 			c.Errorf("the master left %s for %s", i.Name, d.Holder)
 		}
+	case d.Reason == HigherPriority:
+		if settings.Failback == nil || c.holder.Priority <= i.Priority || c.view.Now.Sub(c.holder.HigherSince) < max(*settings.Failback, failbackPause) ||
+			c.view.Now.Sub(c.holder.SeenReady) < *settings.Failback || c.view.Now.Sub(c.view.Lease.Acquired) < max(*settings.Failback, failbackPause) {
+			c.Errorf("the master moved by priority from %s to %s", i.Name, d.Holder)
+		}
 	case d.Reason == PreferredEligible:
-		if settings.Failback == nil || i.Preferred || !c.holder.Preferred ||
+		if settings.Failback == nil || i.Priority != c.holder.Priority || i.Preferred || !c.holder.Preferred ||
 			c.view.Now.Sub(c.holder.SeenReady) < *settings.Failback || c.view.Now.Sub(c.view.Lease.Acquired) < *settings.Failback {
 			c.Errorf("the master moved back from %s to %s", i.Name, d.Holder)
 		}
@@ -206,7 +211,7 @@ func (c checked) lasting() {
 	}
 	again := Decide(view)
 	// The predecessor's master is adopted first, and then moved.
-	if again.Writes(view.Lease) && (d.Action != Adopt || again.Reason != NodeUnschedulable && again.Reason != PreferredEligible) {
+	if again.Writes(view.Lease) && (d.Action != Adopt || again.Reason != NodeUnschedulable && again.Reason != PreferredEligible && again.Reason != HigherPriority) {
 		c.Errorf("the decision %+v does not last: %+v", d, again)
 	}
 	if again.Again == 0 {
@@ -313,6 +318,9 @@ func viewOf(input []byte) View {
 		view.Candidates[0].Portless = is(5)
 	}
 	view.Lease.Outdated, view.Migrating = is(0) && is(1) && view.Lease.Exists, is(2) && is(3)
+	for i := range view.Candidates {
+		view.Candidates[i].Priority, view.Candidates[i].HigherSince = int64(r.next()&3)-1, view.Now.Add(-r.seconds())
+	}
 	seen := map[types.UID]bool{}
 	for i := range view.Candidates {
 		for seen[view.Candidates[i].UID] {

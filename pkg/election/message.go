@@ -99,6 +99,8 @@ func (d Decision) because(pod, edited string) string {
 		return fmt.Sprintf(why, pod)
 	case d.Reason == PreferredEligible:
 		return "a preferred pod has been eligible for as long as qoqo.dev/failback says"
+	case d.Reason == HigherPriority:
+		return "the qoqo.dev/priority of an eligible pod has been higher for as long as qoqo.dev/failback says"
 	}
 	return edited
 }

@@ -94,6 +94,10 @@ func TestDecisionMessage(t *testing.T) {
 			to(Switchover, PreferredEligible, "b", 5).from("a"),
 			"master moved from a to b in epoch 5: a preferred pod has been eligible for as long as qoqo.dev/failback says",
 		},
+		"a failback by priority": {
+			to(Switchover, HigherPriority, "b", 5).from("a"),
+			"master moved from a to b in epoch 5: the qoqo.dev/priority of an eligible pod has been higher for as long as qoqo.dev/failback says",
+		},
 		"a pause": {
 			to(Hold, ElectionPaused, "a", 4),
 			"a is master in epoch 4",

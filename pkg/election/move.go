@@ -72,18 +72,26 @@ func (s situation) remaining(wait time.Duration) time.Duration {
 	return wait - s.Now.Sub(s.DownSince)
 }
 
-// preferredTo returns the pods that are preferred and to which the incumbent may move back.
+// preferredTo returns the pods that are preferred, or have a higher priority, and to which the
+// incumbent may move back.
 func (s situation) preferredTo(incumbent *Candidate) []Candidate {
-	return slices.DeleteFunc(slices.Clone(s.Candidates), func(c Candidate) bool { return !c.Preferred || bars(c, incumbent) != "" })
+	return slices.DeleteFunc(slices.Clone(s.Candidates), func(c Candidate) bool { return !c.claims(incumbent) || bars(c, incumbent) != "" })
 }
 
-// bars returns why the master does not move from the incumbent back to a pod that is preferred,
-// as a clause about that pod; empty if it may.
+// claims reports whether the pod would rather be master than the incumbent.
+func (c Candidate) claims(incumbent *Candidate) bool {
+	return c.Preferred || c.Priority > incumbent.Priority
+}
+
+// bars returns why the master does not move from the incumbent back to a pod that claims that, as
+// a clause about that pod; empty if it may.
 func bars(c Candidate, incumbent *Candidate) string {
 	switch why := c.Ineligible(); {
 	case why != "":
 		return why.Of("it")
-	case incumbent.Preferred:
+	case c.Priority < incumbent.Priority:
+		return "the master has a higher priority"
+	case incumbent.Preferred && c.Priority == incumbent.Priority:
 		return "the master is preferred too"
 	case c.doubted:
 		return "it has stopped answering the controller's probe"
@@ -96,11 +104,16 @@ func bars(c Candidate, incumbent *Candidate) string {
 	return ""
 }
 
-// untilBack returns how long the master must still wait before it moves back to a preferred
-// pod. The time also counts from the last move, so that a switchover by hand lasts.
+// untilBack returns how long the master must still wait before it moves back to a pod that claims
+// that. The time also counts from the last move, so that a switchover by hand lasts; and from when
+// the pod's priority became higher, so that two pods that overtake each other do not take turns.
 func (s situation) untilBack(c Candidate) time.Duration {
 	after := *s.Settings.Failback
-	return max(after-s.age(c.SeenReady), max(after, failbackPause)-s.age(s.Lease.Acquired))
+	wait := max(after-s.age(c.SeenReady), max(after, failbackPause)-s.age(s.Lease.Acquired))
+	if c.Priority > s.incumbent.Priority {
+		wait = max(wait, max(after, failbackPause)-s.age(c.HigherSince))
+	}
+	return wait
 }
 
 // holdIncumbent keeps the incumbent, and restores its record in the Lease.

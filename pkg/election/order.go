@@ -15,6 +15,8 @@ var criteria = []struct {
 	{"has not stopped answering the controller's probe", func(a, b Candidate) int { return trueFirst(!a.doubted, !b.doubted) }},
 	// A pod on a node that is being drained would soon have to go again.
 	{"is on a node that is not cordoned", func(a, b Candidate) int { return trueFirst(!a.Draining, !b.Draining) }},
+	// The application knows which pod would lose least.
+	{"has the higher priority", func(a, b Candidate) int { return cmp.Compare(b.Priority, a.Priority) }},
 	{"is preferred", func(a, b Candidate) int { return trueFirst(a.Preferred, b.Preferred) }},
 	// An old revision would be replaced later in the same rollout.
 	{"is of the newest revision", func(a, b Candidate) int { return trueFirst(!a.old, !b.old) }},

@@ -1,6 +1,7 @@
 package election
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -20,9 +21,21 @@ func TestOrder(t *testing.T) {
 			better: pod("z", draining, revision("old", 0), second, readyAfter(time.Minute)),
 			worse:  pod("a", doubted, preferred, revision("new", time.Minute), answers, identified),
 		},
-		"a node that is not drained comes before a preferred pod": {
+		"a node that is not drained comes before a higher priority": {
 			better: pod("z", revision("old", 0), second, readyAfter(time.Minute)),
-			worse:  pod("a", draining, preferred, revision("new", time.Minute), identified),
+			worse:  pod("a", draining, priority(1), preferred, revision("new", time.Minute), identified),
+		},
+		"a higher priority comes before a preferred pod": {
+			better: pod("z", priority(1), revision("old", 0), second, readyAfter(time.Minute)),
+			worse:  pod("a", preferred, revision("new", time.Minute), identified),
+		},
+		"no priority comes before one below zero": {
+			better: pod("z"),
+			worse:  pod("a", priority(-1), preferred),
+		},
+		"the highest of all numbers comes before the lowest": {
+			better: pod("z", priority(math.MaxInt64)),
+			worse:  pod("a", priority(math.MinInt64)),
 		},
 		"a preferred pod comes before the newest revision": {
 			better: pod("z", preferred, revision("old", 0), second, readyAfter(time.Minute)),

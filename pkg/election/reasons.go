@@ -40,6 +40,7 @@ const (
 	HolderEdited      Reason = "HolderEdited"
 	NodeUnschedulable Reason = "NodeUnschedulable"
 	PreferredEligible Reason = "PreferredEligible"
+	HigherPriority    Reason = "HigherPriority"
 )
 
 // Reasons to fail over, and why a pod is not eligible.
@@ -67,7 +68,7 @@ func (r Reason) Fails() bool {
 // Moves reports whether the reason is one for which the holder changes.
 func (r Reason) Moves() bool {
 	_, is := ineligible[r]
-	return is || r == FirstEligible || r == HolderEdited || r == PreferredEligible
+	return is || r == FirstEligible || r == HolderEdited || r == PreferredEligible || r == HigherPriority
 }
 
 // recovers reports whether a pod that is not eligible may become so again by itself.
@@ -155,6 +156,11 @@ var events = []api.Event{
 	{
 		Reason: string(PreferredEligible), Type: corev1.EventTypeNormal, InLease: true,
 		Meaning: `Switchover, or action "Stop" before one: a preferred pod has been eligible for as long as "qoqo.dev/failback" says.`,
+	},
+	{
+		Reason: string(HigherPriority), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: `Switchover, or action "Stop" before one: the "qoqo.dev/priority" of an eligible pod has been higher than the master's for as long as "qoqo.dev/failback" says.`,
+		See:     "operations.md#have-the-application-say-which-pod-follows",
 	},
 	{
 		Reason: string(LeaseLost), Type: corev1.EventTypeNormal, InLease: true,

@@ -101,7 +101,8 @@ const failbackPause = 10 * time.Second
 // however far away it is.
 func (s situation) age(since time.Time) time.Duration { return max(0, s.Now.Sub(since)) }
 
-// failBack moves the master back to a preferred pod, if the Service asks for that.
+// failBack moves the master back to a preferred pod, or to one of a higher priority, if the Service
+// asks for that.
 func failBack(s situation) (Decision, bool) {
 	if s.Settings.Failback == nil || s.incumbent == nil || s.incumbent.Ineligible() != "" {
 		return Decision{}, false
@@ -115,6 +116,8 @@ func failBack(s situation) (Decision, bool) {
 		return remaining > 0
 	})
 	switch next := best(preferred); {
+	case next != nil && next.Priority > s.incumbent.Priority:
+		return s.move(Switchover, HigherPriority, next)
 	case next != nil:
 		return s.move(Switchover, PreferredEligible, next)
 	case again > 0:

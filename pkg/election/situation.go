@@ -89,7 +89,7 @@ func (s situation) refuses(c *Candidate) Reason {
 		return ElectionPaused
 	case s.leaves(c):
 		return NodeUnschedulable
-	case s.Settings.Failback != nil && *s.Settings.Failback == 0 && best(s.preferredTo(c)) != nil:
+	case s.Settings.Failback != nil && *s.Settings.Failback == 0 && slices.ContainsFunc(s.preferredTo(c), func(p Candidate) bool { return p.Priority == c.Priority }):
 		return PreferredEligible
 	case s.Settings.AfterTermination && s.working() && !s.incumbent.Terminating && !s.deletable():
 		return AwaitingTermination

@@ -127,6 +127,9 @@ func (e *env) explain(ctx context.Context, t *subject) error {
 	for _, line := range t.lines {
 		fmt.Fprintf(writer, "%s:\t%s\n", line.title, line.text)
 	}
+	if says := t.readiness(); says != "" {
+		fmt.Fprintf(writer, "Readiness:\t%s\n", says)
+	}
 	if says := overdue(problems); says != "" {
 		fmt.Fprintf(writer, "Overdue:\t%s\n", says)
 	}
@@ -140,7 +143,11 @@ func (e *env) explain(ctx context.Context, t *subject) error {
 	notes := t.notes
 	for _, v := range election.Explain(view) {
 		if v.NoFailback != "" {
-			notes = append(notes, fmt.Sprintf("the master is not %s, which is preferred: %s", v.Name, v.NoFailback))
+			claim := "is preferred"
+			if !v.Preferred {
+				claim = "has a higher priority"
+			}
+			notes = append(notes, fmt.Sprintf("the master is not %s, which %s: %s", v.Name, claim, v.NoFailback))
 		}
 	}
 	for _, note := range append(notes, t.hidden()) {
@@ -239,7 +246,12 @@ func (e *env) printPods(t *subject) error {
 	}
 	var rows [][]any
 	var before string
-	for _, v := range election.Explain(view) {
+	verdicts, columns := election.Explain(view), podColumns
+	prioritized := slices.ContainsFunc(verdicts, func(v election.Verdict) bool { return v.Priority != 0 })
+	if prioritized {
+		columns = slices.Insert(slices.Clone(columns), len(columns)-1, "Priority")
+	}
+	for _, v := range verdicts {
 		var rank any = "-"
 		role, eligible, why := "standby", e.paint(notAsItShouldBe, "no"), v.Why.Of("it")
 		switch {
@@ -262,11 +274,15 @@ func (e *env) printPods(t *subject) error {
 			cordoned = "yes"
 		}
 		before = v.Name
-		rows = append(rows, []any{rank, v.Name, nodes[v.Name], cordoned, role, eligible, why})
+		row := []any{rank, v.Name, nodes[v.Name], cordoned, role, eligible}
+		if prioritized {
+			row = append(row, v.Priority)
+		}
+		rows = append(rows, append(row, why))
 	}
 	if len(rows) == 0 {
 		fmt.Fprintln(e.Out, "The Service selects no pods.")
 		return nil
 	}
-	return printers.NewTablePrinter(printers.PrintOptions{}).PrintObj(table(e.columns(podColumns, "Eligible"), rows...), e.Out)
+	return printers.NewTablePrinter(printers.PrintOptions{}).PrintObj(table(e.columns(columns, "Eligible"), rows...), e.Out)
 }

@@ -29,7 +29,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 2      web-2   node-2   no         standby   yes        after web-0, which has been Ready longer
 3      web-1   node-1   no         standby   yes        after web-2, which has been Ready longer
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"all that can be said of a pod": {
 			[]runtime.Object{
@@ -60,6 +60,51 @@ Note: the master is not web-5, which is preferred: the Service asks for no failb
 Note: the controller alone knows the nodes' heartbeats, and what the pods answer to the controller's probe http://:8080/healthz.
 `},
 		},
+		"readiness probes": {
+			[]runtime.Object{
+				aService("web", "web-0", 3, annotated(api.AnnotationProbe, "readiness")), aLease("web", "web-0", 3), aNode("node-0", false), aNode("node-1", false), aNode("node-2", false), aNode("node-3", false),
+				aPod("web-0", "active", connects), aPod("web-1", "standby", connects), aPod("web-2", "standby"), aPod("web-3", "standby", excluded, connects),
+			},
+			nil, "check web",
+			result{Out: `
+Service:     web (routing selector)
+Lease:       web
+Master:      web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
+Problems:    ProbeUnanswered: web-2 is not probed, because it has no readiness probe; only its readiness counts (qoqo.dev/probe: readiness)
+Next:        nothing: web-0 is master in epoch 3 (HolderEligible)
+Readiness:   web-0, web-1, web-3: tcp://:5432; web-2: none, because it has no readiness probe
+
+RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
+1      web-0   node-0   no         master    yes        first in the order
+2      web-1   node-1   no         standby   yes        after web-0, which comes before it by name
+3      web-2   node-2   no         standby   yes        after web-1, which comes before it by name
+-      web-3   node-3   no         standby   no         it is kept from being master by the annotation qoqo.dev/candidate
+
+Note: the controller alone knows the nodes' heartbeats, and what the pods answer to the controller's probe readiness.
+`},
+		},
+		"priorities": {
+			[]runtime.Object{
+				aService("web", "web-0", 3, annotated(api.AnnotationFailback, "10m")), aLease("web", "web-0", 3), aNode("node-0", false), aNode("node-1", false), aNode("node-2", false),
+				aPod("web-0", "active", prioritized("40")), aPod("web-1", "standby", prioritized("-1")), aPod("web-2", "standby", prioritized("41")),
+			},
+			nil, "check web",
+			result{Out: `
+Service:    web (routing selector)
+Lease:      web
+Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
+Problems:   <none>
+Next:       nothing: web-0 is master in epoch 3 (HolderEligible); the controller looks again within 10m0s
+
+RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   PRIORITY   WHY
+1      web-2   node-2   no         standby   yes        41         first in the order
+2      web-0   node-0   no         master    yes        40         after web-2, which has the higher priority
+3      web-1   node-1   no         standby   yes        -1         after web-0, which has the higher priority
+
+Note: the master is not web-2, which has a higher priority: a higher priority must last for 10m0s without a break, as the controller has seen it (qoqo.dev/failback).
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
+`},
+		},
 		"problems": {
 			web(aService("web-ro", "web-0", 3, annotated(api.AnnotationLeaseName, "web"), annotated(api.AnnotationPrefer, "tier=fast"), annotated("qoqo.dev/perfer", "x")), byHand),
 			nil, "check web-ro",
@@ -76,7 +121,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 2      web-2   node-2   no         standby   yes        after web-0, which has been Ready longer
 3      web-1   node-1   no         standby   yes        after web-2, which has been Ready longer
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `},
 		},
 		"a foreign EndpointSlice": {web(byHand), nil, "check web", result{Out: `
@@ -91,7 +136,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 2      web-2   node-2   no         standby   yes        after web-0, which has been Ready longer
 3      web-1   node-1   no         standby   yes        after web-2, which has been Ready longer
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"nodes and EndpointSlices that may not be read": {web(byHand), []string{"nodes", "endpointslices"}, "check web", result{Out: `
 Service:    web (routing selector)
@@ -107,7 +152,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 
 Note: EndpointSlices may not be read, so it is unknown to which pods traffic goes.
 Note: nodes may not be read, so it is unknown which are cordoned.
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"a master that is no longer selected": {
 			[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3), aPod("web-0", "active", func(p *corev1.Pod) { p.Labels["app"] = "was-web" }), aPod("web-1", "standby")},
@@ -125,7 +170,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-1   node-1   no         standby   yes        first in the order
 -      web-0   node-0   no         master    no         the Service no longer selects it
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `},
 		},
 		"a failover is due": {[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3), aPod("web-0", "active", notReady), aPod("web-1", "standby")}, nil, "check web", result{Out: `
@@ -141,7 +186,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-1   node-1   no         standby   yes        first in the order
 -      web-0   node-0   no         master    no         it is not Ready
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"a master that is given time to recover": {[]runtime.Object{aService("web", "web-0", 3, annotated(api.AnnotationFailoverDelay, "30s")), aLease("web", "web-0", 3), aPod("web-0", "active", notReady), aPod("web-1", "standby")}, nil, "check web", result{Out: `
 Service:    web (routing selector)
@@ -155,7 +200,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-1   node-1   no         standby   yes        first in the order
 -      web-0   node-0   no         master    no         it is not Ready
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"a master that must stop first": {
 			[]runtime.Object{
@@ -174,7 +219,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-0   node-0   no         master    yes        first in the order
 2      web-1   node-1   no         standby   yes        after web-0, which comes before it by name
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `},
 		},
 		"no Lease yet": {[]runtime.Object{aService("web", "", 0), aPod("web-0", "", unmarked)}, nil, "check web", result{Out: `
@@ -187,7 +232,7 @@ Next:       there is no Lease web yet; is the controller running, and does it lo
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-0   node-0   no         standby   yes        first in the order
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"a foreign Lease": {[]runtime.Object{aService("web", "", 0), aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Labels = nil }), aPod("web-0", "", unmarked)}, nil, "check web", result{Out: `
 Service:    web (routing selector)
@@ -199,7 +244,7 @@ Next:       nothing: the Lease is not the controller's (LeaseForeign)
 RANK   POD     NODE     CORDONED   ROLE     ELIGIBLE   WHY
 1      web-0   node-0   no         <none>   yes        first in the order
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"no pod was eligible yet": {[]runtime.Object{aService("web", "", 0), aLease("web", "", 0), aPod("web-0", "standby", unmarked, notReady)}, nil, "check web", result{Out: `
 Service:    web (routing selector)
@@ -213,7 +258,7 @@ Overdue:    what is Pending, although the controller acts at once; if that lasts
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 -      web-0   node-0   no         standby   no         it is not Ready
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"a paused master that is gone": {[]runtime.Object{aService("web", "web-0", 3, annotated(api.AnnotationPaused, "true")), aLease("web", "web-0", 3), aPod("web-1", "standby")}, nil, "check web", result{Out: `
 Service:    web (routing selector)
@@ -225,7 +270,7 @@ Next:       nothing: the master's pod does not exist; no other pod becomes maste
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-1   node-1   no         standby   yes        first in the order
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"no pod is left": {[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3)}, nil, "check web", result{Out: `
 Service:    web (routing selector)
@@ -237,7 +282,7 @@ Next:       nothing: no pod is eligible, so web-0 stays master in epoch 3 (Nobod
 
 The Service selects no pods.
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"a write of the Lease is refused": {[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3), aPod("web-1", "standby"), refusedWrite("web", time.Minute)}, nil, "check web", result{Out: `
 Service:    web (routing selector)
@@ -252,7 +297,7 @@ Overdue:    what is Pending, because the API server refuses it (WriteRefused)
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-1   node-1   no         standby   yes        first in the order
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"the former master may not be deleted": {
 			[]runtime.Object{
@@ -275,7 +320,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 2      web-1   node-1   no         standby   yes        after web-0, which comes before it by name
 3      web-2   node-2   no         standby   yes        after web-1, which comes before it by name
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `},
 		},
 		"a Service that is not served": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationServiceMode, "on"))}, nil, "check web", result{Out: `

@@ -37,7 +37,7 @@ Traffic:    goes to no pod now; would go to no pod until one is eligible: the co
 The Service selects no pods.
 
 Note: routing selector is assumed, because the controller's --default-routing is not known.
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"a new Service whose pods run": {
 			[]runtime.Object{aPod("web-0", "", unmarked, serving), aPod("web-1", "", unmarked, fast, serving), aPod("web-2", "", unmarked, notReady, serving)},
@@ -57,7 +57,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 -      web-2   node-2   no         standby   no         it is not Ready
 
 Note: routing selector is assumed, because the controller's --default-routing is not known.
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `},
 		},
 		"a Service that changes": {
@@ -76,7 +76,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 2      web-0   node-0   no         master    yes        after web-1, which is preferred
 
 Note: the master is not web-1, which is preferred: the Service asks for no failback (qoqo.dev/failback).
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `},
 		},
 		"a Service that does not change": {

@@ -48,7 +48,7 @@ RANK   POD     NODE     CORDONED   ROLE      </>ELIGIBLE</>   WHY
 3      web-1   node-1   no         standby   <green>yes</>        after web-2, which has been Ready longer
 -      web-3   node-3   no         standby   <red>no</>         it is not Ready
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"check of what waits": {waits, "check web --color=always", result{Out: `
 Service:    web (routing selector)
@@ -62,7 +62,7 @@ RANK   POD     NODE     CORDONED   ROLE      </>ELIGIBLE</>   WHY
 1      web-1   node-1   no         standby   <green>yes</>        first in the order
 -      web-0   node-0   no         master    <red>no</>         it is not Ready
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"simulate": {web(), "simulate web --without web-0 --color=always", result{Out: `
 Service:    web (routing selector)
@@ -76,7 +76,7 @@ RANK   POD     NODE     CORDONED   ROLE      </>ELIGIBLE</>   WHY
 1      web-2   node-2   no         standby   <green>yes</>        first in the order
 2      web-1   node-1   no         standby   <green>yes</>        after web-2, which has been Ready longer
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"history": {[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3, func(l *coordinationv1.Lease) {
 			l.Annotations[api.AnnotationHistory] = `[{"epoch":2,"time":"1999-12-31T23:00:00.000000Z","to":"web-1","action":"Elect","reason":"FirstEligible"},{"epoch":3,"time":"1999-12-31T23:30:00.000000Z","from":"web-1","to":"web-0","action":"Failover","reason":"HolderNotReady"}]`

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
@@ -109,6 +110,15 @@ func unmarked(p *corev1.Pod) {
 func notReady(p *corev1.Pod) { p.Status.Conditions[0].Status = corev1.ConditionFalse }
 func excluded(p *corev1.Pod) { p.Annotations[api.AnnotationCandidate] = "false" }
 func evicted(p *corev1.Pod)  { p.Status.Phase = corev1.PodFailed }
+
+func prioritized(number string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.Annotations[api.AnnotationPriority] = number }
+}
+
+// connects gives the pod a readiness probe that can be asked.
+func connects(p *corev1.Pod) {
+	p.Spec.Containers = []corev1.Container{{Name: "web", ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(5432)}}}}}
+}
 
 func readyFor(d time.Duration) func(*corev1.Pod) {
 	return func(p *corev1.Pod) { p.Status.Conditions[0].LastTransitionTime = metav1.NewTime(ago(d)) }

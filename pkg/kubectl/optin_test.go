@@ -32,7 +32,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 -      web-2   node-2   no         standby   no         it is not Ready
 
 Note: routing selector is assumed, because the controller's --default-routing is not known.
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `},
 		},
 		"a Service that is routed by label": {
@@ -50,7 +50,7 @@ Traffic:    goes to no pod now; would go to web-0 alone: the controller would la
 RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-0   node-0   no         standby   yes        first in the order
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `},
 		},
 		"a Service that asks for own EndpointSlices": {
@@ -72,7 +72,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-0   node-0   no         standby   yes        first in the order
 
 Note: EndpointSlices may not be read, so it is unknown to which pods traffic goes.
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `},
 		},
 		"a Service that selects no pods": {[]runtime.Object{aService("web", "", 0, unannotated)}, nil, "check web", result{Out: `
@@ -87,7 +87,7 @@ Traffic:    goes to no pod now; would go to no pod until one is eligible: the co
 The Service selects no pods.
 
 Note: routing selector is assumed, because the controller's --default-routing is not known.
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"a Service over the pods of another election": {web(aService("web-all", "", 0, unannotated)), nil, "check web-all", result{Out: `
 Service:    web-all (not annotated; routing selector)
@@ -104,7 +104,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 3      web-1   node-1   no         standby   yes        after web-2, which has been Ready longer
 
 Note: routing selector is assumed, because the controller's --default-routing is not known.
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"a Service that has no selector": {[]runtime.Object{aService("web", "", 0, unannotated, func(s *corev1.Service) { s.Spec.Selector = nil })}, nil, "check web", result{Out: `
 Service:    web (not annotated)
@@ -134,7 +134,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-0   node-0   no         standby   yes        first in the order
 
 Note: routing selector is assumed, because the controller's --default-routing is not known.
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `},
 		},
 		"a Service beside a foreign Lease": {[]runtime.Object{aService("web", "", 0, unannotated), aLease("web", "web-0", 3, func(l *coordinationv1.Lease) { l.Labels = nil }), aPod("web-0", "", unmarked)}, nil, "check web", result{Out: `
@@ -149,7 +149,7 @@ RANK   POD     NODE     CORDONED   ROLE     ELIGIBLE   WHY
 1      web-0   node-0   no         <none>   yes        first in the order
 
 Note: routing selector is assumed, because the controller's --default-routing is not known.
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 	})
 }

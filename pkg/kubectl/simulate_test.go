@@ -28,7 +28,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 2      web-1   node-1   no         standby   yes        after web-2, which has been Ready longer
 -      web-3   node-3   no         standby   no         it is not Ready
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"without a standby": {web(), nil, "simulate web --without pod/web-2", result{Out: `
 Service:    web (routing selector)
@@ -42,7 +42,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-0   node-0   no         master    yes        first in the order
 2      web-1   node-1   no         standby   yes        after web-0, which has been Ready longer
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"without the nodes of the master and of the best standby": {web(), nil, "simulate web --without node/node-0 --without node/node-2", result{Out: `
 Service:    web (routing selector)
@@ -57,7 +57,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 -      web-0   node-0   no         master    no         it is on a node that no longer exists
 -      web-2   node-2   no         standby   no         it is on a node that no longer exists
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"without a node that may not be read": {web(), []string{"nodes"}, "simulate web --without node/node-0", result{Out: `
 Service:    web (routing selector)
@@ -73,7 +73,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 -      web-0   node-0   unknown    master    no         it is on a node that no longer exists
 
 Note: nodes may not be read, so it is unknown which are cordoned.
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"without all pods": {web(), nil, "simulate web --without web-0,web-1,web-2", result{Out: `
 Service:    web (routing selector)
@@ -85,7 +85,7 @@ Next:       nothing: no pod is eligible, so web-0 stays master in epoch 3 (Nobod
 
 The Service selects no pods.
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"without the only node": {
 			[]runtime.Object{aService("web", "web-0", 3), aLease("web", "web-0", 3), aPod("web-0", "active", onNode("node-0")), aPod("web-1", "standby", onNode("node-0"))},
@@ -102,7 +102,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 -      web-0   node-0   no         master    no         it is on a node that no longer exists
 -      web-1   node-0   no         standby   no         it is on a node that no longer exists
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `},
 		},
 		"a Lease that must expire first": {
@@ -125,7 +125,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-1   node-1   no         standby   yes        first in the order
 -      web-0   node-0   no         master    no         it is on a node that no longer exists
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `},
 		},
 		"a paused election": {pausing(web()), nil, "simulate web --without web-0", result{Out: `
@@ -140,7 +140,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-2   node-2   no         standby   yes        first in the order
 2      web-1   node-1   no         standby   yes        after web-2, which has been Ready longer
 
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"a Service that is not annotated": {[]runtime.Object{aService("web", "", 0, unannotated), aPod("web-0", "", unmarked), aPod("web-1", "", unmarked)}, nil, "simulate web --without web-0", result{Out: `
 Service:    web (not annotated; routing selector)
@@ -154,7 +154,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 1      web-1   node-1   no         standby   yes        first in the order
 
 Note: routing selector is assumed, because the controller's --default-routing is not known.
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"a Service that is not served": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationServiceMode, "on"))}, nil, "simulate web --without web-0", result{Err: `
 error: services "web" is not served; kubectl active-standby check web

@@ -50,6 +50,8 @@ type master struct {
 	Name string    `json:"name"`
 	UID  types.UID `json:"uid"`
 	Node string    `json:"node,omitempty"`
+	// Priority is what the pod's annotation says.
+	Priority int64 `json:"priority,omitempty"`
 }
 
 // standbys counts the other pods that are not about to go.
@@ -108,6 +110,7 @@ func (st *status) lease(s *corev1.Service, o *observation.Observation, view elec
 		for _, p := range o.Pods {
 			if p.UID == uid {
 				st.Master.Node = p.Spec.NodeName
+				st.Master.Priority, _ = api.Priority(p.Pod)
 			}
 		}
 	}
@@ -154,7 +157,7 @@ type row struct {
 	status status
 }
 
-var statusColumns = []string{"Service", "(Lease)", "Routing", "Master", "Node", "Since", "Epoch", "Reason", "Standbys", "Status"}
+var statusColumns = []string{"Service", "(Lease)", "Routing", "Master", "Node", "(Priority)", "Since", "Epoch", "Reason", "Standbys", "Status"}
 
 func (r row) cells(withNamespace bool) (cells []any) {
 	if withNamespace {
@@ -162,18 +165,19 @@ func (r row) cells(withNamespace bool) (cells []any) {
 	}
 	st := r.status
 	name, node, age := none, none, none
+	var priority any = none
 	var epoch any = none
 	if st.Epoch > 0 {
 		epoch = st.Epoch
 	}
 	if st.Master != nil {
-		name, node = st.Master.Name, cmp.Or(st.Master.Node, none)
+		name, node, priority = st.Master.Name, cmp.Or(st.Master.Node, none), st.Master.Priority
 		age = unknown
 		if st.AcquireTime != nil {
 			age = since(st.AcquireTime.Time)
 		}
 	}
-	return append(cells, r.key.Name, st.Lease, cmp.Or(string(st.Routing), none), name, node, age, epoch, cmp.Or(st.Reason, none),
+	return append(cells, r.key.Name, st.Lease, cmp.Or(string(st.Routing), none), name, node, priority, age, epoch, cmp.Or(st.Reason, none),
 		fmt.Sprintf("%d/%d", st.Standbys.Eligible, st.Standbys.Total), st.word())
 }
 

@@ -53,9 +53,15 @@ SERVICE   ROUTING    MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS
 web       selector   web-0    node-0   3m      3       HolderNotReady   2/2        Ok
 `}},
 		"wide": {shared(), "status web-ro -o wide", result{Out: `
-SERVICE   LEASE   ROUTING    MASTER   NODE     SINCE   EPOCH   REASON           STANDBYS   STATUS
-web-ro    web     selector   web-0    node-0   3m      3       HolderNotReady   2/2        Paused
+SERVICE   LEASE   ROUTING    MASTER   NODE     PRIORITY   SINCE   EPOCH   REASON           STANDBYS   STATUS
+web-ro    web     selector   web-0    node-0   0          3m      3       HolderNotReady   2/2        Paused
 `}},
+		"wide, with a priority": {
+			[]runtime.Object{aService("db", "web-0", 3, annotated(api.AnnotationLeaseName, "web")), aLease("web", "web-0", 3), aPod("web-0", "active", prioritized("-7")), aPod("web-1", "standby", prioritized("high"))}, "status -o wide", result{Out: `
+SERVICE   LEASE   ROUTING    MASTER   NODE     PRIORITY   SINCE   EPOCH   REASON           STANDBYS   STATUS
+db        web     selector   web-0    node-0   -7         3m      3       HolderNotReady   1/1        InvalidAnnotation
+`},
+		},
 		"without headers": {web(), "status --no-headers", result{Out: `
 web   selector   web-0   node-0   3m    3     HolderNotReady   2/2   Ok
 `}},

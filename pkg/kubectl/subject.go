@@ -147,8 +147,39 @@ func (t *subject) traffic(m *observation.Member, holder string) string {
 // hidden are what the controller alone knows.
 func (t *subject) hidden() string {
 	hidden := "the controller alone knows the nodes' heartbeats"
-	if asked := t.o.Settings().Probe; asked != (api.Probe{}) {
+	switch asked := t.o.Settings().Probe; {
+	case asked != (api.Probe{}):
 		hidden += ", and what the pods answer to the controller's probe " + asked.String()
+	case observation.Leading(t.o.Services, t.o.Key).Annotations[api.AnnotationProbe] != api.ProbeNone:
+		hidden += ", and whether it has a --default-probe"
 	}
 	return hidden
+}
+
+// readiness says what each pod is asked, if the Service wants its readiness probe asked; otherwise it
+// is empty.
+func (t *subject) readiness() string {
+	asked := t.o.Settings().Probe
+	if asked.Scheme != api.ProbeReadiness {
+		return ""
+	}
+	pods := map[string][]string{}
+	for _, p := range t.o.Pods {
+		if p.Unselected || !observation.Active(p.Pod) {
+			continue
+		}
+		asked, why := asked.Of(p.Pod)
+		says := asked.Shown()
+		if why != "" {
+			says = "none, because " + why
+		}
+		pods[says] = append(pods[says], p.Name)
+	}
+	var groups []string
+	for says, names := range pods {
+		slices.Sort(names)
+		groups = append(groups, fmt.Sprintf("%s: %s", strings.Join(names, ", "), says))
+	}
+	slices.Sort(groups)
+	return strings.Join(groups, "; ")
 }

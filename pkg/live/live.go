@@ -62,7 +62,7 @@ func (r Reader) Election(ctx context.Context, known observation.Inputs) (in obse
 // Begin is as Election, but if there is no Lease, create is called before the rest is read. What is
 // decided then is an update of that Lease, which fails if it was deleted meanwhile.
 func (r Reader) Begin(ctx context.Context, known observation.Inputs, create func(context.Context) (*coordinationv1.Lease, error)) (in observation.Inputs, err error) {
-	in = observation.Inputs{Key: known.Key, Evidence: election.Live, SeesPublished: true, DefaultRouting: known.DefaultRouting, Services: known.Services, Slices: known.Slices}
+	in = observation.Inputs{Key: known.Key, Evidence: election.Live, SeesPublished: true, DefaultRouting: known.DefaultRouting, DefaultProbe: known.DefaultProbe, Services: known.Services, Slices: known.Slices}
 	if in.Lease, err = r.Lease(ctx, known.Key); err != nil {
 		return in, err
 	}

@@ -1,6 +1,7 @@
 package observation
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -41,6 +42,8 @@ type Inputs struct {
 	// DefaultRouting is the controller's: RoutingSelector or RoutingEndpointSlice. If it is empty,
 	// it is not known.
 	DefaultRouting api.Routing
+	// DefaultProbe is the controller's. It is the zero value also if it is not known.
+	DefaultProbe api.Probe
 	// SeesPublished: the slices of Kubernetes' own controller are among Slices.
 	SeesPublished bool
 
@@ -87,6 +90,15 @@ func (in Inputs) Routing(s *corev1.Service, own api.Routing) api.Routing {
 		return own
 	}
 	return in.DefaultRouting
+}
+
+// probe returns the probe of a Service that has a probe of its own. The controller's applies if
+// the Service says nothing, or nothing that is valid.
+func (in Inputs) probe(s *corev1.Service, own api.Probe) api.Probe {
+	if own == (api.Probe{}) && s.Annotations[api.AnnotationProbe] != api.ProbeNone {
+		return in.DefaultProbe
+	}
+	return own
 }
 
 // Nodes is what is known of nodes.
@@ -162,6 +174,9 @@ type Seen struct {
 	Epoch     int32
 	// Ready is of the pods, by UID. One that is not Ready has the zero value.
 	Ready map[types.UID]Sight
+	// Higher is since when the replica has seen, without a break, that the priority of a pod is higher
+	// than that of the holder.
+	Higher map[types.UID]time.Time
 }
 
 // Sight is what a replica has seen of something that lasts.
@@ -195,11 +210,24 @@ func (o *Observation) see() Seen {
 	}
 	before, held := o.Seen, lease.Decode(o.Lease)
 	first := Sight{From: o.Now, Beginning: before.Ready != nil}
-	now := Seen{HolderUID: held.HolderUID, Epoch: held.Epoch, Holder: first, Ready: map[types.UID]Sight{}}
+	now := Seen{HolderUID: held.HolderUID, Epoch: held.Epoch, Holder: first, Ready: map[types.UID]Sight{}, Higher: map[types.UID]time.Time{}}
 	if now.HolderUID == before.HolderUID && now.Epoch == before.Epoch && before.Ready != nil {
 		now.Holder = before.Holder
+	} else {
+		before.Higher = nil
+	}
+	holds := int64(math.MaxInt64)
+	if i := slices.IndexFunc(o.Pods, func(p Pod) bool { return p.UID == now.HolderUID }); i >= 0 {
+		holds, _ = api.Priority(o.Pods[i].Pod)
 	}
 	for _, p := range o.Pods {
+		if priority, _ := api.Priority(p.Pod); priority > holds {
+			since, seen := before.Higher[p.UID]
+			if !seen {
+				since = o.Now
+			}
+			now.Higher[p.UID] = since
+		}
 		switch sight := before.Ready[p.UID]; {
 		case !Ready(p.Pod):
 			now.Ready[p.UID] = Sight{}

@@ -41,7 +41,9 @@ type Observation struct {
 	// has asked for them.
 	settings api.Election
 	leading  string
-	seen     Seen
+	// wantsProbe: it is that Service that asks for the probe.
+	wantsProbe bool
+	seen       Seen
 	// unbelieved are the objects whose stamps do not count, for a message.
 	unbelieved []string
 	// holders are the pods of which the election must know even if no member selects them.
@@ -67,6 +69,7 @@ func Look(in Inputs) *Observation {
 			continue
 		}
 		settings, problems, ok := api.Parse(s)
+		settings.Probe = in.probe(s, settings.Probe)
 		served[s] = ok
 		o.Services, asked = append(o.Services, s), append(asked, settings.Election)
 		o.Problems[s.UID] = problems
@@ -96,6 +99,7 @@ func Look(in Inputs) *Observation {
 		o.findGoverning(m)
 	}
 	o.findUnmanaged()
+	o.findUnasked()
 	o.findContender()
 	o.findUnbelieved()
 	o.boundProblems()
@@ -223,8 +227,12 @@ func (o *Observation) addPod(pod *corev1.Pod, d *designators) {
 		// It was the master of an election that the Service has left.
 		return
 	}
-	if _, problem := api.Candidate(pod); all && problem != nil {
-		o.problem(problem.Reason, problem.Message)
+	_, notBoolean := api.Candidate(pod)
+	_, notNumber := api.Priority(pod)
+	for _, problem := range []*api.Problem{notBoolean, notNumber} {
+		if all && problem != nil {
+			o.problem(problem.Reason, problem.Message)
+		}
 	}
 	o.Pods = append(o.Pods, p)
 }
@@ -381,6 +389,26 @@ func (o *Observation) findUnmanaged() {
 		o.problem(api.ReasonUnmanagedPod, fmt.Sprintf(
 			"%s is never deleted (%s: %s), because no workload would create a new pod in its place; run the pods in a StatefulSet or a Deployment",
 			few(names), api.AnnotationOnDemote, api.OnDemoteDelete))
+	}
+}
+
+// findUnasked adds a problem if a Service itself asks for what the pods' readiness probes ask, and that
+// of a pod cannot be asked.
+func (o *Observation) findUnasked() {
+	if !o.WantsProbe() {
+		return
+	}
+	var unasked []string
+	for _, p := range o.Pods {
+		if p.Unselected || !Active(p.Pod) {
+			continue
+		}
+		if _, why := o.settings.Probe.Of(p.Pod); why != "" {
+			unasked = append(unasked, fmt.Sprintf("%s is not probed, because %s", p.Name, why))
+		}
+	}
+	if len(unasked) > 0 {
+		o.problem(api.ReasonProbeUnanswered, fmt.Sprintf("%s; only its readiness counts (%s: %s)", slices.Min(unasked), api.AnnotationProbe, api.ProbeReadiness))
 	}
 }
 

@@ -67,6 +67,54 @@ func TestSeen(t *testing.T) {
 	}
 }
 
+// A replica looks, once a minute, at the priority of a pod and of the master. It counts for how long
+// the pod's has been higher without a break.
+func TestHigherPriority(t *testing.T) {
+	type look struct {
+		pod, master string
+		epoch       int32
+	}
+	for name, test := range map[string]struct {
+		looks []look
+		// want is at which look it began; -1 if it is not higher.
+		want int
+	}{
+		"it is higher from the first look on":          {[]look{{"2", "1", 1}, {"2", "1", 1}, {"2", "1", 1}}, 0},
+		"it counts from when it is higher":             {[]look{{"1", "1", 1}, {"2", "1", 1}, {"3", "1", 1}}, 1},
+		"it counts from when the master's is lower":    {[]look{{"2", "2", 1}, {"2", "2", 1}, {"2", "1", 1}}, 2},
+		"a break begins anew":                          {[]look{{"2", "1", 1}, {"2", "2", 1}, {"2", "1", 1}}, 2},
+		"that both grow is no break":                   {[]look{{"2", "1", 1}, {"9", "8", 1}, {"10", "9", 1}}, 0},
+		"it is as high":                                {[]look{{"2", "2", 1}}, -1},
+		"it is lower":                                  {[]look{{"2", "1", 1}, {"1", "2", 1}}, -1},
+		"neither has a priority":                       {[]look{{"", "", 1}}, -1},
+		"the master's is below zero":                   {[]look{{"", "-1", 1}}, 0},
+		"it is no number":                              {[]look{{"high", "", 1}}, -1},
+		"the master has become master again meanwhile": {[]look{{"2", "1", 1}, {"2", "1", 3}}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := func(i int) time.Time { return now.Add(time.Duration(i) * time.Minute) }
+			var seen Seen
+			var o *Observation
+			for i, l := range test.looks {
+				held := heldBy("uid-web-1")
+				held.Spec.LeaseTransitions = ptr.To(l.epoch)
+				o = Look(Inputs{
+					Key: web, Now: at(i), Lease: held, Services: []*corev1.Service{service("a", asking(api.AnnotationFailback, "10m"))}, Seen: seen,
+					Pods: []*corev1.Pod{pod("web-0", annotated(api.AnnotationPriority, l.pod)), pod("web-1", annotated(api.AnnotationPriority, l.master))},
+				})
+				seen = o.See()
+			}
+			var want time.Time
+			if test.want >= 0 {
+				want = at(test.want)
+			}
+			if got := o.View().Candidates[0].HigherSince; !got.Equal(want) {
+				t.Errorf("it is higher since %s, want %s", got, want)
+			}
+		})
+	}
+}
+
 func TestAPodThatAppearsIsSeenToBegin(t *testing.T) {
 	s := service("a", asking(api.AnnotationPrefer, "tier=fast"), asking(api.AnnotationFailback, "10m"))
 	first := Look(Inputs{Key: web, Now: now, Services: []*corev1.Service{s}})

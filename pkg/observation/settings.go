@@ -16,6 +16,10 @@ import (
 // Settings returns the settings that apply to the election as a whole. It must have Members.
 func (o *Observation) Settings() api.Election { return o.settings }
 
+// WantsProbe reports whether the Service whose settings apply asks for a probe. The controller's default
+// probe asks the pods that it can, and that others cannot be asked is no problem.
+func (o *Observation) WantsProbe() bool { return o.wantsProbe }
+
 // Terms returns what the election asks of the Lease. It must have Members.
 func (o *Observation) Terms() lease.Terms {
 	terms := lease.Terms{
@@ -55,6 +59,8 @@ func (o *Observation) settle(asked []api.Election) {
 	// There is one: not all members are Apart.
 	leading := Leading(slices.DeleteFunc(slices.Clone(o.Services), apart), o.Key)
 	o.settings, o.leading = asked[slices.Index(o.Services, leading)], leading.Name
+	_, said := leading.Annotations[api.AnnotationProbe]
+	o.wantsProbe = said && o.settings.Probe != (api.Probe{})
 	if o.settings.KeepDuration {
 		o.settings.LeaseDuration = lease.Duration(o.Lease)
 	}

@@ -146,6 +146,7 @@ func (o *Observation) candidate(p Pod) election.Candidate {
 	// Only the pods of a StatefulSet have the label, and its value is a number.
 	index, _ := strconv.Atoi(p.Labels[appsv1.PodIndexLabel])
 	workload, revision := workload(p.Pod)
+	priority, _ := api.Priority(p.Pod)
 	c := election.Candidate{
 		Name: p.Name, UID: p.UID,
 		Unselected:   p.Unselected,
@@ -163,6 +164,8 @@ func (o *Observation) candidate(p Pod) election.Candidate {
 		Refused:      o.Refused.Has(p.UID) && o.lacksLabel(p),
 		Inactive:     o.inactive(p),
 		Preferred:    o.settings.Prefer.Matches(labels.Set(p.Labels)),
+		Priority:     priority,
+		HigherSince:  o.seen.Higher[p.UID],
 		Workload:     workload,
 		Revision:     revision,
 		Index:        index,

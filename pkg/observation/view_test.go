@@ -1,6 +1,7 @@
 package observation
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -102,6 +103,8 @@ func TestCandidates(t *testing.T) {
 		"a pod that is kept from being master":        {pod("web-0", annotated(api.AnnotationCandidate, "false")), set(func(c *election.Candidate) { c.Excluded = true })},
 		"a pod that may be master":                    {pod("web-0", annotated(api.AnnotationCandidate, "true")), set(func(*election.Candidate) {})},
 		"a pod whose annotation has no meaning":       {pod("web-0", annotated(api.AnnotationCandidate, "no")), set(func(*election.Candidate) {})},
+		"a pod with a priority":                       {pod("web-0", annotated(api.AnnotationPriority, "-9223372036854775808")), set(func(c *election.Candidate) { c.Priority = math.MinInt64 })},
+		"a pod whose priority is too high a number":   {pod("web-0", annotated(api.AnnotationPriority, "9223372036854775808")), set(func(*election.Candidate) {})},
 		"a pod that is preferred":                     {pod("web-0", labelled("tier", "fast")), set(func(c *election.Candidate) { c.Preferred = true })},
 		"a pod that only the younger Service prefers": {pod("web-0", labelled("tier", "slow")), set(func(*election.Candidate) {})},
 		"a pod of a StatefulSet": {

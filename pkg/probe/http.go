@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"strings"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
@@ -38,6 +39,21 @@ func protocols(set func(*http.Protocols, bool)) *http.Protocols {
 	return p
 }
 
+// addHeaders adds the probe's headers as kubelet does: they count before those that are sent
+// anyway, and Host names the host that is asked for.
+func addHeaders(request *http.Request, headers string) {
+	for line := range strings.Lines(headers) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
+		request.Header.Add(name, value)
+	}
+	request.Host = request.Header.Get("Host")
+	for name, value := range map[string]string{"User-Agent": userAgent, "Accept": "*/*"} {
+		if _, set := request.Header[name]; !set {
+			request.Header.Set(name, value)
+		}
+	}
+}
+
 // askHTTP asks for a response. It is a good answer if its status is from 200 to 399 and
 // its body can be read to the end, or to maxBody if it is longer. A redirect is a good
 // answer too, and is not followed.
@@ -46,8 +62,7 @@ func askHTTP(ctx context.Context, to netip.AddrPort, probe api.Probe) error {
 	if err != nil {
 		return err
 	}
-	request.Header.Set("User-Agent", userAgent)
-	request.Header.Set("Accept", "*/*")
+	addHeaders(request, probe.Headers)
 	conn, err := overHTTP.NewClientConn(ctx, string(probe.Scheme), to.String())
 	if err != nil {
 		return err

@@ -180,6 +180,14 @@ func TestHTTPRequest(t *testing.T) {
 			t.Errorf("request (-want +got): %s", diff)
 		}
 	}
+	headers := "Host:web.example\nAuthorization:Basic abc:=\nX-Part:a\nX-Part: b\nuser-agent:kube-probe/1.36\n"
+	if got := askFor(t, "127.0.0.1", api.Probe{Scheme: api.ProbeHTTP, Port: port, Path: "/", Headers: headers, Timeout: enough}); got != "" {
+		t.Error(got)
+	}
+	want := "GET / HTTP/1.1\r\nHost: web.example\r\nAccept: */*\r\nAuthorization: Basic abc:=\r\nConnection: close\r\nUser-Agent: kube-probe/1.36\r\nX-Part: a\r\nX-Part: b\r\n\r\n"
+	if diff := cmp.Diff(want, <-asked); diff != "" {
+		t.Errorf("request with headers (-want +got): %s", diff)
+	}
 	if len(asked) > 0 {
 		t.Errorf("asked again: %s", <-asked)
 	}
