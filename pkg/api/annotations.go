@@ -52,8 +52,9 @@ func Annotations() []Annotation { return slices.Clone(annotations) }
 var annotations = []Annotation{
 	{
 		Key: AnnotationServiceMode, Object: ObjectService,
-		Allowed:  fmt.Sprintf("%q", ModeActiveStandby),
-		Sentence: "Opts the Service in. With any other value the Service is left as it is, and a Warning event says so, and where its traffic goes.",
+		Allowed:  allowedMode,
+		Sentence: fmt.Sprintf("%q opts the Service in. %q elects a master too, and only tells what it would do: neither the Service's selector nor the pods are touched. With any other value the Service is left as it is, and a Warning event says so, and where its traffic goes.", ModeActiveStandby, ModeObserve),
+		See:      "elections.md#observe-an-election",
 		// Parse reads it before all others.
 	},
 	{
@@ -196,6 +197,8 @@ var candidate = Annotation{
 	Sentence: "With \"false\", the pod cannot become master. If it is master and another pod is eligible, that pod takes over.",
 	See:      "operations.md#keep-a-pod-out",
 }
+
+var allowedMode = fmt.Sprintf("%q or %q", ModeActiveStandby, ModeObserve)
 
 const allowedBool = `"true" or "false"`
 

@@ -110,7 +110,7 @@ func TestConditionOfAServiceThatIsRefused(t *testing.T) {
 		c.Create(fakeapi.NewService("web", fakeapi.WithAnnotation(api.AnnotationServiceMode, "typo")), fakeapi.NewPod("web-0"))
 		one, two := c.start(), c.start()
 		c.Wait(time.Minute)
-		c.expectCondition(`False UnknownServiceMode: annotation qoqo.dev/service-mode: "typo" is not valid; allowed: "active-standby"; ` +
+		c.expectCondition(`False UnknownServiceMode: annotation qoqo.dev/service-mode: "typo" is not valid; allowed: "active-standby" or "observe"; ` +
 			"the Service is left as it is: all Ready pods that its selector matches get traffic")
 		// The second one's may be a conflict.
 		if n := conditionWrites(one, two); n > 2 {

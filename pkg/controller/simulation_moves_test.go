@@ -85,7 +85,7 @@ func (r *replica) nodeOf(uid types.UID) string {
 // since before the look began.
 func (r *replica) selectedAllTheWhile(uid types.UID) bool {
 	pod := r.world.pods.uid(uid)
-	return pod != nil && version(pod) <= r.began && !slices.ContainsFunc(r.seen.Services, func(s *corev1.Service) bool {
+	return pod != nil && version(pod) <= r.began && !slices.ContainsFunc(takers(r.seen.Services), func(s *corev1.Service) bool {
 		live := r.world.services.all[s.Name]
 		return live == nil || live.UID != s.UID || version(live) > r.began || !api.Selects(live, pod.Labels)
 	})

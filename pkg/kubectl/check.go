@@ -97,6 +97,9 @@ func (e *env) explain(ctx context.Context, t *subject) error {
 	if t.state != "" {
 		is = append(is, t.state)
 	}
+	if api.Observes(t.service) {
+		is = append(is, "only observed")
+	}
 	if m := t.member(); m != nil {
 		is = append(is, fmt.Sprintf("routing %s", m.Settings.Routing))
 	}

@@ -82,11 +82,10 @@ func (t *subject) look(ctx context.Context, w *world) (err error) {
 
 // member returns the Service as a member of its election; nil if it is not served.
 func (t *subject) member() *observation.Member {
-	i := slices.IndexFunc(t.o.Members, func(m observation.Member) bool { return m.UID == t.service.UID })
-	if i < 0 {
+	if len(t.o.Members) == 0 {
 		return nil
 	}
-	return &t.o.Members[i]
+	return t.o.Member(t.service.UID)
 }
 
 func (t *subject) served() bool { return t.member() != nil }
@@ -109,10 +108,10 @@ func (t *subject) problems(ctx context.Context, st status) ([]problem, error) {
 	return problems, nil
 }
 
-// foresee adds where the traffic of a Service would go that does not opt in yet.
+// foresee adds where the traffic of a Service would go that does not opt in yet, or only observes.
 func (t *subject) foresee() {
 	m := t.member()
-	if m == nil || t.suppose == "" {
+	if m == nil || t.suppose == "" && !api.Observes(t.service) {
 		return
 	}
 	if d := election.Decide(t.o.View()); d.Action != election.Refuse {
@@ -140,6 +139,9 @@ func (t *subject) traffic(m *observation.Member, holder string) string {
 	to := "to no pod until one is eligible"
 	if holder != "" {
 		to = "to " + holder + " alone"
+	}
+	if api.Observes(t.service) {
+		how += api.OnlyObserved
 	}
 	return fmt.Sprintf("%s; would go %s: %s", now, to, how)
 }
