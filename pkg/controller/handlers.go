@@ -66,6 +66,9 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 			}
 			enqueue(before)
 			enqueue(now)
+			if api.Routed(before) && api.Observes(now) {
+				c.optedOut([]*corev1.Service{now}, c.serves(observation.LeaseKey(now)))
+			}
 			if !api.Routed(now) {
 				// It may opt in again, and then nobody has overwritten its selector.
 				c.routedOnce.Remove(now.UID)

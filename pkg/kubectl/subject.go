@@ -115,7 +115,7 @@ func (t *subject) foresee() {
 		return
 	}
 	if d := election.Decide(t.o.View()); d.Action != election.Refuse {
-		t.lines = append(t.lines, line{"Traffic", t.traffic(m, d.Holder)})
+		t.lines = append(t.lines, line{"Traffic", t.traffic(m, d)})
 	}
 	if _, chosen := m.Annotations[api.AnnotationRouting]; !chosen && m.Settings.Routing == api.RoutingSelector {
 		t.notes = append(t.notes, fmt.Sprintf("routing %s is assumed, because the controller's --default-routing is not known", api.RoutingSelector))
@@ -123,7 +123,7 @@ func (t *subject) foresee() {
 }
 
 // traffic says where the traffic goes, and where it would go.
-func (t *subject) traffic(m *observation.Member, holder string) string {
+func (t *subject) traffic(m *observation.Member, d election.Decision) string {
 	now := "is unknown"
 	if t.o.SeesPublished {
 		now = "goes to no pod now"
@@ -137,8 +137,11 @@ func (t *subject) traffic(m *observation.Member, holder string) string {
 		api.RoutingEndpointSlice: fmt.Sprintf("the controller would write the Service's EndpointSlices in the place of Kubernetes (%s: %s)", api.AnnotationRouting, api.RoutingEndpointSlice),
 	}[m.Settings.Routing]
 	to := "to no pod until one is eligible"
-	if holder != "" {
-		to = "to " + holder + " alone"
+	switch {
+	case d.Holder != "" && m.Apart && !t.o.Reaches(m.UID, d.HolderUID):
+		to = "to no pod, because the Service does not select the master"
+	case d.Holder != "":
+		to = "to " + d.Holder + " alone"
 	}
 	if api.Observes(t.service) {
 		how += api.OnlyObserved

@@ -123,6 +123,9 @@ func (o *Observation) setObservers() {
 	observes := func(m Member) bool { return api.Observes(m.Service) }
 	o.Observers = slices.DeleteFunc(slices.Clone(o.Members), func(m Member) bool { return !observes(m) })
 	o.Members = slices.DeleteFunc(o.Members, observes)
+	for i := range o.Observers {
+		o.Observers[i].Apart = true
+	}
 }
 
 // Member returns the Service as one of the Members or Observers; nil if it is none.
@@ -444,10 +447,19 @@ func (o *Observation) Says(d election.Decision, s *corev1.Service) string {
 		return says
 	case d.Action == election.Stop:
 		says = "would be " + says
-	case d.Served():
+	case d.Served() && o.Reaches(s.UID, d.HolderUID):
 		says += "; would route to " + d.Holder
+	case d.Served():
+		says += "; would route to no pod, because this Service does not select the master"
 	}
 	return says + api.OnlyObserved
+}
+
+// Reaches reports whether the traffic of a Service of the election can go to the pod, which is its
+// holder or becomes it.
+func (o *Observation) Reaches(service, holder types.UID) bool {
+	m, i := o.Member(service), slices.IndexFunc(o.Pods, func(p Pod) bool { return p.UID == holder })
+	return m != nil && i >= 0 && m.Routes(&o.Pods[i]) != nil
 }
 
 // would returns what is so of a Service, or what would be if it is only observed.

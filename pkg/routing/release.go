@@ -41,7 +41,7 @@ func (l Leftovers) routed() []*corev1.Service {
 
 // OptedOut returns those of the Services that take part in no election.
 func (l Leftovers) OptedOut(of func(*corev1.Service) bool) []*corev1.Service {
-	return slices.DeleteFunc(slices.Clone(l.Services), func(s *corev1.Service) bool { return api.Routed(s) || !of(s) })
+	return slices.DeleteFunc(slices.Clone(l.Services), func(s *corev1.Service) bool { return api.Annotated(s) || !of(s) })
 }
 
 // ReleaseServices returns what must be taken away first: the marks of Services that are not
