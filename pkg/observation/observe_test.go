@@ -21,7 +21,7 @@ func TestObservers(t *testing.T) {
 		observed, paused   bool
 		candidates         int
 	}{
-		"a Service that observes alone has an election": {[]*corev1.Service{service("web", observes, paused)}, []string{"web"}, nil, true, true, 2},
+		"a Service that observes alone has an election": {[]*corev1.Service{service("web", observes, paused, asking(api.AnnotationOnDemote, api.OnDemoteDelete))}, []string{"web"}, nil, true, true, 2},
 		"Services that all observe share an election": {
 			[]*corev1.Service{service("a", observes), service("web", observes, selecting("tier", "fast"))}, []string{"web", "a"}, nil, true, false, 1,
 		},
@@ -37,6 +37,9 @@ func TestObservers(t *testing.T) {
 			t.Parallel()
 			pods := []*corev1.Pod{pod("web-0"), pod("web-1", func(p *corev1.Pod) { p.Labels["tier"] = "fast" })}
 			o := Look(Inputs{Key: web, Now: now, Services: test.services, Pods: pods})
+			if o.Terms().DeleteDemoted {
+				t.Errorf("the Lease may record a pod that must be deleted")
+			}
 			names := func(all []Member) (names []string) {
 				for _, m := range all {
 					names = append(names, m.Name)
