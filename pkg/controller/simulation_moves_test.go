@@ -119,7 +119,8 @@ func (w *world) checkNeeded(by *replica, former, holder types.UID) {
 }
 
 // checkPromoted is for what a replica makes of a pod: one that becomes active does so only
-// after the others that the replica has seen to be active.
+// after the others that the replica has seen to be active. A designation without a stamp is left on a
+// pod that no Service selects: it may be the last master of a Service that only observed meanwhile.
 func (w *world) checkPromoted(by *replica, pod *corev1.Pod) {
 	if by.seen == nil || pod.Labels[api.LabelDesignation] != api.DesignationActive || w.pods.all[pod.Name].Labels[api.LabelDesignation] == api.DesignationActive {
 		return
@@ -127,6 +128,7 @@ func (w *world) checkPromoted(by *replica, pod *corev1.Pod) {
 	for _, other := range by.seen.Pods {
 		live := w.pods.all[other.Name]
 		if other.UID != pod.UID && other.Labels[api.LabelDesignation] == api.DesignationActive && !other.Elsewhere &&
+			(!other.Unselected || observation.Stamp(other) >= 0) &&
 			observation.Stamp(other) <= observation.Stamp(pod) && live != nil && live.ResourceVersion == other.ResourceVersion {
 			w.fail("replica %d makes %s active while %s is", by.number, pod.UID, other.UID)
 		}
