@@ -191,6 +191,9 @@ func TestConfined(t *testing.T) {
 	balanced := plain.DeepCopy()
 	balanced.Name, balanced.Spec.Type = "balanced", corev1.ServiceTypeLoadBalancer
 	assert.Must(client.CoreV1().Services(s.namespace).Create(t.Context(), balanced, metav1.CreateOptions{}))(s)
+	observed := plain.DeepCopy()
+	observed.Name, observed.Annotations = "observed", map[string]string{api.AnnotationServiceMode: api.ModeObserve}
+	assert.Must(client.CoreV1().Services(s.namespace).Create(t.Context(), observed, metav1.CreateOptions{}))(s)
 	s.pod("other", func(p *corev1.Pod) { p.Labels = map[string]string{"app": "other"} })
 	foreign := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "foreign"}}
 	foreign = assert.Must(client.CoordinationV1().Leases(s.namespace).Create(t.Context(), foreign, metav1.CreateOptions{}))(s)
@@ -263,6 +266,9 @@ func TestConfined(t *testing.T) {
 		}},
 		{"a Service that has not opted in is closed", func(c kubernetes.Interface) error {
 			return patchOf(s, services(c), "plain", `{"spec":{"selector":{"qoqo.dev/pod-uid":"none"}}}`)
+		}},
+		{"a Service that only observes is closed", func(c kubernetes.Interface) error {
+			return patchOf(s, services(c), "observed", `{"spec":{"selector":{"qoqo.dev/pod-uid":"none"}}}`)
 		}},
 		{"the Lease of another is taken", func(c kubernetes.Interface) error {
 			lease := foreign.DeepCopy()

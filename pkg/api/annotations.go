@@ -52,8 +52,9 @@ func Annotations() []Annotation { return slices.Clone(annotations) }
 var annotations = []Annotation{
 	{
 		Key: AnnotationServiceMode, Object: ObjectService,
-		Allowed:  fmt.Sprintf("%q", ModeActiveStandby),
-		Sentence: "Opts the Service in. With any other value the Service is left as it is, and a Warning event says so, and where its traffic goes.",
+		Allowed:  allowedMode,
+		Sentence: fmt.Sprintf("%q opts the Service in. %q elects a master too, and only tells what it would do: neither the Service's selector nor the pods are touched. With any other value the Service is left as it is, and a Warning event says so, and where its traffic goes.", ModeActiveStandby, ModeObserve),
+		See:      "elections.md#observe-an-election",
 		// Parse reads it before all others.
 	},
 	{
@@ -205,6 +206,8 @@ var priority = Annotation{
 	Sentence: fmt.Sprintf("Of the pods that can become master, the one with the highest number follows a master that fails. It may change at any time, and moves no master, except with %q.", AnnotationFailback),
 	See:      "operations.md#have-the-application-say-which-pod-follows",
 }
+
+var allowedMode = fmt.Sprintf("%q or %q", ModeActiveStandby, ModeObserve)
 
 const allowedBool = `"true" or "false"`
 

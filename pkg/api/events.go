@@ -82,7 +82,7 @@ var events = []Event{
 	},
 	{
 		Reason: ReasonOptedOut, Type: corev1.EventTypeWarning,
-		Meaning: "The Service has opted out, and is left without endpoints, or with the last master alone, because of its selector.",
+		Meaning: "The Service has opted out, or is only observed now, and is left without endpoints, or with the last master alone, because of its selector.",
 		Advice:  "Change the selector as the message says.",
 		See:     "uninstall.md#what-a-service-is-left-with",
 	},
@@ -151,7 +151,7 @@ var events = []Event{
 	},
 	{
 		Reason: ReasonUnknownServiceMode, Type: corev1.EventTypeWarning,
-		Meaning: fmt.Sprintf("The value of %q is not %q. The Service is left as it is, so that its traffic does not follow the master. The message says where it goes.", AnnotationServiceMode, ModeActiveStandby),
+		Meaning: fmt.Sprintf("The value of %q is neither %q nor %q. The Service is left as it is, so that its traffic does not follow the master. The message says where it goes.", AnnotationServiceMode, ModeActiveStandby, ModeObserve),
 		Advice:  "Correct the value, or remove the annotation.",
 	},
 	{

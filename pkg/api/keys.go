@@ -42,11 +42,24 @@ const (
 const ConditionMasterReady = Domain + "/MasterReady"
 
 // MasterReady is the reason of ConditionMasterReady while it is true. While it is false, the
-// reason is one of the table of events.
-const MasterReady = "MasterReady"
+// reason is one of the table of events. With ModeObserve it is unknown, for one of those reasons
+// or, if nothing is wrong, because the Service is Observed.
+const (
+	MasterReady = "MasterReady"
+	Observed    = "Observed"
+)
 
-// ModeActiveStandby is the value of AnnotationServiceMode that opts in.
-const ModeActiveStandby = "active-standby"
+// Values of AnnotationServiceMode.
+const (
+	// ModeActiveStandby opts in.
+	ModeActiveStandby = "active-standby"
+	// ModeObserve elects a master, and changes nothing of the Service but its condition, and
+	// nothing of its pods.
+	ModeObserve = "observe"
+)
+
+// OnlyObserved ends each message of what the controller would do, but for ModeObserve.
+const OnlyObserved = "; the Service and its pods are left as they are (" + AnnotationServiceMode + ": " + ModeObserve + ")"
 
 // Values of users' annotations.
 const (

@@ -12,8 +12,8 @@ import (
 // refused returns why the Service cannot be served, or nil. It reads the mode, and
 // the selector with what that implies: the candidates and the routing.
 func (p *parser) refused() *Problem {
-	if mode := p.service.Annotations[AnnotationServiceMode]; mode != ModeActiveStandby {
-		return refusal(ReasonUnknownServiceMode, "annotation %s: %q is not valid; allowed: %q; %s", AnnotationServiceMode, cut(mode), ModeActiveStandby, Left(p.service))
+	if mode := p.service.Annotations[AnnotationServiceMode]; mode != ModeActiveStandby && mode != ModeObserve {
+		return refusal(ReasonUnknownServiceMode, "annotation %s: %q is not valid; allowed: %s; %s", AnnotationServiceMode, cut(mode), allowedMode, Left(p.service))
 	}
 	if p.service.Spec.Type == corev1.ServiceTypeExternalName {
 		return refusal(ReasonUnsupportedService, "a Service of type ExternalName has no pods; allowed: ClusterIP, NodePort and LoadBalancer; the Service is left as it is")

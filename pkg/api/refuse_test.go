@@ -38,11 +38,11 @@ func TestParseRefuses(t *testing.T) {
 	}{
 		"an unknown mode": {
 			service: service(annotated(AnnotationServiceMode, "active-active")),
-			want:    Problem{ReasonUnknownServiceMode, `annotation qoqo.dev/service-mode: "active-active" is not valid; allowed: "active-standby"; the Service is left as it is: all Ready pods that its selector matches get traffic`},
+			want:    Problem{ReasonUnknownServiceMode, `annotation qoqo.dev/service-mode: "active-active" is not valid; allowed: "active-standby" or "observe"; the Service is left as it is: all Ready pods that its selector matches get traffic`},
 		},
 		"an empty mode": {
 			service: service(annotated(AnnotationServiceMode, "")),
-			want:    Problem{ReasonUnknownServiceMode, `annotation qoqo.dev/service-mode: "" is not valid; allowed: "active-standby"; the Service is left as it is: all Ready pods that its selector matches get traffic`},
+			want:    Problem{ReasonUnknownServiceMode, `annotation qoqo.dev/service-mode: "" is not valid; allowed: "active-standby" or "observe"; the Service is left as it is: all Ready pods that its selector matches get traffic`},
 		},
 		"a Service without pods": {
 			service: service(func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName }),

@@ -19,6 +19,16 @@ func Annotated(service *corev1.Service) bool {
 	return found
 }
 
+// Observes reports whether the Service only observes its election: what the controller would do for it
+// is told, and not done.
+func Observes(service *corev1.Service) bool {
+	return service.Annotations[AnnotationServiceMode] == ModeObserve
+}
+
+// Routed reports whether the controller may write to the Service and to its pods. What it has written
+// is taken away from a Service that is not Routed, and from pods that no Service selects that is.
+func Routed(service *corev1.Service) bool { return Annotated(service) && !Observes(service) }
+
 // LeaseName returns the name of the Lease of the Service's election, also for a Service
 // that Parse refuses.
 func LeaseName(service *corev1.Service) string {

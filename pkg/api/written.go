@@ -37,7 +37,7 @@ var written = []Key{
 	{ObjectService, inSelector, LabelRouting, fmt.Sprintf("%q with that routing, in the place of %q. No pod carries it, so Kubernetes publishes no endpoints.", RoutingEndpointSlice, LabelPodUID)},
 	{ObjectService, inAnnotation, AnnotationLeaseTransitions, "The epoch for which the selector was written."},
 	{ObjectService, inLabel, LabelMigrating, fmt.Sprintf("The epoch, while the Service changes to or from routing %q. Kubernetes copies it to its EndpointSlices, which shows that it has followed.", RoutingEndpointSlice)},
-	{ObjectService, inCondition, ConditionMasterReady, fmt.Sprintf("\"True\" (%q) while the master is eligible, and alone gets the traffic; else \"False\", with a reason of the table of events and its message. It is written when that has changed for longer than a failover takes.", MasterReady)},
+	{ObjectService, inCondition, ConditionMasterReady, fmt.Sprintf("\"True\" (%q) while the master is eligible, and alone gets the traffic; else \"False\", with a reason of the table of events and its message. With \"%s: %s\" it is \"Unknown\" (%q, or such a reason). It is written when that has changed for longer than a failover takes.", MasterReady, AnnotationServiceMode, ModeObserve, Observed)},
 
 	{ObjectPod, inLabel, LabelPodUID, "The pod's own UID."},
 	{ObjectPod, inLabel, LabelDesignation, fmt.Sprintf("%q on the master, %q on the other candidates.", DesignationActive, DesignationStandby)},

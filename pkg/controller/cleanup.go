@@ -109,7 +109,8 @@ func (c *Controller) findLeftovers(ctx context.Context, namespace string) {
 	backoff := wait.Backoff{Duration: time.Second, Factor: 2, Steps: 6, Cap: time.Minute}
 	err := backoff.DelayFunc().Until(ctx, true, true, func(ctx context.Context) (bool, error) {
 		err := c.markedPods(ctx, namespace, func(pod *corev1.Pod) {
-			if observation.OldestSelecting(c.annotatedServices(pod.Namespace), pod) == nil {
+			routed := slices.DeleteFunc(c.annotatedServices(pod.Namespace), func(s *corev1.Service) bool { return !api.Routed(s) })
+			if observation.OldestSelecting(routed, pod) == nil {
 				c.queue.Add(key{Namespace: pod.Namespace})
 			}
 		})

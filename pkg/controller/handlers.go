@@ -15,6 +15,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
+	"qoqo.dev/active-standby-controller/pkg/routing"
 )
 
 // The handlers of events put the keys of elections into the queue. They never block.
@@ -23,7 +24,8 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 	enqueue := func(s *corev1.Service) {
 		if api.Annotated(s) {
 			c.queue.Add(observation.LeaseKey(s))
-		} else if observation.MarkedService(s) || observation.Condition(s) != nil {
+		}
+		if !api.Routed(s) && (!routing.ReleaseService(s).Empty() || !api.Annotated(s) && observation.Condition(s) != nil) {
 			c.queue.Add(key{Namespace: s.Namespace})
 		}
 	}
@@ -64,7 +66,10 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 			}
 			enqueue(before)
 			enqueue(now)
-			if !api.Annotated(now) {
+			if api.Routed(before) && api.Observes(now) {
+				c.optedOut([]*corev1.Service{now}, c.serves(observation.LeaseKey(now)))
+			}
+			if !api.Routed(now) {
 				// It may opt in again, and then nobody has overwritten its selector.
 				c.routedOnce.Remove(now.UID)
 			}
@@ -112,7 +117,8 @@ func (c *Controller) leaseHandler() cache.TypedResourceEventHandler[*coordinatio
 }
 
 // podHandler wakes every election that selects the pod or has selected it, and those whose
-// master it is. A marked pod that no election selects wakes the clean-up of its namespace.
+// master it is. A marked pod that no election selects, or only one that is observed, wakes the
+// clean-up of its namespace.
 func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
 	exists := func(now *corev1.Pod, before ...*corev1.Pod) {
 		if !c.enqueueSelecting(now, before...) && observation.MarkedPod(now) {
@@ -134,7 +140,7 @@ func (c *Controller) podHandler() cache.TypedResourceEventHandler[*corev1.Pod] {
 func (c *Controller) wakeFormer(namespace string, uid types.UID) {
 	pods, watched := c.pods.known(namespace)
 	if watched && slices.ContainsFunc(pods.by(byUID, inNamespace(namespace, string(uid))), func(pod *corev1.Pod) bool {
-		return observation.MarkedPod(pod) && len(c.selecting(namespace, pod.Labels)) == 0
+		return observation.MarkedPod(pod) && !slices.ContainsFunc(c.selecting(namespace, pod.Labels), api.Routed)
 	}) {
 		c.queue.Add(key{Namespace: namespace})
 	}
@@ -144,26 +150,27 @@ func (c *Controller) wakeFormer(namespace string, uid types.UID) {
 func (c *Controller) serves(k key) bool {
 	return slices.ContainsFunc(c.services.in(k.Namespace).by(byLease, k.String()), func(s *corev1.Service) bool {
 		_, _, ok := api.Parse(s)
-		return ok
+		return ok && api.Routed(s)
 	})
 }
 
 // enqueueSelecting wakes, once, each election that selects the pod as it is now or as it
 // was before, and each that has the pod as its master: that may have lost its labels, and its
-// election waits for it to stop. It reports whether an election selects the pod now, or must know of it.
+// election waits for it to stop. It reports whether an election selects the pod now, or must know of
+// it, that is more than observed.
 func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (selected bool) {
 	elections := sets.New[key]()
 	for i, pod := range append([]*corev1.Pod{now}, before...) {
 		for _, s := range c.selecting(pod.Namespace, pod.Labels) {
 			elections.Insert(observation.LeaseKey(s))
-			selected = selected || i == 0
+			selected = selected || i == 0 && api.Routed(s)
 		}
 	}
 	for _, l := range c.leases.in(now.Namespace).by(byHolder, string(now.UID)) {
 		elections.Insert(key{Namespace: l.Namespace, Name: l.Name})
 	}
 	selected = selected || c.awaitsName(now)
-	if k := (key{Namespace: now.Namespace, Name: observation.MasterOf(now)}); k.Name != "" && len(c.services.in(k.Namespace).by(byLease, k.String())) > 0 {
+	if k := (key{Namespace: now.Namespace, Name: observation.MasterOf(now)}); k.Name != "" && slices.ContainsFunc(c.services.in(k.Namespace).by(byLease, k.String()), api.Routed) {
 		// Its marks are that election's.
 		elections.Insert(k)
 		selected = true
@@ -175,13 +182,14 @@ func (c *Controller) enqueueSelecting(now *corev1.Pod, before ...*corev1.Pod) (s
 }
 
 // sliceHandler wakes the election of the EndpointSlice's Service. An own slice of a Service
-// in no election wakes the clean-up of its namespace.
+// that is not routed wakes the clean-up of its namespace.
 func (c *Controller) sliceHandler() cache.TypedResourceEventHandler[*discoveryv1.EndpointSlice] {
 	enqueue := func(s *discoveryv1.EndpointSlice) {
 		service, found := c.services.in(s.Namespace).get(observation.ServiceOf(s))
 		if found && api.Annotated(service) {
 			c.queue.Add(observation.LeaseKey(service))
-		} else if observation.Own(s) {
+		}
+		if observation.Own(s) && !(found && api.Routed(service)) {
 			c.queue.Add(key{Namespace: s.Namespace})
 		}
 	}

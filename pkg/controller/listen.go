@@ -46,7 +46,7 @@ func (c *Controller) held(o *observation.Observation, d election.Decision) {
 // recorded implements listener. Only the replica that has written a decision announces it.
 func (c *Controller) recorded(ctx context.Context, o *observation.Observation, d election.Decision, took time.Duration) {
 	c.announce(ctx, o, d)
-	c.metrics.recorded(o.Key, d, took)
+	c.metrics.recorded(o.Key, d, took, o.Observed())
 }
 
 // routed implements listener.

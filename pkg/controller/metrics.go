@@ -72,13 +72,17 @@ func (m *metrics) begin() {
 	}
 }
 
-// recorded counts a decision that this replica has written into the Lease.
-func (m *metrics) recorded(k key, d election.Decision, took time.Duration) {
+// recorded counts a decision that this replica has written into the Lease. No traffic follows one that
+// is only observed.
+func (m *metrics) recorded(k key, d election.Decision, took time.Duration, observed bool) {
 	if !d.Transition() {
 		return
 	}
 	m.transitions.WithLabelValues(string(d.Reason)).Inc()
 	m.duration.WithLabelValues(phaseLease).Observe(took.Seconds())
+	if observed {
+		return
+	}
 	m.lock.Lock()
 	defer m.lock.Unlock()
 	m.moving[k] = moving{decided: time.Now().Add(-took)}
@@ -114,7 +118,9 @@ func (m *metrics) published(k key) {
 func (m *metrics) show(k key, s shown) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	m.elections[k] = s
+	if m.elections[k] = s; s.observed {
+		delete(m.moving, k)
+	}
 }
 
 func (m *metrics) forget(k key) {
@@ -147,7 +153,7 @@ func newState(c *Controller) *state {
 	return &state{
 		c:          c,
 		elections:  desc("elections", "Elections that this replica looks after; every replica looks after all of them."),
-		masterless: desc("elections_without_master", "Elections whose master is not eligible, or that have none, because no pod is eligible."),
+		masterless: desc("elections_without_master", "Elections whose master is not eligible, or that have none, because no pod is eligible. Those that are only observed do not count."),
 		suspected:  desc("suspected_pods", "Pods that have stopped answering this replica's probes."),
 		delayed:    desc("probes_delayed_total", "Probes of this replica that had to wait, because their namespace asked for too many."),
 		problem:    desc("services_with_problem", "Services that have a problem now, by the reason of its Warning event.", "reason"),
@@ -170,7 +176,7 @@ func (s *state) CollectWithStability(to chan<- kmetrics.Metric) {
 	}
 	elections, masterless := s.c.metrics.all(), 0
 	for _, e := range elections {
-		if !e.served {
+		if !e.served && !e.observed {
 			masterless++
 		}
 	}

@@ -75,6 +75,10 @@ active_standby_election_epoch{lease="web",namespace="default"} 5
 # HELP active_standby_election_master_info [ALPHA] 1, with the name of the pod that the Lease names.
 # TYPE active_standby_election_master_info gauge
 active_standby_election_master_info{lease="web",master="web-0",namespace="default"} 1
+# HELP active_standby_election_observed [ALPHA] 1 if the election is only observed, so that no traffic follows it (qoqo.dev/service-mode: observe); otherwise 0.
+# TYPE active_standby_election_observed gauge
+active_standby_election_observed{lease="db",namespace="default"} 0
+active_standby_election_observed{lease="web",namespace="default"} 0
 # HELP active_standby_election_ok [ALPHA] 1 if the election's master is eligible, and none of its Services has a problem that was reported; otherwise 0.
 # TYPE active_standby_election_ok gauge
 active_standby_election_ok{lease="db",namespace="default"} 0
@@ -82,7 +86,7 @@ active_standby_election_ok{lease="web",namespace="default"} 1
 # HELP active_standby_elections [ALPHA] Elections that this replica looks after; every replica looks after all of them.
 # TYPE active_standby_elections gauge
 active_standby_elections 2
-# HELP active_standby_elections_without_master [ALPHA] Elections whose master is not eligible, or that have none, because no pod is eligible.
+# HELP active_standby_elections_without_master [ALPHA] Elections whose master is not eligible, or that have none, because no pod is eligible. Those that are only observed do not count.
 # TYPE active_standby_elections_without_master gauge
 active_standby_elections_without_master 1
 # HELP active_standby_probes_delayed_total [ALPHA] Probes of this replica that had to wait, because their namespace asked for too many.
@@ -152,6 +156,38 @@ func TestMetricsOfAnElectionThatEnds(t *testing.T) {
 		c.EditService("web", fakeapi.OptOut)
 		c.Settle()
 		expect("active_standby_elections 0", "active_standby_elections_without_master 0")
+	})
+}
+
+// An election that is observed is not one without a master, and no traffic follows its moves.
+func TestMetricsOfAnElectionThatIsObserved(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.Create(fakeapi.NewService("web", fakeapi.WithAnnotation(api.AnnotationServiceMode, api.ModeObserve)), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
+		_, text := c.startMeasured()
+		c.Settle()
+		// Two moves, one right after the other.
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Wait(time.Second)
+		c.EditPod("web-0", fakeapi.SetReady)
+		c.EditPod("web-1", fakeapi.SetNotReady)
+		c.Wait(time.Second)
+		if got, want := text(), `active_standby_election_epoch{lease="web",namespace="default"} 3`; !strings.Contains(got, want+"\n") {
+			t.Errorf("metrics without %q:\n%s", want, got)
+		}
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Settle()
+		got := text()
+		for _, line := range []string{
+			"active_standby_elections 1", "active_standby_elections_without_master 0",
+			`active_standby_election_observed{lease="web",namespace="default"} 1`, `active_standby_election_epoch{lease="web",namespace="default"} 3`,
+			`active_standby_election_ok{lease="web",namespace="default"} 0`,
+			`active_standby_transition_duration_seconds_count{phase="lease"} 3`,
+			`active_standby_transition_duration_seconds_count{phase="routed"} 0`, `active_standby_transition_duration_seconds_count{phase="published"} 0`,
+		} {
+			if !strings.Contains(got, line+"\n") {
+				t.Errorf("metrics without %q:\n%s", line, got)
+			}
+		}
 	})
 }
 

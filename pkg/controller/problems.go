@@ -31,12 +31,15 @@ const (
 // problems returns what the Service has now. The reconciliation ended with err.
 func (c *Controller) problems(o *observation.Observation, d election.Decision, s *corev1.Service, err error) []api.Problem {
 	problems := slices.Clone(o.Problems[s.UID])
-	i := slices.IndexFunc(o.Members, func(m observation.Member) bool { return m.UID == s.UID })
-	if i < 0 {
+	m := o.Member(s.UID)
+	if m == nil || len(o.Members) == 0 {
 		return problems
 	}
-	if d.Problem() {
+	switch {
+	case d.Problem():
 		problems = append(problems, api.Problem{Reason: string(d.Reason), Message: o.Says(d, s)})
+	case d.Action == election.Stop && api.Observes(s):
+		problems = append(problems, api.Problem{Reason: string(election.AwaitingTermination), Message: o.Says(d, s)})
 	}
 	if o.Lease != nil && lease.DeletionPause(o.Lease, o.Now) > 0 {
 		if i := slices.IndexFunc(o.Pods, func(p observation.Pod) bool { return p.UID == mustGo(o, d, o.Lease) && observation.Active(p.Pod) }); i >= 0 {
@@ -59,7 +62,7 @@ func (c *Controller) problems(o *observation.Observation, d election.Decision, s
 		// answers, counts from then on.
 		return problems
 	}
-	if p, found := o.Unpublished(o.Members[i], d.HolderUID, d.Served()); found {
+	if p, found := o.Unpublished(*m, d.HolderUID, d.Served()); found {
 		problems = append(problems, p)
 	}
 	if p, found := unanswered(o, d.HolderUID, c.prober.State(o.Key, d.HolderUID)); found {

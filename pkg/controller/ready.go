@@ -30,8 +30,11 @@ const (
 	conditionTimeout, conditionLater = 2 * time.Second, time.Second
 )
 
-// messageReady names no pod, so that a failover writes no condition.
-const messageReady = "the master that the Lease names is eligible, and alone gets the traffic"
+// These messages name no pod, so that a failover writes no condition.
+const (
+	messageReady    = "the master that the Lease names is eligible, and alone gets the traffic"
+	messageObserved = "the master that the Lease names is eligible, and alone would get the traffic" + api.OnlyObserved
+)
 
 // misrouted are the reasons of problems with which the traffic does not go to the master, or not
 // there alone, though the controller's part is done.
@@ -41,11 +44,14 @@ var misrouted = []string{api.ReasonNoCommonCandidate, api.ReasonForeignEndpointS
 // not tell. stands are the Service's problems that were reported.
 func readiness(o *observation.Observation, d election.Decision, s *corev1.Service, stands []api.Problem) (c metav1.Condition, known bool) {
 	c = metav1.Condition{Type: api.ConditionMasterReady, Status: metav1.ConditionFalse}
-	i := slices.IndexFunc(o.Members, func(m observation.Member) bool { return m.UID == s.UID })
+	m, observes := o.Member(s.UID), api.Observes(s)
+	if observes {
+		c.Status = metav1.ConditionUnknown
+	}
 	switch {
-	case i < 0 && len(stands) == 0, i >= 0 && !o.SeesPublished:
+	case m == nil && len(stands) == 0, m != nil && len(o.Members) == 0, m != nil && !o.SeesPublished && !observes:
 		return c, false
-	case i < 0:
+	case m == nil:
 		c.Reason, c.Message = stands[0].Reason, stands[0].Message
 		return c, true
 	}
@@ -67,8 +73,11 @@ func readiness(o *observation.Observation, d election.Decision, s *corev1.Servic
 	if p, found := ofReasons(stands, misrouted...); found {
 		return says(p)
 	}
-	if p, found := o.Unpublished(o.Members[i], d.HolderUID, d.Served()); found {
+	if p, found := o.Unpublished(*m, d.HolderUID, d.Served()); found {
 		return says(p)
+	}
+	if observes {
+		return says(api.Problem{Reason: api.Observed, Message: messageObserved})
 	}
 	c.Status = metav1.ConditionTrue
 	return says(api.Problem{Reason: api.MasterReady, Message: messageReady})
@@ -157,7 +166,7 @@ func (c *Controller) showReady(ctx context.Context, o *observation.Observation, 
 	case !c.turns.own(o.Key, o.Lease):
 		// After a restart that is so of all Leases.
 		wait = othersPatience + time.Duration(c.lag(o.Key)*float64(othersPatience))
-	case want.Status == metav1.ConditionTrue:
+	case want.Status == metav1.ConditionTrue, want.Reason == api.Observed:
 		wait = 0
 	}
 	if again = c.conditions.due(uid, want, wait, o.Now); again > 0 {

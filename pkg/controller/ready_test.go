@@ -110,12 +110,32 @@ func TestConditionOfAServiceThatIsRefused(t *testing.T) {
 		c.Create(fakeapi.NewService("web", fakeapi.WithAnnotation(api.AnnotationServiceMode, "typo")), fakeapi.NewPod("web-0"))
 		one, two := c.start(), c.start()
 		c.Wait(time.Minute)
-		c.expectCondition(`False UnknownServiceMode: annotation qoqo.dev/service-mode: "typo" is not valid; allowed: "active-standby"; ` +
+		c.expectCondition(`False UnknownServiceMode: annotation qoqo.dev/service-mode: "typo" is not valid; allowed: "active-standby" or "observe"; ` +
 			"the Service is left as it is: all Ready pods that its selector matches get traffic")
 		// The second one's may be a conflict.
 		if n := conditionWrites(one, two); n > 2 {
 			t.Errorf("%d writes of the condition for two replicas, want 1", n)
 		}
+	})
+}
+
+// Of a Service that observes the condition is unknown, and a failover does not write it.
+func TestConditionOfAServiceThatObserves(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		const left = "; the Service and its pods are left as they are (qoqo.dev/service-mode: observe)"
+		c.Create(fakeapi.NewService("web", fakeapi.WithAnnotation(api.AnnotationServiceMode, api.ModeObserve)), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
+		one, two := c.start(), c.start()
+		c.Wait(time.Minute)
+		c.expectCondition("Unknown Observed: the master that the Lease names is eligible, and alone would get the traffic" + left)
+		writes := conditionWrites(one, two)
+		c.EditPod("web-0", fakeapi.SetNotReady)
+		c.Wait(10 * time.Minute)
+		if n := conditionWrites(one, two); n != writes {
+			t.Errorf("%d writes of the condition in a failover, want none", n-writes)
+		}
+		c.EditPod("web-1", fakeapi.SetNotReady)
+		c.Wait(10 * time.Minute)
+		c.expectCondition("Unknown NobodyEligible: no pod is eligible, so web-1 stays master in epoch 2" + left)
 	})
 }
 

@@ -133,7 +133,7 @@ func (r road) record(ctx context.Context, o *observation.Observation, d election
 		}
 		return nil, again, fmt.Errorf("creating the Lease: %w", err)
 	}
-	if d.Epoch-1 > o.Traced() {
+	if d.Epoch-1 > o.Traced() && !o.Observed() {
 		if !r.paced(o.Key) {
 			return nil, again, errPaced
 		}
@@ -306,6 +306,7 @@ func (r road) demote(ctx context.Context, o *observation.Observation, d election
 // mustGo names the pod that has to be deleted; empty if there is none.
 func mustGo(o *observation.Observation, d election.Decision, l *coordinationv1.Lease) types.UID {
 	switch uid := lease.Demoted(l); {
+	case o.Observed():
 	case d.Action == election.Stop:
 		return d.HolderUID
 	case uid != d.HolderUID && o.Settings().DeleteDemoted:

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ func (c *Controller) announce(ctx context.Context, o *observation.Observation, d
 		// client-go merges events of one reason with the same related object.
 		requested := podReference(o.Key.Namespace, shortened(d.Refused.Holder, 253), "")
 		for _, m := range announced(o) {
-			c.recorder.Eventf(m.Service, requested, corev1.EventTypeWarning, string(election.EditRefused), string(election.Switchover), "%s", shortened(d.Refused.Message()+"; "+d.Message(), noteMax))
+			c.recorder.Eventf(m.Service, requested, corev1.EventTypeWarning, string(election.EditRefused), string(election.Switchover), "%s", shortened(d.Refused.Message()+"; "+o.Says(d, m.Service), noteMax))
 		}
 	}
 	logger.V(2).Info("Decided", "action", d.Action, "reason", d.Reason, "holder", logged(d.Holder), "epoch", d.Epoch, "previous", logged(d.Previous))
@@ -35,17 +36,18 @@ func (c *Controller) announce(ctx context.Context, o *observation.Observation, d
 	}
 	holder := podReference(o.Key.Namespace, d.Holder, d.HolderUID)
 	for _, m := range announced(o) {
-		c.recorder.Eventf(m.Service, holder, corev1.EventTypeNormal, string(d.Reason), string(d.Action), "%s", shortened(d.Message(), noteMax))
+		c.recorder.Eventf(m.Service, holder, corev1.EventTypeNormal, string(d.Reason), string(d.Action), "%s", shortened(o.Says(d, m.Service), noteMax))
 	}
 }
 
 // announcedMax is on how many Services of an election an event is recorded.
 const announcedMax = 5
 
-// announced returns the members on which what happens to the election is recorded: the first
+// announced returns the Services on which what happens to the election is recorded: the first
 // ones. An edit of one Lease must not make an event for each Service that shares it.
 func announced(o *observation.Observation) []observation.Member {
-	return o.Members[:min(len(o.Members), announcedMax)]
+	all := slices.Concat(o.Members, o.Observers)
+	return all[:min(len(all), announcedMax)]
 }
 
 func podReference(namespace, name string, uid types.UID) *corev1.ObjectReference {
@@ -81,7 +83,7 @@ func (c *Controller) announceDeleted(o *observation.Observation, d election.Deci
 	if d.Action == election.Stop {
 		reason, action, message = string(d.Reason), string(d.Action), d.Message()
 	}
-	for _, m := range announced(o) {
+	for _, m := range o.Members[:min(len(o.Members), announcedMax)] {
 		c.recorder.Eventf(m.Service, podReference(o.Key.Namespace, pod.Name, pod.UID), corev1.EventTypeNormal, reason, action, "%s", message)
 	}
 }

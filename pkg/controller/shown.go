@@ -25,13 +25,15 @@ type shown struct {
 	acquired time.Time
 	standbys int
 	// served: the master is eligible.
-	served   bool
+	served bool
+	// observed: nothing follows from the Lease.
+	observed bool
 	services []types.UID
 }
 
 func shownOf(o *observation.Observation, d election.Decision) shown {
 	record, holder := lease.Decode(o.Lease), o.View().Lease.HolderUID
-	s := shown{master: o.MasterName(), epoch: record.Epoch, acquired: record.Acquired}
+	s := shown{master: o.MasterName(), epoch: record.Epoch, acquired: record.Acquired, observed: o.Observed()}
 	if d.Action != election.Refuse {
 		for _, v := range election.Explain(o.View()) {
 			switch {
@@ -52,8 +54,8 @@ func shownOf(o *observation.Observation, d election.Decision) shown {
 // electionMetrics are those of each election. If there are more elections than limit, those that
 // are not as they should be come first.
 type electionMetrics struct {
-	limit                                 int
-	ok, master, acquired, epoch, standbys *kmetrics.Desc
+	limit                                           int
+	ok, master, acquired, epoch, standbys, observed *kmetrics.Desc
 }
 
 func newElectionMetrics(limit int, desc func(name, help string, labels ...string) *kmetrics.Desc) electionMetrics {
@@ -66,12 +68,13 @@ func newElectionMetrics(limit int, desc func(name, help string, labels ...string
 		master:   of("master_info", "1, with the name of the pod that the Lease names.", "master"),
 		acquired: of("acquire_time_seconds", "Since when that pod is master, in seconds since 1970."),
 		epoch:    of("epoch", "The epoch, which grows with each change of holder."),
+		observed: of("observed", "1 if the election is only observed, so that no traffic follows it (qoqo.dev/service-mode: observe); otherwise 0."),
 		standbys: of("eligible_standbys", "Pods that could become master at once."),
 	}
 }
 
 func (e electionMetrics) descs() []*kmetrics.Desc {
-	return []*kmetrics.Desc{e.ok, e.master, e.acquired, e.epoch, e.standbys}
+	return []*kmetrics.Desc{e.ok, e.master, e.acquired, e.epoch, e.standbys, e.observed}
 }
 
 // collect sends the metrics of the elections. troubled reports whether one of the Services has a
@@ -99,6 +102,7 @@ func (e electionMetrics) collect(elections map[key]shown, troubled func(services
 		gauge(e.ok, float64(number(s.ok)))
 		gauge(e.standbys, float64(s.standbys))
 		gauge(e.epoch, float64(s.epoch))
+		gauge(e.observed, float64(number(s.observed)))
 		if s.master != "" {
 			gauge(e.master, 1, s.master)
 		}

@@ -63,6 +63,7 @@ var verbs = []verb{
 	// Services.
 	{"annotate", 0, (*world).annotate},
 	{"mode", 0, (*world).mode},
+	{"observe", 0, (*world).observe},
 	{"route", 0, (*world).route},
 	{"narrow", 1, (*world).narrow},
 	{"overwrite", 1, (*world).overwrite},

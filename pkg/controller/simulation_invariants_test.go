@@ -42,15 +42,23 @@ func (w *world) written() {
 			if r.unasked = true; w.leases.all[name] == nil {
 				delete(w.records, name)
 			}
+		} else if l := w.leases.all[name]; !w.routes(name) && (l == nil || !says(l)) {
+			// Nothing but the Lease tells of the epochs of an election that is observed.
+			w.leaseEnded(name)
 		}
 	}
 	w.checkListed()
 }
 
 // asked reports whether a Service asks for that Lease.
-func (w *world) asked(name string) bool {
+func (w *world) asked(name string) bool { return w.has(name, api.Annotated) }
+
+// routes reports whether a Service takes part in the election of that Lease.
+func (w *world) routes(name string) bool { return w.has(name, api.Routed) }
+
+func (w *world) has(name string, is func(*corev1.Service) bool) bool {
 	for _, s := range w.services.all {
-		if api.Annotated(s) && api.LeaseName(s) == name {
+		if is(s) && api.LeaseName(s) == name {
 			return true
 		}
 	}
@@ -119,7 +127,7 @@ func (w *world) checkFollowed(by *replica, r *record, before *coordinationv1.Lea
 	if pod == nil || observation.Finished(pod) || by.seen == nil {
 		return
 	}
-	if s := awaits(by.seen.Services, name); s != nil {
+	if s := awaits(takers(by.seen.Services), name); s != nil {
 		w.fail("%s follows %s, which may run, though Service %s says %s: %s", holder, former, s.Name, short(api.AnnotationHandover), api.HandoverAfterTermination)
 	}
 	seen := slices.IndexFunc(by.seen.Pods, func(p observation.Pod) bool { return p.UID == former })
@@ -169,11 +177,14 @@ func (w *world) checkDeletion(by *replica, pod *corev1.Pod) {
 	if metav1.GetControllerOf(pod) == nil {
 		w.fail("replica %d deletes %s, which nothing creates anew", by.number, pod.UID)
 	}
+	if by.seen.Observed() {
+		w.fail("replica %d deletes %s for an election that it observes", by.number, pod.UID)
+	}
 	if !w.held[pod.UID] {
 		w.fail("replica %d deletes %s, which never held a Lease", by.number, pod.UID)
 	}
 	for _, l := range w.leases.all {
-		if lease.Decode(l).HolderUID == pod.UID && !slices.ContainsFunc(by.seen.Services, waits) {
+		if lease.Decode(l).HolderUID == pod.UID && !slices.ContainsFunc(takers(by.seen.Services), waits) {
 			w.fail("replica %d deletes %s, which holds Lease %s", by.number, pod.UID, l.Name)
 		}
 	}
@@ -182,7 +193,7 @@ func (w *world) checkDeletion(by *replica, pod *corev1.Pod) {
 // checkListed looks for two pods that get a Service's traffic.
 func (w *world) checkListed() {
 	for name, s := range w.services.all {
-		if !api.Annotated(s) || s.Spec.Type == corev1.ServiceTypeExternalName {
+		if !api.Routed(s) || s.Spec.Type == corev1.ServiceTypeExternalName {
 			continue
 		}
 		for _, family := range []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6} {
@@ -190,6 +201,25 @@ func (w *world) checkListed() {
 				w.fail("the traffic of Service %s goes to %s (%s)", name, strings.Join(ready, " and "), family)
 			}
 		}
+	}
+}
+
+// checkObserved is for what a replica makes of a Service that observes: it may only take its own keys away.
+func (w *world) checkObserved(by *replica, now *corev1.Service) {
+	before := w.services.all[now.Name]
+	if !api.Observes(now) {
+		return
+	}
+	adds := func(before, now map[string]string) bool {
+		for key, value := range now {
+			if had, found := before[key]; !found || had != value {
+				return true
+			}
+		}
+		return false
+	}
+	if adds(before.Spec.Selector, now.Spec.Selector) || adds(before.Annotations, now.Annotations) || adds(before.Labels, now.Labels) {
+		w.fail("replica %d writes to Service %s, which only observes", by.number, now.Name)
 	}
 }
 

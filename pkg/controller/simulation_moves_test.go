@@ -85,7 +85,7 @@ func (r *replica) nodeOf(uid types.UID) string {
 // since before the look began.
 func (r *replica) selectedAllTheWhile(uid types.UID) bool {
 	pod := r.world.pods.uid(uid)
-	return pod != nil && version(pod) <= r.began && !slices.ContainsFunc(r.seen.Services, func(s *corev1.Service) bool {
+	return pod != nil && version(pod) <= r.began && !slices.ContainsFunc(takers(r.seen.Services), func(s *corev1.Service) bool {
 		live := r.world.services.all[s.Name]
 		return live == nil || live.UID != s.UID || version(live) > r.began || !api.Selects(live, pod.Labels)
 	})
@@ -133,7 +133,8 @@ func priorityOf(pod *corev1.Pod) int64 {
 }
 
 // checkPromoted is for what a replica makes of a pod: one that becomes active does so only
-// after the others that the replica has seen to be active.
+// after the others that the replica has seen to be active. A designation without a stamp is left on a
+// pod that no Service selects: it may be the last master of a Service that only observed meanwhile.
 func (w *world) checkPromoted(by *replica, pod *corev1.Pod) {
 	if by.seen == nil || pod.Labels[api.LabelDesignation] != api.DesignationActive || w.pods.all[pod.Name].Labels[api.LabelDesignation] == api.DesignationActive {
 		return
@@ -141,6 +142,7 @@ func (w *world) checkPromoted(by *replica, pod *corev1.Pod) {
 	for _, other := range by.seen.Pods {
 		live := w.pods.all[other.Name]
 		if other.UID != pod.UID && other.Labels[api.LabelDesignation] == api.DesignationActive && !other.Elsewhere &&
+			(!other.Unselected || observation.Stamp(other) >= 0) &&
 			observation.Stamp(other) <= observation.Stamp(pod) && live != nil && live.ResourceVersion == other.ResourceVersion {
 			w.fail("replica %d makes %s active while %s is", by.number, pod.UID, other.UID)
 		}

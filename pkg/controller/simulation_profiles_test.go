@@ -159,6 +159,19 @@ var profiles = []profile{
 		name: "after termination, with typing errors", services: []*corev1.Service{manifest("a", afterTermination)},
 		weights: map[string]int{"mode": 2, "replace": 1},
 	},
+	{name: "a Service that observes", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"observe": 8, "mode": 2}},
+	{
+		name: "a Service that observes, and all routings", services: []*corev1.Service{manifest("a", stops, dual)}, weights: map[string]int{"observe": 8, "route": 5, "hold": 8},
+		routings: []api.Routing{api.RoutingEndpointSlice, api.RoutingSelector, api.RoutingLabel},
+	},
+	{
+		name: "Services that share a Lease, and observe", services: []*corev1.Service{manifest("a", stops), manifest("b", shares, asks(api.RoutingEndpointSlice))},
+		weights: map[string]int{"observe": 5, "mode": 1, "replace": 1, "narrow": 2},
+	},
+	{
+		name: "Services that overlap in part, and observe", services: []*corev1.Service{manifest("a", nil, fast), manifest("b", nil, asks(api.RoutingLabel))},
+		weights: map[string]int{"observe": 5, "narrow": 3, "label": 5, "mode": 1},
+	},
 	{name: "only time wakes elections", services: []*corev1.Service{manifest("a", nil)}, deaf: true, weights: map[string]int{"time": 12}},
 	{name: "only time wakes elections, after termination", services: []*corev1.Service{manifest("a", stops, asks(api.RoutingEndpointSlice))}, deaf: true, weights: map[string]int{"time": 12}},
 }

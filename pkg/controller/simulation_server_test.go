@@ -333,6 +333,7 @@ func (k kindAPI[T]) store(live, now T) T {
 	case *corev1.Service:
 		w.checkPointed(k.r, o)
 		w.checkDetached(k.r, o)
+		w.checkObserved(k.r, o)
 	}
 	if l, is := any(now).(*coordinationv1.Lease); !is {
 		w.writes++

@@ -45,7 +45,7 @@ func (w *world) ready(name string, family discoveryv1.AddressType) (ready []stri
 func (w *world) checkSettled() {
 	groups := map[string][]observation.Member{}
 	for _, s := range w.services.list() {
-		if settings, _, ok := api.Parse(s); api.Annotated(s) && ok {
+		if settings, _, ok := api.Parse(s); api.Annotated(s) && ok && (api.Routed(s) || !w.routes(api.LeaseName(s))) {
 			groups[api.LeaseName(s)] = append(groups[api.LeaseName(s)], observation.Member{Service: s, Settings: settings})
 		}
 	}
@@ -84,7 +84,8 @@ func (w *world) checkElection(name string, members []observation.Member) {
 		})
 	}
 	routable := func(p *corev1.Pod) bool {
-		return w.designates(p) == name || isActive(p) || !slices.ContainsFunc(part, func(m observation.Member) bool { return m.Settings.Routing == api.RoutingLabel })
+		by := w.designates(p)
+		return by == "" || by == name || isActive(p) || !slices.ContainsFunc(part, func(m observation.Member) bool { return m.Settings.Routing == api.RoutingLabel })
 	}
 	eligible := func(p *corev1.Pod) bool {
 		may, _ := api.Candidate(p)
@@ -95,6 +96,9 @@ func (w *world) checkElection(name string, members []observation.Member) {
 	exhausted := ptr.Deref(l.Spec.LeaseTransitions, 0) == api.MaxEpoch
 	if i := slices.IndexFunc(w.pods.list(), eligible); i >= 0 && !paused && !awaited && !exhausted && (holder == nil || !eligible(holder)) {
 		w.fail("%s is eligible, but Lease %s has %s", w.pods.list()[i].UID, name, cmp.Or(string(lease.Decode(l).HolderUID), "nobody"))
+	}
+	if !w.routes(name) {
+		return
 	}
 	for _, m := range members {
 		want := map[types.UID]bool{}
@@ -227,31 +231,31 @@ func (w *world) checkLeftovers() {
 			w.fail("Lease %s is left", l.Name)
 		}
 	}
-	annotated := slices.DeleteFunc(w.services.list(), func(s *corev1.Service) bool { return !api.Annotated(s) })
+	routed := slices.DeleteFunc(w.services.list(), func(s *corev1.Service) bool { return !api.Routed(s) })
 	for _, s := range w.services.list() {
-		if !api.Annotated(s) && (observation.MarkedService(s) || s.Spec.Selector[api.LabelPodUID] != "" || s.Spec.Selector[api.LabelRouting] != "") {
+		if !api.Routed(s) && (observation.MarkedService(s) || s.Spec.Selector[api.LabelPodUID] != "" || s.Spec.Selector[api.LabelRouting] != "") {
 			w.fail("the marks on Service %s are left", s.Name)
 		}
 		// A Service whose Lease is another's is left as it is.
-		if (served(s) && !lease.Decode(w.leases.all[api.LeaseName(s)]).Foreign || !api.Annotated(s)) && claimed(s) {
+		if (served(s) && !lease.Decode(w.leases.all[api.LeaseName(s)]).Foreign || !api.Routed(s)) && claimed(s) {
 			w.fail("the controller's claim to the selector of Service %s is left", s.Name)
 		}
 	}
 	for _, p := range w.pods.list() {
-		if l := w.leases.all[observation.MasterOf(p)]; l != nil && w.asked(l.Name) && lease.Decode(l).HolderUID == p.UID {
+		if l := w.leases.all[observation.MasterOf(p)]; l != nil && w.routes(l.Name) && lease.Decode(l).HolderUID == p.UID {
 			// Should the Lease go, the pod tells of its master.
 			continue
 		}
-		if slices.ContainsFunc(annotated, func(s *corev1.Service) bool { return !served(s) && api.LeaseName(s) == observation.MasterOf(p) }) {
+		if slices.ContainsFunc(routed, func(s *corev1.Service) bool { return !served(s) && api.LeaseName(s) == observation.MasterOf(p) }) {
 			// A Service that is refused is left as it is, and so is what tells of its master.
 			continue
 		}
-		if observation.MarkedPod(p) && observation.OldestSelecting(annotated, p) == nil {
+		if observation.MarkedPod(p) && observation.OldestSelecting(routed, p) == nil {
 			w.fail("the marks on pod %s are left", p.UID)
 		}
 	}
 	for _, s := range w.slices.list() {
-		if of := w.services.all[observation.ServiceOf(s).Name]; observation.Own(s) && (of == nil || !api.Annotated(of)) {
+		if of := w.services.all[observation.ServiceOf(s).Name]; observation.Own(s) && (of == nil || !api.Routed(of)) {
 			w.fail("EndpointSlice %s is left", s.Name)
 		}
 	}

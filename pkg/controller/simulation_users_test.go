@@ -97,6 +97,17 @@ func (w *world) mode(a, b int) bool {
 	})
 }
 
+// observe lets a Service observe its election, or take part in it.
+func (w *world) observe(a, _ int) bool {
+	return w.changeService(a, "observes or takes part", func(s *corev1.Service) {
+		if api.Routed(s) {
+			s.Annotations[api.AnnotationServiceMode] = api.ModeObserve
+		} else {
+			s.Annotations[api.AnnotationServiceMode] = api.ModeActiveStandby
+		}
+	})
+}
+
 // route lets a Service ask for another of the profile's routings.
 func (w *world) route(a, b int) bool {
 	if len(w.profile.routings) == 0 {
@@ -227,12 +238,12 @@ func erases[T simulated](w *world, t table[T], name string, after T) bool {
 // before the one before is recorded.
 func (w *world) unrecorded() (count int) {
 	for name, r := range w.records {
-		if l := w.leases.all[name]; l != nil && says(l) || !w.asked(name) {
+		if l := w.leases.all[name]; l != nil && says(l) || !w.routes(name) {
 			continue
 		}
 		epoch, holders := w.recorded(name)
 		master := w.pods.uid(r.last)
-		awaited := master != nil && !observation.Finished(master) && slices.ContainsFunc(w.services.list(), waits)
+		awaited := master != nil && !observation.Finished(master) && slices.ContainsFunc(takers(w.services.list()), waits)
 		if epoch < r.epoch-1 || awaited && !slices.Contains(holders, r.last) {
 			count++
 		}
@@ -254,7 +265,7 @@ func (w *world) recorded(name string) (epoch int32, holders []types.UID) {
 	var selectors []labels.Selector
 	for _, s := range w.services.all {
 		settings, _, ok := api.Parse(s)
-		if !ok || !api.Annotated(s) || api.LeaseName(s) != name {
+		if !ok || !api.Routed(s) || api.LeaseName(s) != name {
 			continue
 		}
 		selectors = append(selectors, settings.Candidates)
@@ -283,5 +294,14 @@ func (w *world) recorded(name string) (epoch int32, holders []types.UID) {
 // served reports whether the Service takes part in an election.
 func served(s *corev1.Service) bool {
 	_, _, ok := api.Parse(s)
-	return ok && api.Annotated(s)
+	return ok && api.Routed(s)
+}
+
+// takers returns those of the Services that have a say in their election, which are those that observe
+// if there are no others.
+func takers(services []*corev1.Service) []*corev1.Service {
+	if !slices.ContainsFunc(services, api.Routed) {
+		return services
+	}
+	return slices.DeleteFunc(slices.Clone(services), func(s *corev1.Service) bool { return !api.Routed(s) })
 }

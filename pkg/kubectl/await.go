@@ -44,7 +44,11 @@ func (o *switchoverCommand) await(ctx context.Context, f *follower, m *move, ref
 		case err != nil:
 			return err
 		case epoch > 0:
-			fmt.Fprintf(o.Out, "%s: master moved from %s to %s in %s (epoch %d)\n", o.service, m.from, m.pod, time.Since(m.sent).Round(time.Millisecond), epoch)
+			note := ""
+			if s := service(w.services, m.service.Namespace, m.service.Name); s != nil && w.look(s).Observed() {
+				note = api.OnlyObserved
+			}
+			fmt.Fprintf(o.Out, "%s: master moved from %s to %s in %s (epoch %d)%s\n", o.service, m.from, m.pod, time.Since(m.sent).Round(time.Millisecond), epoch, note)
 			return nil
 		}
 		if stage.says != "" && stage.says != said {
@@ -85,6 +89,9 @@ func (o *switchoverCommand) progress(w *world, m *move, seesSlices bool) (epoch 
 	switch {
 	case held.Holder == m.pod && held.HolderUID != m.fromUID && held.Epoch > m.epoch:
 		for _, member := range seen.Members {
+			if api.Observes(member.Service) {
+				continue
+			}
 			if p, found := seen.Unpublished(member, held.HolderUID, true); found && routed(seen, member, held, seesSlices) {
 				return 0, stage{timedOut: fmt.Sprintf("%s is master in epoch %d, but %s", m.pod, held.Epoch, p.Message)}, nil
 			}

@@ -97,6 +97,9 @@ func (e *env) explain(ctx context.Context, t *subject) error {
 	if t.state != "" {
 		is = append(is, t.state)
 	}
+	if api.Observes(t.service) {
+		is = append(is, "only observed")
+	}
 	if m := t.member(); m != nil {
 		is = append(is, fmt.Sprintf("routing %s", m.Settings.Routing))
 	}
@@ -120,7 +123,7 @@ func (e *env) explain(ctx context.Context, t *subject) error {
 	view := t.o.View()
 	if view.Lease.Exists || t.suppose != "" {
 		d := election.Decide(view)
-		fmt.Fprintf(writer, "Next:\t%s\n", e.paint(nextColor(d), next(d)))
+		fmt.Fprintf(writer, "Next:\t%s\n", e.paint(nextColor(d), next(d, t.o.Says(d, t.service))))
 	} else {
 		fmt.Fprintf(writer, "Next:\t%s\n", e.paint(colorOf(statusNoLease), noLease(t.o.Key)))
 	}
@@ -214,8 +217,8 @@ func overdue(problems []problem) string {
 	return "what is Pending, although the controller acts at once; if that lasts, it does not run, does not look after the namespace, cannot write, or knows more than the plugin"
 }
 
-// next returns what the controller would do.
-func next(d election.Decision) string {
+// next returns what the controller would do. says is the decision as a sentence.
+func next(d election.Decision, says string) string {
 	var line string
 	switch d.Action {
 	case election.Hold, election.Refuse:
@@ -225,7 +228,7 @@ func next(d election.Decision) string {
 	case election.Failover, election.Switchover:
 		line = fmt.Sprintf("%s to %s, in epoch %d", d.Action, d.Holder, d.Epoch)
 	default:
-		line = fmt.Sprintf("%s: %s", d.Action, d.Message())
+		line = fmt.Sprintf("%s: %s", d.Action, says)
 	}
 	line += fmt.Sprintf(" (%s)", d.Reason)
 	if d.Next != "" && d.Action != election.Stop {

@@ -325,7 +325,7 @@ Note: the controller alone knows the nodes' heartbeats, and whether it has a --d
 		},
 		"a Service that is not served": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationServiceMode, "on"))}, nil, "check web", result{Out: `
 Service:    web
-Problems:   UnknownServiceMode: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby"; the Service is left as it is: all Ready pods that its selector matches get traffic
+Problems:   UnknownServiceMode: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby" or "observe"; the Service is left as it is: all Ready pods that its selector matches get traffic
 Next:       nothing, because the Service is not served
 `}},
 		"a Service that does not exist": {nil, nil, "check web", result{Err: `

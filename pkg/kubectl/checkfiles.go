@@ -155,7 +155,7 @@ func (c connection) applied(ctx context.Context, m manifest[*corev1.Service], fo
 	if selected := found.selected(m.object); selected != "" && t.served() && len(t.o.Pods) == 0 {
 		t.lines = append(t.lines, line{"Selects", selected + ", once they run"})
 	}
-	if optsIn {
+	if optsIn || api.Observes(t.service) {
 		t.foresee()
 	}
 	return t, nil

@@ -133,7 +133,7 @@ error: testdata/manifests/wrong.yaml: statefulset/db: annotation qoqo.dev/candid
 error: testdata/manifests/wrong.yaml: statefulset/db: annotation qoqo.dev/candidate: "no way" is not valid; allowed: "true" or "false"; "true" is used
 error: testdata/manifests/wrong.yaml: cronjob/job: annotation qoqo.dev/candidat is not known; did you mean qoqo.dev/candidate?
 error: testdata/manifests/wrong.yaml: service/values: annotation qoqo.dev/routing: "endpoints" is not valid; allowed: "selector" or "endpointslice" (for routing by label, put qoqo.dev/pod-designation: active into the selector); "selector" is used
-error: testdata/manifests/wrong.yaml: service/mode: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby"; the Service is left as it is: all Ready pods that its selector matches get traffic
+error: testdata/manifests/wrong.yaml: service/mode: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby" or "observe"; the Service is left as it is: all Ready pods that its selector matches get traffic
 `, Code: 1}},
 		"Services that contradict each other and their workload": {nil, nil, "check --local -f testdata/manifests/contradictory.yaml", result{Out: `
 testdata/manifests/contradictory.yaml: service/db selects the pods of StatefulSet db (testdata/manifests/contradictory.yaml)

@@ -97,7 +97,7 @@ func colorOf(reason string) color {
 	switch {
 	case reason == statusOk, reason == string(election.HolderEligible):
 		return asItShouldBe
-	case reason == statusPaused, reason == statusPending, reason == string(election.ElectionPaused), strings.HasPrefix(reason, "Awaiting"):
+	case reason == statusPaused, reason == statusObserved, reason == statusPending, reason == string(election.ElectionPaused), strings.HasPrefix(reason, "Awaiting"):
 		return waiting
 	}
 	return notAsItShouldBe

@@ -35,7 +35,7 @@ error: service web has no master yet; kubectl active-standby check web
 error: there is no Lease web yet; is the controller running, and does it look after the namespace default?
 `, Code: 1}},
 		"a Service that is not served": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationServiceMode, "on"))}, "master web", result{Err: `
-error: service web is not served: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby"; the Service is left as it is: all Ready pods that its selector matches get traffic
+error: service web is not served: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby" or "observe"; the Service is left as it is: all Ready pods that its selector matches get traffic
 `, Code: 1}},
 		"a Service that is not annotated": {[]runtime.Object{aService("web", "", 0, unannotated)}, "master web", result{Err: `
 error: service web is not annotated; kubectl annotate service web qoqo.dev/service-mode=active-standby

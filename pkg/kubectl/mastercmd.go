@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
+	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
 )
 
@@ -59,6 +60,9 @@ func (e *env) master(ctx context.Context, name, format string) error {
 	o, err := served(w, s)
 	if err != nil {
 		return err
+	}
+	if api.Observes(s) {
+		fmt.Fprintf(e.ErrOut, "Warning: traffic of service %s does not follow the master%s\n", name, api.OnlyObserved)
 	}
 	held, check := o.View().Lease, c.kubectl("active-standby check %s", name)
 	if held.HolderUID == "" {

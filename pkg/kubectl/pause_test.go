@@ -44,7 +44,7 @@ error: services "gone" not found in default namespace
 error: service web is not annotated; kubectl annotate service web qoqo.dev/service-mode=active-standby
 `, Code: 1}, ""},
 		"pause what is not served": {[]runtime.Object{aService("web", "", 0, annotated(api.AnnotationServiceMode, "on"))}, "", "pause web", result{Err: `
-error: services "web" is not served: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby"; the Service is left as it is: all Ready pods that its selector matches get traffic
+error: services "web" is not served: annotation qoqo.dev/service-mode: "on" is not valid; allowed: "active-standby" or "observe"; the Service is left as it is: all Ready pods that its selector matches get traffic
 `, Code: 1}, ""},
 		"pause what may not be patched": {[]runtime.Object{aService("web", "", 0)}, "patch", "pause web", result{Err: `
 error: patching the Service: services is forbidden: User "jane" cannot patch resource "services"

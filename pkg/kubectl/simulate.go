@@ -128,7 +128,7 @@ func (t *subject) then() {
 		d := election.Decide(o.View())
 		if d.Action != election.Hold || d.Served() || d.Again <= 0 {
 			if waited > 0 {
-				t.lines = append(t.lines, line{"Then", fmt.Sprintf("after %s: %s", waited.Round(time.Second), next(d))})
+				t.lines = append(t.lines, line{"Then", fmt.Sprintf("after %s: %s", waited.Round(time.Second), next(d, t.o.Says(d, t.service)))})
 			}
 			return
 		}

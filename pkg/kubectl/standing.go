@@ -22,6 +22,12 @@ func standing(o *observation.Observation, s *corev1.Service) (problems []problem
 		problems = append(problems, problem{p.Reason, p.Message})
 	}
 	held := o.View().Lease
+	if api.Observes(s) {
+		if !routing.ReleaseService(s).Empty() {
+			problems = append(problems, problem{statusPending, fmt.Sprintf("the controller has yet to take what it wrote from Service %s, which is only observed now", s.Name)})
+		}
+		return problems
+	}
 	i := slices.IndexFunc(o.Members, func(m observation.Member) bool { return m.UID == s.UID })
 	if i < 0 || !held.Exists || held.Foreign || !o.SeesPublished {
 		return problems

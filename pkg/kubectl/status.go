@@ -22,6 +22,8 @@ import (
 const (
 	statusOk     = "Ok"
 	statusPaused = "Paused"
+	// statusObserved: traffic does not follow the master, because the Service only observes.
+	statusObserved = "Observed"
 	// statusNoLease: the controller has not made a Lease.
 	statusNoLease = "NoLease"
 	// statusPending: the controller has yet to act.
@@ -42,8 +44,10 @@ type status struct {
 	Reason      string            `json:"reason,omitempty"`
 	Standbys    standbys          `json:"standbys"`
 	Paused      bool              `json:"paused"`
-	OK          bool              `json:"ok"`
-	Problems    []problem         `json:"problems,omitempty"`
+	// Observed: traffic does not follow the master.
+	Observed bool      `json:"observed,omitempty"`
+	OK       bool      `json:"ok"`
+	Problems []problem `json:"problems,omitempty"`
 }
 
 type master struct {
@@ -66,10 +70,16 @@ type problem struct {
 }
 
 func statusOf(s *corev1.Service, o *observation.Observation) status {
-	st := status{Lease: o.Key.Name}
+	st := status{Lease: o.Key.Name, Observed: api.Observes(s)}
 	st.Problems = standing(o, s)
 	settings, _, served := api.Parse(s)
 	if !served {
+		return st
+	}
+	if len(o.Members) == 0 {
+		// It observes Services that are refused.
+		leading := observation.Leading(o.Services, o.Key)
+		st.add(o.Problems[leading.UID][0].Reason, fmt.Sprintf("the Service %s, whose election it is, is not served", leading.Name))
 		return st
 	}
 	st.Routing = o.Routing(s, settings.Routing)
@@ -121,9 +131,9 @@ func (st *status) lease(s *corev1.Service, o *observation.Observation, view elec
 		st.add(string(d.Reason), d.Reason.Of(d.Previous))
 	}
 	if d.Action == election.Hold && d.Reason != election.HolderEligible && d.Reason != election.ElectionPaused {
-		st.add(string(d.Reason), d.Message())
+		st.add(string(d.Reason), o.Says(d, s))
 	}
-	if d.Action == election.Stop || d.Writes(view.Lease) {
+	if d.Action == election.Stop && !o.Observed() || d.Writes(view.Lease) {
 		st.add(statusPending, fmt.Sprintf("the controller has yet to act: %s (%s)", d.Action, d.Reason))
 	}
 }
@@ -137,6 +147,9 @@ func (st *status) add(reason, message string) {
 // word returns the column STATUS.
 func (st status) word() string {
 	var words []string
+	if st.Observed {
+		words = append(words, statusObserved)
+	}
 	if st.Paused {
 		words = append(words, statusPaused)
 	}

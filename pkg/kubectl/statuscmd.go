@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/cli-runtime/pkg/printers"
+
+	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
 type statusCommand struct {
@@ -38,6 +40,7 @@ func (e *env) newStatus() *cobra.Command {
 SINCE is for how long the pod has been master, EPOCH the number of its term, which grows, and
 REASON why the pod became master. STANDBYS is how many of the other pods could take over,
 of how many. STATUS is Ok, or why it is not: the reasons of the Service's events, Paused,
+Observed if traffic does not follow the master (` + api.AnnotationServiceMode + `: ` + api.ModeObserve + `),
 NoLease if the controller has not made a Lease, or Pending if it has yet to act. It is Ok
 only if the EndpointSlices list the master alone, where they may be read.
 

@@ -82,11 +82,10 @@ func (t *subject) look(ctx context.Context, w *world) (err error) {
 
 // member returns the Service as a member of its election; nil if it is not served.
 func (t *subject) member() *observation.Member {
-	i := slices.IndexFunc(t.o.Members, func(m observation.Member) bool { return m.UID == t.service.UID })
-	if i < 0 {
+	if len(t.o.Members) == 0 {
 		return nil
 	}
-	return &t.o.Members[i]
+	return t.o.Member(t.service.UID)
 }
 
 func (t *subject) served() bool { return t.member() != nil }
@@ -109,14 +108,14 @@ func (t *subject) problems(ctx context.Context, st status) ([]problem, error) {
 	return problems, nil
 }
 
-// foresee adds where the traffic of a Service would go that does not opt in yet.
+// foresee adds where the traffic of a Service would go that does not opt in yet, or only observes.
 func (t *subject) foresee() {
 	m := t.member()
-	if m == nil || t.suppose == "" {
+	if m == nil || t.suppose == "" && !api.Observes(t.service) {
 		return
 	}
 	if d := election.Decide(t.o.View()); d.Action != election.Refuse {
-		t.lines = append(t.lines, line{"Traffic", t.traffic(m, d.Holder)})
+		t.lines = append(t.lines, line{"Traffic", t.traffic(m, d)})
 	}
 	if _, chosen := m.Annotations[api.AnnotationRouting]; !chosen && m.Settings.Routing == api.RoutingSelector {
 		t.notes = append(t.notes, fmt.Sprintf("routing %s is assumed, because the controller's --default-routing is not known", api.RoutingSelector))
@@ -124,7 +123,7 @@ func (t *subject) foresee() {
 }
 
 // traffic says where the traffic goes, and where it would go.
-func (t *subject) traffic(m *observation.Member, holder string) string {
+func (t *subject) traffic(m *observation.Member, d election.Decision) string {
 	now := "is unknown"
 	if t.o.SeesPublished {
 		now = "goes to no pod now"
@@ -138,8 +137,14 @@ func (t *subject) traffic(m *observation.Member, holder string) string {
 		api.RoutingEndpointSlice: fmt.Sprintf("the controller would write the Service's EndpointSlices in the place of Kubernetes (%s: %s)", api.AnnotationRouting, api.RoutingEndpointSlice),
 	}[m.Settings.Routing]
 	to := "to no pod until one is eligible"
-	if holder != "" {
-		to = "to " + holder + " alone"
+	switch {
+	case d.Holder != "" && m.Apart && !t.o.Reaches(m.UID, d.HolderUID):
+		to = "to no pod, because the Service does not select the master"
+	case d.Holder != "":
+		to = "to " + d.Holder + " alone"
+	}
+	if api.Observes(t.service) {
+		how += api.OnlyObserved
 	}
 	return fmt.Sprintf("%s; would go %s: %s", now, to, how)
 }

@@ -61,6 +61,9 @@ web: master moved from web-0 to web-2 in 110ms (epoch 4)
 web: master moved from web-0 to web-2 in 145ms (epoch 4)
 `},
 		},
+		"of an election that is observed": {observes(), aController, nil, "switchover web", result{Out: `
+web: master moved from web-0 to web-1 in 100ms (epoch 4); the Service and its pods are left as they are (qoqo.dev/service-mode: observe)
+`}},
 		"of Services that share a Lease": {web(aService("web-ro", "web-0", 3, annotated(api.AnnotationLeaseName, "web"))), aController, nil, "switchover web-ro", result{Out: `
 web-ro: master moved from web-0 to web-2 in 135ms (epoch 4)
 `}},

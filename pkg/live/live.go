@@ -209,7 +209,7 @@ func (r Reader) readLeftovers(ctx context.Context, namespace string) (l routing.
 	}
 	released := sets.New[string]()
 	for _, s := range l.Services {
-		if !api.Annotated(s) {
+		if !api.Routed(s) {
 			released.Insert(s.Name)
 		}
 	}

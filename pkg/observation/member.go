@@ -57,6 +57,9 @@ func (m Member) HasSlices() bool {
 // a change of the member, whenever Kubernetes' controller follows. The member's label says so
 // even where the cache does not show its slices.
 func (m Member) Migrating() bool {
+	if api.Observes(m.Service) {
+		return false
+	}
 	if _, marked := m.Labels[api.LabelMigrating]; marked {
 		return true
 	}

@@ -31,6 +31,9 @@ type Observation struct {
 	// Members are the Services that can be served, first the one with the Lease's name, and last
 	// those that are Apart.
 	Members []Member
+	// Observers are the Services that only observe an election in which others take part. They have
+	// no say in it. In an election of such Services alone they are the Members.
+	Observers []Member
 	// Pods are the candidates, the holder even if it is no longer selected, and pods that
 	// carry marks which must be removed.
 	Pods []Pod
@@ -70,7 +73,7 @@ func Look(in Inputs) *Observation {
 		}
 		settings, problems, ok := api.Parse(s)
 		settings.Probe = in.probe(s, settings.Probe)
-		served[s] = ok
+		served[s] = ok && api.Routed(s)
 		o.Services, asked = append(o.Services, s), append(asked, settings.Election)
 		o.Problems[s.UID] = problems
 		if ok {
@@ -78,6 +81,7 @@ func Look(in Inputs) *Observation {
 			o.Members = append(o.Members, Member{Service: s, Settings: settings, Recorded: o.owns(s)})
 		}
 	}
+	o.setObservers()
 	if len(o.Members) == 0 {
 		return o
 	}
@@ -106,6 +110,36 @@ func Look(in Inputs) *Observation {
 	o.seen = o.see()
 	o.view = o.makeView()
 	return o
+}
+
+// Observed reports whether the election is one of Services that observe alone: nothing follows from
+// its Lease.
+func (o *Observation) Observed() bool {
+	return len(o.Members) > 0 && api.Observes(o.Members[0].Service)
+}
+
+// setObservers parts the Services that observe from those that take part, also if none of these can
+// be served.
+func (o *Observation) setObservers() {
+	if !slices.ContainsFunc(o.Services, api.Routed) {
+		return
+	}
+	observes := func(m Member) bool { return api.Observes(m.Service) }
+	o.Observers = slices.DeleteFunc(slices.Clone(o.Members), func(m Member) bool { return !observes(m) })
+	o.Members = slices.DeleteFunc(o.Members, observes)
+	for i := range o.Observers {
+		o.Observers[i].Apart = true
+	}
+}
+
+// Member returns the Service as one of the Members or Observers; nil if it is none.
+func (o *Observation) Member(service types.UID) *Member {
+	for _, all := range [][]Member{o.Members, o.Observers} {
+		if i := slices.IndexFunc(all, func(m Member) bool { return m.UID == service }); i >= 0 {
+			return &all[i]
+		}
+	}
+	return nil
 }
 
 // possibleHolders returns the UIDs of the pods that the Lease names. If it names none, the Services
@@ -263,7 +297,7 @@ type designators struct {
 	annotated []*corev1.Service
 	// elections has the same Services by their election, once it is needed.
 	elections map[types.NamespacedName][]*corev1.Service
-	// served says which of them are served. It is completed as they are parsed.
+	// served says which of them are served, and not only observed. It is completed as they are parsed.
 	served map[*corev1.Service]bool
 }
 
@@ -291,7 +325,8 @@ func (d *designators) of(pod *corev1.Pod) (oldest *corev1.Service) {
 
 func (d *designators) serves(s *corev1.Service) bool {
 	if _, parsed := d.served[s]; !parsed {
-		_, _, d.served[s] = api.Parse(s)
+		_, _, ok := api.Parse(s)
+		d.served[s] = ok && api.Routed(s)
 	}
 	return d.served[s]
 }
@@ -318,8 +353,8 @@ func (o *Observation) compareMembers(leading *corev1.Service) {
 		}
 		if m.Apart {
 			o.serviceProblem(m.Service, api.ReasonNoCommonCandidate, fmt.Sprintf(
-				"this Service shares the Lease %s, but selects no pod that the Service %s selects, so it has no endpoint; let it select the same pods, or set another %s",
-				o.Key.Name, o.Members[0].Name, api.AnnotationLeaseName))
+				"this Service shares the Lease %s, but selects no pod that the Service %s selects, so it %s no endpoint; let it select the same pods, or set another %s",
+				o.Key.Name, o.Members[0].Name, would(m.Service, "has", "would have"), api.AnnotationLeaseName))
 			continue
 		}
 		unfollowed := slices.DeleteFunc(m.Settings.Differs(o.settings), func(key string) bool {
@@ -417,7 +452,7 @@ func (o *Observation) findUnasked() {
 func (o *Observation) findGoverning(m Member) {
 	if m.Spec.ClusterIP == corev1.ClusterIPNone && slices.ContainsFunc(o.Pods, func(p Pod) bool { return !p.Unselected && p.Spec.Subdomain == m.Name }) {
 		o.serviceProblem(m.Service, api.ReasonGoverningService, fmt.Sprintf(
-			"this headless Service gives its pods their DNS names, such as POD.%s, and the standbys have lost theirs; leave it plain, and annotate another Service over the same pods", m.Name))
+			"this headless Service gives its pods their DNS names, such as POD.%s, and the standbys %s theirs; leave it plain, and annotate another Service over the same pods", m.Name, would(m.Service, "have lost", "would lose")))
 	}
 }
 
@@ -432,10 +467,35 @@ func (o *Observation) findContender() {
 
 // Says returns the decision as a sentence for the users of one of the Services.
 func (o *Observation) Says(d election.Decision, s *corev1.Service) string {
-	if d.Action == election.Refuse {
+	says := d.Message()
+	switch {
+	case d.Action == election.Refuse:
 		return ForeignLease(o.Lease) + "; until then " + api.Left(s)
+	case !api.Observes(s):
+		return says
+	case d.Action == election.Stop:
+		says = "would be " + says
+	case d.Served() && o.Reaches(s.UID, d.HolderUID):
+		says += "; would route to " + d.Holder
+	case d.Served():
+		says += "; would route to no pod, because this Service does not select the master"
 	}
-	return d.Message()
+	return says + api.OnlyObserved
+}
+
+// Reaches reports whether the traffic of a Service of the election can go to the pod, which is its
+// holder or becomes it.
+func (o *Observation) Reaches(service, holder types.UID) bool {
+	m, i := o.Member(service), slices.IndexFunc(o.Pods, func(p Pod) bool { return p.UID == holder })
+	return m != nil && i >= 0 && m.Routes(&o.Pods[i]) != nil
+}
+
+// would returns what is so of a Service, or what would be if it is only observed.
+func would(s *corev1.Service, is, wouldBe string) string {
+	if api.Observes(s) {
+		return wouldBe
+	}
+	return is
 }
 
 // ForeignLease returns what users must hear about a Lease that is not the controller's.

@@ -14,7 +14,7 @@ import (
 // those of Kubernetes' controller: a pod other than the holder gets traffic, or the holder,
 // which is eligible if served is true, gets none. It is right only a moment after a write:
 // then Kubernetes' controller has not followed yet. Slices of other managers have a problem of
-// their own.
+// their own. Of a Service that observes nothing is wrong.
 func (o *Observation) Unpublished(m Member, holder types.UID, served bool) (p api.Problem, found bool) {
 	var others []string
 	listed := false
@@ -35,7 +35,7 @@ func (o *Observation) Unpublished(m Member, holder types.UID, served bool) (p ap
 		served = served && m.Routes(&o.Pods[i]) != nil
 	}
 	switch {
-	case !o.SeesPublished, len(others) == 0 && (listed || !served):
+	case !o.SeesPublished, api.Observes(m.Service), len(others) == 0 && (listed || !served):
 		return p, false
 	case len(others) > 0 && listed:
 		p.Message = fmt.Sprintf("traffic goes to %s beside %s, which is master", strings.Join(others, ", "), name)

@@ -23,13 +23,13 @@ func (o *Observation) WantsProbe() bool { return o.wantsProbe }
 // Terms returns what the election asks of the Lease. It must have Members.
 func (o *Observation) Terms() lease.Terms {
 	terms := lease.Terms{
-		Key: o.Key, Duration: o.settings.LeaseDuration, DeleteDemoted: o.settings.DeleteDemoted,
+		Key: o.Key, Duration: o.settings.LeaseDuration, DeleteDemoted: o.settings.DeleteDemoted && !o.Observed(),
 		AfterTermination: o.settings.AfterTermination,
 	}
 	if terms.AfterTermination || terms.Duration > 0 {
 		terms.Leading = o.leading
 	}
-	for _, m := range o.Members {
+	for _, m := range slices.Concat(o.Members, o.Observers) {
 		terms.Owners = append(terms.Owners, metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: m.Name, UID: m.UID})
 	}
 	return terms
@@ -37,10 +37,12 @@ func (o *Observation) Terms() lease.Terms {
 
 // Leading returns, of annotated Services, the one whose settings apply in the election of the
 // Lease: the one that has the Lease's name, or else the oldest; nil if there is none. The caller
-// leaves out Services that are Apart.
+// leaves out Services that are Apart. One that observes leads only others that do.
 func Leading(services []*corev1.Service, key types.NamespacedName) (leading *corev1.Service) {
-	for _, s := range slices.SortedFunc(slices.Values(services), byAge) {
-		if LeaseKey(s) == key && (leading == nil || s.Name == key.Name) {
+	all := slices.DeleteFunc(slices.SortedFunc(slices.Values(services), byAge), func(s *corev1.Service) bool { return LeaseKey(s) != key })
+	some := slices.ContainsFunc(all, api.Routed)
+	for _, s := range all {
+		if (api.Routed(s) || !some) && (leading == nil || s.Name == key.Name) {
 			leading = s
 		}
 	}

@@ -59,8 +59,11 @@ type Plan struct {
 }
 
 // NewPlan returns a plan for the members and pods as they were just observed. It changes
-// neither.
+// neither. Nothing must be written for members that only observe.
 func NewPlan(a Assignment, members []observation.Member, pods []observation.Pod) *Plan {
+	if slices.ContainsFunc(members, func(m observation.Member) bool { return api.Observes(m.Service) }) {
+		members, pods = nil, nil
+	}
 	p := &Plan{assignment: a, pods: slices.Clone(pods), reverted: map[types.UID]Reversion{}, failed: map[Phase]bool{}}
 	holder := p.holder()
 	for _, m := range members {

@@ -29,9 +29,14 @@ type Leftovers struct {
 	Owners []metav1.OwnerReference
 }
 
-// Annotated returns the Services that take part in an election.
+// Annotated returns the Services that take part in an election, or observe one.
 func (l Leftovers) Annotated() []*corev1.Service {
 	return slices.DeleteFunc(slices.Clone(l.Services), func(s *corev1.Service) bool { return !api.Annotated(s) })
+}
+
+// routed returns the Services that take part in an election.
+func (l Leftovers) routed() []*corev1.Service {
+	return slices.DeleteFunc(slices.Clone(l.Services), func(s *corev1.Service) bool { return !api.Routed(s) })
 }
 
 // OptedOut returns those of the Services that take part in no election.
@@ -39,11 +44,11 @@ func (l Leftovers) OptedOut(of func(*corev1.Service) bool) []*corev1.Service {
 	return slices.DeleteFunc(slices.Clone(l.Services), func(s *corev1.Service) bool { return api.Annotated(s) || !of(s) })
 }
 
-// ReleaseServices returns what must be taken away first: the marks of Services that are no
-// longer annotated.
+// ReleaseServices returns what must be taken away first: the marks of Services that are not
+// routed now.
 func (l Leftovers) ReleaseServices() (changes []Change) {
 	for _, s := range l.Services {
-		if c := l.release(s); !api.Annotated(s) && !c.Empty() {
+		if c := l.release(s); !api.Routed(s) && !c.Empty() {
 			changes = append(changes, c)
 		}
 	}
@@ -64,14 +69,14 @@ func (l Leftovers) release(s *corev1.Service) Change {
 }
 
 // Release returns what can be taken away once the Services are released, but for those of
-// the given names: marks from pods that neither those nor annotated Services select, and the
-// controller's own EndpointSlices of Services that are no longer annotated or no longer
+// the given names: marks from pods that neither those nor routed Services select, and the
+// controller's own EndpointSlices of Services that are not routed now or no longer
 // there. It also returns the names of the Services whose slices must wait, because
 // Kubernetes' controller does not yet list a pod of them.
 func (l Leftovers) Release(unreleased sets.Set[string]) (changes []Change, waits []string) {
-	needing := l.Annotated()
+	needing := l.routed()
 	for _, s := range l.Services {
-		if !api.Annotated(s) && unreleased.Has(s.Name) {
+		if !api.Routed(s) && unreleased.Has(s.Name) {
 			// While a Service selects the master's identity label, the master keeps it.
 			needing = append(needing, s)
 		}
@@ -84,7 +89,7 @@ func (l Leftovers) Release(unreleased sets.Set[string]) (changes []Change, waits
 	for _, s := range l.Slices {
 		name := observation.ServiceOf(s).Name
 		switch i := slices.IndexFunc(l.Services, func(service *corev1.Service) bool { return service.Name == name }); {
-		case !observation.Own(s), i >= 0 && api.Annotated(l.Services[i]), unreleased.Has(name):
+		case !observation.Own(s), i >= 0 && api.Routed(l.Services[i]), unreleased.Has(name):
 		case i >= 0 && l.needs(l.Services[i]):
 			waits = append(waits, name)
 		default:
@@ -95,14 +100,14 @@ func (l Leftovers) Release(unreleased sets.Set[string]) (changes []Change, waits
 }
 
 // Disown returns the changes that take away the controller's claims to the selectors of
-// Services that are no longer annotated, but for those of the given names. written are those
+// Services that are not routed now, but for those of the given names. written are those
 // Services as ReleaseServices' changes have left them.
 func (l Leftovers) Disown(written []*corev1.Service, unreleased sets.Set[string]) (changes []Change) {
 	for _, s := range l.Services {
 		if i := slices.IndexFunc(written, func(now *corev1.Service) bool { return now.UID == s.UID }); i >= 0 {
 			s = written[i]
 		}
-		if c := disown(s); !api.Annotated(s) && !unreleased.Has(s.Name) && !c.Empty() {
+		if c := disown(s); !api.Routed(s) && !unreleased.Has(s.Name) && !c.Empty() {
 			changes = append(changes, c)
 		}
 	}
@@ -137,12 +142,12 @@ func (l Leftovers) ServiceOf(c Change) string {
 // user has written, goes on to ask for, unless an election goes on that may designate another pod of that Service.
 func (l Leftovers) releasePod(pod *corev1.Pod) Change {
 	c := ReleasePod(pod)
-	if of := observation.MasterOf(pod); of != "" && slices.ContainsFunc(l.Annotated(), func(s *corev1.Service) bool { return api.LeaseName(s) == of }) {
+	if of := observation.MasterOf(pod); of != "" && slices.ContainsFunc(l.routed(), func(s *corev1.Service) bool { return api.LeaseName(s) == of }) {
 		delete(c.Annotations, api.AnnotationLeaseTransitions)
 		delete(c.Annotations, api.AnnotationWitness)
 	}
 	if slices.ContainsFunc(l.Services, func(s *corev1.Service) bool {
-		return !api.Annotated(s) && s.Spec.Selector[api.LabelDesignation] == api.DesignationActive &&
+		return !api.Routed(s) && s.Spec.Selector[api.LabelDesignation] == api.DesignationActive &&
 			labels.SelectorFromSet(l.released(s)).Matches(labels.Set(pod.Labels)) && !l.designated(s)
 	}) {
 		delete(c.Labels, api.LabelDesignation)
@@ -156,7 +161,7 @@ func (l Leftovers) designated(s *corev1.Service) bool {
 	own := l.released(s)
 	delete(own, api.LabelDesignation)
 	all := labels.SelectorFromSet(own)
-	return slices.ContainsFunc(l.Annotated(), func(other *corev1.Service) bool {
+	return slices.ContainsFunc(l.routed(), func(other *corev1.Service) bool {
 		_, _, served := api.Parse(other)
 		return served && slices.ContainsFunc(l.Pods, func(p *corev1.Pod) bool {
 			return all.Matches(labels.Set(p.Labels)) && api.Selects(other, p.Labels)
@@ -213,7 +218,7 @@ func ReleaseService(service *corev1.Service) Change {
 	return c
 }
 
-// LeftBy returns what the user of a Service that has opted out must know: its selector does
+// LeftBy returns what the user of a Service that is not routed any longer must know: its selector does
 // not give it all its pods. follows: another Service goes on to take part in the election, so that
 // the designation follows the master.
 func LeftBy(service *corev1.Service, follows bool) (problem api.Problem, found bool) {
@@ -221,14 +226,18 @@ func LeftBy(service *corev1.Service, follows bool) (problem api.Problem, found b
 	delete(own, api.LabelPodUID)
 	delete(own, api.LabelRouting)
 	problem.Reason = api.ReasonOptedOut
+	has := "has opted out"
+	if api.Observes(service) {
+		has = "is only observed now"
+	}
 	switch {
 	case service.Spec.Type == corev1.ServiceTypeExternalName:
 		return api.Problem{}, false
 	case len(own) == 0:
-		problem.Message = fmt.Sprintf("this Service has opted out and has no selector of its own, so it has no endpoints; give it a selector, such as {app: %s}", service.Name)
+		problem.Message = fmt.Sprintf("this Service %s and has no selector of its own, so it has no endpoints; give it a selector, such as {app: %s}", has, service.Name)
 	case own[api.LabelDesignation] != "" && !follows:
-		problem.Message = fmt.Sprintf("this Service has opted out, but its selector asks for %s: %s, so the last master stays its only endpoint, and no pod follows it; take that key out of the selector",
-			api.LabelDesignation, own[api.LabelDesignation])
+		problem.Message = fmt.Sprintf("this Service %s, but its selector asks for %s: %s, so the last master stays its only endpoint, and no pod follows it; take that key out of the selector",
+			has, api.LabelDesignation, own[api.LabelDesignation])
 	default:
 		return api.Problem{}, false
 	}
