@@ -116,7 +116,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 2      web-0   node-0   no         master    yes        after web-1, which is preferred
 
 Note: the master is not web-1, which is preferred: the Service asks for no failback (qoqo.dev/failback).
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `},
 		},
 		"all that is wrong with annotations": {nil, nil, "check --local -f testdata/manifests/wrong.yaml", result{Out: `

@@ -41,7 +41,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 2      web-1   node-1   no         standby   yes        after web-0, which comes before it by name
 
 Note: routing selector is assumed, because the controller's --default-routing is not known.
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `}},
 		"the master": {observes(), nil, "master web", result{Out: "web-0\n", Err: "Warning: traffic of service web does not follow the master; the Service and its pods are left as they are (qoqo.dev/service-mode: observe)\n"}},
 		"a Service that observes the election of another": {
@@ -59,7 +59,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 3      web-1   node-1   no         standby   yes        after web-2, which has been Ready longer
 
 Note: routing selector is assumed, because the controller's --default-routing is not known.
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `},
 		},
 		"a Service that observes the election of one that is refused": {
