@@ -274,7 +274,8 @@ func misspelt(pod *corev1.Pod) *Problem {
 		if !ours(key) || key == AnnotationCandidate || key == AnnotationPriority || key == AnnotationLeaseTransitions || key == AnnotationWitness || found != "" && found < key {
 			continue
 		}
-		if near, ok := nearest(key, ObjectPod); ok {
+		near, ok := nearest(key, ObjectPod)
+		if _, set := pod.Annotations[near]; ok && !set {
 			found, meant = key, near
 		}
 	}
