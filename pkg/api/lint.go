@@ -20,8 +20,8 @@ func Lint(kind string, annotated map[string]string) []Problem {
 			}
 		}
 		if value, found := annotated[AnnotationPriority]; found {
-			if _, err := strconv.ParseInt(value, 10, 64); err != nil {
-				wrong(priority.invalid("", value, notValid))
+			if _, why := parsePriority(value); why != "" {
+				wrong(priority.invalid("", value, why))
 			}
 		}
 	case ObjectService:

@@ -234,7 +234,7 @@ func Candidate(pod *corev1.Pod) (may bool, problem *Problem) {
 		problem := candidate.invalid(" of the pod "+pod.Name, value, notValid)
 		return true, &problem
 	}
-	return may, nil
+	return may, misspelt(pod)
 }
 
 // Priority returns the pod's priority. The problem is nil if there is none.
@@ -243,12 +243,25 @@ func Priority(pod *corev1.Pod) (number int64, problem *Problem) {
 	if !found {
 		return 0, nil
 	}
-	number, err := strconv.ParseInt(value, 10, 64)
-	if err != nil {
-		problem := priority.invalid(" of the pod "+pod.Name, value, notValid)
+	number, wrong := parsePriority(value)
+	if wrong != "" {
+		problem := priority.invalid(" of the pod "+pod.Name, value, wrong)
 		return 0, &problem
 	}
 	return number, nil
+}
+
+// parsePriority returns 0 and what is wrong with a value that is not valid. Of one that is too long
+// a cache has a part, which must not read as another number.
+func parsePriority(value string) (number int64, wrong string) {
+	if len(value) > MaxValue {
+		return 0, tooLong
+	}
+	number, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return 0, notValid
+	}
+	return number, ""
 }
 
 // misspelt returns the problem of a pod with an annotation that was probably meant to
@@ -258,10 +271,11 @@ func misspelt(pod *corev1.Pod) *Problem {
 	// Called for each pod at each look: the usual pod costs no more than this loop.
 	var found, meant string
 	for key := range pod.Annotations {
-		if !ours(key) || key == AnnotationPriority || key == AnnotationLeaseTransitions || key == AnnotationWitness || found != "" && found < key {
+		if !ours(key) || key == AnnotationCandidate || key == AnnotationPriority || key == AnnotationLeaseTransitions || key == AnnotationWitness || found != "" && found < key {
 			continue
 		}
-		if near, ok := nearest(key, ObjectPod); ok {
+		near, ok := nearest(key, ObjectPod)
+		if _, set := pod.Annotations[near]; ok && !set {
 			found, meant = key, near
 		}
 	}

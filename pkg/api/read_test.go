@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -201,12 +202,27 @@ func TestPriority(t *testing.T) {
 			t.Errorf("%q is %d, want 0; problem (-want +got):\n%s", value, got, diff)
 		}
 	}
+	long := strings.Repeat("0", MaxValue) + "5"
+	for _, value := range []string{long, Kept(map[string]string{AnnotationPriority: long})[AnnotationPriority]} {
+		got, problem := Priority(pod(value))
+		if want := fmt.Sprintf(`annotation qoqo.dev/priority of the pod web-0: %q is longer than 1024 bytes`, cut(long)); got != 0 || problem == nil || !strings.HasPrefix(problem.Message, want) {
+			t.Errorf("a value of %d bytes is %d, want 0; problem %v", len(value), got, problem)
+		}
+	}
+	if problems := Lint(ObjectPod, map[string]string{AnnotationPriority: long}); len(problems) != 1 {
+		t.Errorf("problems of a long value in a manifest: %v", problems)
+	}
 	if got, problem := Priority(&corev1.Pod{}); got != 0 || problem != nil {
 		t.Errorf("%d without the annotation, problem %v", got, problem)
 	}
 	// A pod with a priority and no other annotation has none that is misspelt.
 	if may, problem := Candidate(pod("1")); !may || problem != nil {
 		t.Errorf("may become master: %v, problem %v", may, problem)
+	}
+	misspelt := pod("1")
+	misspelt.Annotations = map[string]string{AnnotationCandidate: "true", "qoqo.dev/priorty": "1"}
+	if may, problem := Candidate(misspelt); !may || problem == nil || problem.Reason != ReasonUnknownAnnotation {
+		t.Errorf("beside another annotation, one that is misspelt has the problem %v", problem)
 	}
 	if kept := Kept(map[string]string{AnnotationPriority: "7", "example.com/x": "y"}); len(kept) != 1 || kept[AnnotationPriority] != "7" {
 		t.Errorf("kept: %v", kept)

@@ -128,7 +128,7 @@ type Candidate struct {
 	// controller that reaches no pod.
 	doubted bool
 	// Priority is what the pod's annotation says; 0 if it has none. HigherSince is since when this
-	// replica has seen that it is higher than the master's, without a break; zero if it is not.
+	// replica has seen that it is higher than the master's, without a break; zero if it has not.
 	Priority    int64
 	HigherSince time.Time
 	// Preferred: the Service's preference matches the pod.

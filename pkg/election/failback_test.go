@@ -38,6 +38,10 @@ var failbackTests = map[string]decisionTest{
 		want:   to(Switchover, HigherPriority, "b", 5).from("a"),
 		writes: true,
 	},
+	"a higher priority of which the replica has seen nothing is waited for": {
+		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", func(c *Candidate) { c.Priority = 1 })}, Settings: backSoon},
+		want: to(Hold, HolderEligible, "a", 4).again(10 * time.Minute),
+	},
 	"a higher priority must last for ten seconds, if failback is at once": {
 		view: View{Now: now, Lease: held("a", 4), Candidates: []Candidate{pod("a"), pod("b", higherFor(1, 9*time.Second))}, Settings: backAtOnce},
 		want: to(Hold, HolderEligible, "a", 4).again(time.Second),

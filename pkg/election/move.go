@@ -111,7 +111,11 @@ func (s situation) untilBack(c Candidate) time.Duration {
 	after := *s.Settings.Failback
 	wait := max(after-s.age(c.SeenReady), max(after, failbackPause)-s.age(s.Lease.Acquired))
 	if c.Priority > s.incumbent.Priority {
-		wait = max(wait, max(after, failbackPause)-s.age(c.HigherSince))
+		higher := time.Duration(0)
+		if !c.HigherSince.IsZero() {
+			higher = s.age(c.HigherSince)
+		}
+		wait = max(wait, max(after, failbackPause)-higher)
 	}
 	return wait
 }

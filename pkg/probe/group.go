@@ -18,8 +18,8 @@ const (
 	lead = time.Millisecond
 )
 
-// group is the pods of one election that are probed: all are asked the same question
-// from the same place. A standby that answers shows that the master is to blame for its
+// group is the pods of one election that are probed: all are asked from the same place, each
+// what its probe says. A standby that answers shows that the master is to blame for its
 // own silence, and not the network of this process.
 //
 // This is how a master that hangs is suspected, with an interval and a timeout of 200 ms
@@ -76,8 +76,8 @@ func (g *group) hear(p *pod, q *question, now time.Time, err error) {
 			g.accused = nil
 		}
 		// A late answer shows nothing of the master, which may have been as far out of reach
-		// within its timeout.
-		if p.confirmed.Before(g.failing(p)) && !now.After(q.asked.Add(p.timeout)) {
+		// within its timeout, which may be shorter.
+		if p.confirmed.Before(g.failing(p)) && !now.After(q.asked.Add(min(p.timeout, g.master.timeout))) {
 			p.confirmed = q.asked
 		}
 	}
