@@ -16,14 +16,17 @@ import (
 // Settings returns the settings that apply to the election as a whole. It must have Members.
 func (o *Observation) Settings() api.Election { return o.settings }
 
-// Terms returns what the election asks of the Lease. It must have Members.
+// Terms returns what the election asks of the Lease. It must have Members. No settings of one that is
+// only observed are remembered there, for those that take part later.
 func (o *Observation) Terms() lease.Terms {
 	terms := lease.Terms{
-		Key: o.Key, Duration: o.settings.LeaseDuration, DeleteDemoted: o.settings.DeleteDemoted && !o.Observed(),
-		AfterTermination: o.settings.AfterTermination,
+		Key: o.Key, Duration: o.settings.LeaseDuration,
 	}
-	if terms.AfterTermination || terms.Duration > 0 {
-		terms.Leading = o.leading
+	if !o.Observed() {
+		terms.DeleteDemoted, terms.AfterTermination = o.settings.DeleteDemoted, o.settings.AfterTermination
+		if terms.AfterTermination || terms.Duration > 0 {
+			terms.Leading = o.leading
+		}
 	}
 	for _, m := range slices.Concat(o.Members, o.Observers) {
 		terms.Owners = append(terms.Owners, metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: m.Name, UID: m.UID})
@@ -60,7 +63,7 @@ func (o *Observation) settle(asked []api.Election) {
 	if o.settings.KeepDuration {
 		o.settings.LeaseDuration = lease.Duration(o.Lease)
 	}
-	if was := lease.Remembered(o.Lease); was.Leading != leading.Name {
+	if was := lease.Remembered(o.Lease); was.Leading != leading.Name && !o.Observed() {
 		o.keep(was, leading)
 	}
 	if o.settings.AfterTermination && !o.settings.DeleteDemoted {
