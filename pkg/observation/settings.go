@@ -16,13 +16,16 @@ import (
 // Settings returns the settings that apply to the election as a whole. It must have Members.
 func (o *Observation) Settings() api.Election { return o.settings }
 
-// Terms returns what the election asks of the Lease. It must have Members. No settings of one that is
-// only observed are remembered there, for those that take part later.
+// Terms returns what the election asks of the Lease. It must have Members. What it remembers of
+// Services that took part stays while the election is only observed, and nothing is added to that.
 func (o *Observation) Terms() lease.Terms {
 	terms := lease.Terms{
 		Key: o.Key, Duration: o.settings.LeaseDuration,
 	}
-	if !o.Observed() {
+	if o.Observed() {
+		was := lease.Remembered(o.Lease)
+		terms.Leading, terms.AfterTermination = was.Leading, was.AfterTermination
+	} else {
 		terms.DeleteDemoted, terms.AfterTermination = o.settings.DeleteDemoted, o.settings.AfterTermination
 		if terms.AfterTermination || terms.Duration > 0 {
 			terms.Leading = o.leading
@@ -63,7 +66,7 @@ func (o *Observation) settle(asked []api.Election) {
 	if o.settings.KeepDuration {
 		o.settings.LeaseDuration = lease.Duration(o.Lease)
 	}
-	if was := lease.Remembered(o.Lease); was.Leading != leading.Name && !o.Observed() {
+	if was := lease.Remembered(o.Lease); was.Leading != leading.Name {
 		o.keep(was, leading)
 	}
 	if o.settings.AfterTermination && !o.settings.DeleteDemoted {
