@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -183,6 +184,28 @@ func TestMetricsOfAnElectionThatIsObserved(t *testing.T) {
 			`active_standby_election_ok{lease="web",namespace="default"} 0`,
 			`active_standby_transition_duration_seconds_count{phase="lease"} 3`,
 			`active_standby_transition_duration_seconds_count{phase="routed"} 0`, `active_standby_transition_duration_seconds_count{phase="published"} 0`,
+		} {
+			if !strings.Contains(got, line+"\n") {
+				t.Errorf("metrics without %q:\n%s", line, got)
+			}
+		}
+	})
+}
+
+// A Service that observes has no say in whether the election of others is as it should be.
+func TestMetricsBesideAServiceThatObserves(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		observes := fakeapi.WithAnnotation(api.AnnotationServiceMode, api.ModeObserve)
+		external := func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName }
+		c.Create(
+			fakeapi.NewService("web"), fakeapi.NewService("other", observes, external, fakeapi.WithAnnotation(api.AnnotationLeaseName, "web")),
+			fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
+		_, text := c.startMeasured()
+		c.Wait(10 * time.Minute)
+		got := text()
+		for _, line := range []string{
+			`active_standby_services_with_problem{reason="UnsupportedService"} 1`,
+			`active_standby_election_ok{lease="web",namespace="default"} 1`, `active_standby_election_observed{lease="web",namespace="default"} 0`,
 		} {
 			if !strings.Contains(got, line+"\n") {
 				t.Errorf("metrics without %q:\n%s", line, got)

@@ -38,7 +38,7 @@ func (c *Controller) problems(o *observation.Observation, d election.Decision, s
 	switch {
 	case d.Problem():
 		problems = append(problems, api.Problem{Reason: string(d.Reason), Message: o.Says(d, s)})
-	case d.Action == election.Stop && api.Observes(s):
+	case d.Action == election.Stop && o.Observed():
 		problems = append(problems, api.Problem{Reason: string(election.AwaitingTermination), Message: o.Says(d, s)})
 	}
 	if o.Lease != nil && lease.DeletionPause(o.Lease, o.Now) > 0 {

@@ -49,7 +49,7 @@ func readiness(o *observation.Observation, d election.Decision, s *corev1.Servic
 		c.Status = metav1.ConditionUnknown
 	}
 	switch {
-	case m == nil && len(stands) == 0, m != nil && len(o.Members) == 0, m != nil && !o.SeesPublished && !observes:
+	case m == nil && len(stands) == 0, m != nil && !o.SeesPublished && !observes:
 		return c, false
 	case m == nil:
 		c.Reason, c.Message = stands[0].Reason, stands[0].Message
@@ -58,6 +58,9 @@ func readiness(o *observation.Observation, d election.Decision, s *corev1.Servic
 	says := func(p api.Problem) (metav1.Condition, bool) {
 		c.Reason, c.Message = p.Reason, p.Message
 		return c, true
+	}
+	if len(o.Members) == 0 {
+		return says(o.Unserved())
 	}
 	unwritten, refused := ofReasons(stands, api.ReasonWriteRefused)
 	current := d.Action != election.Refuse && lease.Decode(o.Lease).HolderUID == d.HolderUID

@@ -139,6 +139,21 @@ func TestConditionOfAServiceThatObserves(t *testing.T) {
 	})
 }
 
+// The condition of a Service that observes is not true, also if the others of its election are refused.
+func TestConditionOfAServiceThatObservesOneThatIsRefused(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.Create(
+			fakeapi.NewService("web"), fakeapi.NewService("db", fakeapi.WithAnnotation(api.AnnotationLeaseName, "web"), fakeapi.WithAnnotation(api.AnnotationServiceMode, "typo")),
+			fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
+		c.start()
+		c.Wait(time.Minute)
+		c.expectCondition("True MasterReady: the master that the Lease names is eligible, and alone gets the traffic")
+		c.EditService("web", fakeapi.WithAnnotation(api.AnnotationServiceMode, api.ModeObserve))
+		c.Wait(10 * time.Minute)
+		c.expectCondition("Unknown UnknownServiceMode: the Service db, whose election it is, is not served")
+	})
+}
+
 // Traffic that others lead beside the master makes the condition false, though the controller has
 // done its part.
 func TestConditionBesideForeignEndpoints(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	kmetrics "k8s.io/component-base/metrics"
 
+	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/lease"
 	"qoqo.dev/active-standby-controller/pkg/observation"
@@ -28,6 +29,7 @@ type shown struct {
 	served bool
 	// observed: nothing follows from the Lease.
 	observed bool
+	// services are those that have a say in the election.
 	services []types.UID
 }
 
@@ -46,7 +48,9 @@ func shownOf(o *observation.Observation, d election.Decision) shown {
 		}
 	}
 	for _, service := range o.Services {
-		s.services = append(s.services, service.UID)
+		if s.observed || api.Routed(service) {
+			s.services = append(s.services, service.UID)
+		}
 	}
 	return s
 }

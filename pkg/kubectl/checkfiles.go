@@ -142,7 +142,7 @@ func (c connection) applied(ctx context.Context, m manifest[*corev1.Service], fo
 		case api.Annotated(now) && equality.Semantic.DeepEqual(now.Annotations, would.Annotations) && equality.Semantic.DeepEqual(now.Spec.Selector, would.Spec.Selector) && sameType(now, would) && samePorts(now, would):
 			return nil, nil
 		default:
-			t.state, optsIn = "changed", !api.Annotated(now)
+			t.state, optsIn = "changed", !api.Routed(now)
 		}
 	}
 	w, err := read(ctx, c.live(), c.namespace, supposed...)

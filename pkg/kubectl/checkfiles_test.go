@@ -79,6 +79,30 @@ Note: the master is not web-1, which is preferred: the Service asks for no failb
 Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `},
 		},
+		"a Service that was only observed": {
+			[]runtime.Object{
+				aService("web", "", 0, http, annotated(api.AnnotationServiceMode, api.ModeObserve)), aLease("web", "web-0", 3),
+				aPod("web-0", "", unmarked, serving), aPod("web-1", "", unmarked, serving, fast),
+			},
+			nil, "check -f testdata/manifests/web.yaml",
+			result{Out: `
+Service:    web (changed; routing selector)
+Suppose:    testdata/manifests/web.yaml is applied
+Lease:      web
+Master:     web-0 on node-0, for 3m, in epoch 3 (HolderNotReady)
+Problems:   <none>
+Next:       nothing: web-0 is master in epoch 3 (HolderEligible)
+Traffic:    goes to web-0, web-1 now; would go to web-0 alone: the controller would label the pods, and select the master in the Service's selector (qoqo.dev/pod-uid)
+
+RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
+1      web-1   node-1   no         standby   yes        first in the order
+2      web-0   node-0   no         master    yes        after web-1, which is preferred
+
+Note: routing selector is assumed, because the controller's --default-routing is not known.
+Note: the master is not web-1, which is preferred: the Service asks for no failback (qoqo.dev/failback).
+Note: the controller alone knows the nodes' heartbeats.
+`},
+		},
 		"a Service that does not change": {
 			[]runtime.Object{aService("web", "web-0", 3, http, annotated(api.AnnotationPrefer, "tier=fast")), aLease("web", "web-0", 3), aPod("web-0", "active", serving)},
 			nil, "check -f testdata/manifests/web.yaml",

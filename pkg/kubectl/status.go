@@ -78,8 +78,8 @@ func statusOf(s *corev1.Service, o *observation.Observation) status {
 	}
 	if len(o.Members) == 0 {
 		// It observes Services that are refused.
-		leading := observation.Leading(o.Services, o.Key)
-		st.add(o.Problems[leading.UID][0].Reason, fmt.Sprintf("the Service %s, whose election it is, is not served", leading.Name))
+		p := o.Unserved()
+		st.add(p.Reason, p.Message)
 		return st
 	}
 	st.Routing = o.Routing(s, settings.Routing)

@@ -115,13 +115,19 @@ func Look(in Inputs) *Observation {
 // Observed reports whether the election is one of Services that observe alone: nothing follows from
 // its Lease.
 func (o *Observation) Observed() bool {
-	return len(o.Members) > 0 && api.Observes(o.Members[0].Service)
+	return len(o.Services) > 0 && !slices.ContainsFunc(o.Services, api.Routed)
+}
+
+// Unserved returns why an election with Observers has no Members.
+func (o *Observation) Unserved() api.Problem {
+	leading := Leading(o.Services, o.Key)
+	return api.Problem{Reason: o.Problems[leading.UID][0].Reason, Message: fmt.Sprintf("the Service %s, whose election it is, is not served", leading.Name)}
 }
 
 // setObservers parts the Services that observe from those that take part, also if none of these can
 // be served.
 func (o *Observation) setObservers() {
-	if !slices.ContainsFunc(o.Services, api.Routed) {
+	if o.Observed() {
 		return
 	}
 	observes := func(m Member) bool { return api.Observes(m.Service) }
@@ -471,7 +477,8 @@ func (o *Observation) Says(d election.Decision, s *corev1.Service) string {
 	switch {
 	case d.Action == election.Refuse:
 		return ForeignLease(o.Lease) + "; until then " + api.Left(s)
-	case !api.Observes(s):
+	case !api.Observes(s), d.Action == election.Stop && !o.Observed():
+		// The pod is deleted for those that take part.
 		return says
 	case d.Action == election.Stop:
 		says = "would be " + says

@@ -2,12 +2,14 @@ package observation
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
+	"qoqo.dev/active-standby-controller/pkg/lease"
 )
 
 func TestObservers(t *testing.T) {
@@ -30,6 +32,9 @@ func TestObservers(t *testing.T) {
 		},
 		"a Service that observes has no say beside one that is refused": {
 			[]*corev1.Service{service("a", refused), service("web", observes)}, nil, []string{"web"}, false, false, 0,
+		},
+		"an election is observed also if the Service that observes cannot be served": {
+			[]*corev1.Service{service("web", observes, func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName })}, nil, nil, true, false, 0,
 		},
 	}
 	for name, test := range tests {
@@ -96,9 +101,9 @@ func TestSaysOfAServiceThatObserves(t *testing.T) {
 		"no pod is eligible": {
 			election.Decision{Action: election.Hold, Reason: election.AwaitingEligible}, observing, "no pod is eligible yet, so there is no master" + left,
 		},
-		"a pod would be deleted": {
+		"what is deleted for those that take part is told as it is": {
 			election.Decision{Action: election.Stop, Reason: election.HolderNotReady, Holder: "web-1", HolderUID: "uid-web-1", Ineligible: election.HolderNotReady}, observing,
-			"would be deleting web-1: it must stop before another pod can become master (qoqo.dev/handover); reason: web-1 is not Ready" + left,
+			"deleting web-1: it must stop before another pod can become master (qoqo.dev/handover); reason: web-1 is not Ready",
 		},
 	}
 	for name, test := range tests {
@@ -108,5 +113,24 @@ func TestSaysOfAServiceThatObserves(t *testing.T) {
 				t.Errorf("%q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+// What Services that observe ask for is not remembered for those that take part in the election later.
+func TestNothingIsRememberedOfServicesThatObserve(t *testing.T) {
+	t.Parallel()
+	asks := []func(*corev1.Service){asking(api.AnnotationHandover, api.HandoverAfterTermination), asking(api.AnnotationLeaseDuration, "15s")}
+	observing := service("a", append(asks, asking(api.AnnotationServiceMode, api.ModeObserve))...)
+	alone := Look(Inputs{Key: web, Now: now, Services: []*corev1.Service{observing}, Pods: []*corev1.Pod{pod("web-0")}})
+	l, _ := lease.Next(lease.Begin(alone.Terms()), alone.Terms(), election.Decide(alone.View()), false, now)
+	if lease.Duration(l) != 15*time.Second {
+		t.Errorf("the Lease has the duration %v, want the one that the Service asks for", lease.Duration(l))
+	}
+	if again := Look(Inputs{Key: web, Now: now, Lease: l, Services: []*corev1.Service{observing}, Pods: []*corev1.Pod{pod("web-0")}}); again.View().Lease.Outdated {
+		t.Errorf("the Lease is outdated once it is written")
+	}
+	o := Look(Inputs{Key: web, Now: now, Lease: l, Services: []*corev1.Service{observing, service("b")}, Pods: []*corev1.Pod{pod("web-0")}})
+	if s := o.Settings(); s.AfterTermination || s.LeaseDuration != 0 || len(o.Problems["uid-b"]) > 0 {
+		t.Errorf("handover after termination %v, duration %v, problems %v; want none of a Service that observes", s.AfterTermination, s.LeaseDuration, o.Problems["uid-b"])
 	}
 }

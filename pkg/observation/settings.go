@@ -20,14 +20,20 @@ func (o *Observation) Settings() api.Election { return o.settings }
 // probe asks the pods that it can, and that others cannot be asked is no problem.
 func (o *Observation) WantsProbe() bool { return o.wantsProbe }
 
-// Terms returns what the election asks of the Lease. It must have Members.
+// Terms returns what the election asks of the Lease. It must have Members. What it remembers of
+// Services that took part stays while the election is only observed, and nothing is added to that.
 func (o *Observation) Terms() lease.Terms {
 	terms := lease.Terms{
-		Key: o.Key, Duration: o.settings.LeaseDuration, DeleteDemoted: o.settings.DeleteDemoted && !o.Observed(),
-		AfterTermination: o.settings.AfterTermination,
+		Key: o.Key, Duration: o.settings.LeaseDuration,
 	}
-	if terms.AfterTermination || terms.Duration > 0 {
-		terms.Leading = o.leading
+	if o.Observed() {
+		was := lease.Remembered(o.Lease)
+		terms.Leading, terms.AfterTermination = was.Leading, was.AfterTermination
+	} else {
+		terms.DeleteDemoted, terms.AfterTermination = o.settings.DeleteDemoted, o.settings.AfterTermination
+		if terms.AfterTermination || terms.Duration > 0 {
+			terms.Leading = o.leading
+		}
 	}
 	for _, m := range slices.Concat(o.Members, o.Observers) {
 		terms.Owners = append(terms.Owners, metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: m.Name, UID: m.UID})
