@@ -29,6 +29,10 @@ func TestHistories(t *testing.T) {
 			"a Service that loses its selector",
 			[]told{{"unselect", 0, 0}, {"narrow", 0, 1}, {"settle", 0, 0}, {"narrow", 0, 0}, {"settle", 0, 0}},
 		},
+		"a former master that was moved out of its Service stops before another follows though the Lease is deleted at the same time": {
+			"after termination",
+			[]told{{"begin", 2, 1}, {"finish", 2, 0}, {"lose", 0, 0}, {"label", 2, 1}, {"begin", 0, 0}, {"finish", 0, 0}, {"begin", 0, 0}, {"finish", 0, 0}},
+		},
 		"a Service is closed though a policy lets no pod be labelled": {
 			"by selector", []told{{"deny", 0, 0}, {"deny", 0, 1}, {"deny", 0, 2}, {"settle", 1, 0}},
 		},

@@ -82,7 +82,7 @@ func (l Leftovers) Release(unreleased sets.Set[string]) (changes []Change, waits
 		}
 	}
 	for _, pod := range l.Pods {
-		if c := l.releasePod(pod); !c.Empty() && observation.OldestSelecting(needing, pod) == nil {
+		if c := l.releasePod(pod); !c.Empty() && observation.OldestSelecting(needing, pod) == nil && !l.routedTo(pod) {
 			changes = append(changes, c)
 		}
 	}
@@ -97,6 +97,22 @@ func (l Leftovers) Release(unreleased sets.Set[string]) (changes []Change, waits
 		}
 	}
 	return changes, waits
+}
+
+// routedTo reports whether a Service of an election that goes on leads to the pod, a master that it does not
+// select any longer. The election has yet to see that. If the Lease is gone, nothing but the pod's marks tells
+// that it was master, and may have to stop before another follows.
+func (l Leftovers) routedTo(pod *corev1.Pod) bool {
+	return observation.Held(pod) >= 0 && slices.ContainsFunc(l.Annotated(), func(s *corev1.Service) bool {
+		if _, _, served := api.Parse(s); !served {
+			return false
+		}
+		return s.Spec.Selector[api.LabelPodUID] == string(pod.UID) || slices.ContainsFunc(l.Slices, func(slice *discoveryv1.EndpointSlice) bool {
+			return observation.Own(slice) && observation.ServiceOf(slice).Name == s.Name && slices.ContainsFunc(slice.Endpoints, func(e discoveryv1.Endpoint) bool {
+				return e.TargetRef != nil && e.TargetRef.UID == pod.UID
+			})
+		})
+	})
 }
 
 // Disown returns the changes that take away the controller's claims to the selectors of
