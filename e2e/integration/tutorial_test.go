@@ -24,9 +24,9 @@ import (
 
 var picture = flag.String("picture", "", "the file into which TestTutorial draws the commands that docs/tutorial.md says are shown")
 
-// Each command of docs/tutorial.md that works on any cluster prints what the page says.
+// Each command of docs/tutorial.md that works on any cluster prints what the page says. It is not
+// parallel: a thousand elections of another test would hold up its events.
 func TestTutorial(t *testing.T) {
-	t.Parallel()
 	s := newNamespace(t)
 	page := assert.Must(os.ReadFile(filepath.Join(installation.Root, "docs/tutorial.md")))(t)
 	commands := commandsOf(string(page))

@@ -103,7 +103,7 @@ func (l Leftovers) Release(unreleased sets.Set[string]) (changes []Change, waits
 // select any longer. The election has yet to see that. If the Lease is gone, nothing but the pod's marks tells
 // that it was master, and may have to stop before another follows.
 func (l Leftovers) routedTo(pod *corev1.Pod) bool {
-	return observation.Held(pod) >= 0 && slices.ContainsFunc(l.Annotated(), func(s *corev1.Service) bool {
+	return observation.Held(pod) >= 0 && slices.ContainsFunc(l.routed(), func(s *corev1.Service) bool {
 		if _, _, served := api.Parse(s); !served {
 			return false
 		}
