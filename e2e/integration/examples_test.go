@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -44,10 +45,14 @@ func TestExamples(t *testing.T) {
 			s.kubectlHere("delete", "-f", folder, "--wait=false")
 			for _, name := range leases {
 				s.eventually("the Lease "+name+" is gone", func() error {
-					if _, err := client.CoordinationV1().Leases(s.namespace).Get(t.Context(), name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
-						return fmt.Errorf("it is there: %v", err)
+					_, err := client.CoordinationV1().Leases(s.namespace).Get(t.Context(), name, metav1.GetOptions{})
+					if err == nil {
+						return errors.New("it is there")
 					}
-					return nil
+					if apierrors.IsNotFound(err) {
+						return nil
+					}
+					return err
 				})
 			}
 		})

@@ -189,7 +189,7 @@ func (c *Controller) sliceHandler() cache.TypedResourceEventHandler[*discoveryv1
 		if found && api.Annotated(service) {
 			c.queue.Add(observation.LeaseKey(service))
 		}
-		if observation.Own(s) && !(found && api.Routed(service)) {
+		if observation.Own(s) && (!found || !api.Routed(service)) {
 			c.queue.Add(key{Namespace: s.Namespace})
 		}
 	}

@@ -224,6 +224,15 @@ func (w *world) designates(p *corev1.Pod) string {
 	return ""
 }
 
+// leads reports whether a Service's selector or its own slice leads to the pod.
+func (w *world) leads(s *corev1.Service, p *corev1.Pod) bool {
+	own := slices.DeleteFunc(w.slices.list(), func(slice *discoveryv1.EndpointSlice) bool {
+		return !observation.Own(slice) || observation.ServiceOf(slice).Name != s.Name
+	})
+	_, listed := observation.Listed(own)[p.UID]
+	return listed || s.Spec.Selector[api.LabelPodUID] == string(p.UID)
+}
+
 // checkLeftovers looks for what is left where no Service asks for it.
 func (w *world) checkLeftovers() {
 	for _, l := range w.leases.list() {
@@ -248,6 +257,12 @@ func (w *world) checkLeftovers() {
 		}
 		if slices.ContainsFunc(routed, func(s *corev1.Service) bool { return !served(s) && api.LeaseName(s) == observation.MasterOf(p) }) {
 			// A Service that is refused is left as it is, and so is what tells of its master.
+			continue
+		}
+		if slices.ContainsFunc(routed, func(s *corev1.Service) bool {
+			return observation.Held(p) >= 0 && lease.Decode(w.leases.all[api.LeaseName(s)]).Foreign && w.leads(s, p)
+		}) {
+			// So is one whose Lease is another's.
 			continue
 		}
 		if observation.MarkedPod(p) && observation.OldestSelecting(routed, p) == nil {

@@ -102,7 +102,8 @@ func TestSaysOfAServiceThatObserves(t *testing.T) {
 			election.Decision{Action: election.Hold, Reason: election.AwaitingEligible}, observing, "no pod is eligible yet, so there is no master" + left,
 		},
 		"what is deleted for those that take part is told as it is": {
-			election.Decision{Action: election.Stop, Reason: election.HolderNotReady, Holder: "web-1", HolderUID: "uid-web-1", Ineligible: election.HolderNotReady}, observing,
+			election.Decision{Action: election.Stop, Reason: election.HolderNotReady, Holder: "web-1", HolderUID: "uid-web-1", Ineligible: election.HolderNotReady},
+			observing,
 			"deleting web-1: it must stop before another pod can become master (qoqo.dev/handover); reason: web-1 is not Ready",
 		},
 	}

@@ -107,11 +107,11 @@ func (l Leftovers) routedTo(pod *corev1.Pod) bool {
 		if _, _, served := api.Parse(s); !served {
 			return false
 		}
-		return s.Spec.Selector[api.LabelPodUID] == string(pod.UID) || slices.ContainsFunc(l.Slices, func(slice *discoveryv1.EndpointSlice) bool {
-			return observation.Own(slice) && observation.ServiceOf(slice).Name == s.Name && slices.ContainsFunc(slice.Endpoints, func(e discoveryv1.Endpoint) bool {
-				return e.TargetRef != nil && e.TargetRef.UID == pod.UID
-			})
+		own := slices.DeleteFunc(slices.Clone(l.Slices), func(slice *discoveryv1.EndpointSlice) bool {
+			return !observation.Own(slice) || observation.ServiceOf(slice).Name != s.Name
 		})
+		_, listed := observation.Listed(own)[pod.UID]
+		return listed || s.Spec.Selector[api.LabelPodUID] == string(pod.UID)
 	})
 }
 
