@@ -100,7 +100,7 @@ RANK   POD     NODE     CORDONED   ROLE      ELIGIBLE   WHY
 
 Note: routing selector is assumed, because the controller's --default-routing is not known.
 Note: the master is not web-1, which is preferred: the Service asks for no failback (qoqo.dev/failback).
-Note: the controller alone knows the nodes' heartbeats.
+Note: the controller alone knows the nodes' heartbeats, and whether it has a --default-probe.
 `},
 		},
 		"a Service that does not change": {
