@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
@@ -21,37 +22,34 @@ const (
 
 // readProxy returns how kube-proxy is configured on the nodes.
 func readProxy(ctx context.Context, cluster *kind.Cluster) (p results.KubeProxy, err error) {
-	found, err := cluster.Client.CoreV1().ConfigMaps(kind.Namespace).Get(ctx, proxyConfig, metav1.GetOptions{})
+	_, config, err := proxyConfiguration(ctx, cluster)
 	if err != nil {
 		return p, err
 	}
-	var config struct {
-		Mode string `json:"mode"`
-	}
+	p.Mode, _ = config["mode"].(string)
 	// The settings of a mode have its name.
-	var modes map[string]any
-	for _, into := range []any{&config, &modes} {
-		if err := yaml.Unmarshal([]byte(found.Data[proxyConfigKey]), into); err != nil {
-			return p, fmt.Errorf("kube-proxy's %s: %w", proxyConfigKey, err)
-		}
-	}
-	p.Mode = config.Mode
-	if settings, is := modes[p.Mode].(map[string]any); is {
+	if settings, is := config[p.Mode].(map[string]any); is {
 		p.MinSyncPeriod, _ = settings["minSyncPeriod"].(string)
 	}
 	return p, nil
 }
 
+// proxyConfiguration returns kube-proxy's ConfigMap, and the configuration in it.
+func proxyConfiguration(ctx context.Context, cluster *kind.Cluster) (found *corev1.ConfigMap, config map[string]any, err error) {
+	if found, err = cluster.Client.CoreV1().ConfigMaps(kind.Namespace).Get(ctx, proxyConfig, metav1.GetOptions{}); err != nil {
+		return nil, nil, err
+	}
+	if err := yaml.Unmarshal([]byte(found.Data[proxyConfigKey]), &config); err != nil {
+		return nil, nil, fmt.Errorf("kube-proxy's %s: %w", proxyConfigKey, err)
+	}
+	return found, config, nil
+}
+
 // setProxy configures kube-proxy, and waits until it runs so on every node.
 func setProxy(ctx context.Context, cluster *kind.Cluster, p results.KubeProxy) error {
-	maps := cluster.Client.CoreV1().ConfigMaps(kind.Namespace)
-	found, err := maps.Get(ctx, proxyConfig, metav1.GetOptions{})
+	found, config, err := proxyConfiguration(ctx, cluster)
 	if err != nil {
 		return err
-	}
-	var config map[string]any
-	if err := yaml.Unmarshal([]byte(found.Data[proxyConfigKey]), &config); err != nil {
-		return fmt.Errorf("kube-proxy's %s: %w", proxyConfigKey, err)
 	}
 	settings, is := config[p.Mode].(map[string]any)
 	if !is {
@@ -63,7 +61,7 @@ func setProxy(ctx context.Context, cluster *kind.Cluster, p results.KubeProxy) e
 		return err
 	}
 	found.Data[proxyConfigKey] = string(text)
-	if _, err := maps.Update(ctx, found, metav1.UpdateOptions{}); err != nil {
+	if _, err := cluster.Client.CoreV1().ConfigMaps(kind.Namespace).Update(ctx, found, metav1.UpdateOptions{}); err != nil {
 		return err
 	}
 	if _, err := cluster.Kubectl(ctx, "", "-n", kind.Namespace, "rollout", "restart", proxyPods); err != nil {

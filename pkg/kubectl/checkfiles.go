@@ -209,8 +209,9 @@ func applied(now, manifest *corev1.Service) *corev1.Service {
 		}
 		return into
 	}
+	last := lastApplied(now)
 	s.Annotations = keep(now.Annotations, s.Annotations, slices.DeleteFunc(slices.Collect(maps.Keys(now.Annotations)), func(key string) bool {
-		_, given := lastApplied(now)[key]
+		_, given := last[key]
 		_, gives := s.Annotations[key]
 		return given || gives
 	})...)
