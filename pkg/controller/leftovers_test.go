@@ -1,12 +1,18 @@
 package controller
 
 import (
+	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	clienttesting "k8s.io/client-go/testing"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/internal/fakeapi"
@@ -100,6 +106,27 @@ func TestReleaseThatIsRefused(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The clean-up of the namespace and the election release the same Service, at the same time.
+func TestReleaseThatAnotherWorkerMakesFirst(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.Create(fakeapi.NewService("web"), fakeapi.NewService("nodes", fakeapi.WithAnnotation(api.AnnotationLeaseName, "web")), fakeapi.NewPod("web-0"), fakeapi.NewPod("web-1"))
+		s := c.start()
+		c.Settle()
+		var conflicts atomic.Int32
+		s.client.PrependReactor("patch", "services", func(a clienttesting.Action) (bool, runtime.Object, error) {
+			first := a.(clienttesting.PatchAction).GetName() == "nodes" && conflicts.Add(1) <= 2
+			return first, nil, apierrors.NewConflict(schema.GroupResource{Resource: "services"}, "nodes", errors.New("changed"))
+		})
+		c.EditService("nodes", fakeapi.OptOut)
+		c.Wait(5 * time.Second)
+		c.Expect("Lease web: web-0 @1 FirstEligible, of web", "Service nodes: app=web", "Service web: app=web -> web-0 @1",
+			"Pod web-0: identified active @1 spared", "Pod web-1: identified standby @1")
+		if conflicts.Load() < 3 {
+			t.Errorf("the Service was written %d times, want more than the conflicts", conflicts.Load())
+		}
+	})
 }
 
 func TestServiceDeletedWhileNoControllerRuns(t *testing.T) {

@@ -216,8 +216,12 @@ func (r road) disown(ctx context.Context, plan *routing.Plan) error {
 	return errors.Join(errs...)
 }
 
-// letGoRetry is after how long it is tried again to take former owners out of a Lease.
-const letGoRetry = time.Minute
+// After letGoRetry it is tried again to take former owners out of a Lease; after letGoAgain if
+// another writer was first.
+const (
+	letGoRetry = time.Minute
+	letGoAgain = time.Second
+)
 
 // letGo takes Services that no longer take part in the election out of the Lease's owners, once
 // nothing is left on them of what the controller wrote. It comes last, and its failure is not the
@@ -234,8 +238,12 @@ func (r road) letGo(ctx context.Context, o *observation.Observation, l *coordina
 	if again = r.turn(o.Key, l, routeTurn); again > 0 {
 		return again
 	}
-	left, unreleased, _ := r.clean(ctx, o.Key.Namespace, l.OwnerReferences)
-	if unreleased == nil {
+	left, unreleased, err := r.clean(ctx, o.Key.Namespace, l.OwnerReferences)
+	switch {
+	case apierrors.IsConflict(err):
+		// The clean-up of the namespace runs beside this one, and has released the same Services.
+		return letGoAgain
+	case unreleased == nil:
 		return letGoRetry
 	}
 	former = slices.DeleteFunc(former, func(owner metav1.OwnerReference) bool {
