@@ -106,6 +106,7 @@ type Controller struct {
 	heartbeats *heartbeat.Monitor
 	prober     *probe.Prober
 	pods       *onDemand[*corev1.Pod]
+	census     *census
 	// published are the EndpointSlices of Kubernetes' own controller. No decision rests on them.
 	published  *onDemand[*discoveryv1.EndpointSlice]
 	warnings   *warnings
@@ -174,6 +175,10 @@ func New(client kubernetes.Interface, recorder events.EventRecorder, namespaces 
 	}
 	c.turns, c.places = newTurns(time.Now, c.lag), newPlaces()
 	c.pods, c.published = c.podsOnDemand(), c.publishedOnDemand()
+	c.census = newCensus(client, func() {
+		c.pods.consider()
+		c.published.consider()
+	})
 	if heartbeatTimeout > 0 {
 		c.heartbeats = heartbeat.New(c.client, heartbeatTimeout, c.lookAtNode)
 	}
@@ -197,6 +202,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	defer stop()
 	c.pods.start(informing, &running)
 	c.published.start(informing, &running)
+	running.Go(func() { c.census.run(informing) })
 	if c.heartbeats != nil {
 		running.Go(func() { c.heartbeats.Run(informing) })
 	}
@@ -232,6 +238,12 @@ func (c *Controller) begin(ctx context.Context, namespace string) {
 	case <-c.nodesWatched.refused:
 	case <-ctx.Done():
 		return
+	}
+	if namespace == metav1.NamespaceAll && c.many() {
+		// Otherwise each namespace would get a watch of its own first.
+		if err := c.census.count(ctx); err != nil {
+			klog.FromContext(ctx).V(4).Info("Failed to count the pods", "reason", err)
+		}
 	}
 	w := c.watched[namespace]
 	close(w.begun)

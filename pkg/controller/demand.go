@@ -64,22 +64,36 @@ const (
 	// separateNamespaces is how many namespaces have watches of their own in any case. Such a
 	// watch takes 100 KB and nine goroutines, and there are two.
 	separateNamespaces = 16
-	// namespacesOfANode is how many of them there must be for each node to have one watch instead. A
-	// node may have 110 pods, of 3 to 4 KB each: so that watch never takes more than the others.
-	namespacesOfANode = 2
+	// podsOfANamespace is how many pods the cluster may have for each of them to have one watch
+	// instead: as many as take what two watches take, of 3 to 4 KB each.
+	podsOfANamespace = 50
 )
 
-// shares reports whether one watch of all namespaces takes less than watches of those that have
-// annotated Services.
-func (c *Controller) shares() bool {
+// many reports whether more namespaces have annotated Services than have watches of their own in
+// any case.
+func (c *Controller) many() bool { return c.annotatedNamespaces() > separateNamespaces }
+
+// annotatedNamespaces counts the namespaces that have annotated Services; none if not all
+// namespaces are served.
+func (c *Controller) annotatedNamespaces() int {
 	services, everywhere := c.services[metav1.NamespaceAll]
 	if !everywhere {
+		return 0
+	}
+	return len(services.informer.GetIndexer().ListIndexFuncValues(byNamespace))
+}
+
+// shares reports whether one watch of all namespaces takes less than watches of those that have
+// annotated Services. While it is not known how many pods there are, it has them counted.
+func (c *Controller) shares() bool {
+	if !c.many() {
 		return false
 	}
-	namespaces := len(services.informer.GetIndexer().ListIndexFuncValues(byNamespace))
-	// There are none where nodes cannot be read.
-	nodes := len(c.nodes.informer.GetStore().ListKeys())
-	return namespaces > separateNamespaces && nodes > 0 && namespacesOfANode*nodes <= namespaces
+	pods, known := c.census.known()
+	if !known {
+		c.census.want()
+	}
+	return known && pods <= podsOfANamespace*int64(c.annotatedNamespaces())
 }
 
 // onDemand watches objects of one kind in the namespaces that have an annotated Service.
@@ -150,6 +164,17 @@ func (d *onDemand[T]) in(namespace string) (store[T], error) {
 		err = errUnsynced
 	}
 	return s, err
+}
+
+// consider begins one watch of all namespaces, if any is watched and there must be one.
+func (d *onDemand[T]) consider() {
+	d.lock.Lock()
+	watches := len(d.stores) > 0
+	d.lock.Unlock()
+	if watches && d.shares() {
+		// A watch that cannot be made is tried again by the next that asks for one.
+		_, _ = d.watch(metav1.NamespaceAll)
+	}
 }
 
 // known returns the store of the namespace if it is watched.

@@ -16,23 +16,24 @@ import (
 // From some number of namespaces on, all share a watch. It ends those that there were before.
 func TestManyNamespacesShareAWatch(t *testing.T) {
 	tests := map[string]struct {
-		namespaces, nodes int
-		refused, blind    bool
-		want              int
+		namespaces, others int // others are pods that no Service selects
+		refused            bool
+		late               bool // the controller starts after the Services were created
+		want               int
 	}{
-		"a few":    {namespaces: separateNamespaces, nodes: 1, want: separateNamespaces},
-		"one more": {namespaces: separateNamespaces + 1, nodes: separateNamespaces/namespacesOfANode - 1, want: 1},
-		"of a cluster whose nodes may not be read": {namespaces: separateNamespaces + 1, blind: true, want: separateNamespaces + 1},
-		"of a cluster with many nodes":             {namespaces: separateNamespaces + 1, nodes: 1 + separateNamespaces/namespacesOfANode, want: separateNamespaces + 1},
-		"without the right to watch all":           {namespaces: separateNamespaces + 2, nodes: 1, refused: true, want: separateNamespaces + 2},
+		"a few":                          {namespaces: separateNamespaces, want: separateNamespaces},
+		"one more":                       {namespaces: separateNamespaces + 1, want: 1},
+		"that were there before":         {namespaces: separateNamespaces + 1, late: true, want: 1},
+		"of a cluster with many pods":    {namespaces: separateNamespaces + 1, others: podsOfANamespace * (separateNamespaces + 1), want: separateNamespaces + 1},
+		"without the right to watch all": {namespaces: separateNamespaces + 2, refused: true, want: separateNamespaces + 2},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			inCluster(t, func(c *cluster) {
 				// They watch the pods too.
 				c.stopKubernetes()
-				for i := range test.nodes {
-					c.Create(fakeapi.NewNode(fmt.Sprint("node-", i), "a"))
+				for i := range test.others {
+					c.Create(fakeapi.NewPod(fmt.Sprint("other-", i), fakeapi.In[*corev1.Pod]("others")))
 				}
 				s := c.prepare()
 				if test.refused {
@@ -40,18 +41,18 @@ func TestManyNamespacesShareAWatch(t *testing.T) {
 						return a.GetNamespace() == "", nil, apierrors.NewForbidden(corev1.Resource("pods"), "", nil)
 					})
 				}
-				if test.blind {
-					s.client.PrependReactor("list", "nodes", func(clienttesting.Action) (bool, runtime.Object, error) {
-						return true, nil, apierrors.NewForbidden(corev1.Resource("nodes"), "", nil)
-					})
+				if !test.late {
+					c.run(s)
 				}
-				c.run(s)
 				for i := range test.namespaces {
 					namespace := fmt.Sprint("shop-", i)
 					c.Create(fakeapi.NewService("web", fakeapi.In[*corev1.Service](namespace)))
 					for n := range 2 {
 						c.Create(fakeapi.NewPod(fmt.Sprint("web-", n), fakeapi.In[*corev1.Pod](namespace)))
 					}
+				}
+				if test.late {
+					c.run(s)
 				}
 				c.Settle()
 				if n := c.Server.Watches("pods"); n != test.want {

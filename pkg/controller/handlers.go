@@ -66,6 +66,10 @@ func (c *Controller) serviceHandler() cache.TypedResourceEventHandler[*corev1.Se
 			}
 			enqueue(before)
 			enqueue(now)
+			if former := before.Spec.Selector[api.LabelPodUID]; former != "" && former != now.Spec.Selector[api.LabelPodUID] {
+				// Its marks may have waited for that.
+				c.wakeFormer(now.Namespace, types.UID(former))
+			}
 			if api.Routed(before) && api.Observes(now) {
 				c.optedOut([]*corev1.Service{now}, c.serves(observation.LeaseKey(now)))
 			}
@@ -193,15 +197,27 @@ func (c *Controller) sliceHandler() cache.TypedResourceEventHandler[*discoveryv1
 			c.queue.Add(key{Namespace: s.Namespace})
 		}
 	}
+	// left wakes the clean-up for the pods that the slice listed, and that are not listed now: their
+	// marks may have waited for that.
+	left := func(before *discoveryv1.EndpointSlice, now ...*discoveryv1.EndpointSlice) {
+		listed := observation.Listed(now)
+		for uid := range observation.Listed([]*discoveryv1.EndpointSlice{before}) {
+			if _, still := listed[uid]; !still && observation.Own(before) {
+				c.wakeFormer(before.Namespace, uid)
+			}
+		}
+	}
 	return cache.TypedResourceEventHandlerFuncs[*discoveryv1.EndpointSlice]{
 		AddFunc: enqueue,
 		UpdateFunc: func(before, now *discoveryv1.EndpointSlice) {
 			enqueue(before)
 			enqueue(now)
+			left(before, now)
 		},
 		DeleteFunc: func(deleted cache.DeletedObject[*discoveryv1.EndpointSlice]) {
 			if deleted.OptionalObj != nil {
 				enqueue(deleted.OptionalObj)
+				left(deleted.OptionalObj)
 			}
 		},
 	}

@@ -38,11 +38,13 @@ type record struct {
 // written looks, after anything was written, for what must never be.
 func (w *world) written() {
 	for name, r := range w.records {
+		l := w.leases.all[name]
+		silent := l == nil || !says(l)
 		if !w.asked(name) {
-			if r.unasked = true; w.leases.all[name] == nil {
+			if r.unasked = true; silent {
 				delete(w.records, name)
 			}
-		} else if l := w.leases.all[name]; !w.routes(name) && (l == nil || !says(l)) {
+		} else if !w.routes(name) && silent {
 			// Nothing but the Lease tells of the epochs of an election that is observed.
 			w.leaseEnded(name)
 		}

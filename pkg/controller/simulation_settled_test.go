@@ -260,9 +260,10 @@ func (w *world) checkLeftovers() {
 			continue
 		}
 		if slices.ContainsFunc(routed, func(s *corev1.Service) bool {
-			return observation.Held(p) >= 0 && lease.Decode(w.leases.all[api.LeaseName(s)]).Foreign && w.leads(s, p)
+			l := lease.Decode(w.leases.all[api.LeaseName(s)])
+			return observation.Held(p) >= 0 && (l.Foreign || l.HolderUID == p.UID) && w.leads(s, p)
 		}) {
-			// So is one whose Lease is another's.
+			// So is one whose Lease is another's, or that waits for its master, which knew the Lease by another name.
 			continue
 		}
 		if observation.MarkedPod(p) && observation.OldestSelecting(routed, p) == nil {

@@ -1,0 +1,83 @@
+package controller
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/ptr"
+)
+
+const (
+	// censusValid is how long the number of pods is taken for true.
+	censusValid = time.Minute
+	// censusTimeout is how long the API server may take to count.
+	censusTimeout = 2 * time.Second
+)
+
+// census counts the pods of the cluster. It asks only when somebody wants to know.
+type census struct {
+	client kubernetes.Interface
+	// counted is called after each answer, without the lock.
+	counted func()
+
+	lock   sync.Mutex
+	wanted chan struct{}
+	pods   int64
+	at     time.Time // zero before the first answer
+}
+
+func newCensus(client kubernetes.Interface, counted func()) *census {
+	return &census{client: client, counted: counted, wanted: make(chan struct{}, 1)}
+}
+
+// run counts whenever that is wanted, until ctx is done.
+func (c *census) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.wanted:
+		}
+		if _, known := c.known(); known {
+			continue
+		}
+		if err := c.count(ctx); err != nil {
+			klog.FromContext(ctx).V(4).Info("Failed to count the pods", "reason", err)
+			continue
+		}
+		c.counted()
+	}
+}
+
+// count asks the API server. A page of one pod says how many follow.
+func (c *census) count(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, censusTimeout)
+	defer cancel()
+	page, err := c.client.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{Limit: 1})
+	if err != nil {
+		return err
+	}
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	c.pods, c.at = int64(len(page.Items))+ptr.Deref(page.RemainingItemCount, 0), time.Now()
+	return nil
+}
+
+// known returns how many pods the cluster had within the last minute, if that is known.
+func (c *census) known() (pods int64, known bool) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	return c.pods, !c.at.IsZero() && time.Since(c.at) < censusValid
+}
+
+// want has the pods counted. It does not wait.
+func (c *census) want() {
+	select {
+	case c.wanted <- struct{}{}:
+	default:
+	}
+}
