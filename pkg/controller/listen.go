@@ -24,7 +24,7 @@ import (
 
 // decided implements listener: it remembers what was seen, and listens to the nodes.
 func (c *Controller) decided(o *observation.Observation, d election.Decision) {
-	c.listenTo(o.Key, o.NodeNames(), nodeOf(o, d.HolderUID))
+	c.listenTo(o.Key, o.NodeNames(), nodeOf(o.Inputs.Pods, lease.Decode(o.Lease).HolderUID))
 	if len(o.Members) == 0 {
 		c.forget(o.Key)
 		return
@@ -85,8 +85,8 @@ func (c *Controller) released(k key) {
 	c.forget(k)
 }
 
-// listenTo listens to the nodes that have candidates of an election, none if there are none, and
-// its master.
+// listenTo listens to the nodes that have candidates of an election. master is the node of the
+// Lease's holder; a decision that could not be written makes no master.
 func (c *Controller) listenTo(k key, nodes sets.Set[string], master string) {
 	if c.heartbeats != nil {
 		c.heartbeats.Want(k, nodes)
@@ -97,8 +97,8 @@ func (c *Controller) listenTo(k key, nodes sets.Set[string], master string) {
 }
 
 // nodeOf returns the name of the node that has the pod; empty if it is not known.
-func nodeOf(o *observation.Observation, uid types.UID) string {
-	for _, p := range o.Pods {
+func nodeOf(pods []*corev1.Pod, uid types.UID) string {
+	for _, p := range pods {
 		if p.UID == uid {
 			return p.Spec.NodeName
 		}

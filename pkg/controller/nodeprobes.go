@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"qoqo.dev/active-standby-controller/pkg/nodeprobe"
+	"qoqo.dev/active-standby-controller/pkg/observation"
 	"qoqo.dev/active-standby-controller/pkg/probe"
 )
 
@@ -28,7 +29,7 @@ func (c *Controller) ProbeNodes(timeout time.Duration) {
 // kubelet returns where the kubelet of a node listens; nothing if that is not known, or is no
 // address of another machine.
 func (c *Controller) kubelet(name string) (address string, port uint16) {
-	find := c.nodesKnown(key{}).Find
+	find := c.nodesKnown(observation.Inputs{}).Find
 	if find == nil {
 		return "", 0
 	}

@@ -71,8 +71,10 @@ type Network interface {
 
 // election is what is known of an election.
 type election struct {
-	nodes  sets.Set[string]
+	nodes sets.Set[string]
+	// master is the node of its master, and since is when it became that.
 	master string
+	since  time.Time
 }
 
 // target is a node that is wanted.
@@ -133,13 +135,18 @@ func (p *Prober) Run(ctx context.Context) {
 	}
 }
 
-// Want sets which nodes have candidates of an election from now on, and which one has its master;
-// none if nodes is empty. A node without candidates is not asked, and nothing is known of it.
+// Want sets which nodes have candidates of an election from now on, and which one has its master,
+// by the Lease; none if nodes is empty. A node without candidates is not asked, and nothing is known of it.
 func (p *Prober) Want(key types.NamespacedName, nodes sets.Set[string], master string) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	before := p.elections[key].nodes
-	p.elections[key] = election{nodes, master}
+	is := p.elections[key]
+	before := is.nodes
+	if is.master != master {
+		is.master, is.since = master, time.Now()
+	}
+	is.nodes = nodes
+	p.elections[key] = is
 	if nodes.Len() == 0 {
 		delete(p.elections, key)
 	}
@@ -164,17 +171,22 @@ func (p *Prober) Want(key types.NamespacedName, nodes sets.Set[string], master s
 	}
 }
 
-// Silent reports whether the election must take the node for dead, while another of its nodes
-// answers: the node is dead, or the master's node is and this one does not answer either. A master
-// does not move to a node that has just stopped answering.
-func (p *Prober) Silent(key types.NamespacedName, name string) bool {
+// Silent reports whether the election, whose master is on the node master by the Lease as it is
+// known now, must take the node for dead, while another of its nodes answers.
+//
+// The master's node counts as dead only if it has answered since it became that. Otherwise two
+// processes that reach different nodes would take the master from each other. While it is dead, a
+// node that has just stopped answering counts as dead too: no master moves there.
+func (p *Prober) Silent(key types.NamespacedName, master, name string) bool {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	n, e := p.detector.nodes[name], p.elections[key]
 	if n == nil || !n.silent() {
 		return false
 	}
-	if masters := p.detector.nodes[e.master]; !n.dead && (masters == nil || !masters.dead) {
+	masters := p.detector.nodes[master]
+	failing := masters != nil && masters.dead && master == e.master && !masters.alive.Before(e.since)
+	if !failing && (name == master || !n.dead) {
 		return false
 	}
 	for other := range e.nodes {

@@ -118,6 +118,16 @@ type probed struct {
 	beats     *heartbeats
 	addresses map[string]string
 	told      []string
+	// master is the node of the master of web.
+	master string
+}
+
+// Want makes a node the master's, by what has been seen of the Lease.
+func (p *probed) Want(key types.NamespacedName, nodes sets.Set[string], master string) {
+	p.Prober.Want(key, nodes, master)
+	if key == web {
+		p.master = master
+	}
 }
 
 // prober runs a test with a prober that runs until the test ends.
@@ -155,7 +165,7 @@ func (p *probed) pass(d time.Duration) {
 
 func (p *probed) silent(names ...string) (silent []string) {
 	for _, name := range names {
-		if p.Silent(web, name) {
+		if p.Silent(web, p.master, name) {
 			silent = append(silent, name)
 		}
 	}
@@ -296,6 +306,33 @@ func TestStandbysNode(t *testing.T) {
 		p.net.set("a", "c")
 		p.pass(2 * time.Second)
 		p.want("a")
+	})
+}
+
+// A process that does not reach the master's new node does not take the master back: another process
+// has moved it there.
+func TestNodeThatBecomesTheMasters(t *testing.T) {
+	prober(t, func(p *probed) {
+		p.Want(web, sets.New("a", "b", "c"), "a")
+		p.pass(10 * time.Second)
+		p.net.set("b")
+		p.pass(7 * time.Second)
+		p.want("b")
+		// The move has been seen, and has yet to be wanted.
+		p.master = "b"
+		p.want()
+		p.Want(web, sets.New("a", "b", "c"), "b")
+		p.want()
+		p.pass(time.Minute)
+		p.want()
+		p.net.set()
+		p.pass(2 * time.Second)
+		p.net.set("b")
+		p.pass(7 * time.Second)
+		p.want("b")
+		// What is known of a master is kept while it is that.
+		p.Want(web, sets.New("a", "b", "c"), "b")
+		p.want("b")
 	})
 }
 

@@ -247,7 +247,7 @@ func ride(t *testing.T, seed uint64, nodes int, loss float64) {
 		<-time.After(interval / 10)
 		now := time.Now()
 		for _, name := range names {
-			is, since := p.Silent(types.NamespacedName{Name: name}, name), s.outage(name, now)
+			is, since := p.Silent(types.NamespacedName{Name: name}, name, name), s.outage(name, now)
 			lasts := now.Sub(since)
 			if is && !silent[name] {
 				found++
