@@ -10,7 +10,7 @@ import (
 )
 
 // listen accepts connections at a port of this machine, and shows them.
-func listen(t *testing.T) (to netip.AddrPort, accepted chan net.Conn, stop func()) {
+func listen(t testing.TB) (to netip.AddrPort, accepted chan net.Conn, stop func()) {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp4", "127.0.0.1:0")
 	if err != nil {

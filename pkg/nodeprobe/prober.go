@@ -226,6 +226,11 @@ func (p *Prober) round(ctx context.Context) {
 		return
 	}
 	suspects, dead, news := p.record(began, replies)
+	for _, name := range dead {
+		if replies[name].answer == answered {
+			klog.FromContext(ctx).Info("Dead node answered", "node", name)
+		}
+	}
 	for _, name := range p.judge(ctx, append(dead, p.confirm(ctx, suspects)...), news) {
 		p.changed(name)
 	}
@@ -243,12 +248,11 @@ func (p *Prober) due(now time.Time) map[string]netip.AddrPort {
 	due := make(map[string]netip.AddrPort, len(names))
 	for _, name := range names {
 		t := p.targets[name]
-		address, port := p.address(name)
-		ip, err := netip.ParseAddr(address)
-		if err != nil || port == 0 || probe.Barred(address) != "" {
+		to, usable := address(p.address(name))
+		if !usable {
 			continue
 		}
-		if to := netip.AddrPortFrom(ip, port); t.address != to {
+		if t.address != to {
 			// Another machine may be there, of which nothing is known.
 			p.Network.Release(name)
 			t.address, t.pause, t.next = to, 0, time.Time{}
@@ -259,6 +263,12 @@ func (p *Prober) due(now time.Time) map[string]netip.AddrPort {
 		}
 	}
 	return due
+}
+
+// address reports whether a node can be asked there. This machine is no node.
+func address(ip string, port uint16) (to netip.AddrPort, usable bool) {
+	parsed, err := netip.ParseAddr(ip)
+	return netip.AddrPortFrom(parsed, port), err == nil && port > 0 && probe.Barred(ip) == ""
 }
 
 // ask asks nodes, and returns what came of it when the last one has answered or has missed the
@@ -390,8 +400,11 @@ func (p *Prober) judge(ctx context.Context, names, news []string) (tell []string
 		if !p.detector.judge(name, p.witness.Heard(name)) {
 			continue
 		}
-		n := p.detector.nodes[name]
-		klog.FromContext(ctx).Info("Node judged by its silence", "node", name, "dead", n.dead, "silentFor", time.Since(n.alive).Round(interval/10))
+		says := "Node stopped answering"
+		if !p.detector.nodes[name].dead {
+			says = "Silent node sent heartbeat"
+		}
+		klog.FromContext(ctx).Info(says, "node", name, "silentFor", time.Since(p.detector.nodes[name].alive).Round(interval/10))
 		tell = append(tell, name)
 	}
 	if len(names) > 0 {
