@@ -56,8 +56,11 @@ func probing(c *cluster, prepare func(*started)) (*started, *nodeWire) {
 	for i, name := range []string{"one", "two", "three"} {
 		fakeapi.Edit(c.Cluster, c.Users.CoreV1().Nodes(), name, func(n *corev1.Node) {
 			n.Status.Addresses = []corev1.NodeAddress{
-				{Type: corev1.NodeHostName, Address: name}, {Type: corev1.NodeExternalIP, Address: "192.0.2.1"}, {Type: corev1.NodeInternalIP, Address: "127.0.0.1"},
-				{Type: corev1.NodeInternalIP, Address: "10.0.0." + string(rune('1'+i))}, {Type: corev1.NodeInternalIP, Address: "fd00::1"},
+				{Type: corev1.NodeHostName, Address: name},
+				{Type: corev1.NodeExternalIP, Address: "192.0.2.1"},
+				{Type: corev1.NodeInternalIP, Address: "127.0.0.1"},
+				{Type: corev1.NodeInternalIP, Address: "10.0.0." + string(rune('1'+i))},
+				{Type: corev1.NodeInternalIP, Address: "fd00::1"},
 			}
 			if name == "two" {
 				n.Status.DaemonEndpoints.KubeletEndpoint.Port = 20250

@@ -10,11 +10,11 @@ import (
 )
 
 // listen accepts connections at a port of this machine, and shows them.
-func listen(t testing.TB) (to netip.AddrPort, accepted chan net.Conn, stop func()) {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp4", "127.0.0.1:0")
+func listen(tb testing.TB) (to netip.AddrPort, accepted chan net.Conn, stop func()) {
+	tb.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp4", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	accepted = make(chan net.Conn, 10)
 	go func() {
@@ -26,7 +26,7 @@ func listen(t testing.TB) (to netip.AddrPort, accepted chan net.Conn, stop func(
 			accepted <- conn
 		}
 	}()
-	t.Cleanup(func() { listener.Close() })
+	tb.Cleanup(func() { listener.Close() })
 	return netip.MustParseAddrPort(listener.Addr().String()), accepted, func() { listener.Close() }
 }
 

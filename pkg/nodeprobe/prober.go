@@ -30,8 +30,8 @@ const MinTimeout = 3 * time.Second
 
 const (
 	// attempts is how often a node is asked in a round that does not answer, and attempt how long
-	// each may take. One lost packet is no silence.
-	attempts, attempt = 2, 350 * time.Millisecond
+	// each may take. Two lost packets are no silence.
+	attempts, attempt = 3, 230 * time.Millisecond
 	// spread is over how much of a round the first attempts are spread.
 	spread = 150 * time.Millisecond
 	// leniency is how much longer an attempt may take and still count. In a process that lacks CPU
@@ -381,6 +381,12 @@ func (p *Prober) confirm(ctx context.Context, suspects []string) (confirmed []st
 		reading.Go(func() { errs[i] = p.witness.Read(ctx, name) })
 	}
 	reading.Wait()
+	if len(suspects) > 0 {
+		// This process has not stood still meanwhile.
+		p.lock.Lock()
+		p.detector.ended = time.Now()
+		p.lock.Unlock()
+	}
 	for i, name := range suspects {
 		if errs[i] == nil {
 			confirmed = append(confirmed, name)

@@ -86,9 +86,10 @@ func (n *network) connections() map[string]int {
 type heartbeats struct {
 	lock sync.Mutex
 	at   map[string]time.Time
-	// read counts the requests, and err is their error.
-	read int
-	err  error
+	// read counts the requests, and err is their error. If they hang, that comes late.
+	read  int
+	err   error
+	hangs bool
 }
 
 func (h *heartbeats) Heard(node string) time.Time {
@@ -97,10 +98,14 @@ func (h *heartbeats) Heard(node string) time.Time {
 	return h.at[node]
 }
 
-func (h *heartbeats) Read(context.Context, string) error {
+func (h *heartbeats) Read(ctx context.Context, _ string) error {
 	h.lock.Lock()
 	defer h.lock.Unlock()
 	h.read++
+	if h.hangs {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	return h.err
 }
 
@@ -278,6 +283,21 @@ func TestConfirmation(t *testing.T) {
 	})
 }
 
+// An API server that dies together with the node delays the conclusion by what its requests take.
+func TestConfirmationThatHangs(t *testing.T) {
+	prober(t, func(p *probed) {
+		p.Want(web, sets.New("a", "b", "c"), "a")
+		p.pass(10 * time.Second)
+		p.beats.hangs = true
+		p.net.set("a")
+		p.pass(8 * time.Second)
+		p.want()
+		p.beats.hangs = false
+		p.pass(confirmTimeout)
+		p.want("a")
+	})
+}
+
 // A master does not move to a node that has stopped answering a moment later.
 func TestStandbysNode(t *testing.T) {
 	prober(t, func(p *probed) {
@@ -366,7 +386,7 @@ func TestNodeThatNeverAnswers(t *testing.T) {
 		p.net.set("a")
 		p.Want(web, sets.New("a", "b", "c"), "a")
 		p.pass(10 * time.Minute)
-		if asked := p.net.connections()["a"]; asked > 32 {
+		if asked := p.net.connections()["a"]; asked > 48 {
 			t.Errorf("a was asked %d times in ten minutes", asked)
 		}
 		p.want()

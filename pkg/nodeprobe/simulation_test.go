@@ -222,10 +222,10 @@ func TestStorm(t *testing.T) {
 func ride(t *testing.T, seed uint64, nodes int, loss float64) {
 	t.Helper()
 	const hour = time.Hour
-	limit := 6500 * time.Millisecond
+	limit, unseen := 6500*time.Millisecond, interval+slack
 	if loss > 0 {
-		// The others are silent for a moment, too.
-		limit = 8 * time.Second
+		// The others are silent for a moment, too, and a node that is back is not seen at once.
+		limit, unseen = 8*time.Second, 2*interval+slack
 	}
 	var names []string
 	for i := range nodes {
@@ -241,7 +241,7 @@ func ride(t *testing.T, seed uint64, nodes int, loss float64) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { p.Run(ctx) })
-	silent, found, due := map[string]bool{}, 0, 0
+	dead, found, due := map[string]bool{}, 0, 0
 	end := time.Now().Add(hour)
 	for time.Now().Before(end) {
 		<-time.After(interval / 10)
@@ -249,17 +249,23 @@ func ride(t *testing.T, seed uint64, nodes int, loss float64) {
 		for _, name := range names {
 			is, since := p.Silent(types.NamespacedName{Name: name}, name, name), s.outage(name, now)
 			lasts := now.Sub(since)
-			if is && !silent[name] {
+			p.lock.Lock()
+			died := p.detector.nodes[name].dead
+			p.lock.Unlock()
+			if is && !died {
+				t.Errorf("%s is silent, although it is not dead", name)
+			}
+			if died && !dead[name] {
 				found++
 				// It may have come back just now.
-				if before := s.outage(name, now.Add(-interval-slack)); since.IsZero() && !before.IsZero() {
+				if before := s.outage(name, now.Add(-unseen)); since.IsZero() && !before.IsZero() {
 					since, lasts = before, now.Sub(before)
 				}
 				if since.IsZero() || lasts < 3*time.Second {
-					t.Errorf("%s is silent, although it was out of reach for %s only; lately %s", name, lasts, s.lately(name, now))
+					t.Errorf("%s is dead, although it was out of reach for %s only; lately %s", name, lasts, s.lately(name, now))
 				}
 			}
-			if silent[name] = is; is || since.IsZero() || lasts < limit || lasts > limit+interval/5 {
+			if dead[name] = died; is || since.IsZero() || lasts < limit || lasts > limit+interval/5 {
 				continue
 			}
 			if within(s.dead[name], now) == (span{}) || s.disturbed(name, since.Add(-2*time.Second), now) {
@@ -277,7 +283,7 @@ func ride(t *testing.T, seed uint64, nodes int, loss float64) {
 			}
 		}
 	}
-	t.Logf("%d nodes died, and %d were found silent", due, found)
+	t.Logf("%d nodes died, and %d were found dead", due, found)
 	if found == 0 {
 		t.Error("no node was found dead, so that this tests nothing")
 	}
