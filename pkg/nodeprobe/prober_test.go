@@ -380,6 +380,20 @@ func TestNodesThatAreAsked(t *testing.T) {
 	})
 }
 
+// A node that gets another address is asked there.
+func TestAnotherAddress(t *testing.T) {
+	prober(t, func(p *probed) {
+		p.Want(web, sets.New("a", "b", "c"), "a")
+		p.pass(10 * time.Second)
+		p.net.connections()
+		p.addresses["a"] = "10.0.1.1"
+		p.pass(2 * time.Second)
+		if asked, to := p.net.connections(), p.net.to["a"].String(); asked["a"] != 1 || to != "10.0.1.1:10250" {
+			t.Errorf("asked %v, a at %s", asked, to)
+		}
+	})
+}
+
 // A node that never answers is asked ever more seldom.
 func TestNodeThatNeverAnswers(t *testing.T) {
 	prober(t, func(p *probed) {

@@ -11,7 +11,8 @@ import (
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // rounds plays rounds of questions, one a second, with a timeout of 5 s. Each node has a letter for
-// each round: "+" it answers, "-" it misses the question, "." it is not asked. The letters of the
+// each round: "+" it answers, "o" its sign of
+// life is old, "-" it misses the question, "." it is not asked. The letters of the
 // process are "!" if the round takes too long, and "z" if the process was suspended for a minute
 // before the round. It returns the number of the round, from 1 on, in which each node is a suspect
 // first.
@@ -37,6 +38,8 @@ func rounds(t *testing.T, process string, nodes map[string]string) map[string]in
 			switch letter(letters, i) {
 			case '+':
 				replies[name] = reply{answered, began}
+			case 'o':
+				replies[name] = reply{answered, began.Add(-1200 * time.Millisecond)}
 			case '-':
 				replies[name] = reply{answer: missed}
 			default:
@@ -107,6 +110,12 @@ func TestSuspects(t *testing.T) {
 		},
 		"the count begins anew after the process was suspended": {
 			process: "     z        ", nodes: map[string]string{"a": "++------------", "b": "++++++++++++++", "c": "++++++++++++++"}, want: map[string]int{"a": 11},
+		},
+		"nodes that never answered do not outweigh one that does": {
+			nodes: map[string]string{"a": "++--------", "b": "++++++++++", "c": "----------", "d": "----------"}, want: map[string]int{"a": 7},
+		},
+		"others must have given a sign of life near the end of the silence": {
+			nodes: map[string]string{"a": "++--------", "b": "++++++oooo", "c": "++++++oooo"}, want: map[string]int{"a": 8},
 		},
 		"a node that was not asked is not suspected": {
 			nodes: map[string]string{"a": "++.........", "b": "+++++++++++", "c": "+++++++++++"},
