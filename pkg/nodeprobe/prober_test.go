@@ -100,13 +100,14 @@ func (h *heartbeats) Heard(node string) time.Time {
 
 func (h *heartbeats) Read(ctx context.Context, _ string) error {
 	h.lock.Lock()
-	defer h.lock.Unlock()
 	h.read++
-	if h.hangs {
+	hangs, err := h.hangs, h.err
+	h.lock.Unlock()
+	if hangs {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	return h.err
+	return err
 }
 
 func (h *heartbeats) beat(node string) {
@@ -141,12 +142,14 @@ func prober(t *testing.T, test func(p *probed)) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &probed{T: t, net: newNetwork(), beats: &heartbeats{at: map[string]time.Time{}}, addresses: map[string]string{}}
 		address := func(node string) (string, uint16) {
+			p.beats.lock.Lock()
+			defer p.beats.lock.Unlock()
 			if special, found := p.addresses[node]; found {
 				return special, 10250
 			}
 			return "10.0.0." + string('1'+node[0]-'a'), 10250
 		}
-		p.Prober = New(5*time.Second, address, p.beats, func(node string) { p.told = append(p.told, node) })
+		p.Prober = New(5*time.Second, address, p.beats, func(node string) { p.set(func() { p.told = append(p.told, node) }) })
 		p.Network = p.net
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -161,6 +164,26 @@ func prober(t *testing.T, test func(p *probed)) {
 			t.Errorf("connections are left to %v", p.net.held)
 		}
 	})
+}
+
+// set changes what the prober meets.
+func (p *probed) set(change func()) {
+	p.net.lock.Lock()
+	defer p.net.lock.Unlock()
+	p.beats.lock.Lock()
+	defer p.beats.lock.Unlock()
+	change()
+}
+
+// tells returns the nodes that the prober has told of, and reads how often it has asked the API server.
+func (p *probed) tells() (told []string) {
+	p.set(func() { told = slices.Clone(p.told) })
+	return told
+}
+
+func (p *probed) reads() (count int) {
+	p.set(func() { count = p.beats.read })
+	return count
 }
 
 func (p *probed) pass(d time.Duration) {
@@ -194,15 +217,15 @@ func TestNodeThatDies(t *testing.T) {
 		p.net.set("a")
 		p.pass(3900 * time.Millisecond)
 		p.want()
-		if p.beats.read > 0 || len(p.told) > 0 {
-			t.Errorf("%d requests before the timeout; told of %v", p.beats.read, p.told)
+		if p.reads() > 0 || len(p.tells()) > 0 {
+			t.Errorf("%d requests before the timeout; told of %v", p.reads(), p.tells())
 		}
 		p.pass(2100 * time.Millisecond)
 		p.want("a")
 		p.pass(time.Minute)
 		p.want("a")
-		if diff := cmp.Diff([]string{"a"}, p.told); diff != "" || p.beats.read != 1 {
-			t.Errorf("%d requests for one dead node; told (-want +got):\n%s", p.beats.read, diff)
+		if diff := cmp.Diff([]string{"a"}, p.tells()); diff != "" || p.reads() != 1 {
+			t.Errorf("%d requests for one dead node; told (-want +got):\n%s", p.reads(), diff)
 		}
 		if diff := cmp.Diff(Counts{Answering: 2, Silent: 1}, p.Count()); diff != "" {
 			t.Errorf("counts (-want +got):\n%s", diff)
@@ -210,7 +233,7 @@ func TestNodeThatDies(t *testing.T) {
 		p.net.set()
 		p.pass(2 * time.Second)
 		p.want()
-		if diff := cmp.Diff([]string{"a", "a"}, p.told); diff != "" {
+		if diff := cmp.Diff([]string{"a", "a"}, p.tells()); diff != "" {
 			t.Errorf("told (-want +got):\n%s", diff)
 		}
 	})
@@ -226,10 +249,10 @@ func TestNodeThatIsNotSuspected(t *testing.T) {
 		"all nodes are silent":             func(p *probed) { p.net.set("a", "b", "c") },
 		"the other nodes are silent":       func(p *probed) { p.net.set("b", "c") },
 		"it sends heartbeats":              func(p *probed) { p.net.set("a"); p.pass(3 * time.Second); p.beats.beat("a") },
-		"the API server does not answer":   func(p *probed) { p.beats.err = errors.New("no route"); p.net.set("a") },
-		"it can be asked no longer by us":  func(p *probed) { p.net.held, p.net.ours = sets.New[string](), sets.New("a") },
-		"its address is no longer known":   func(p *probed) { p.addresses["a"] = ""; p.net.set("a") },
-		"its address is that of another":   func(p *probed) { p.addresses["a"] = "10.0.1.1"; p.net.set("a") },
+		"the API server does not answer":   func(p *probed) { p.set(func() { p.beats.err = errors.New("no route") }); p.net.set("a") },
+		"it can be asked no longer by us":  func(p *probed) { p.set(func() { p.net.held, p.net.ours = sets.New[string](), sets.New("a") }) },
+		"its address is no longer known":   func(p *probed) { p.set(func() { p.addresses["a"] = "" }); p.net.set("a") },
+		"its address is that of another":   func(p *probed) { p.set(func() { p.addresses["a"] = "10.0.1.1" }); p.net.set("a") },
 		"none of the others was ever seen": func(p *probed) { p.Want(web, sets.New("a"), "a"); p.net.set("a") },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -239,8 +262,8 @@ func TestNodeThatIsNotSuspected(t *testing.T) {
 				test(p)
 				p.pass(time.Minute)
 				p.want()
-				if len(p.told) > 0 {
-					t.Errorf("told of %v", p.told)
+				if len(p.tells()) > 0 {
+					t.Errorf("told of %v", p.tells())
 				}
 			})
 		})
@@ -273,11 +296,11 @@ func TestConfirmation(t *testing.T) {
 	prober(t, func(p *probed) {
 		p.Want(web, sets.New("a", "b", "c"), "a")
 		p.pass(10 * time.Second)
-		p.beats.err = errors.New("no route")
+		p.set(func() { p.beats.err = errors.New("no route") })
 		p.net.set("a")
 		p.pass(10 * time.Second)
 		p.want()
-		p.beats.err = nil
+		p.set(func() { p.beats.err = nil })
 		p.pass(2 * time.Second)
 		p.want("a")
 	})
@@ -288,11 +311,11 @@ func TestConfirmationThatHangs(t *testing.T) {
 	prober(t, func(p *probed) {
 		p.Want(web, sets.New("a", "b", "c"), "a")
 		p.pass(10 * time.Second)
-		p.beats.hangs = true
+		p.set(func() { p.beats.hangs = true })
 		p.net.set("a")
 		p.pass(8 * time.Second)
 		p.want()
-		p.beats.hangs = false
+		p.set(func() { p.beats.hangs = false })
 		p.pass(confirmTimeout)
 		p.want("a")
 	})
@@ -315,11 +338,11 @@ func TestStandbysNode(t *testing.T) {
 		p.pass(2 * time.Second)
 		p.want()
 		p.net.set("a", "b")
-		p.told = nil
+		p.set(func() { p.told = nil })
 		p.pass(2 * time.Second)
 		p.want("a", "b")
-		if !slices.Contains(p.told, "c") {
-			t.Errorf("told of %v, although c answers again", p.told)
+		if !slices.Contains(p.tells(), "c") {
+			t.Errorf("told of %v, although c answers again", p.tells())
 		}
 		// The master has moved, and c has missed one question. That does not make it move again.
 		p.Want(web, sets.New("a", "b", "c"), "c")
@@ -358,7 +381,9 @@ func TestNodeThatBecomesTheMasters(t *testing.T) {
 
 func TestNodesThatAreAsked(t *testing.T) {
 	prober(t, func(p *probed) {
-		p.addresses = map[string]string{"a": "127.0.0.1", "b": "169.254.169.254", "c": "224.0.0.1", "d": "::1", "e": "", "g": "localhost"}
+		p.set(func() {
+			p.addresses = map[string]string{"a": "127.0.0.1", "b": "169.254.169.254", "c": "224.0.0.1", "d": "::1", "e": "", "g": "localhost"}
+		})
 		p.Want(web, sets.New("a", "b", "c", "d", "e", "f", "g"), "a")
 		p.pass(10 * time.Second)
 		if diff := cmp.Diff(map[string]int{"f": 1}, p.net.connections()); diff != "" {
@@ -386,7 +411,7 @@ func TestAnotherAddress(t *testing.T) {
 		p.Want(web, sets.New("a", "b", "c"), "a")
 		p.pass(10 * time.Second)
 		p.net.connections()
-		p.addresses["a"] = "10.0.1.1"
+		p.set(func() { p.addresses["a"] = "10.0.1.1" })
 		p.pass(2 * time.Second)
 		if asked, to := p.net.connections(), p.net.to["a"].String(); asked["a"] != 1 || to != "10.0.1.1:10250" {
 			t.Errorf("asked %v, a at %s", asked, to)
@@ -418,7 +443,9 @@ func TestNodeThatNeverAnswers(t *testing.T) {
 // A bounded number of nodes is asked.
 func TestCapacity(t *testing.T) {
 	prober(t, func(p *probed) {
+		p.lock.Lock()
 		p.capacity = 2
+		p.lock.Unlock()
 		p.Want(web, sets.New("a", "b", "c"), "a")
 		p.pass(10 * time.Second)
 		if diff := cmp.Diff(map[string]int{"a": 1, "b": 1}, p.net.connections()); diff != "" {
