@@ -99,6 +99,9 @@ func run(ctx context.Context, o *options) error {
 	}
 	c.DefaultRouting = api.Routing(o.defaultRouting)
 	c.ElectionMetrics = o.electionMetrics
+	if o.nodeProbeTimeout > 0 {
+		c.ProbeNodes(o.nodeProbeTimeout)
+	}
 	legacyregistry.MustRegister(c.Metrics()...)
 	legacyregistry.CustomMustRegister(c.State())
 

@@ -56,7 +56,7 @@ func TestHelp(t *testing.T) {
 	rest := help
 	for _, text := range []string{
 		"qoqo.dev/service-mode: active-standby", "active-standby-controller [flags]",
-		"\nCluster flags:", "--kubeconfig string ", "--namespaces strings ", "--node-heartbeat-timeout duration ", "(default 25s)",
+		"\nCluster flags:", "--kubeconfig string ", "--namespaces strings ", "--node-heartbeat-timeout duration ", "(default 25s)", "--node-probe-timeout duration ", "(default 5s)",
 		"\nServing flags:", "--http-endpoint string ", `(default ":8080")`,
 		"\nLogs flags:", "--logging-format string ", "--vmodule ",
 		"\nGlobal flags:", "--help ", "--version ",
@@ -81,14 +81,15 @@ func TestCommandFails(t *testing.T) {
 		args []string
 		want string
 	}{
-		"it has an argument":          {[]string{"web"}, `unknown command "web" for "active-standby-controller"`},
-		"a flag is not known":         {[]string{"--leader-elect"}, "unknown flag: --leader-elect"},
-		"a namespace is no name":      {[]string{"--namespaces=B_"}, `--namespaces: "B_" is not the name of a namespace: ` + validation.IsDNS1123Label("B_")[0]},
-		"a timeout is too short":      {[]string{"--node-heartbeat-timeout=5s"}, "--node-heartbeat-timeout: 5s is too short, because kubelets send a heartbeat only every 10s; allowed: 0, or 25s or more"},
-		"a timeout is negative":       {[]string{"--node-heartbeat-timeout=-25s"}, "--node-heartbeat-timeout: -25s is too short, because kubelets send a heartbeat only every 10s; allowed: 0, or 25s or more"},
-		"a number is negative":        {[]string{"--election-metrics=-1"}, "--election-metrics: -1 is not valid; allowed: 0 or more"},
-		"a log format is not known":   {[]string{"--logging-format=xml"}, `format: Invalid value: "xml": Unsupported log format`},
-		"a kubeconfig does not exist": {[]string{"--kubeconfig=/nowhere"}, "no cluster to work on (see --kubeconfig): stat /nowhere: no such file or directory"},
+		"it has an argument":               {[]string{"web"}, `unknown command "web" for "active-standby-controller"`},
+		"a flag is not known":              {[]string{"--leader-elect"}, "unknown flag: --leader-elect"},
+		"a namespace is no name":           {[]string{"--namespaces=B_"}, `--namespaces: "B_" is not the name of a namespace: ` + validation.IsDNS1123Label("B_")[0]},
+		"a timeout is too short":           {[]string{"--node-heartbeat-timeout=5s"}, "--node-heartbeat-timeout: 5s is too short, because kubelets send a heartbeat only every 10s; allowed: 0, or 25s or more"},
+		"a timeout is negative":            {[]string{"--node-heartbeat-timeout=-25s"}, "--node-heartbeat-timeout: -25s is too short, because kubelets send a heartbeat only every 10s; allowed: 0, or 25s or more"},
+		"a timeout of probes is too short": {[]string{"--node-probe-timeout=2s"}, "--node-probe-timeout: 2s is too short, because a virtual machine may stand still for a second or two; allowed: 0, or 3s or more"},
+		"a number is negative":             {[]string{"--election-metrics=-1"}, "--election-metrics: -1 is not valid; allowed: 0 or more"},
+		"a log format is not known":        {[]string{"--logging-format=xml"}, `format: Invalid value: "xml": Unsupported log format`},
+		"a kubeconfig does not exist":      {[]string{"--kubeconfig=/nowhere"}, "no cluster to work on (see --kubeconfig): stat /nowhere: no such file or directory"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/controller"
 	"qoqo.dev/active-standby-controller/pkg/heartbeat"
+	"qoqo.dev/active-standby-controller/pkg/nodeprobe"
 )
 
 type options struct {
@@ -26,16 +27,18 @@ type options struct {
 	electionMetrics int
 	// nodeHeartbeatTimeout is 0 if the nodes' heartbeats are not watched.
 	nodeHeartbeatTimeout time.Duration
-	drainTaints          []string
-	probeAnyAddress      bool
-	defaultRouting       string
+	// nodeProbeTimeout is 0 if nodes are not asked.
+	nodeProbeTimeout time.Duration
+	drainTaints      []string
+	probeAnyAddress  bool
+	defaultRouting   string
 	// defaultProbe is empty if there is none.
 	defaultProbe string
 	logs         *logsapi.LoggingConfiguration
 }
 
 func newOptions() *options {
-	return &options{httpEndpoint: ":8080", electionMetrics: controller.DefaultElectionMetrics, nodeHeartbeatTimeout: 25 * time.Second, drainTaints: api.DrainTaints(), defaultRouting: string(api.RoutingSelector), logs: logsapi.NewLoggingConfiguration()}
+	return &options{httpEndpoint: ":8080", electionMetrics: controller.DefaultElectionMetrics, nodeHeartbeatTimeout: 25 * time.Second, nodeProbeTimeout: 5 * time.Second, drainTaints: api.DrainTaints(), defaultRouting: string(api.RoutingSelector), logs: logsapi.NewLoggingConfiguration()}
 }
 
 // flags returns the flags of the command line, in the sections that --help shows.
@@ -44,6 +47,7 @@ func (o *options) flags() (sets cliflag.NamedFlagSets) {
 	cluster.StringVar(&o.kubeconfig, "kubeconfig", o.kubeconfig, "Path of a kubeconfig file. By default, the files that the environment variable KUBECONFIG names, or else the ServiceAccount of the pod.")
 	cluster.StringSliceVar(&o.namespaces, "namespaces", o.namespaces, "Namespaces whose Services are served, separated by commas. By default, all of them. One without rights keeps no other from being served.")
 	cluster.DurationVar(&o.nodeHeartbeatTimeout, "node-heartbeat-timeout", o.nodeHeartbeatTimeout, "How long a node may send no heartbeat, while other nodes do, before its pods are no longer eligible: 25s or more, because kubelets send a heartbeat every 10s. With 0, a pod stays eligible until Kubernetes marks it NotReady. Needs the rights to get, list and watch the Leases in kube-node-lease; without them it is off.")
+	cluster.DurationVar(&o.nodeProbeTimeout, "node-probe-timeout", o.nodeProbeTimeout, "How long a node may give no sign of life at its kubelet's port, while most of the other nodes do, before its pods are no longer eligible: 3s or more. Only nodes that have candidates are asked, each of them once a second. With 0, no node is asked. Needs the rights to get, list and watch nodes; without them it is off.")
 	cluster.StringSliceVar(&o.drainTaints, "drain-taints", o.drainTaints, `Keys of the taints, separated by commas, that count as a cordon: masters move off a node with one of them. With "", none counts.`)
 	cluster.BoolVar(&o.probeAnyAddress, "probe-any-address", o.probeAnyAddress, "Probe pods also on the network of their node, and at loopback, link-local and other addresses that no pod usually has. By default they are not probed: who can create such a pod would have the controller ask other programs.")
 	cluster.StringVar(&o.defaultRouting, "default-routing", o.defaultRouting, fmt.Sprintf("Routing of the Services that do not choose one with the annotation %s: %q or %q. A Service that is routed by selector already stays so until it is annotated.", api.AnnotationRouting, api.RoutingSelector, api.RoutingEndpointSlice))
@@ -84,6 +88,9 @@ func (o *options) validate() error {
 	}
 	if t := o.nodeHeartbeatTimeout; t != 0 && t < heartbeat.MinTimeout {
 		return fmt.Errorf("--node-heartbeat-timeout: %s is too short, because kubelets send a heartbeat only every 10s; allowed: 0, or %s or more", t, heartbeat.MinTimeout)
+	}
+	if t := o.nodeProbeTimeout; t != 0 && t < nodeprobe.MinTimeout {
+		return fmt.Errorf("--node-probe-timeout: %s is too short, because a virtual machine may stand still for a second or two; allowed: 0, or %s or more", t, nodeprobe.MinTimeout)
 	}
 	return nil
 }

@@ -217,6 +217,7 @@ func serving(t *testing.T, registry kmetrics.KubeRegistry) *controller.Controlle
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.ProbeNodes(5 * time.Second)
 	registry.MustRegister(c.Metrics()...)
 	registry.CustomMustRegister(c.State())
 	ctx, cancel := context.WithCancel(t.Context())

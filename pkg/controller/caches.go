@@ -180,7 +180,10 @@ func trimNode(n *corev1.Node) {
 		n.Spec.Taints[i] = corev1.Taint{Key: taint.Key}
 	}
 	n.Spec = corev1.NodeSpec{Unschedulable: n.Spec.Unschedulable, Taints: n.Spec.Taints}
-	n.Status = corev1.NodeStatus{}
+	n.Status = corev1.NodeStatus{
+		Addresses:       slices.DeleteFunc(n.Status.Addresses, func(a corev1.NodeAddress) bool { return a.Type != corev1.NodeInternalIP }),
+		DaemonEndpoints: n.Status.DaemonEndpoints,
+	}
 }
 
 func trimPod(p *corev1.Pod) {

@@ -33,6 +33,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/heartbeat"
 	"qoqo.dev/active-standby-controller/pkg/live"
+	"qoqo.dev/active-standby-controller/pkg/nodeprobe"
 	"qoqo.dev/active-standby-controller/pkg/probe"
 )
 
@@ -104,6 +105,8 @@ type Controller struct {
 	drainTaints sets.Set[string]
 	// heartbeats is nil if the controller does not listen to nodes.
 	heartbeats *heartbeat.Monitor
+	// nodeProbes is nil if the controller does not ask nodes.
+	nodeProbes *nodeprobe.Prober
 	prober     *probe.Prober
 	pods       *onDemand[*corev1.Pod]
 	census     *census
@@ -205,6 +208,9 @@ func (c *Controller) Run(ctx context.Context) error {
 	running.Go(func() { c.census.run(informing) })
 	if c.heartbeats != nil {
 		running.Go(func() { c.heartbeats.Run(informing) })
+	}
+	if c.nodeProbes != nil {
+		running.Go(func() { c.nodeProbes.Run(informing) })
 	}
 	running.Go(func() { c.prober.Run(informing) })
 	c.nodesWatched.run(informing, &running, "Nodes", func() {})

@@ -101,7 +101,7 @@ func (c *Controller) gatherCached(k key) (observation.Inputs, error) {
 	c.addPods(&in, pods)
 	c.addOverlapping(&in)
 	in.Slices = append(in.Slices, c.takenNames(of)...)
-	in.Nodes = c.nodesKnown()
+	in.Nodes = c.nodesKnown(in)
 	c.memory.recall(&in)
 	in.Probes = c.prober.States(k)
 	in.Refused = c.refusals.known()
@@ -163,7 +163,7 @@ func (c *Controller) readHolder(ctx context.Context, in *observation.Inputs) (re
 // readNodes reads those of the election's nodes from the API server that are doubtful by the
 // cache. If nodes can no longer be read, nothing is known of them.
 func (c *Controller) readNodes(ctx context.Context, in *observation.Inputs, doubtful func(observation.Node) bool) error {
-	in.Nodes = c.nodesKnown()
+	in.Nodes = c.nodesKnown(*in)
 	names := sets.New[string]()
 	for name := range observation.Look(*in).NodeNames() {
 		if doubtful(in.Nodes.Of(name)) {
@@ -189,13 +189,13 @@ func (c *Controller) readNodes(ctx context.Context, in *observation.Inputs, doub
 	return nil
 }
 
-// nodesKnown is what the watches show of nodes. A cache that is not complete would show that
-// nodes do not exist.
-func (c *Controller) nodesKnown() observation.Nodes {
-	known := observation.Nodes{DrainTaints: c.drainTaints}
-	if c.heartbeats != nil {
-		known.Silent = c.heartbeats.Dead
-	}
+// nodesKnown is what the watches and the probes of nodes show to an election. A cache that is not
+// complete would show that nodes do not exist.
+func (c *Controller) nodesKnown(in observation.Inputs) observation.Nodes {
+	master := nodeOf(in.Pods, lease.Decode(in.Lease).HolderUID)
+	known := observation.Nodes{DrainTaints: c.drainTaints, Silent: func(name string) bool {
+		return c.heartbeats != nil && c.heartbeats.Dead(name) || c.nodeProbes != nil && c.nodeProbes.Silent(in.Key, master, name)
+	}}
 	if c.nodes.informer.HasSynced() && !c.nodesWatched.forbidden.Load() {
 		known.Find = func(name string) *corev1.Node {
 			node, _ := c.nodes.get(key{Name: name})

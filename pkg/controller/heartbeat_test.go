@@ -52,7 +52,7 @@ func TestMasterOnADeadNodeIsReplaced(t *testing.T) {
 			t.Errorf("requests before the timeout: %v", requests)
 		}
 		c.beat(1, "two", "three")
-		c.expectEvents(s, "Normal NodeSilent Failover on web about web-1: master moved from web-0 to web-1 in epoch 2: web-0 is on a node that no longer sends heartbeats")
+		c.expectEvents(s, "Normal NodeSilent Failover on web about web-1: master moved from web-0 to web-1 in epoch 2: web-0 is on a node that no longer gives signs of life")
 		want := []string{"get leases one", "update leases web", "patch services web", "patch pods web-0", "patch pods web-1", "patch services web"}
 		if diff := cmp.Diff(want, s.requests()); diff != "" {
 			t.Errorf("requests (-want +got):\n%s", diff)

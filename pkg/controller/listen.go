@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
@@ -23,9 +24,7 @@ import (
 
 // decided implements listener: it remembers what was seen, and listens to the nodes.
 func (c *Controller) decided(o *observation.Observation, d election.Decision) {
-	if c.heartbeats != nil {
-		c.heartbeats.Want(o.Key, o.NodeNames())
-	}
+	c.listenTo(o.Key, o.NodeNames(), nodeOf(o.Inputs.Pods, lease.Decode(o.Lease).HolderUID))
 	if len(o.Members) == 0 {
 		c.forget(o.Key)
 		return
@@ -82,10 +81,29 @@ func (c *Controller) demoted(ctx context.Context, o *observation.Observation, d 
 
 // released implements listener.
 func (c *Controller) released(k key) {
-	if c.heartbeats != nil {
-		c.heartbeats.Want(k, nil)
-	}
+	c.listenTo(k, nil, "")
 	c.forget(k)
+}
+
+// listenTo listens to the nodes that have candidates of an election. master is the node of the
+// Lease's holder; a decision that could not be written makes no master.
+func (c *Controller) listenTo(k key, nodes sets.Set[string], master string) {
+	if c.heartbeats != nil {
+		c.heartbeats.Want(k, nodes)
+	}
+	if c.nodeProbes != nil {
+		c.nodeProbes.Want(k, nodes, master)
+	}
+}
+
+// nodeOf returns the name of the node that has the pod; empty if it is not known.
+func nodeOf(pods []*corev1.Pod, uid types.UID) string {
+	for _, p := range pods {
+		if p.UID == uid {
+			return p.Spec.NodeName
+		}
+	}
+	return ""
 }
 
 // forget drops what is remembered of an election that is no longer served.

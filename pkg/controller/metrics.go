@@ -143,6 +143,7 @@ type state struct {
 	kmetrics.BaseStableCollector
 	c                                                         *Controller
 	elections, masterless, suspected, problem, delayed, build *kmetrics.Desc
+	nodes                                                     *kmetrics.Desc
 	each                                                      electionMetrics
 }
 
@@ -156,6 +157,7 @@ func newState(c *Controller) *state {
 		masterless: desc("elections_without_master", "Elections whose master is not eligible, or that have none, because no pod is eligible. Those that are only observed do not count."),
 		suspected:  desc("suspected_pods", "Pods that have stopped answering this replica's probes."),
 		delayed:    desc("probes_delayed_total", "Probes of this replica that had to wait, because their namespace asked for too many."),
+		nodes:      desc("probed_nodes", "Nodes with candidates that this replica asks, by what they answer.", "state"),
 		problem:    desc("services_with_problem", "Services that have a problem now, by the reason of its Warning event.", "reason"),
 		build:      desc("build_info", "1, with the version of the controller and of Go.", "version", "go_version"),
 		each:       newElectionMetrics(c.ElectionMetrics, desc),
@@ -164,7 +166,7 @@ func newState(c *Controller) *state {
 
 // DescribeWithStability implements kmetrics.StableCollector.
 func (s *state) DescribeWithStability(to chan<- *kmetrics.Desc) {
-	for _, d := range append(s.each.descs(), s.elections, s.masterless, s.suspected, s.delayed, s.problem, s.build) {
+	for _, d := range append(s.each.descs(), s.elections, s.masterless, s.suspected, s.delayed, s.nodes, s.problem, s.build) {
 		to <- d
 	}
 }
@@ -186,6 +188,12 @@ func (s *state) CollectWithStability(to chan<- kmetrics.Metric) {
 	gauge(s.masterless, masterless)
 	gauge(s.suspected, s.c.prober.Suspected())
 	to <- kmetrics.NewLazyConstMetric(s.delayed, kmetrics.CounterValue, float64(s.c.prober.Delayed()))
+	if s.c.nodeProbes != nil {
+		nodes := s.c.nodeProbes.Count()
+		gauge(s.nodes, nodes.Answering, "answering")
+		gauge(s.nodes, nodes.Silent, "silent")
+		gauge(s.nodes, nodes.Unanswered, "unanswered")
+	}
 	for reason, n := range s.c.warnings.count() {
 		gauge(s.problem, n, reason)
 	}

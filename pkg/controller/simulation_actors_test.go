@@ -60,6 +60,7 @@ var verbs = []verb{
 	{"cordon", 1, (*world).cordon},
 	{"zone", 1, (*world).zoneOfNode},
 	{"remove a node", 1, (*world).removeNode},
+	{"power", 0, (*world).power},
 	// Services.
 	{"annotate", 0, (*world).annotate},
 	{"mode", 0, (*world).mode},
@@ -92,6 +93,7 @@ func (w *world) restart(a, _ int) bool {
 	w.tell("replica %d dies, and is started anew", w.replicas[a].number)
 	w.replicas[a].die()
 	w.replicas[a] = newReplica(w, w.replicas[a].number)
+	w.rateHearing()
 	return true
 }
 
@@ -108,6 +110,7 @@ func (w *world) believe(a, b int) bool {
 		} else {
 			r.silent.Insert(pod.Spec.NodeName)
 		}
+		w.rateHearing()
 	} else {
 		if !r.asked(pod.UID) {
 			return false
@@ -126,7 +129,28 @@ func (r *replica) recover() {
 	}
 	clear(r.probes)
 	r.silent.Delete(slices.Collect(maps.Keys(r.silent))...)
+	r.world.rateHearing()
 	r.wakeAll()
+}
+
+// power has a node lose its power, or get it back. All replicas notice at once. They could not tell if all
+// nodes were off.
+func (w *world) power(a, _ int) bool {
+	node := nodeNames[a%len(nodeNames)]
+	switch {
+	case w.off.Has(node):
+		w.off.Delete(node)
+	case w.off.Len() > 0:
+		return false
+	default:
+		w.off.Insert(node)
+	}
+	w.tell("%s has power: %t", node, !w.off.Has(node))
+	w.rateHearing()
+	for _, r := range w.replicas {
+		r.wakeAll()
+	}
+	return true
 }
 
 func (r *replica) hasUnheard() bool {

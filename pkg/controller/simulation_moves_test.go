@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -53,6 +54,21 @@ func (w *world) rate(o any, exists bool) {
 
 // existence is what is taken down of a node beside that it is not cordoned.
 func existence(node string) types.UID { return types.UID(node + " exists") }
+
+// hearing is what is taken down of a node that a replica does not take for dead.
+func (r *replica) hearing(node string) types.UID {
+	return types.UID(fmt.Sprint("replica ", r.number, " hears ", node))
+}
+
+// rateHearing takes down which nodes the replicas take for dead.
+func (w *world) rateHearing() {
+	w.next()
+	for _, r := range w.replicas {
+		for _, node := range nodeNames {
+			w.rateAs(r.hearing(node), !r.silent.Has(node) && !w.off.Has(node))
+		}
+	}
+}
 
 func (w *world) rateAs(uid types.UID, able bool) {
 	now, before := w.able, w.unable
@@ -118,6 +134,10 @@ func (w *world) checkNeeded(by *replica, former, holder types.UID) {
 			w.fail("replica %d moves the master from %s, whose node was not cordoned all the while", by.number, former)
 		case d.Reason == election.NodeGone && by.allTheWhile(w.able, existence(node)):
 			w.fail("replica %d moves the master from %s, whose node existed all the while", by.number, former)
+		case d.Reason == election.NodeSilent && by.allTheWhile(w.able, by.hearing(node)):
+			w.fail("replica %d moves the master from %s, whose node lived all the while", by.number, former)
+		case d.Action == election.Switchover && by.allTheWhile(w.unable, by.hearing(by.nodeOf(holder))):
+			w.fail("replica %d moves the master to %s, whose node was dead all the while", by.number, holder)
 		}
 	}
 	if d.Refused != nil && slices.Contains([]election.Reason{election.HolderNotReady, election.HolderExcluded, election.HolderTerminating}, d.Refused.Why) {

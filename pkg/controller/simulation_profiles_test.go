@@ -100,6 +100,8 @@ var profiles = []profile{
 	},
 	{name: "nodes that are cordoned", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"cordon": 12, "remove a node": 3}},
 	{name: "nodes that are removed, by EndpointSlice", services: []*corev1.Service{manifest("a", nil, asks(api.RoutingEndpointSlice))}, weights: map[string]int{"remove a node": 12, "zone": 4}},
+	{name: "nodes that lose power", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"power": 15, "believe": 2, "time": 10}},
+	{name: "nodes that lose power, by EndpointSlice", services: []*corev1.Service{manifest("a", fenced, asks(api.RoutingEndpointSlice))}, weights: map[string]int{"power": 15, "time": 15, "remove a node": 3}},
 	{name: "pods without the port", services: []*corev1.Service{manifest("a", nil, named)}, weights: map[string]int{"create": 12, "kill": 6}},
 	{
 		name: "another default is rolled out", services: []*corev1.Service{manifest("a", nil), manifest("b", shares)}, updated: true,

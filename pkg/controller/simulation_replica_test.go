@@ -285,7 +285,7 @@ func (r *replica) die() {
 func (r *replica) gather(ctx context.Context, k key, evidence election.Evidence) (observation.Inputs, error) {
 	r.watchPods()
 	in, err := r.Controller.gather(ctx, k, evidence)
-	in.Now, in.Probes, in.Nodes.Silent = r.world.now, maps.Clone(r.probes), r.silent.Clone().Has
+	in.Now, in.Probes, in.Nodes.Silent = r.world.now, maps.Clone(r.probes), r.silent.Union(r.world.off).Has
 	return in, err
 }
 

@@ -89,7 +89,7 @@ func (w *world) checkElection(name string, members []observation.Member) {
 	}
 	eligible := func(p *corev1.Pod) bool {
 		may, _ := api.Candidate(p)
-		return may && routable(p) && ported(p) && isCandidate(p) && observation.Ready(p) && observation.Active(p) && w.nodes.all[p.Spec.NodeName] != nil
+		return may && routable(p) && ported(p) && isCandidate(p) && observation.Ready(p) && observation.Active(p) && w.nodes.all[p.Spec.NodeName] != nil && !w.off.Has(p.Spec.NodeName)
 	}
 	paused := slices.ContainsFunc(part, func(m observation.Member) bool { return m.Settings.Paused })
 	awaited := holder != nil && !observation.Finished(holder) && (lease.Remembered(l).AfterTermination || slices.ContainsFunc(members, func(m observation.Member) bool { return m.Settings.AfterTermination }))
@@ -168,7 +168,7 @@ func (w *world) checkAnother(s *corev1.Service) {
 	holder := w.pods.uid(l.HolderUID)
 	able := func(p *corev1.Pod) bool {
 		may, _ := api.Candidate(p)
-		return may && settings.Candidates.Matches(labels.Set(p.Labels)) && observation.Ready(p) && observation.Active(p) && endpoints.HasPort(s, p) &&
+		return may && settings.Candidates.Matches(labels.Set(p.Labels)) && observation.Ready(p) && observation.Active(p) && !w.off.Has(p.Spec.NodeName) && endpoints.HasPort(s, p) &&
 			(p.Labels[api.LabelPodUID] == string(p.UID) || !w.denied["Pod "+p.Name])
 	}
 	if settings.Routing != api.RoutingSelector || settings.Paused || settings.AfterTermination || settings.LeaseName != s.Name || len(w.services.all) > 1 || holder == nil || able(holder) || l.Epoch == api.MaxEpoch || l.Foreign {

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/observation"
@@ -79,6 +80,8 @@ type world struct {
 	able map[types.UID]int
 	// unable are the others.
 	unable map[types.UID]int
+	// off are the nodes without power. Kubernetes has yet to notice.
+	off sets.Set[string]
 	// unlisted is the version at which a slice was last deleted.
 	unlisted int
 	// held are the pods that ever held a Lease.
@@ -108,12 +111,14 @@ func newWorld(p profile, m mended) *world {
 		able:     map[types.UID]int{},
 		unable:   map[types.UID]int{},
 		held:     map[types.UID]bool{},
+		off:      sets.New[string](),
 		mended:   m,
 	}
 	p.begin(w)
 	for i := range 3 {
 		w.replicas = append(w.replicas, newReplica(w, i+1))
 	}
+	w.rateHearing()
 	return w
 }
 

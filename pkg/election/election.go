@@ -113,7 +113,7 @@ type Candidate struct {
 	NodeGone bool
 	// Draining: the pod's node is cordoned, or has a taint that counts as a cordon.
 	Draining bool
-	// NodeSilent: the pod's node no longer sends heartbeats.
+	// NodeSilent: the pod's node no longer gives signs of life.
 	NodeSilent bool
 	// Answers: the pod answered the last of the controller's own probes. Unresponsive: the
 	// pod answered before, but no longer does. Both are false if the pod is not probed or has

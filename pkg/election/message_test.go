@@ -60,7 +60,7 @@ func TestDecisionMessage(t *testing.T) {
 		},
 		"a master whose node is dead": {
 			to(Failover, NodeSilent, "b", 5).from("a"),
-			"master moved from a to b in epoch 5: a is on a node that no longer sends heartbeats",
+			"master moved from a to b in epoch 5: a is on a node that no longer gives signs of life",
 		},
 		"a master that has stopped answering": {
 			to(Failover, HolderUnresponsive, "b", 5).from("a"),
@@ -120,7 +120,7 @@ func TestDecisionMessage(t *testing.T) {
 		},
 		"a Lease that has to expire": {
 			to(Hold, AwaitingExpiry, "a", 4).though(NodeSilent).again(10 * time.Second),
-			"a is on a node that no longer sends heartbeats; no other pod can become master until the Lease has expired (qoqo.dev/lease-duration)",
+			"a is on a node that no longer gives signs of life; no other pod can become master until the Lease has expired (qoqo.dev/lease-duration)",
 		},
 		"a master that terminates and has to stop first": {
 			to(Hold, AwaitingTermination, "a", 4).though(HolderTerminating),
@@ -128,7 +128,7 @@ func TestDecisionMessage(t *testing.T) {
 		},
 		"a master that cannot tell when it has stopped": {
 			to(Hold, AwaitingTermination, "a", 4).though(NodeSilent),
-			"a is on a node that no longer sends heartbeats; no other pod can become master until the master has stopped (qoqo.dev/handover); if the node is off, delete the master's pod by force, or taint the node out of service",
+			"a is on a node that no longer gives signs of life; no other pod can become master until the master has stopped (qoqo.dev/handover); if the node is off, delete the master's pod by force, or taint the node out of service",
 		},
 		"a failed master that has to stop first": {
 			to(Hold, AwaitingTermination, "a", 4).though(HolderNotReady),
@@ -169,7 +169,7 @@ func TestRefusalMessage(t *testing.T) {
 		HolderNotReady:      "b cannot become master: it is not Ready",
 		HolderExcluded:      "b cannot become master: it is kept from being master by the annotation qoqo.dev/candidate",
 		HolderUnresponsive:  "b cannot become master: it has stopped answering the controller's probe, which another pod answers",
-		NodeSilent:          "b cannot become master: it is on a node that no longer sends heartbeats",
+		NodeSilent:          "b cannot become master: it is on a node that no longer gives signs of life",
 		NodeUnschedulable:   "b cannot become master: it is on a node that is unschedulable",
 		ElectionPaused:      "b cannot become master: the election is paused; remove the annotation qoqo.dev/paused first",
 		PreferredEligible:   "b cannot become master: the master would move back to a preferred pod at once (qoqo.dev/failback)",

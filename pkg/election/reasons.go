@@ -116,7 +116,7 @@ var events = []api.Event{
 	},
 	{
 		Reason: string(NodeSilent), Type: corev1.EventTypeNormal, InLease: true,
-		Meaning: "Failover: the master's node has sent no heartbeat for long, while other nodes have.",
+		Meaning: "Failover: the master's node has given no sign of life for long, neither an answer at its kubelet's port nor a heartbeat, while other nodes have.",
 		Advice:  "Look at the node.",
 	},
 	{

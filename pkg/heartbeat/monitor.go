@@ -107,6 +107,28 @@ func (m *Monitor) Dead(name string) bool {
 	return found && n.dead
 }
 
+// Heard returns when the latest heartbeat of the node was heard; zero if none was, or the node is
+// not wanted.
+func (m *Monitor) Heard(name string) time.Time {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	if n, found := m.nodes[name]; found {
+		return n.renewed
+	}
+	return time.Time{}
+}
+
+// Read reads a node's Lease from the API server, because the watch may be late. A node that has
+// none, or whose Lease must not be read, is not heard. It returns an error if the API server does
+// not answer.
+func (m *Monitor) Read(ctx context.Context, name string) error {
+	err := m.read(ctx, name)
+	if apierrors.IsForbidden(err) {
+		return nil
+	}
+	return err
+}
+
 // Want sets which nodes matter to key from now on; none if nodes is empty. A node that
 // matters to no key costs nothing, and nothing is known of it.
 func (m *Monitor) Want(key types.NamespacedName, nodes sets.Set[string]) {
@@ -278,11 +300,7 @@ func (m *Monitor) look(ctx context.Context) {
 func (m *Monitor) confirm(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
-	lease, err := m.client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, name, metav1.GetOptions{})
-	switch {
-	case err == nil:
-		m.heard(lease)
-	case !apierrors.IsNotFound(err):
+	if err := m.read(ctx, name); err != nil {
 		return err
 	}
 	now := time.Now()
@@ -297,5 +315,18 @@ func (m *Monitor) confirm(ctx context.Context, name string) error {
 	if died {
 		m.changed(name)
 	}
+	return nil
+}
+
+// read reads a node's Lease. That there is none is no error: it is silence, as any other.
+func (m *Monitor) read(ctx context.Context, name string) error {
+	lease, err := m.client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	m.heard(lease)
 	return nil
 }

@@ -2,6 +2,7 @@ package heartbeat
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -265,5 +266,41 @@ func TestWantOfManyKeys(t *testing.T) {
 	// Looking at all keys each time takes minutes.
 	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("it took %s", took)
+	}
+}
+
+// What a read shows counts as heard. That there is nothing to read, or no right to, is no error.
+func TestRead(t *testing.T) {
+	for name, test := range map[string]struct {
+		lease *coordinationv1.Lease
+		err   error
+		want  error
+		heard bool
+	}{
+		"a renewal that the watch has not shown": {lease: lease("a"), heard: true},
+		"the Lease is gone":                      {err: apierrors.NewNotFound(coordinationv1.Resource("leases"), "a")},
+		"the Lease must not be read":             {err: apierrors.NewForbidden(coordinationv1.Resource("leases"), "a", nil)},
+		"the API server does not answer":         {err: context.DeadlineExceeded, want: context.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			monitor(t, func(m *monitored) {
+				if !m.Heard("a").IsZero() {
+					t.Errorf("a was heard at %s, although it is not wanted", m.Heard("a"))
+				}
+				m.Want(web, sets.New("a", "b", "c"))
+				m.renew(2, "a", "b", "c")
+				m.renew(1, "b", "c")
+				before := m.Heard("a")
+				m.client.PrependReactor("get", "leases", func(clienttesting.Action) (bool, runtime.Object, error) {
+					return true, test.lease, test.err
+				})
+				if err := m.Read(t.Context(), "a"); !errors.Is(err, test.want) {
+					t.Errorf("error %v, want %v", err, test.want)
+				}
+				if heard := m.Heard("a").After(before); heard != test.heard {
+					t.Errorf("a was heard at %s, and at %s before", m.Heard("a"), before)
+				}
+			})
+		})
 	}
 }

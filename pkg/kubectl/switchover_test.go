@@ -124,7 +124,7 @@ error: timed out after 20s: web-0 has not terminated yet; web-1 becomes master o
 `, Code: 1},
 		},
 		"refused by what the controller alone knows": {web(), aController, silentNode1, "switchover web --to web-1", result{Err: `
-error: the controller has refused: web-1 cannot become master: it is on a node that no longer sends heartbeats; web-0 stays master in epoch 3
+error: the controller has refused: web-1 cannot become master: it is on a node that no longer gives signs of life; web-0 stays master in epoch 3
 `, Code: 1}},
 		"refused without an event": {
 			web(), aMuteController, silentNode1, "switchover web --to web-1", result{Err: `

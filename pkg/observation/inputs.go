@@ -108,7 +108,7 @@ type Nodes struct {
 	Find func(name string) *corev1.Node
 	// DrainTaints are the keys of the taints that count as a cordon.
 	DrainTaints sets.Set[string]
-	// Silent reports whether the node has stopped sending heartbeats; nil if that is not known
+	// Silent reports whether the node has stopped giving signs of life; nil if that is not known
 	// of any node.
 	Silent func(name string) bool
 }
@@ -119,7 +119,7 @@ type Node struct {
 	Gone bool
 	// Draining: the node is cordoned, or has a taint that counts as a cordon.
 	Draining bool
-	// Silent: the node no longer sends heartbeats.
+	// Silent: the node no longer gives signs of life.
 	Silent bool
 	// Zone is empty if it is not known.
 	Zone string

@@ -120,9 +120,9 @@ func explain(ctx context.Context, err error, probe api.Probe) error {
 // maxReason is how many bytes of a failure that repeats an answer are logged.
 const maxReason = 200
 
-// ours reports whether an error comes from this process or its machine. No pod is to
+// Ours reports whether an error comes from this process or its machine. No pod is to
 // blame for it.
-func ours(err error) bool {
+func Ours(err error) bool {
 	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL} {
 		if errors.Is(err, errno) {
 			return true

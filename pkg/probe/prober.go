@@ -243,7 +243,7 @@ func (p *Prober) work(ctx context.Context, queue workqueue.TypedDelayingInterfac
 		return ctx.Err() == nil
 	}
 	err := p.ask(asking, pod.Address, pod.Probe)
-	answered := err == nil || asking.Err() == nil && !ours(err)
+	answered := err == nil || asking.Err() == nil && !Ours(err)
 	asked.stop()
 	p.update(ctx, pod, func(now time.Time) { p.end(ctx, pod, asked, now, answered, err) })
 	return ctx.Err() == nil
