@@ -6,6 +6,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/ptr"
@@ -18,10 +19,13 @@ const (
 	censusTimeout = 2 * time.Second
 )
 
+// censusRetry is after how long pods that could not be counted are counted again.
+var censusRetry = wait.Backoff{Duration: time.Second, Factor: 2, Steps: 6, Cap: time.Minute}
+
 // census counts the pods of the cluster. It asks only when somebody wants to know.
 type census struct {
 	client kubernetes.Interface
-	// counted is called after each answer, without the lock.
+	// counted is called after each answer, and when it is time to ask again, without the lock.
 	counted func()
 
 	lock   sync.Mutex
@@ -34,8 +38,10 @@ func newCensus(client kubernetes.Interface, counted func()) *census {
 	return &census{client: client, counted: counted, wanted: make(chan struct{}, 1)}
 }
 
-// run counts whenever that is wanted, until ctx is done.
+// run counts whenever that is wanted, until ctx is done. What was not counted is wanted again
+// later by whoever still needs it.
 func (c *census) run(ctx context.Context) {
+	retry := censusRetry
 	for {
 		select {
 		case <-ctx.Done():
@@ -47,7 +53,13 @@ func (c *census) run(ctx context.Context) {
 		}
 		if err := c.count(ctx); err != nil {
 			klog.FromContext(ctx).V(4).Info("Failed to count the pods", "reason", err)
-			continue
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(retry.Step()):
+			}
+		} else {
+			retry = censusRetry
 		}
 		c.counted()
 	}
