@@ -159,13 +159,14 @@ func (r road) record(ctx context.Context, o *observation.Observation, d election
 
 // traceAhead records, on an object beside the Lease, that the epoch was given out, before the
 // Lease says the next: no epoch may be given to two pods, and the Lease may be deleted. Usually
-// the epoch is recorded, because it was routed. One pod suffices. It is an error if there are
-// candidates and none can be written to.
+// the epoch is recorded, because it was routed. One object suffices. It is an error if none can be
+// written to.
 func (r road) traceAhead(ctx context.Context, plan *routing.Plan, epoch int32) (err error) {
 	for _, change := range plan.Traces(epoch) {
 		var outdated bool
 		err, outdated = r.apply(ctx, plan, routing.PhaseTidy, []routing.Change{change})
-		if pod := plan.Pod(change.UID); err == nil && pod != nil || outdated {
+		gone := change.Kind == routing.KindPod && plan.Pod(change.UID) == nil
+		if err == nil && !gone || outdated {
 			return err
 		}
 	}

@@ -39,6 +39,10 @@ func TestHistories(t *testing.T) {
 		"a Service is closed though a policy lets no pod be labelled that passes for the master": {
 			"a Lease that an application takes, with settings", []told{{"ready", 1, 0}, {"delete", 3, 0}, {"settle", 0, 0}, {"deny", 0, 2}, {"create", 2, 489}, {"settle", 1, 0}},
 		},
+		"a Service is closed though a policy lets the only candidate not record the epoch": {
+			"Services that overlap in part, and observe",
+			[]told{{"ready", 1, 0}, {"begin", 0, 2}, {"label", 0, 0}, {"settle", 0, 0}, {"observe", 1, 0}, {"delete", 3, 0}, {"settle", 0, 0}, {"observe", 1, 0}, {"hold", 1, 0}, {"deny", 0, 3}, {"label", 2, 1}, {"settle", 1, 0}},
+		},
 		"a former master keeps no designation for a Service that has opted out while its election goes on": {
 			"Services that overlap in part, by label",
 			[]told{{"mode", 1, 0}, {"narrow", 0, 0}, {"remove a node", 0, 0}, {"settle", 0, 0}, {"remove a node", 0, 0}, {"create", 0, 416}, {"lose", 0, 0}, {"narrow", 0, 0}, {"settle", 0, 0}},

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -97,9 +98,11 @@ func (p *Plan) Routed(phase Phase) bool {
 	return phase > with && !p.Migrating()
 }
 
-// Traces returns the changes, one for each candidate, of which any records that the epoch was
-// given out, and no more than that. They are in the order in which all replicas try them: of two
-// replicas that do, one gets a conflict.
+// Traces returns the changes of which any records that the epoch was given out: one for each
+// candidate, and, for where a policy denies all of these, one for each Service. A Service that
+// has yet to be routed by selector is closed with it: a stamp without the key would tell that
+// another writer has taken the key away. They are in the order in which all replicas try them: of
+// two replicas that do, one gets a conflict.
 func (p *Plan) Traces(epoch int32) (changes []Change) {
 	for _, pod := range p.pods {
 		if !pod.Elsewhere && !pod.Unselected && observation.PodStamp(pod.Pod) < epoch {
@@ -108,7 +111,19 @@ func (p *Plan) Traces(epoch int32) (changes []Change) {
 			changes = append(changes, c)
 		}
 	}
-	slices.SortFunc(changes, func(a, b Change) int { return strings.Compare(a.Name, b.Name) })
+	for _, m := range p.members {
+		if !m.Settings.Selectorless && observation.Stamp(m) < epoch {
+			c := changeOf(KindService, m)
+			set(c.Annotations, m.Annotations, api.AnnotationLeaseTransitions, formatEpoch(epoch))
+			if _, found := m.Spec.Selector[api.LabelPodUID]; !found && m.inForce == api.RoutingSelector {
+				set(c.Selector, m.Spec.Selector, api.LabelPodUID, api.NoPod)
+			}
+			changes = append(changes, c)
+		}
+	}
+	slices.SortFunc(changes, func(a, b Change) int {
+		return cmp.Or(strings.Compare(string(a.Kind), string(b.Kind)), strings.Compare(a.Name, b.Name))
+	})
 	return changes
 }
 

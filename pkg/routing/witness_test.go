@@ -48,12 +48,36 @@ func TestWitness(t *testing.T) {
 
 func TestTraces(t *testing.T) {
 	others := pod("d", elsewhere)
-	plan := NewPlan(Assignment{HolderUID: "uid-b", Epoch: 5}, nil, pods{pod("c", standby("3")), pod("b", active("2")), pod("a", standby("4")), pod("e", unselected), others})
+	plan := NewPlan(Assignment{HolderUID: "uid-b", Epoch: 5}, services{service(api.RoutingSelector, "uid-b", "3")}, pods{pod("c", standby("3")), pod("b", active("2")), pod("a", standby("4")), pod("e", unselected), others})
 	want := []Change{
 		podPatch("b", nil, keys{api.AnnotationLeaseTransitions: to("4")}),
 		podPatch("c", nil, keys{api.AnnotationLeaseTransitions: to("4")}),
+		servicePatch(nil, keys{api.AnnotationLeaseTransitions: to("4")}),
 	}
 	if diff := cmp.Diff(want, plan.Traces(4), emptyIsNil); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+}
+
+func TestTracesOfServices(t *testing.T) {
+	stamp := keys{api.AnnotationLeaseTransitions: to("4")}
+	tests := map[string]struct {
+		service observation.Member
+		want    []Change
+	}{
+		"one that is open is closed":          {service(api.RoutingSelector, "", ""), []Change{servicePatch(keys{api.LabelPodUID: to(api.NoPod)}, stamp)}},
+		"one that leads to a pod stays so":    {service(api.RoutingSelector, "uid-a", "1"), []Change{servicePatch(nil, stamp)}},
+		"one that selects the designation":    {service(api.RoutingLabel, "", ""), []Change{servicePatch(nil, stamp)}},
+		"one with slices of the controller's": {service(api.RoutingEndpointSlice, "", "1", detached), []Change{servicePatch(nil, stamp)}},
+		"one that Kubernetes does not list":   {service(api.RoutingEndpointSlice, "", "", selectorless), nil},
+		"one that has recorded it":            {service(api.RoutingSelector, "uid-a", "4"), nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			plan := NewPlan(Assignment{HolderUID: "uid-b", Epoch: 5}, services{test.service}, pods{pod("b", active("4"))})
+			if diff := cmp.Diff(test.want, plan.Traces(4), emptyIsNil); diff != "" {
+				t.Errorf("changes (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
