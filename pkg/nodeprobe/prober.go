@@ -338,6 +338,9 @@ func (p *Prober) askOne(ctx context.Context, name string, to netip.AddrPort, end
 
 // pause waits, but not longer than ctx.
 func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	select {
 	case <-ctx.Done():
 	case <-time.After(d):
