@@ -46,6 +46,8 @@ type judge struct {
 	faults map[string]int
 	// refused are the names of pods that a policy keeps the controller from writing to.
 	refused sets.Set[string]
+	// denied has when a policy last kept the controller from writing to a pod, by its name.
+	denied map[string]time.Time
 	// opened has when an actor last opened a Service, and paused since when it is paused.
 	opened, paused map[string]time.Duration
 	// moved has when a node last came or went.
@@ -73,7 +75,7 @@ func newJudge() *judge {
 	return &judge{
 		services: map[string]*corev1.Service{}, slices: map[string]*discoveryv1.EndpointSlice{}, leases: map[string]*coordinationv1.Lease{},
 		pods: map[string]*corev1.Pod{}, nodes: map[string]*corev1.Node{},
-		faults: map[string]int{}, opened: map[string]time.Duration{}, moved: map[string]time.Duration{}, paused: map[string]time.Duration{},
+		faults: map[string]int{}, denied: map[string]time.Time{}, opened: map[string]time.Duration{}, moved: map[string]time.Duration{}, paused: map[string]time.Duration{},
 		records: map[string]*record{}, gaps: map[string]*gap{}, failing: sets.New[string](), excused: map[string]time.Duration{}, totals: map[string]*total{},
 	}
 }
@@ -112,8 +114,27 @@ func (j *judge) fault(now time.Time, kind string, begins bool) {
 // refuse says to which pods a policy keeps the controller from writing from now on.
 func (j *judge) refuse(now time.Time, pods ...string) {
 	j.pass(now)
+	before := j.refused
 	j.refused = sets.New(pods...)
+	for pod := range before.Union(j.refused) {
+		j.denied[pod] = j.now
+	}
 	j.look()
+}
+
+// denialLasts is how long a replica remembers that it could not write to a pod.
+const denialLasts = 5 * time.Minute
+
+// mayFailBack reports whether a replica that is started anew may move the master back, although the
+// others did not: it does not know that a policy kept them from writing to the preferred pod.
+func (j *judge) mayFailBack(election string) bool {
+	return slices.ContainsFunc(j.members(election), func(s *corev1.Service) bool {
+		settings, _, ok := api.Parse(s)
+		return ok && settings.Failback != nil && slices.ContainsFunc(slices.Collect(maps.Keys(j.pods)), func(pod string) bool {
+			at, denied := j.denied[pod]
+			return denied && j.now.Sub(at) < denialLasts && api.Selects(s, j.pods[pod].Labels)
+		})
+	})
 }
 
 // act says what an actor does.
@@ -127,14 +148,15 @@ func (j *judge) see(now time.Time, object metav1.Object, deleted bool) {
 	j.pass(now)
 	j.events++
 	what := fmt.Sprintf("%T %s", object, object.GetName())
-	written := true
+	written, election := true, object.GetName()
 	switch o := object.(type) {
 	case *corev1.Service:
 		j.seeService(o, deleted)
+		election = j.electionOf(o.Name)
 	case *discoveryv1.EndpointSlice:
 		keep(j.slices, o, deleted)
-		written = observation.Own(o)
-		j.tell(j.electionOf(observation.ServiceOf(o).Name), "%s", j.showSlice(o, deleted))
+		written, election = observation.Own(o), j.electionOf(observation.ServiceOf(o).Name)
+		j.tell(election, "%s", j.showSlice(o, deleted))
 	case *coordinationv1.Lease:
 		if before := j.leases[o.Name]; !deleted && before != nil && lease.RenewedOnly(before, o) {
 			what = ""
@@ -144,6 +166,7 @@ func (j *judge) see(now time.Time, object metav1.Object, deleted bool) {
 		before := j.pods[o.Name]
 		written = before != nil && (!maps.Equal(before.Labels, o.Labels) || !maps.Equal(before.Annotations, o.Annotations))
 		keep(j.pods, o, deleted)
+		election = j.designates(o)
 		j.tellPod(before, o, deleted)
 	case *corev1.Node:
 		if deleted || j.nodes[o.Name] == nil {
@@ -154,7 +177,7 @@ func (j *judge) see(now time.Time, object metav1.Object, deleted bool) {
 	}
 	if what != "" {
 		j.changed, j.lastChange = j.now, what
-		if written {
+		if written && !j.mayFailBack(election) {
 			j.written, j.lastWritten = j.now, what
 		}
 	}

@@ -456,6 +456,37 @@ func TestViolations(t *testing.T) {
 	}
 }
 
+// A replica that has not seen a policy refuse labels may move the master back before the others do.
+func TestWrittenToFailBack(t *testing.T) {
+	asks := closed("web")
+	asks.Annotations[api.AnnotationPrefer], asks.Annotations[api.AnnotationFailback] = "tier=fast", "3s"
+	tests := map[string]struct {
+		service *corev1.Service
+		denied  []string
+		after   time.Duration
+		want    bool
+	}{
+		"after a denial":                    {asks, []string{"b"}, 4 * time.Minute, false},
+		"long after a denial":               {asks, []string{"b"}, 6 * time.Minute, true},
+		"without a denial":                  {asks, nil, time.Minute, true},
+		"after a denial, without failback":  {closed("web"), []string{"b"}, time.Minute, true},
+		"after a denial of other pods only": {asks, []string{"c"}, time.Minute, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			j := newJudge()
+			for _, act := range []func(*judge, time.Time){sees(test.service), sees(pod("a")), sees(pod("b")), sees(leased("a", 1)), refuses(test.denied...), refuses()} {
+				act(j, midnight)
+			}
+			later := midnight.Add(test.after)
+			sees(leased("b", 2))(j, later)
+			if got := j.written.Equal(later); got != test.want {
+				t.Errorf("written: %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
 // What Kubernetes changes when a node comes back is not what a replica finds to write.
 func TestWritten(t *testing.T) {
 	started := []func(*judge, time.Time){sees(closed("web")), sees(pod("a")), sees(builtIn("a")), sees(leased("a", 1, renewed(0)))}
