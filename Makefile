@@ -88,6 +88,7 @@ GITOPS ?=
 .PHONY: test-gitops
 test-gitops: ## Have Helm, Flux' library, kubectl and others apply manifests, and Helm the chart, on a real API server; builds them the first time. GITOPS=-short: the default routing alone; -save: write docs/gitops/results.json.
 	cd e2e && $(GO) run ./cmd/local build && $(GO_TEST) -tags gitops -count=1 -timeout 40m ./gitops -run '^Test(Matrix|TenUpgrades|Chart|ChartTakesOver)$$' $(GITOPS)
+	cd e2e/tools/flux && $(GO) test ./...
 
 # How long make chaos lets things go wrong, what chooses them (0: a random seed), and the
 # names of actors that are left out, separated by commas.

@@ -330,9 +330,9 @@ func documents(t *testing.T) (paths []string) {
 // The manifests and the chart name one version of the image, and what they have it run with this program knows.
 func TestManifestsAreOfThisProgram(t *testing.T) {
 	// The tag of an image begins with a v, and the version of a chart does not.
-	named := regexp.MustCompile(`(?m)(?:qoqodev/active-standby-controller:|newTag: )(\S+)|(?:^version: |^appVersion: |--version )(\S+)`)
+	named := regexp.MustCompile(`(?m)(?:qoqodev/active-standby-controller:|newTag: )(\S+)|(?:^version: |^appVersion: |--version |targetRevision: |ref: \{tag: )([^\s}]+)`)
 	versions := map[string][]string{}
-	for _, path := range []string{"manifests/deployment.yaml", "manifests/Kustomization", "docs/install.md", chart + "/Chart.yaml"} {
+	for _, path := range []string{"manifests/deployment.yaml", "manifests/Kustomization", "docs/install.md", chart + "/Chart.yaml", "examples/argo-cd/controller.yaml", "examples/flux/controller.yaml"} {
 		text, err := os.ReadFile(filepath.Join(root, path))
 		if err != nil {
 			t.Fatal(err)

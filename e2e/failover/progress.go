@@ -39,12 +39,14 @@ func guess(s Scenario, round []results.Variant) time.Duration {
 	}
 	longest := time.Duration(0)
 	for _, v := range round {
-		detection := 22 * time.Second // by heartbeats
+		detection := 6 * time.Second // by the node's kernel
 		switch {
 		case v.Routing == results.Plain:
 			detection = 50 * time.Second
 		case v.Probe:
 			detection = time.Second
+		case s.frozen:
+			detection = 22 * time.Second // by heartbeats
 		}
 		longest = max(longest, detection)
 	}

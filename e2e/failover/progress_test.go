@@ -49,7 +49,8 @@ func TestGuess(t *testing.T) {
 		"a pod fails":                     {Scenario{}, []results.Variant{selector}, 11 * time.Second},
 		"a pod that is deleted serves on": {Scenario{preStop: 2}, []results.Variant{selector}, 14 * time.Second},
 		"Kubernetes detects that a node fails, after the others": {Scenario{node: true}, []results.Variant{plain, selector, selectorProbe}, 100 * time.Second},
-		"heartbeats detect that a node fails, after probes":      {Scenario{node: true}, []results.Variant{sliceProbe, label}, 72 * time.Second},
+		"the node's kernel tells that it fails, after probes":    {Scenario{node: true}, []results.Variant{sliceProbe, label}, 56 * time.Second},
+		"heartbeats detect that a node is frozen, after probes":  {Scenario{node: true, frozen: true}, []results.Variant{sliceProbe, label}, 72 * time.Second},
 		"probes detect that a node fails":                        {Scenario{node: true}, []results.Variant{sliceProbe}, 51 * time.Second},
 	} {
 		if got := guess(test.scenario, test.round); got != test.want {

@@ -27,6 +27,8 @@ type Scenario struct {
 	planned bool
 	// node is whether the node fails, with the masters of several variants on it.
 	node bool
+	// frozen is whether the kernel of the node goes on answering.
+	frozen bool
 	// alone is whether no other workload's master may be on the node, because what is
 	// done to the node would move that master too.
 	alone bool
@@ -53,7 +55,7 @@ var Scenarios = []Scenario{
 	{Name: "drained", Title: "The master's node is drained", preStop: 2, alone: true, cause: drain, undo: uncordon},
 	{Name: "node-off", Title: "The master's node loses power", node: true, cause: onNode("kill"), undo: startNode},
 	{Name: "node-off-with-controller", Title: "The master's node loses power, and a replica of the controller with it", node: true, withController: true, cause: onNode("kill"), undo: startNode},
-	{Name: "node-frozen", Title: "The master's node freezes", node: true, cause: onNode("pause"), undo: unfreezeNode},
+	{Name: "node-frozen", Title: "The master's node freezes", node: true, frozen: true, cause: onNode("pause"), undo: unfreezeNode},
 	{Name: "starved", Title: "The nodes have too little CPU time, and nothing fails", cause: starve},
 }
 
@@ -68,7 +70,7 @@ func (s Scenario) variants(asked []results.Variant) []results.Variant {
 // come back. Their failures must be detected in different ways, so that the changes
 // to their Services are some seconds apart.
 func (s Scenario) rounds(variants []results.Variant) (rounds [][]results.Variant) {
-	type detector struct{ kubernetes, probe bool } // neither: the node's heartbeats
+	type detector struct{ kubernetes, probe bool } // neither: the node's silence
 	taken := map[detector]int{}
 	for _, v := range variants {
 		i := len(rounds)

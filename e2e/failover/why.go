@@ -54,16 +54,17 @@ evicted, and the ` + "`preStop`" + ` sleep bridges the switch.`,
 
 	"node-off": `The node's container is killed. Kubernetes marks its pods NotReady after its ` + "`node-monitor-grace-period`" + `, 40-55 s
 later. A plain Service has nothing else: until then it loses the requests that go to the dead pod, a third of
-them. The controller suspects the node when its heartbeats have been missing for 25 s, which is 15-26 s after its
-death, and does not wait for *noticed*. With probes it takes two unanswered probes, half a second. In either case
+them. The controller does not wait for *noticed*. It suspects the node when its kernel has not answered for 5 s, or its
+heartbeats have been missing for 25 s, which is 15-26 s after its death. The figures are from when it knew heartbeats
+alone. With probes of the pods it takes two unanswered probes, half a second. In either case
 the switch is the first change that kube-proxy hears of, so that it follows both routings at once.`,
 
 	"node-off-with-controller": `The replicas have no leader. The replica that is left does what the other one would have done, and the time
 is the same as above.`,
 
 	"node-frozen": `The node's container is paused: nothing on it runs any longer, but its kernel still accepts connections, and
-established ones are not reset. It is noticed like a dead node. A probe that asks for an answer, and not only for
-a connection, notices it as fast as a dead node.`,
+established ones are not reset. Its missing heartbeats alone tell that it is dead. A probe of the pods that asks for
+an answer, and not only for a connection, notices it as fast as a dead node.`,
 
 	"starved": `Ten processes on each worker use all CPU time they get, for 30 s. The pods ask for none, so the kernel gives
 them next to none. No master fails, and each transition is a false move. Most of them are the kubelet's: a readiness

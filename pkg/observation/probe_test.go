@@ -29,7 +29,7 @@ func TestDefaultProbe(t *testing.T) {
 		"the Service asks for none":                    {services: []*corev1.Service{service("a", probing("none"))}},
 		"the Service asks for another":                 {services: []*corev1.Service{service("a", probing("tcp://:80"))}, probe: "tcp://:80", wants: true},
 		"the Service asks for the same":                {services: []*corev1.Service{service("a", probing("readiness"))}, probe: "readiness", wants: true},
-		"what the Service asks for is not valid":       {services: []*corev1.Service{service("a", probing("x"))}, probe: "readiness", wants: true},
+		"what the Service asks for is not valid":       {services: []*corev1.Service{service("a", probing("x"))}, probe: "readiness"},
 		"the Service that leads says nothing":          {services: []*corev1.Service{service("a"), service("b", probing("none"))}, probe: "readiness", differing: []string{"b"}},
 		"the Service that leads asks for none":         {services: []*corev1.Service{service("a", probing("none")), service("b")}},
 		"two Services ask for the default in two ways": {services: []*corev1.Service{service("a"), service("b", probing("readiness"))}, probe: "readiness"},

@@ -67,8 +67,10 @@ func (o *Observation) settle(asked []api.Election) {
 	// There is one: not all members are Apart.
 	leading := Leading(slices.DeleteFunc(slices.Clone(o.Services), apart), o.Key)
 	o.settings, o.leading = asked[slices.Index(o.Services, leading)], leading.Name
-	_, said := leading.Annotations[api.AnnotationProbe]
-	o.wantsProbe = said && o.settings.Probe != (api.Probe{})
+	value, said := leading.Annotations[api.AnnotationProbe]
+	// If the value is not valid, the default applies, which the Service has not asked for.
+	_, err := api.ParseProbe(value)
+	o.wantsProbe = said && err == nil && o.settings.Probe != (api.Probe{})
 	if o.settings.KeepDuration {
 		o.settings.LeaseDuration = lease.Duration(o.Lease)
 	}
