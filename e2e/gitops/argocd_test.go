@@ -17,7 +17,10 @@ import (
 // application is the part of an Application of Argo CD that is checked here.
 type application struct {
 	Spec struct {
-		Source            struct{ Path, Chart, TargetRevision string } `json:"source"`
+		Source struct {
+			Path, Chart, TargetRevision string
+			Helm                        struct{ ValuesObject map[string]any }
+		} `json:"source"`
 		IgnoreDifferences []struct {
 			Kind              string   `json:"kind"`
 			JQPathExpressions []string `json:"jqPathExpressions"`
@@ -135,6 +138,12 @@ func TestArgoCDSources(t *testing.T) {
 	}
 	controller := parse[application](t, "examples", "argo-cd", "controller.yaml").Spec.Source
 	chart := parse[struct{ Name, Version string }](t, "charts", "active-standby-controller", "Chart.yaml")
+	known := parse[map[string]any](t, "charts", "active-standby-controller", "values.yaml")
+	for value := range controller.Helm.ValuesObject {
+		if _, is := known[value]; !is {
+			t.Errorf("the chart has no value %s", value)
+		}
+	}
 	if controller.Chart != chart.Name || controller.TargetRevision != chart.Version {
 		t.Errorf("it installs the chart %q, version %q; want %q, version %q", controller.Chart, controller.TargetRevision, chart.Name, chart.Version)
 	}

@@ -15,6 +15,7 @@ import (
 	source "github.com/fluxcd/source-controller/api/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
 
@@ -55,7 +56,12 @@ func read(t *testing.T) (o objects) {
 				t.Fatalf("%s has a %s, or a second one", file, u.GetKind())
 			}
 			delete(kinds, u.GetKind())
-			if err := yaml.UnmarshalStrict(one[:n], into); err != nil {
+			raw, err := yaml.YAMLToJSONStrict(one[:n])
+			if err != nil {
+				t.Fatal(err)
+			}
+			unknown, err := json.UnmarshalStrict(raw, into)
+			if err := errors.Join(append(unknown, err)...); err != nil {
 				t.Errorf("%s of %s: %v", u.GetKind(), file, err)
 			}
 		}
@@ -77,6 +83,19 @@ func TestExample(t *testing.T) {
 	}
 	if got, want := o.kustomization.APIVersion, kustomize.GroupVersion.String(); got != want {
 		t.Errorf("the Kustomization is of %s, want %s", got, want)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "charts", o.oci.Name, "values.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var known map[string]any
+	if err := yaml.Unmarshal(text, &known); err != nil {
+		t.Fatal(err)
+	}
+	for value := range o.release.GetValues() {
+		if _, is := known[value]; !is {
+			t.Errorf("the chart has no value %s", value)
+		}
 	}
 	if c := o.release.Spec.ChartRef; c == nil || c.Kind != o.oci.Kind || c.Name != o.oci.Name || o.oci.Namespace != o.release.Namespace {
 		t.Errorf("the HelmRelease refers to %+v, and not to the OCIRepository", c)
