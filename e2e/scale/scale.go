@@ -114,7 +114,7 @@ type stage struct {
 // on runs f on a new control plane, with replicas that use the server that proxy starts, if
 // it is not nil.
 func on(ctx context.Context, o Options, name string, f func(context.Context, *stage) error) (err error) {
-	plane, err := local.Start(ctx, local.Options{Nodes: 1, Progress: o.Progress})
+	plane, err := local.Start(ctx, local.Options{Nodes: 1, Tireless: true, Progress: o.Progress})
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ type controlPlane struct {
 
 // start starts the programs and waits until pods can run. It returns the config
 // with which the admin reaches the API server.
-func (c *controlPlane) start(ctx context.Context, port, nodes int) (admin *rest.Config, err error) {
+func (c *controlPlane) start(ctx context.Context, port, nodes int, tireless bool) (admin *rest.Config, err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	defer func() {
@@ -44,13 +44,13 @@ func (c *controlPlane) start(ctx context.Context, port, nodes int) (admin *rest.
 		return nil, err
 	}
 
-	if err := c.run(flags(port), etcd, apiServer); err != nil {
+	if err := c.run(flags(port, tireless), etcd, apiServer); err != nil {
 		return nil, err
 	}
 	if err := waitForAPIServer(ctx, client); err != nil {
 		return nil, fmt.Errorf("wait for the API server: %w", err)
 	}
-	if err := c.run(flags(port), controllerManager, scheduler, kwok); err != nil {
+	if err := c.run(flags(port, tireless), controllerManager, scheduler, kwok); err != nil {
 		return nil, err
 	}
 	if err := createNodes(ctx, client, nodes); err != nil {

@@ -49,7 +49,11 @@ var controllers = []string{
 
 // flags returns the flags of each program, by its name. The only open port is the
 // API server's.
-func flags(port int) map[string][]string {
+func flags(port int, tireless bool) map[string][]string {
+	grace := "50s" // Kubernetes' own
+	if tireless {
+		grace = "24h"
+	}
 	return map[string][]string{
 		etcd: {
 			"--data-dir=etcd",
@@ -85,6 +89,7 @@ func flags(port int) map[string][]string {
 		controllerManager: {
 			"--kubeconfig=" + programKubeconfig(controllerManager),
 			"--controllers=" + strings.Join(controllers, ","),
+			"--node-monitor-grace-period=" + grace,
 			"--leader-elect=false",
 			"--secure-port=0",
 		},

@@ -22,6 +22,9 @@ import (
 type Options struct {
 	// Nodes is the number of nodes, up to 100: node-1, node-2 and so on. 0 means 3.
 	Nodes int
+	// Tireless nodes are never taken for dead by Kubernetes: of thousands whose heartbeats a test
+	// plays, some come late.
+	Tireless bool
 	// Progress receives a line about work that takes long. Nil means standard error.
 	Progress io.Writer
 
@@ -73,7 +76,7 @@ func start(ctx context.Context, options Options, order order) (*Plane, error) {
 	if err != nil {
 		return nil, err
 	}
-	order.Programs, order.Nodes, order.Port = built, options.Nodes, options.port
+	order.Programs, order.Nodes, order.Tireless, order.Port = built, options.Nodes, options.Tireless, options.port
 	if options.programs != nil {
 		order.Programs = options.programs
 	}

@@ -33,6 +33,7 @@ type order struct {
 	Name     string // of the state directory; any unused one if empty
 	Detached bool   // once ready, outlive the parent and stop only at a signal
 	Nodes    int
+	Tireless bool
 	Port     int // to try first, if not 0
 	Programs Programs
 }
@@ -105,7 +106,7 @@ func runControlPlane(ctx context.Context, dir string, port int, order order, rea
 	running, exited := context.WithCancelCause(ctx)
 	plane := &controlPlane{dir: dir, programs: order.Programs, exited: exited}
 	defer plane.kill()
-	admin, err := plane.start(running, port, order.Nodes)
+	admin, err := plane.start(running, port, order.Nodes, order.Tireless)
 	if err == nil {
 		err = publish(dir, admin)
 	}
