@@ -60,9 +60,10 @@ type Witness interface {
 // Network reaches nodes.
 type Network interface {
 	// Held returns when the node's side of an open connection gave its latest sign of life; zero if
-	// there is none. It reports false if that is too old, and closes the connection then.
+	// there is none. It reports false if that is too old. The connection stays open then, because the
+	// answer may be slower than a new connection may take.
 	Held(node string, now time.Time) (at time.Time, is bool)
-	// Connect opens a connection and holds it. It returns nil if the node's kernel answers,
+	// Connect opens a connection and holds it instead of the one before. It returns nil if the node's kernel answers,
 	// although it may refuse.
 	Connect(ctx context.Context, node string, to netip.AddrPort) error
 	// Release closes the node's connection.
@@ -275,13 +276,10 @@ func address(ip string, port uint16) (to netip.AddrPort, usable bool) {
 // question.
 func (p *Prober) ask(ctx context.Context, due map[string]netip.AddrPort, began time.Time) map[string]reply {
 	replies := make(map[string]reply, len(due))
-	var held, rest []string
+	var rest []string
 	for name := range due {
 		at, is := p.Network.Held(name, began)
-		replies[name] = reply{answered, at}
-		if is {
-			held = append(held, name)
-		} else {
+		if replies[name] = (reply{answered, at}); !is {
 			rest = append(rest, name)
 		}
 	}
@@ -304,10 +302,15 @@ func (p *Prober) ask(ctx context.Context, due map[string]netip.AddrPort, began t
 		})
 	}
 	asking.Wait()
-	for now := time.Now(); len(rest) > 0 && len(held) > 0; held = held[1:] {
-		// Those that answer are witnesses of this moment, not of the beginning of the round.
-		if at, is := p.Network.Held(held[0], now); is {
-			replies[held[0]] = reply{answered, at}
+	if len(rest) == 0 {
+		return replies
+	}
+	now := time.Now()
+	for name := range due {
+		// Those that answer are witnesses of this moment, not of the beginning of the round. A late
+		// answer is one, too.
+		if at, is := p.Network.Held(name, now); is {
+			replies[name] = reply{answered, at}
 		}
 	}
 	return replies
