@@ -44,6 +44,8 @@ const (
 	maxNodes = 10_000
 	// retryMax is how long the pause grows between two questions to a node that has never answered.
 	retryMax = time.Minute
+	// readers is of how many silent nodes the API server is asked at a time.
+	readers = 64
 	// confirmTimeout bounds how long the API server is asked for the heartbeats of silent nodes.
 	confirmTimeout = 5 * time.Second
 )
@@ -374,30 +376,48 @@ func (p *Prober) record(began time.Time, replies map[string]reply) (suspects, de
 }
 
 // confirm has the API server asked for the heartbeats of suspects, and returns those of which it
-// has answered. The others are suspects again in the next round.
+// has answered. The others are suspects again in the next round, and so are all if that took long: a
+// node that answers meanwhile lives.
 func (p *Prober) confirm(ctx context.Context, suspects []string) (confirmed []string) {
+	if len(suspects) == 0 {
+		return nil
+	}
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
-	errs := make([]error, len(suspects))
+	p.lock.Lock()
+	unread := slices.DeleteFunc(slices.Clone(suspects), func(name string) bool { n := p.detector.nodes[name]; return n == nil || n.read })
+	p.lock.Unlock()
+	queue := make(chan int, len(unread))
+	for i := range unread {
+		queue <- i
+	}
+	close(queue)
+	errs := make([]error, len(unread))
 	var reading sync.WaitGroup
-	for i, name := range suspects {
-		reading.Go(func() { errs[i] = p.witness.Read(ctx, name) })
+	for range min(readers, len(unread)) {
+		reading.Go(func() {
+			for i := range queue {
+				errs[i] = p.witness.Read(ctx, unread[i])
+			}
+		})
 	}
 	reading.Wait()
-	if len(suspects) > 0 {
-		// This process has not stood still meanwhile.
-		p.lock.Lock()
-		p.detector.ended = time.Now()
-		p.lock.Unlock()
-	}
-	for i, name := range suspects {
-		if errs[i] == nil {
-			confirmed = append(confirmed, name)
-		} else {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	// This process has not stood still meanwhile.
+	p.detector.ended = time.Now()
+	for i, name := range unread {
+		if errs[i] != nil {
 			klog.FromContext(ctx).V(4).Info("Failed to confirm silence", "node", name, "reason", errs[i])
+		} else if n := p.detector.nodes[name]; n != nil {
+			n.read = true
 		}
 	}
-	return confirmed
+	if time.Since(began) > interval {
+		return nil
+	}
+	return slices.DeleteFunc(suspects, func(name string) bool { n := p.detector.nodes[name]; return n == nil || !n.read })
 }
 
 // judge judges confirmed suspects and dead nodes by their heartbeats. It returns the nodes to tell
