@@ -224,7 +224,11 @@ func (p *Prober) Count() (c Counts) {
 // round asks the nodes once, and judges them by their answers.
 func (p *Prober) round(ctx context.Context) {
 	began := time.Now()
-	replies := p.ask(ctx, p.due(began), began)
+	due, forgotten := p.due(began)
+	for _, name := range forgotten {
+		p.changed(name)
+	}
+	replies := p.ask(ctx, due, began)
 	if ctx.Err() != nil {
 		return
 	}
@@ -239,8 +243,9 @@ func (p *Prober) round(ctx context.Context) {
 	}
 }
 
-// due returns where to ask the nodes in this round.
-func (p *Prober) due(now time.Time) map[string]netip.AddrPort {
+// due returns where to ask the nodes in this round, and which dead nodes are forgotten, because
+// their addresses are others, or none that is known.
+func (p *Prober) due(now time.Time) (due map[string]netip.AddrPort, forgotten []string) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	names := slices.Collect(maps.Keys(p.targets))
@@ -248,24 +253,24 @@ func (p *Prober) due(now time.Time) map[string]netip.AddrPort {
 		slices.Sort(names)
 		names = names[:p.capacity]
 	}
-	due := make(map[string]netip.AddrPort, len(names))
+	due = make(map[string]netip.AddrPort, len(names))
 	for _, name := range names {
 		t := p.targets[name]
 		to, usable := address(p.address(name))
-		if !usable {
-			continue
-		}
 		if t.address != to {
 			// Another machine may be there, of which nothing is known.
+			if p.detector.nodes[name].dead {
+				forgotten = append(forgotten, name)
+			}
 			p.Network.Release(name)
 			t.address, t.pause, t.next = to, 0, time.Time{}
 			p.detector.nodes[name] = &node{}
 		}
-		if !t.next.After(now) {
+		if usable && !t.next.After(now) {
 			due[name] = t.address
 		}
 	}
-	return due
+	return due, forgotten
 }
 
 // address reports whether a node can be asked there. This machine is no node.

@@ -480,6 +480,27 @@ func TestAnotherAddress(t *testing.T) {
 	})
 }
 
+// What is known of a dead node does not outlive its address, and elections are told of that.
+func TestAddressOfADeadNode(t *testing.T) {
+	for name, address := range map[string]string{"it has another": "10.0.1.1", "none is known": ""} {
+		t.Run(name, func(t *testing.T) {
+			prober(t, func(p *probed) {
+				p.Want(web, sets.New("a", "b", "c"), "a")
+				p.pass(10 * time.Second)
+				p.net.set("a")
+				p.pass(7 * time.Second)
+				p.want("a")
+				p.set(func() { p.addresses["a"], p.told = address, nil })
+				p.pass(2 * time.Second)
+				p.want()
+				if diff := cmp.Diff([]string{"a"}, p.tells()); diff != "" {
+					t.Errorf("told (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
 // A node that never answers is asked ever more seldom.
 func TestNodeThatNeverAnswers(t *testing.T) {
 	prober(t, func(p *probed) {
