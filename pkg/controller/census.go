@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -65,7 +66,8 @@ func (c *census) run(ctx context.Context) {
 	}
 }
 
-// count asks the API server. A page of one pod says how many follow.
+// count asks the API server. A page of one pod says how many follow. If it says only that there are
+// more, they are taken for many.
 func (c *census) count(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, censusTimeout)
 	defer cancel()
@@ -73,9 +75,13 @@ func (c *census) count(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	follow := int64(0)
+	if page.Continue != "" {
+		follow = math.MaxInt32
+	}
 	c.lock.Lock()
 	defer c.lock.Unlock()
-	c.pods, c.at = int64(len(page.Items))+ptr.Deref(page.RemainingItemCount, 0), time.Now()
+	c.pods, c.at = int64(len(page.Items))+ptr.Deref(page.RemainingItemCount, follow), time.Now()
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
 
@@ -18,6 +19,7 @@ func TestManyNamespacesShareAWatch(t *testing.T) {
 	tests := map[string]struct {
 		namespaces, others int // others are pods that no Service selects
 		refused            bool
+		uncounted          bool // the API server does not say how many pods follow
 		late               bool // the controller starts after the Services were created
 		want               int
 	}{
@@ -25,6 +27,7 @@ func TestManyNamespacesShareAWatch(t *testing.T) {
 		"one more":                       {namespaces: separateNamespaces + 1, want: 1},
 		"that were there before":         {namespaces: separateNamespaces + 1, late: true, want: 1},
 		"of a cluster with many pods":    {namespaces: separateNamespaces + 1, others: podsOfANamespace * (separateNamespaces + 1), want: separateNamespaces + 1},
+		"whose pods are not counted":     {namespaces: separateNamespaces + 1, uncounted: true, want: separateNamespaces + 1},
 		"without the right to watch all": {namespaces: separateNamespaces + 2, refused: true, want: separateNamespaces + 2},
 	}
 	for name, test := range tests {
@@ -39,6 +42,12 @@ func TestManyNamespacesShareAWatch(t *testing.T) {
 				if test.refused {
 					s.client.PrependReactor("list", "pods", func(a clienttesting.Action) (bool, runtime.Object, error) {
 						return a.GetNamespace() == "", nil, apierrors.NewForbidden(corev1.Resource("pods"), "", nil)
+					})
+				}
+				if test.uncounted {
+					s.client.PrependReactor("list", "pods", func(a clienttesting.Action) (bool, runtime.Object, error) {
+						page := &corev1.PodList{ListMeta: metav1.ListMeta{Continue: "more"}, Items: make([]corev1.Pod, 1)}
+						return a.(clienttesting.ListActionImpl).ListOptions.Limit == 1, page, nil
 					})
 				}
 				if !test.late {

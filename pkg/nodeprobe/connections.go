@@ -36,13 +36,11 @@ func (c *connections) Held(node string, now time.Time) (at time.Time, is bool) {
 		return at, false
 	}
 	age, open := heard(conn)
-	if open {
-		at = now.Add(-age)
-	}
-	if is = open && age <= interval+slack; !is {
+	if !open {
 		c.Release(node)
+		return at, false
 	}
-	return at, is
+	return now.Add(-age), age <= interval+slack
 }
 
 // Connect implements Network.

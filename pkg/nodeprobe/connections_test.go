@@ -71,6 +71,38 @@ func TestConnectionIsHeld(t *testing.T) {
 	}
 }
 
+// A node behind a slow network answers over its connection, although a new one would take too long.
+func TestConnectionOfASlowNodeIsHeld(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("connections are held on Linux alone")
+	}
+	c := newConnections()
+	// Its kernel is not asked, so that nothing comes until the node says something.
+	c.dialer.KeepAliveConfig.Enable, c.dialer.KeepAlive = false, -1
+	to, accepted, _ := listen(t)
+	if err := c.Connect(t.Context(), "a", to); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Release("a")
+	node := <-accepted
+	defer node.Close()
+	<-time.After(interval + 2*slack)
+	now := time.Now()
+	if at, held := c.Held("a", now); held || at.IsZero() || now.Sub(at) <= interval+slack {
+		t.Errorf("after a silence the connection is held: %t; its sign of life is %s old", held, now.Sub(at))
+	}
+	if _, err := node.Write([]byte("late")); err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 {
+		if _, held := c.Held("a", time.Now()); held {
+			return
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	t.Error("the connection is not held, although the node has answered over it")
+}
+
 // A node that refuses a connection lives.
 func TestRefusal(t *testing.T) {
 	c := newConnections()

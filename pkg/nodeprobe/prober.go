@@ -44,6 +44,8 @@ const (
 	maxNodes = 10_000
 	// retryMax is how long the pause grows between two questions to a node that has never answered.
 	retryMax = time.Minute
+	// readers is of how many silent nodes the API server is asked at a time.
+	readers = 64
 	// confirmTimeout bounds how long the API server is asked for the heartbeats of silent nodes.
 	confirmTimeout = 5 * time.Second
 )
@@ -60,9 +62,10 @@ type Witness interface {
 // Network reaches nodes.
 type Network interface {
 	// Held returns when the node's side of an open connection gave its latest sign of life; zero if
-	// there is none. It reports false if that is too old, and closes the connection then.
+	// there is none. It reports false if that is too old. The connection stays open then, because the
+	// answer may be slower than a new connection may take.
 	Held(node string, now time.Time) (at time.Time, is bool)
-	// Connect opens a connection and holds it. It returns nil if the node's kernel answers,
+	// Connect opens a connection and holds it instead of the one before. It returns nil if the node's kernel answers,
 	// although it may refuse.
 	Connect(ctx context.Context, node string, to netip.AddrPort) error
 	// Release closes the node's connection.
@@ -221,7 +224,11 @@ func (p *Prober) Count() (c Counts) {
 // round asks the nodes once, and judges them by their answers.
 func (p *Prober) round(ctx context.Context) {
 	began := time.Now()
-	replies := p.ask(ctx, p.due(began), began)
+	due, forgotten := p.due(began)
+	for _, name := range forgotten {
+		p.changed(name)
+	}
+	replies := p.ask(ctx, due, began)
 	if ctx.Err() != nil {
 		return
 	}
@@ -236,8 +243,9 @@ func (p *Prober) round(ctx context.Context) {
 	}
 }
 
-// due returns where to ask the nodes in this round.
-func (p *Prober) due(now time.Time) map[string]netip.AddrPort {
+// due returns where to ask the nodes in this round, and which dead nodes are forgotten, because
+// their addresses are others, or none that is known.
+func (p *Prober) due(now time.Time) (due map[string]netip.AddrPort, forgotten []string) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	names := slices.Collect(maps.Keys(p.targets))
@@ -245,24 +253,24 @@ func (p *Prober) due(now time.Time) map[string]netip.AddrPort {
 		slices.Sort(names)
 		names = names[:p.capacity]
 	}
-	due := make(map[string]netip.AddrPort, len(names))
+	due = make(map[string]netip.AddrPort, len(names))
 	for _, name := range names {
 		t := p.targets[name]
 		to, usable := address(p.address(name))
-		if !usable {
-			continue
-		}
 		if t.address != to {
 			// Another machine may be there, of which nothing is known.
+			if p.detector.nodes[name].dead {
+				forgotten = append(forgotten, name)
+			}
 			p.Network.Release(name)
 			t.address, t.pause, t.next = to, 0, time.Time{}
 			p.detector.nodes[name] = &node{}
 		}
-		if !t.next.After(now) {
+		if usable && !t.next.After(now) {
 			due[name] = t.address
 		}
 	}
-	return due
+	return due, forgotten
 }
 
 // address reports whether a node can be asked there. This machine is no node.
@@ -275,13 +283,10 @@ func address(ip string, port uint16) (to netip.AddrPort, usable bool) {
 // question.
 func (p *Prober) ask(ctx context.Context, due map[string]netip.AddrPort, began time.Time) map[string]reply {
 	replies := make(map[string]reply, len(due))
-	var held, rest []string
+	var rest []string
 	for name := range due {
 		at, is := p.Network.Held(name, began)
-		replies[name] = reply{answered, at}
-		if is {
-			held = append(held, name)
-		} else {
+		if replies[name] = (reply{answered, at}); !is {
 			rest = append(rest, name)
 		}
 	}
@@ -304,10 +309,15 @@ func (p *Prober) ask(ctx context.Context, due map[string]netip.AddrPort, began t
 		})
 	}
 	asking.Wait()
-	for now := time.Now(); len(rest) > 0 && len(held) > 0; held = held[1:] {
-		// Those that answer are witnesses of this moment, not of the beginning of the round.
-		if at, is := p.Network.Held(held[0], now); is {
-			replies[held[0]] = reply{answered, at}
+	if len(rest) == 0 {
+		return replies
+	}
+	now := time.Now()
+	for name := range due {
+		// Those that answer are witnesses of this moment, not of the beginning of the round. A late
+		// answer is one, too.
+		if at, is := p.Network.Held(name, now); is {
+			replies[name] = reply{answered, at}
 		}
 	}
 	return replies
@@ -374,30 +384,48 @@ func (p *Prober) record(began time.Time, replies map[string]reply) (suspects, de
 }
 
 // confirm has the API server asked for the heartbeats of suspects, and returns those of which it
-// has answered. The others are suspects again in the next round.
+// has answered. The others are suspects again in the next round, and so are all if that took long: a
+// node that answers meanwhile lives.
 func (p *Prober) confirm(ctx context.Context, suspects []string) (confirmed []string) {
+	if len(suspects) == 0 {
+		return nil
+	}
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
-	errs := make([]error, len(suspects))
+	p.lock.Lock()
+	unread := slices.DeleteFunc(slices.Clone(suspects), func(name string) bool { n := p.detector.nodes[name]; return n == nil || n.read })
+	p.lock.Unlock()
+	queue := make(chan int, len(unread))
+	for i := range unread {
+		queue <- i
+	}
+	close(queue)
+	errs := make([]error, len(unread))
 	var reading sync.WaitGroup
-	for i, name := range suspects {
-		reading.Go(func() { errs[i] = p.witness.Read(ctx, name) })
+	for range min(readers, len(unread)) {
+		reading.Go(func() {
+			for i := range queue {
+				errs[i] = p.witness.Read(ctx, unread[i])
+			}
+		})
 	}
 	reading.Wait()
-	if len(suspects) > 0 {
-		// This process has not stood still meanwhile.
-		p.lock.Lock()
-		p.detector.ended = time.Now()
-		p.lock.Unlock()
-	}
-	for i, name := range suspects {
-		if errs[i] == nil {
-			confirmed = append(confirmed, name)
-		} else {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	// This process has not stood still meanwhile.
+	p.detector.ended = time.Now()
+	for i, name := range unread {
+		if errs[i] != nil {
 			klog.FromContext(ctx).V(4).Info("Failed to confirm silence", "node", name, "reason", errs[i])
+		} else if n := p.detector.nodes[name]; n != nil {
+			n.read = true
 		}
 	}
-	return confirmed
+	if time.Since(began) > interval {
+		return nil
+	}
+	return slices.DeleteFunc(suspects, func(name string) bool { n := p.detector.nodes[name]; return n == nil || !n.read })
 }
 
 // judge judges confirmed suspects and dead nodes by their heartbeats. It returns the nodes to tell

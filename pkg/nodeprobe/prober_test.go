@@ -3,6 +3,7 @@ package nodeprobe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -86,10 +87,12 @@ func (n *network) connections() map[string]int {
 type heartbeats struct {
 	lock sync.Mutex
 	at   map[string]time.Time
-	// read counts the requests, and err is their error. If they hang, that comes late.
-	read  int
-	err   error
-	hangs bool
+	// read counts the requests, late is how long each takes, and err is their error. most is how many
+	// there were at a time. If they hang, the error comes late.
+	read, reading, most int
+	late                time.Duration
+	err                 error
+	hangs               bool
 }
 
 func (h *heartbeats) Heard(node string) time.Time {
@@ -101,12 +104,20 @@ func (h *heartbeats) Heard(node string) time.Time {
 func (h *heartbeats) Read(ctx context.Context, _ string) error {
 	h.lock.Lock()
 	h.read++
-	hangs, err := h.hangs, h.err
+	h.reading++
+	h.most = max(h.most, h.reading)
+	hangs, late, err := h.hangs, h.late, h.err
 	h.lock.Unlock()
+	defer func() {
+		h.lock.Lock()
+		defer h.lock.Unlock()
+		h.reading--
+	}()
 	if hangs {
 		<-ctx.Done()
 		return ctx.Err()
 	}
+	pause(ctx, late)
 	return err
 }
 
@@ -321,6 +332,56 @@ func TestConfirmationThatHangs(t *testing.T) {
 	})
 }
 
+// A node that answers again before the API server does lives. If the process' own network was away,
+// and its own node was the only other one, nothing else shows that.
+func TestConfirmationThatIsLate(t *testing.T) {
+	prober(t, func(p *probed) {
+		p.Want(web, sets.New("a", "b"), "a")
+		p.pass(10 * time.Second)
+		p.set(func() { p.beats.late = 3 * time.Second })
+		p.net.set("a")
+		p.pass(7 * time.Second)
+		if p.reads() == 0 {
+			t.Fatal("the API server is not asked")
+		}
+		p.net.set()
+		p.pass(time.Minute)
+		if told := p.tells(); len(told) > 0 {
+			t.Errorf("told of %v", told)
+		}
+		// It is not asked twice for that.
+		p.set(func() { p.beats.read = 0 })
+		p.net.set("a")
+		p.pass(11 * time.Second)
+		p.want("a")
+		if p.reads() != 1 {
+			t.Errorf("%d requests for one dead node", p.reads())
+		}
+	})
+}
+
+// Where many nodes die at once, the API server is not asked for all of them at once.
+func TestConfirmationOfManyNodes(t *testing.T) {
+	prober(t, func(p *probed) {
+		names, dead := sets.New[string](), []string{}
+		for i := range 400 {
+			name := fmt.Sprintf("n%03d", i)
+			p.set(func() { p.addresses[name] = "10.0.1.1" })
+			if names.Insert(name); i < 100 {
+				dead = append(dead, name)
+			}
+		}
+		p.set(func() { p.beats.late = 100 * time.Millisecond })
+		p.Want(web, names, "n399")
+		p.pass(10 * time.Second)
+		p.net.set(dead...)
+		p.pass(12 * time.Second)
+		if told := p.tells(); len(told) != 100 || p.beats.most > readers {
+			t.Errorf("told of %d nodes, after %d requests at a time", len(told), p.beats.most)
+		}
+	})
+}
+
 // A master does not move to a node that has stopped answering a moment later.
 func TestStandbysNode(t *testing.T) {
 	prober(t, func(p *probed) {
@@ -417,6 +478,27 @@ func TestAnotherAddress(t *testing.T) {
 			t.Errorf("asked %v, a at %s", asked, to)
 		}
 	})
+}
+
+// What is known of a dead node does not outlive its address, and elections are told of that.
+func TestAddressOfADeadNode(t *testing.T) {
+	for name, address := range map[string]string{"it has another": "10.0.1.1", "none is known": ""} {
+		t.Run(name, func(t *testing.T) {
+			prober(t, func(p *probed) {
+				p.Want(web, sets.New("a", "b", "c"), "a")
+				p.pass(10 * time.Second)
+				p.net.set("a")
+				p.pass(7 * time.Second)
+				p.want("a")
+				p.set(func() { p.addresses["a"], p.told = address, nil })
+				p.pass(2 * time.Second)
+				p.want()
+				if diff := cmp.Diff([]string{"a"}, p.tells()); diff != "" {
+					t.Errorf("told (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
 }
 
 // A node that never answers is asked ever more seldom.

@@ -41,6 +41,8 @@ type sky struct {
 	// out are the times in which a node is out of reach of the process. dead are those of them in
 	// which its kubelet sends no heartbeats.
 	out, dead map[string][]span
+	// slow are the times in which a node's answers take longer than a new connection may.
+	slow map[string][]span
 	// away are the times in which the network of the process itself is away, and stalls those in
 	// which the process does nothing.
 	away, stalls []span
@@ -53,7 +55,7 @@ type sky struct {
 
 // storm makes a sky for that long.
 func storm(seed uint64, names []string, loss float64, lasts time.Duration) *sky {
-	s := &sky{Rand: rand.New(rand.NewPCG(seed, 1)), out: map[string][]span{}, dead: map[string][]span{}, loss: loss, phase: map[string]time.Duration{}, open: sets.New[string]()}
+	s := &sky{Rand: rand.New(rand.NewPCG(seed, 1)), out: map[string][]span{}, dead: map[string][]span{}, slow: map[string][]span{}, loss: loss, phase: map[string]time.Duration{}, open: sets.New[string]()}
 	begin, end := time.Now().Add(30*time.Second), time.Now().Add(lasts)
 	between := func(from, to time.Duration) time.Duration { return from + time.Duration(s.Float64()*float64(to-from)) }
 	for _, name := range names {
@@ -61,6 +63,10 @@ func storm(seed uint64, names []string, loss float64, lasts time.Duration) *sky 
 		// It stands still, now and then.
 		for at := begin.Add(between(0, 30*time.Second)); at.Before(end); at = at.Add(between(5*time.Second, time.Minute)) {
 			s.out[name] = append(s.out[name], span{at, at.Add(between(100*time.Millisecond, 2900*time.Millisecond))})
+		}
+		// The network to it is slow, now and then.
+		for at := begin.Add(between(0, 2*time.Minute)); at.Before(end); at = at.Add(between(time.Minute, 5*time.Minute)) {
+			s.slow[name] = append(s.slow[name], span{at, at.Add(between(time.Second, time.Minute))})
 		}
 	}
 	// Nodes die, one at a time, or are cut off from the process alone.
@@ -111,23 +117,20 @@ func (s *sky) Held(name string, now time.Time) (time.Time, bool) {
 		at = at.Add(-interval)
 	}
 	for ; held && now.Sub(at) <= 4*interval; at = at.Add(-interval) {
-		if s.reaches(name, at) {
-			break
+		answer := at
+		if within(s.slow[name], at) != (span{}) {
+			answer = at.Add(2 * attempt)
+		}
+		if !answer.After(now) && s.reaches(name, at) {
+			return answer, now.Sub(answer) <= interval+slack
 		}
 	}
-	if is := held && now.Sub(at) <= interval+slack; is {
-		return at, true
-	}
-	s.Release(name)
-	if !held || now.Sub(at) > 4*interval {
-		at = time.Time{}
-	}
-	return at, false
+	return time.Time{}, false
 }
 
 func (s *sky) Connect(ctx context.Context, name string, _ netip.AddrPort) error {
 	defer s.stall()
-	if s.reaches(name, time.Now()) {
+	if within(s.slow[name], time.Now()) == (span{}) && s.reaches(name, time.Now()) {
 		if <-time.After(time.Millisecond); s.reaches(name, time.Now()) {
 			s.lock.Lock()
 			defer s.lock.Unlock()
@@ -179,7 +182,7 @@ func (s *sky) outage(name string, at time.Time) time.Time {
 
 // lately tells what was out of order in the last ten seconds.
 func (s *sky) lately(name string, now time.Time) (what []string) {
-	for kind, spans := range map[string][]span{"out": s.out[name], "dead": s.dead[name], "away": s.away, "stall": s.stalls} {
+	for kind, spans := range map[string][]span{"out": s.out[name], "dead": s.dead[name], "slow": s.slow[name], "away": s.away, "stall": s.stalls} {
 		for _, o := range spans {
 			if o.from.Before(now) && o.to.After(now.Add(-10*time.Second)) {
 				what = append(what, fmt.Sprintf("%s %.1f to %.1f s", kind, o.from.Sub(now).Seconds(), o.to.Sub(now).Seconds()))

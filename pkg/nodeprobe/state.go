@@ -42,6 +42,8 @@ type node struct {
 	missing bool
 	// misses counts the rounds in a row that the node has missed while most others answered.
 	misses int
+	// read: the API server was asked for the heartbeats since it began to count the misses.
+	read bool
 	// contradicted: a heartbeat came during this silence, so that the node lives.
 	contradicted bool
 	// dead: the silence was confirmed.
@@ -142,7 +144,7 @@ func (d *detector) later(replies map[string]reply, then time.Time) (count int) {
 func (d *detector) anew(now time.Time) {
 	d.telling = now
 	for _, n := range d.nodes {
-		n.misses = 0
+		n.misses, n.read = 0, false
 	}
 }
 
