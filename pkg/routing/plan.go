@@ -99,10 +99,11 @@ func (p *Plan) Routed(phase Phase) bool {
 }
 
 // Traces returns the changes of which any records that the epoch was given out: one for each
-// candidate, and, for where a policy denies all of these, one for each Service. A Service that
-// has yet to be routed by selector is closed with it: a stamp without the key would tell that
-// another writer has taken the key away. They are in the order in which all replicas try them: of
-// two replicas that do, one gets a conflict.
+// candidate, and, for where a policy denies all of these, one for each Service that leads to no
+// pod: of another the stamp would tell that its pod held the epoch. A Service that has yet to be
+// routed by selector is closed with it: a stamp without the key would tell that another writer has
+// taken the key away. They are in the order in which all replicas try them: of two replicas that
+// do, one gets a conflict.
 func (p *Plan) Traces(epoch int32) (changes []Change) {
 	for _, pod := range p.pods {
 		if !pod.Elsewhere && !pod.Unselected && observation.PodStamp(pod.Pod) < epoch {
@@ -112,10 +113,11 @@ func (p *Plan) Traces(epoch int32) (changes []Change) {
 		}
 	}
 	for _, m := range p.members {
-		if !m.Settings.Selectorless && observation.Stamp(m) < epoch {
+		to, selects := m.Spec.Selector[api.LabelPodUID]
+		if !m.Settings.Selectorless && observation.Stamp(m) < epoch && (!selects || to == api.NoPod) {
 			c := changeOf(KindService, m)
 			set(c.Annotations, m.Annotations, api.AnnotationLeaseTransitions, formatEpoch(epoch))
-			if _, found := m.Spec.Selector[api.LabelPodUID]; !found && m.inForce == api.RoutingSelector {
+			if !selects && m.inForce == api.RoutingSelector {
 				set(c.Selector, m.Spec.Selector, api.LabelPodUID, api.NoPod)
 			}
 			changes = append(changes, c)

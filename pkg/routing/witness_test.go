@@ -48,7 +48,7 @@ func TestWitness(t *testing.T) {
 
 func TestTraces(t *testing.T) {
 	others := pod("d", elsewhere)
-	plan := NewPlan(Assignment{HolderUID: "uid-b", Epoch: 5}, services{service(api.RoutingSelector, "uid-b", "3")}, pods{pod("c", standby("3")), pod("b", active("2")), pod("a", standby("4")), pod("e", unselected), others})
+	plan := NewPlan(Assignment{HolderUID: "uid-b", Epoch: 5}, services{service(api.RoutingSelector, api.NoPod, "3")}, pods{pod("c", standby("3")), pod("b", active("2")), pod("a", standby("4")), pod("e", unselected), others})
 	want := []Change{
 		podPatch("b", nil, keys{api.AnnotationLeaseTransitions: to("4")}),
 		podPatch("c", nil, keys{api.AnnotationLeaseTransitions: to("4")}),
@@ -66,11 +66,12 @@ func TestTracesOfServices(t *testing.T) {
 		want    []Change
 	}{
 		"one that is open is closed":          {service(api.RoutingSelector, "", ""), []Change{servicePatch(keys{api.LabelPodUID: to(api.NoPod)}, stamp)}},
-		"one that leads to a pod stays so":    {service(api.RoutingSelector, "uid-a", "1"), []Change{servicePatch(nil, stamp)}},
+		"one that leads to a pod":             {service(api.RoutingSelector, "uid-a", "1"), nil},
+		"one that leads to no pod":            {service(api.RoutingSelector, api.NoPod, "1"), []Change{servicePatch(nil, stamp)}},
 		"one that selects the designation":    {service(api.RoutingLabel, "", ""), []Change{servicePatch(nil, stamp)}},
 		"one with slices of the controller's": {service(api.RoutingEndpointSlice, "", "1", detached), []Change{servicePatch(nil, stamp)}},
 		"one that Kubernetes does not list":   {service(api.RoutingEndpointSlice, "", "", selectorless), nil},
-		"one that has recorded it":            {service(api.RoutingSelector, "uid-a", "4"), nil},
+		"one that has recorded it":            {service(api.RoutingSelector, api.NoPod, "4"), nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
