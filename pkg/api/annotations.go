@@ -203,7 +203,7 @@ var priority = Annotation{
 	Key: AnnotationPriority, Object: ObjectPod,
 	Default:  "0",
 	Allowed:  `a whole number of 64 bits, such as "100" or "-1"`,
-	Sentence: fmt.Sprintf("Of the pods that can become master, the one with the highest number follows a master that fails. It may change at any time, and moves no master, except with %q.", AnnotationFailback),
+	Sentence: fmt.Sprintf("Of the pods that can become master, the one with the highest number follows a master that fails. It may change at any time, and moves no master, except with %q. A pod that answers the controller's probe with the header %q has that number instead.", AnnotationFailback, HeaderPriority),
 	See:      "operations.md#have-the-application-say-which-pod-follows",
 }
 

@@ -38,6 +38,7 @@ const (
 	ReasonOverlappingElection  = "OverlappingElection"
 	ReasonForeignEndpointSlice = "ForeignEndpointSlice"
 	ReasonProbeUnanswered      = "ProbeUnanswered"
+	ReasonInvalidAnswer        = "InvalidAnswer"
 	ReasonDifferingSettings    = "DifferingSettings"
 	ReasonNoCommonCandidate    = "NoCommonCandidate"
 	ReasonNotPublished         = "NotPublished"
@@ -168,6 +169,12 @@ var events = []Event{
 		Reason: ReasonInvalidAnnotation, Type: corev1.EventTypeWarning,
 		Meaning: "An annotation of the Service, or of one of its pods, is not valid or needs another one. Its default applies, or what is safer.",
 		Advice:  "Correct it. The message says what is allowed.",
+	},
+	{
+		Reason: ReasonInvalidAnswer, Type: corev1.EventTypeWarning,
+		Meaning: fmt.Sprintf("The %q in a pod's answer to the controller's probe is not valid. The pod's annotation counts instead.", HeaderPriority),
+		Advice:  "Correct the application. The message says what is allowed.",
+		See:     "probes.md#priority",
 	},
 	{
 		Reason: ReasonUnknownAnnotation, Type: corev1.EventTypeWarning,

@@ -36,6 +36,11 @@ const (
 	AnnotationPriority  = Domain + "/priority"
 )
 
+// HeaderPriority is the header of an answer to the controller's probe by HTTP, and in lower case the
+// trailer of one by gRPC, that says what AnnotationPriority would. While the answer is fresh, it counts before
+// the annotation.
+const HeaderPriority = "Qoqo-Priority"
+
 // ConditionMasterReady is the type of the condition that the controller writes into the status of
 // an annotated Service: whether the master is eligible, and alone gets the traffic. It is written
 // when that changes for longer than a failover takes, and taken away when the Service opts out.

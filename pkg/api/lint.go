@@ -20,7 +20,7 @@ func Lint(kind string, annotated map[string]string) []Problem {
 			}
 		}
 		if value, found := annotated[AnnotationPriority]; found {
-			if _, why := parsePriority(value); why != "" {
+			if _, why := ParsePriority(value); why != "" {
 				wrong(priority.invalid("", value, why))
 			}
 		}

@@ -243,7 +243,7 @@ func Priority(pod *corev1.Pod) (number int64, problem *Problem) {
 	if !found {
 		return 0, nil
 	}
-	number, wrong := parsePriority(value)
+	number, wrong := ParsePriority(value)
 	if wrong != "" {
 		problem := priority.invalid(" of the pod "+pod.Name, value, wrong)
 		return 0, &problem
@@ -251,9 +251,15 @@ func Priority(pod *corev1.Pod) (number int64, problem *Problem) {
 	return number, nil
 }
 
-// parsePriority returns 0 and what is wrong with a value that is not valid. Of one that is too long
+// InvalidPriority returns the problem of a priority that a pod's answer to a probe claims.
+func InvalidPriority(pod, value string) Problem {
+	_, wrong := ParsePriority(value)
+	return Problem{ReasonInvalidAnswer, fmt.Sprintf("%s in the answer of the pod %s to the probe: %q %s; allowed: %s; it is ignored", HeaderPriority, pod, cut(value), wrong, priority.Allowed)}
+}
+
+// ParsePriority returns 0 and what is wrong with a value that is not valid. Of one that is too long
 // a cache has a part, which must not read as another number.
-func parsePriority(value string) (number int64, wrong string) {
+func ParsePriority(value string) (number int64, wrong string) {
 	if len(value) > MaxValue {
 		return 0, tooLong
 	}

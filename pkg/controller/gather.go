@@ -103,7 +103,7 @@ func (c *Controller) gatherCached(k key) (observation.Inputs, error) {
 	in.Slices = append(in.Slices, c.takenNames(of)...)
 	in.Nodes = c.nodesKnown(in)
 	c.memory.recall(&in)
-	in.Probes = c.prober.States(k)
+	in.Probes, in.Answers = c.prober.States(k), c.prober.Answers(k)
 	in.Refused = c.refusals.known()
 	return in, nil
 }

@@ -56,6 +56,7 @@ var verbs = []verb{
 	{"unmark", 1, (*world).unmarkPod},
 	{"exclude", 1, (*world).excludePod},
 	{"prioritize", 0, (*world).prioritizePod},
+	{"claim", 0, (*world).claim},
 	// Nodes.
 	{"cordon", 1, (*world).cordon},
 	{"zone", 1, (*world).zoneOfNode},
@@ -115,6 +116,8 @@ func (w *world) believe(a, b int) bool {
 		if !r.asked(pod.UID) {
 			return false
 		}
+		w.version++
+		w.claimed = w.version
 		r.probes[pod.UID] = []probe.State{probe.Answering, probe.Suspected, probe.Unknown}[b%4]
 		w.tell("to replica %d %s is now %q", r.number, pod.UID, r.probes[pod.UID])
 	}
@@ -128,6 +131,8 @@ func (r *replica) recover() {
 		return
 	}
 	clear(r.probes)
+	r.world.version++
+	r.world.claimed = r.world.version
 	r.silent.Delete(slices.Collect(maps.Keys(r.silent))...)
 	r.world.rateHearing()
 	r.wakeAll()
@@ -378,6 +383,22 @@ func (w *world) prioritizePod(a, b int) bool {
 			delete(p.Annotations, api.AnnotationPriority)
 		}
 	})
+}
+
+// claim changes the priority that a pod's answers claim. All replicas that hear the pod hear of it.
+func (w *world) claim(a, b int) bool {
+	pod := w.pod(a)
+	if pod == nil {
+		return false
+	}
+	w.claims[pod.UID] = []string{"1", "2", "3", "-1", "", unreadable}[b%6]
+	w.version++
+	w.claimed = w.version
+	w.tell("%s answers with the priority %q", pod.UID, w.claims[pod.UID])
+	for _, r := range w.replicas {
+		r.wakeAll()
+	}
+	return true
 }
 
 // cordon cordons a node, or taints it as an autoscaler does, or takes that back.

@@ -3,6 +3,7 @@ package controller
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -10,6 +11,7 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 	"qoqo.dev/active-standby-controller/pkg/election"
 	"qoqo.dev/active-standby-controller/pkg/observation"
+	"qoqo.dev/active-standby-controller/pkg/probe"
 )
 
 // awaits returns the Service of the election that asks for no pod to become master before the former
@@ -121,8 +123,15 @@ func (w *world) checkNeeded(by *replica, former, holder types.UID) {
 	}
 	if d.Reason == election.HigherPriority && former != "" && former != holder {
 		from, to := w.pods.uid(former), w.pods.uid(holder)
-		if from != nil && to != nil && version(from) <= by.began && version(to) <= by.began && priorityOf(to) <= priorityOf(from) {
-			w.fail("replica %d moves the master from %s of priority %d to %s of priority %d", by.number, former, priorityOf(from), holder, priorityOf(to))
+		if from != nil && to != nil && version(from) <= by.began && version(to) <= by.began && w.claimed <= by.began {
+			was, claimed := by.priorityOf(from)
+			is, claims := by.priorityOf(to)
+			if is <= was {
+				w.fail("replica %d moves the master from %s of priority %d to %s of priority %d", by.number, former, was, holder, is)
+			}
+			if (claimed || claims) && (by.probes[from.UID] != probe.Answering || by.probes[to.UID] != probe.Answering) {
+				w.fail("replica %d moves the master from %s to %s for a priority that one of them claims, and does not hear both", by.number, former, holder)
+			}
 		}
 		if by.seen.Settings().Failback == nil {
 			w.fail("replica %d moves the master to %s for its priority, and nobody asks for that", by.number, holder)
@@ -147,9 +156,15 @@ func (w *world) checkNeeded(by *replica, former, holder types.UID) {
 	}
 }
 
-func priorityOf(pod *corev1.Pod) int64 {
-	number, _ := api.Priority(pod)
-	return number
+// priorityOf returns the priority that the pod claims, if the replica hears it, or else what it is annotated
+// with.
+func (r *replica) priorityOf(pod *corev1.Pod) (number int64, claimed bool) {
+	if claim := r.world.claims[pod.UID]; r.probes[pod.UID] == probe.Answering && claim != "" && claim != unreadable {
+		number, err := strconv.ParseInt(claim, 10, 64)
+		return number, err == nil
+	}
+	number, _ = api.Priority(pod)
+	return number, false
 }
 
 // checkPromoted is for what a replica makes of a pod: one that becomes active does so only

@@ -98,6 +98,10 @@ var profiles = []profile{
 		name: "priorities that the application sets", services: []*corev1.Service{manifest("a", map[string]string{api.AnnotationFailback: "10s"})},
 		weights: map[string]int{"prioritize": 6, "time": 20, "ready": 2, "hear of all": 12, "finish": 30, "overwrite": 0, "lose": 0},
 	},
+	{
+		name: "priorities that pods answer with", services: []*corev1.Service{manifest("a", map[string]string{api.AnnotationFailback: "10s"})},
+		weights: map[string]int{"claim": 6, "believe": 12, "prioritize": 1, "time": 20, "ready": 2, "hear of all": 12, "finish": 30, "overwrite": 0, "lose": 0},
+	},
 	{name: "nodes that are cordoned", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"cordon": 12, "remove a node": 3}},
 	{name: "nodes that are removed, by EndpointSlice", services: []*corev1.Service{manifest("a", nil, asks(api.RoutingEndpointSlice))}, weights: map[string]int{"remove a node": 12, "zone": 4}},
 	{name: "nodes that lose power", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"power": 15, "believe": 2, "time": 10}},

@@ -286,6 +286,14 @@ func (r *replica) gather(ctx context.Context, k key, evidence election.Evidence)
 	r.watchPods()
 	in, err := r.Controller.gather(ctx, k, evidence)
 	in.Now, in.Probes, in.Nodes.Silent = r.world.now, maps.Clone(r.probes), r.silent.Union(r.world.off).Has
+	in.Answers = map[types.UID]probe.Answer{}
+	for uid, state := range r.probes {
+		if claim := r.world.claims[uid]; state == probe.Answering && claim == unreadable {
+			in.Answers[uid] = probe.Answer{Claim: claim, Wrong: claim}
+		} else if state == probe.Answering {
+			in.Answers[uid] = probe.Answer{Claim: claim}
+		}
+	}
 	return in, err
 }
 

@@ -80,6 +80,10 @@ type world struct {
 	able map[types.UID]int
 	// unable are the others.
 	unable map[types.UID]int
+	// claims are the priorities that the pods' answers claim; claimed is the version at which one has
+	// changed last, or what a replica hears of them.
+	claims  map[types.UID]string
+	claimed int
 	// off are the nodes without power. Kubernetes has yet to notice.
 	off sets.Set[string]
 	// unlisted is the version at which a slice was last deleted.
@@ -111,6 +115,7 @@ func newWorld(p profile, m mended) *world {
 		able:     map[types.UID]int{},
 		unable:   map[types.UID]int{},
 		held:     map[types.UID]bool{},
+		claims:   map[types.UID]string{},
 		off:      sets.New[string](),
 		mended:   m,
 	}

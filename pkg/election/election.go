@@ -127,8 +127,9 @@ type Candidate struct {
 	// doubted: the pod was Unresponsive, but no eligible pod answers either, so it may be the
 	// controller that reaches no pod.
 	doubted bool
-	// Priority is what the pod's annotation says; 0 if it has none. HigherSince is since when this
-	// replica has seen that it is higher than the master's, without a break; zero if it has not.
+	// Priority is what the pod's fresh answer to a probe claims, or else what its annotation says; 0 if
+	// there is neither. HigherSince is since when this replica has seen that it is higher than the
+	// master's, without a break; zero if it has not.
 	Priority    int64
 	HigherSince time.Time
 	// Preferred: the Service's preference matches the pod.

@@ -100,7 +100,7 @@ func (d Decision) because(pod, edited string) string {
 	case d.Reason == PreferredEligible:
 		return "a preferred pod has been eligible for as long as qoqo.dev/failback says"
 	case d.Reason == HigherPriority:
-		return "the qoqo.dev/priority of an eligible pod has been higher for as long as qoqo.dev/failback says"
+		return "the priority of an eligible pod has been higher for as long as qoqo.dev/failback says"
 	}
 	return edited
 }

@@ -96,7 +96,7 @@ func TestDecisionMessage(t *testing.T) {
 		},
 		"a failback by priority": {
 			to(Switchover, HigherPriority, "b", 5).from("a"),
-			"master moved from a to b in epoch 5: the qoqo.dev/priority of an eligible pod has been higher for as long as qoqo.dev/failback says",
+			"master moved from a to b in epoch 5: the priority of an eligible pod has been higher for as long as qoqo.dev/failback says",
 		},
 		"a pause": {
 			to(Hold, ElectionPaused, "a", 4),

@@ -159,7 +159,7 @@ var events = []api.Event{
 	},
 	{
 		Reason: string(HigherPriority), Type: corev1.EventTypeNormal, InLease: true,
-		Meaning: `Switchover, or action "Stop" before one: the "qoqo.dev/priority" of an eligible pod has been higher than the master's for as long as "qoqo.dev/failback" says.`,
+		Meaning: `Switchover, or action "Stop" before one: the priority of an eligible pod, by its answer or its annotation, has been higher than the master's for as long as "qoqo.dev/failback" says.`,
 		See:     "operations.md#have-the-application-say-which-pod-follows",
 	},
 	{

@@ -1,7 +1,6 @@
 package observation
 
 import (
-	"math"
 	"slices"
 	"time"
 
@@ -51,6 +50,9 @@ type Inputs struct {
 	// Probes are the results of the controller's own probes, by the pod's UID. A pod that has
 	// no result is not among them.
 	Probes map[types.UID]probe.State
+	// Answers are what the latest good answers to those probes say. A pod that has not answered lately
+	// is not among them.
+	Answers map[types.UID]probe.Answer
 	// Refused are pods that this replica was lately not allowed to label.
 	Refused sets.Set[types.UID]
 	// Outage is what this replica remembers of a holder that was not eligible.
@@ -216,12 +218,12 @@ func (o *Observation) see() Seen {
 	} else {
 		before.Higher = nil
 	}
-	holds := int64(math.MaxInt64)
+	var holder *corev1.Pod
 	if i := slices.IndexFunc(o.Pods, func(p Pod) bool { return p.UID == now.HolderUID }); i >= 0 {
-		holds, _ = api.Priority(o.Pods[i].Pod)
+		holder = o.Pods[i].Pod
 	}
 	for _, p := range o.Pods {
-		if priority, _ := api.Priority(p.Pod); priority > holds {
+		if holder != nil && o.higher(p.Pod, holder) {
 			since, seen := before.Higher[p.UID]
 			if !seen {
 				since = o.Now
@@ -238,6 +240,27 @@ func (o *Observation) see() Seen {
 		}
 	}
 	return now
+}
+
+// priority returns what the pod's fresh answer claims, or else what its annotation says. The answer is
+// nearer to the application, and needs no write.
+func (o *Observation) priority(pod *corev1.Pod) (number int64, claimed bool) {
+	if number, wrong := api.ParsePriority(o.Answers[pod.UID].Claim); wrong == "" {
+		return number, true
+	}
+	number, _ = api.Priority(pod)
+	return number, false
+}
+
+// higher reports whether the pod's priority is higher than the holder's. What a pod claims is compared
+// only with what a pod says that this replica hears too. Otherwise two replicas that each hear
+// another pod would move the master back and forth for ever.
+func (o *Observation) higher(pod, holder *corev1.Pod) bool {
+	priority, claimed := o.priority(pod)
+	holds, holderClaims := o.priority(holder)
+	_, heard := o.Answers[pod.UID]
+	_, holderHeard := o.Answers[holder.UID]
+	return priority > holds && (heard && holderHeard || !claimed && !holderClaims)
 }
 
 // holder returns what was seen of the Lease's holder.

@@ -274,6 +274,10 @@ func (o *Observation) addPod(pod *corev1.Pod, d *designators) {
 			o.problem(problem.Reason, problem.Message)
 		}
 	}
+	if wrong := o.Answers[pod.UID].Wrong; all && wrong != "" {
+		problem := api.InvalidPriority(pod.Name, wrong)
+		o.problem(problem.Reason, problem.Message)
+	}
 	o.Pods = append(o.Pods, p)
 }
 

@@ -1,15 +1,20 @@
 package observation
 
 import (
+	"cmp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
+	"qoqo.dev/active-standby-controller/pkg/probe"
 )
 
 // readiness is what a pod reports, by the clock of its node.
@@ -127,5 +132,82 @@ func TestAPodThatAppearsIsSeenToBegin(t *testing.T) {
 func TestNothingIsRememberedWithoutFailback(t *testing.T) {
 	if seen := looked(nil, []*corev1.Service{service("a")}, []*corev1.Pod{pod("web-0")}).See(); seen.Ready != nil {
 		t.Errorf("remembered: %v", seen)
+	}
+}
+
+// What pods claim in their answers counts before their annotations. With failback it is compared only
+// with what a pod says that this replica hears too.
+func TestClaimedPriority(t *testing.T) {
+	answers := func(claim string) *probe.Answer { return &probe.Answer{Claim: claim} }
+	for name, test := range map[string]struct {
+		// pod and master are what the annotations say. podSays and masterSays are the answers; nil if
+		// the replica does not hear the pod.
+		pod, master         string
+		podSays, masterSays *probe.Answer
+		want                int64
+		higher              bool
+	}{
+		"the answer counts before the annotation":           {pod: "1", podSays: answers("7"), masterSays: answers("5"), want: 7, higher: true},
+		"the answer counts before a higher annotation":      {pod: "9", podSays: answers("3"), masterSays: answers("5"), want: 3},
+		"without an answer the annotation counts":           {pod: "9", want: 9, higher: true},
+		"an answer without a claim leaves the annotation":   {pod: "9", podSays: answers(""), want: 9, higher: true},
+		"a claim that is not valid leaves the annotation":   {pod: "9", podSays: answers("high"), masterSays: answers("5"), want: 9, higher: true},
+		"a claim that is too long leaves the annotation":    {pod: "9", podSays: answers(strings.Repeat("1", api.MaxValue+1)), masterSays: answers("5"), want: 9, higher: true},
+		"the master is heard and claims nothing":            {master: "3", podSays: answers("7"), masterSays: answers(""), want: 7, higher: true},
+		"the master claims less than its annotation":        {master: "9", podSays: answers("7"), masterSays: answers("5"), want: 7, higher: true},
+		"the pod claims more and the master is not heard":   {podSays: answers("7"), want: 7},
+		"the master claims less and the pod is not heard":   {pod: "9", masterSays: answers("5"), want: 9},
+		"neither claims and the master is not heard":        {pod: "9", podSays: answers(""), want: 9, higher: true},
+		"a claim of 0 counts before the annotation":         {pod: "9", podSays: answers("0"), masterSays: answers("-1"), want: 0, higher: true},
+		"the same number in an answer and in an annotation": {master: "7", podSays: answers("7"), masterSays: answers(""), want: 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := Inputs{
+				Key: web, Now: now, Lease: heldBy("uid-web-1"), Services: []*corev1.Service{service("a", asking(api.AnnotationFailback, "10m"))},
+				Pods:    []*corev1.Pod{pod("web-0", annotated(api.AnnotationPriority, cmp.Or(test.pod, "0"))), pod("web-1", annotated(api.AnnotationPriority, cmp.Or(test.master, "0")))},
+				Answers: map[types.UID]probe.Answer{},
+			}
+			for uid, says := range map[types.UID]*probe.Answer{"uid-web-0": test.podSays, "uid-web-1": test.masterSays} {
+				if says != nil {
+					in.Answers[uid] = *says
+				}
+			}
+			c := Look(in).View().Candidates[0]
+			if c.Priority != test.want || c.HigherSince.IsZero() == test.higher {
+				t.Errorf("priority %d, higher since %s; want %d, higher: %t", c.Priority, c.HigherSince, test.want, test.higher)
+			}
+		})
+	}
+}
+
+// Two replicas that each hear another pod for ever do not move the master by what the pods claim.
+func TestReplicasThatHearDifferentPods(t *testing.T) {
+	pods := []*corev1.Pod{pod("web-0"), pod("web-1")}
+	for _, hears := range []types.UID{"uid-web-0", "uid-web-1"} {
+		for _, master := range []string{"uid-web-0", "uid-web-1"} {
+			o := Look(Inputs{
+				Key: web, Now: now, Lease: heldBy(master), Services: []*corev1.Service{service("a", asking(api.AnnotationFailback, "0s"))}, Pods: pods,
+				Answers: map[types.UID]probe.Answer{hears: {Claim: "9"}},
+			})
+			for _, c := range o.View().Candidates {
+				if !c.HigherSince.IsZero() {
+					t.Errorf("a replica that hears %s counts the time to move the master from %s to %s", hears, master, c.Name)
+				}
+			}
+		}
+	}
+}
+
+func TestAClaimThatIsNotValidIsReported(t *testing.T) {
+	o := Look(Inputs{
+		Key: web, Now: now, Services: []*corev1.Service{service("a")}, Pods: []*corev1.Pod{pod("web-0")},
+		Answers: map[types.UID]probe.Answer{"uid-web-0": {Claim: "7", Wrong: "high\n"}},
+	})
+	want := api.Problem{
+		Reason:  api.ReasonInvalidAnswer,
+		Message: `Qoqo-Priority in the answer of the pod web-0 to the probe: "high\n" is not valid; allowed: a whole number of 64 bits, such as "100" or "-1"; it is ignored`,
+	}
+	if got := o.Problems[o.Members[0].UID]; !slices.Contains(got, want) {
+		t.Errorf("problems %v, want %v", got, want)
 	}
 }

@@ -146,7 +146,7 @@ func (o *Observation) candidate(p Pod) election.Candidate {
 	// Only the pods of a StatefulSet have the label, and its value is a number.
 	index, _ := strconv.Atoi(p.Labels[appsv1.PodIndexLabel])
 	workload, revision := workload(p.Pod)
-	priority, _ := api.Priority(p.Pod)
+	priority, _ := o.priority(p.Pod)
 	c := election.Candidate{
 		Name: p.Name, UID: p.UID,
 		Unselected:   p.Unselected,

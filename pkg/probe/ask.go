@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"strings"
@@ -62,24 +63,31 @@ func (c *scant) Read(b []byte) (n int, err error) {
 
 // ask asks one question. It opens a connection for it, as a new client would, because
 // an open connection may work where no new one does. It returns nil if the answer is
-// good. It waits as long as ctx allows, which must be for the probe's timeout.
-func ask(ctx context.Context, address string, probe api.Probe) error {
+// good, and the priority that the answer claims; empty if it claims none. It waits as long
+// as ctx allows, which must be for the probe's timeout.
+func ask(ctx context.Context, address string, probe api.Probe) (claim string, err error) {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {
-		return err
+		return "", err
 	}
 	to := netip.AddrPortFrom(ip, probe.Port)
 	switch probe.Scheme {
 	case api.ProbeTCP:
 		err = askTCP(ctx, to)
 	case api.ProbeHTTP, api.ProbeHTTPS:
-		err = askHTTP(ctx, to, probe)
+		claim, err = askHTTP(ctx, to, probe)
 	case api.ProbeGRPC:
-		err = askGRPC(ctx, to, probe)
+		claim, err = askGRPC(ctx, to, probe)
 	default:
 		err = fmt.Errorf("the scheme %q is not known", probe.Scheme)
 	}
-	return explain(ctx, err, probe)
+	return claim, explain(ctx, err, probe)
+}
+
+// claimOf returns the priority that a header or a trailer claims. One that is too long stays so.
+func claimOf(header http.Header) string {
+	claim := header.Get(api.HeaderPriority)
+	return strings.Clone(claim[:min(len(claim), api.MaxValue+1)])
 }
 
 // askTCP connects, which is a good answer if it succeeds.

@@ -74,7 +74,7 @@ func askFor(t *testing.T, host string, probe api.Probe) string {
 	ctx, cancel := context.WithTimeout(t.Context(), probe.Timeout)
 	defer cancel()
 	begun := time.Now()
-	err := ask(ctx, host, probe)
+	_, err := ask(ctx, host, probe)
 	if took := time.Since(begun); took > probe.Timeout+enough/2 {
 		t.Errorf("the question took %s, although the timeout is %s", took, probe.Timeout)
 	}
@@ -198,7 +198,7 @@ func TestBrokenOff(t *testing.T) {
 			defer cancel()
 			port := serve(t, "127.0.0.1", func(net.Conn) { cancel() })
 			begun := time.Now()
-			err := ask(ctx, "127.0.0.1", api.Probe{Scheme: scheme, Port: port, Path: "/", Timeout: enough})
+			_, err := ask(ctx, "127.0.0.1", api.Probe{Scheme: scheme, Port: port, Path: "/", Timeout: enough})
 			if took := time.Since(begun); !errors.Is(err, context.Canceled) || took > enough/2 {
 				t.Errorf("the question ended after %s with %v", took, err)
 			}

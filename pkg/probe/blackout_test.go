@@ -40,16 +40,16 @@ func (l *link) reaches(address string) bool {
 
 // ask gets an answer if the pod can be reached both before and after a millisecond. If
 // not, it tries again after 200 ms, and then after twice that, as TCP does.
-func (l *link) ask(ctx context.Context, address string, _ api.Probe) error {
+func (l *link) ask(ctx context.Context, address string, _ api.Probe) (claim string, err error) {
 	for again := 200 * ms; ; again *= 2 {
 		if l.reaches(address) {
 			if <-time.After(ms); l.reaches(address) {
-				return nil
+				return "", nil
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return "", ctx.Err()
 		case <-time.After(again):
 		}
 	}

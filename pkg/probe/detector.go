@@ -68,6 +68,8 @@ type question struct {
 	silent bool
 	// late is set once it was noticed that the timeout has passed.
 	late bool
+	// claim is the priority that the answer claims; empty if it claims none.
+	claim string
 	// stop breaks the question off. It may be nil.
 	stop context.CancelFunc
 }

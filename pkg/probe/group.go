@@ -71,6 +71,7 @@ func (g *group) hear(p *pod, q *question, now time.Time, err error) {
 	good := p.good
 	silence := p.hear(q, now, err, p.enough())
 	if !p.good.Equal(good) {
+		p.hearClaim(q.claim, now)
 		if p == g.accused {
 			g.pace.learn(silence, now)
 			g.accused = nil

@@ -53,42 +53,42 @@ var overGRPC = &http.Transport{
 
 // askGRPC asks whether the service that the probe names is SERVING. If it names none,
 // the question is about the server itself.
-func askGRPC(ctx context.Context, to netip.AddrPort, probe api.Probe) error {
+func askGRPC(ctx context.Context, to netip.AddrPort, probe api.Probe) (claim string, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+to.String()+healthCheck, bytes.NewReader(healthRequest(probe.Path)))
 	if err != nil {
-		return err
+		return "", err
 	}
 	request.Header.Set("User-Agent", userAgent)
 	request.Header.Set("Content-Type", contentType)
 	request.Header.Set("TE", "trailers")
 	conn, err := overGRPC.NewClientConn(ctx, "http", to.String())
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer conn.Close()
 	response, err := conn.RoundTrip(request)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %d", response.StatusCode)
+		return "", fmt.Errorf("status %d", response.StatusCode)
 	}
 	if got := response.Header.Get("Content-Type"); !strings.HasPrefix(got, contentType) {
-		return fmt.Errorf("it does not speak gRPC, but %q", got)
+		return "", fmt.Errorf("it does not speak gRPC, but %q", got)
 	}
 	// The trailer can be read only after the body.
 	body, err := io.ReadAll(io.LimitReader(response.Body, frameHeader+maxMessage+1))
 	if err != nil {
-		return err
+		return "", err
 	}
 	if len(body) > frameHeader+maxMessage {
-		return errNoMessage
+		return "", errNoMessage
 	}
 	if err := grpcStatus(response); err != nil {
-		return err
+		return "", err
 	}
-	return healthy(body)
+	return claimOf(response.Trailer), healthy(body)
 }
 
 // healthRequest returns the message that asks about a service, in its frame.

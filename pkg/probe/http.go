@@ -57,25 +57,25 @@ func addHeaders(request *http.Request, headers string) {
 // askHTTP asks for a response. It is a good answer if its status is from 200 to 399 and
 // its body can be read to the end, or to maxBody if it is longer. A redirect is a good
 // answer too, and is not followed.
-func askHTTP(ctx context.Context, to netip.AddrPort, probe api.Probe) error {
+func askHTTP(ctx context.Context, to netip.AddrPort, probe api.Probe) (claim string, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, string(probe.Scheme)+"://"+to.String()+probe.Path, http.NoBody)
 	if err != nil {
-		return err
+		return "", err
 	}
 	addHeaders(request, probe.Headers)
 	conn, err := overHTTP.NewClientConn(ctx, string(probe.Scheme), to.String())
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer conn.Close()
 	response, err := conn.RoundTrip(request)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer response.Body.Close()
 	if response.StatusCode < http.StatusOK || response.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("status %d", response.StatusCode)
+		return "", fmt.Errorf("status %d", response.StatusCode)
 	}
 	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, maxBody))
-	return err
+	return claimOf(response.Header), err
 }

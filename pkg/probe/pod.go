@@ -64,6 +64,10 @@ type pod struct {
 	// well since the master began to fail, without a failure in between; zero if there
 	// is none.
 	confirmed time.Time
+	// claim is the priority that the latest good answer claims; empty if it claims none. wrong is
+	// a claim that was not valid, and wrongly when the latest such claim came.
+	claim, wrong string
+	wrongly      time.Time
 	detector
 }
 

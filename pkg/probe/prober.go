@@ -63,7 +63,7 @@ func (b *budget) spent(silent bool, now time.Time) bool {
 // An election's key is that of its Lease.
 type Prober struct {
 	changed func(key types.NamespacedName)
-	ask     func(ctx context.Context, address string, probe api.Probe) error
+	ask     func(ctx context.Context, address string, probe api.Probe) (claim string, err error)
 
 	lock sync.Mutex
 	// queue has the pods to ask; nil before Run.
@@ -128,6 +128,24 @@ func (p *Prober) States(key types.NamespacedName) map[types.UID]State {
 		}
 	}
 	return states
+}
+
+// Answers returns what the latest good answers of an election's pods say, by the pod's UID. A pod
+// that has not answered lately is left out.
+func (p *Prober) Answers(key types.NamespacedName) map[types.UID]Answer {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	g, found := p.groups[key]
+	if !found {
+		return nil
+	}
+	now, answers := time.Now(), make(map[types.UID]Answer, len(g.pods))
+	for uid, pod := range g.pods {
+		if answer, fresh := pod.answer(now); fresh {
+			answers[uid] = answer
+		}
+	}
+	return answers
 }
 
 // Err returns why the pod failed last. It returns nil if the pod is fine or is not
@@ -242,9 +260,10 @@ func (p *Prober) work(ctx context.Context, queue workqueue.TypedDelayingInterfac
 	if asked == nil {
 		return ctx.Err() == nil
 	}
-	err := p.ask(asking, pod.Address, pod.Probe)
+	claim, err := p.ask(asking, pod.Address, pod.Probe)
 	answered := err == nil || asking.Err() == nil && !Ours(err)
 	asked.stop()
+	asked.claim = claim
 	p.update(ctx, pod, func(now time.Time) { p.end(ctx, pod, asked, now, answered, err) })
 	return ctx.Err() == nil
 }
@@ -305,10 +324,10 @@ func (p *Prober) end(ctx context.Context, pod *pod, asked *question, now time.Ti
 // new state, and calls changed if that is due.
 func (p *Prober) update(ctx context.Context, pod *pod, change func(now time.Time)) {
 	p.lock.Lock()
-	was, fails, missed, news := pod.state(), pod.fails, pod.in.missed(), false
+	was, fails, missed, claim, news := pod.state(), pod.fails, pod.in.missed(), pod.claim, false
 	change(time.Now())
 	if !pod.gone {
-		news = p.follow(pod, missed)
+		news = p.follow(pod, missed, claim)
 	}
 	state, failed, err := pod.state(), pod.fails > fails, pod.err
 	p.recount(was, state)
@@ -335,10 +354,11 @@ func (p *Prober) recount(was, is State) {
 }
 
 // follow plans what is due after an answer of a pod, and reports whether the state of
-// any pod of its group has changed. missed is what group.missed was before the answer.
-func (p *Prober) follow(pod *pod, missed time.Time) (news bool) {
+// any pod of its group has changed, or the order of their claims. missed is what group.missed was
+// before the answer, and claim what the pod claimed.
+func (p *Prober) follow(pod *pod, missed time.Time, claim string) (news bool) {
 	g := pod.in
-	news = g.news(pod)
+	news = g.news(pod) || g.reorders(pod, claim)
 	if !g.missed().Equal(missed) {
 		for _, other := range g.pods {
 			p.plan(other)

@@ -42,6 +42,8 @@ type probed struct {
 	begun time.Time
 	// pods has how each pod answers, by address.
 	pods map[string]func(context.Context) error
+	// claims has the priority that each pod claims, by address.
+	claims map[string]string
 	// asked has when each pod was asked, in milliseconds since the beginning, by address.
 	asked map[string][]int
 	told  []string
@@ -51,7 +53,7 @@ type probed struct {
 func prober(t *testing.T, test func(p *probed)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		p := &probed{T: t, begun: time.Now(), pods: map[string]func(context.Context) error{}, asked: map[string][]int{}, done: make(chan struct{})}
+		p := &probed{T: t, begun: time.Now(), pods: map[string]func(context.Context) error{}, claims: map[string]string{}, asked: map[string][]int{}, done: make(chan struct{})}
 		p.Prober = New(p.changed)
 		p.ask = p.answer
 		ctx, cancel := context.WithCancel(t.Context())
@@ -99,12 +101,12 @@ func (p *probed) wanted(key types.NamespacedName) []types.UID {
 func (p *probed) now() int { return int(time.Since(p.begun).Milliseconds()) }
 
 // answer takes the place of ask: it records the question, and answers as the pod does.
-func (p *probed) answer(ctx context.Context, address string, _ api.Probe) error {
+func (p *probed) answer(ctx context.Context, address string, _ api.Probe) (claim string, err error) {
 	p.lock.Lock()
 	p.asked[address] = append(p.asked[address], p.now())
-	answer := p.pods[address]
+	answer, claim := p.pods[address], p.claims[address]
 	p.lock.Unlock()
-	return answer(ctx)
+	return claim, answer(ctx)
 }
 
 // answers sets how the pods at the addresses answer from now on.
@@ -114,6 +116,13 @@ func (p *probed) answers(answer func(context.Context) error, addresses ...string
 	for _, address := range addresses {
 		p.pods[address] = answer
 	}
+}
+
+// claim sets the priority that the pod at the address claims from now on.
+func (p *probed) claim(address, priority string) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	p.claims[address] = priority
 }
 
 // pass lets time pass.

@@ -132,7 +132,7 @@ func TestWantWhatCannotBeAsked(t *testing.T) {
 func TestWantBeforeRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(func(types.NamespacedName) {})
-		p.ask = func(context.Context, string, api.Probe) error { return nil }
+		p.ask = func(context.Context, string, api.Probe) (string, error) { return "", nil }
 		p.Want(web, targets("a"))
 		<-time.After(time.Second)
 		if got := p.State(web, "a"); got != Unknown {
