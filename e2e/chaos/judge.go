@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
@@ -165,6 +166,9 @@ func (j *judge) see(now time.Time, object metav1.Object, deleted bool) {
 	case *corev1.Pod:
 		before := j.pods[o.Name]
 		written = before != nil && (!maps.Equal(before.Labels, o.Labels) || !maps.Equal(before.Annotations, o.Annotations))
+		if before != nil && isActive(before) && isActive(o) {
+			j.activeMayJoin(before, o)
+		}
 		keep(j.pods, o, deleted)
 		election = j.designates(o)
 		j.tellPod(before, o, deleted)
@@ -235,6 +239,17 @@ func (j *judge) seeService(s *corev1.Service, deleted bool) {
 		j.paused[s.Name] = j.sound
 	}
 	j.tell(election, "Service %s selects %v; %s", s.Name, s.Spec.Selector, showAnnotations(s))
+}
+
+// activeMayJoin excuses the Services by label that select an active pod only since an actor has
+// labelled it: it may be the master of another election.
+func (j *judge) activeMayJoin(before, now *corev1.Pod) {
+	for name, s := range j.services {
+		selector := labels.SelectorFromSet(s.Spec.Selector)
+		if _, byLabel := s.Spec.Selector[api.LabelDesignation]; byLabel && isOpen(s) && selector.Matches(podLabels(now)) && !selector.Matches(podLabels(before)) {
+			j.opened[name] = j.sound
+		}
+	}
 }
 
 // overlapMayBegin excuses the Services by label that select pods of one that an actor has written.

@@ -60,6 +60,11 @@ func passes(j *judge, at time.Time) { j.pass(at); j.look() }
 
 var edits int
 
+// active is a pod that is designated, of an application.
+func active(name, app string) *corev1.Pod {
+	return pod(name, func(p *corev1.Pod) { p.Labels["app"], p.Labels[api.LabelDesignation] = app, api.DesignationActive })
+}
+
 // edited is an object that an actor has written.
 func edited[T metav1.Object](o T) T {
 	edits++
@@ -241,6 +246,13 @@ func TestViolations(t *testing.T) {
 		},
 		"a Service by label may list two pods when an edit of another lets an overlap begin": {
 			acts: []act{{0, sees(byLabel("web"))}, {30, sees(edited(closed("older")))}, {1, sees(builtIn("a", "b"))}},
+		},
+		"a Service by label may list a master of another that an actor has labelled for it": {
+			acts: []act{{0, sees(byLabel("web"))}, {0, sees(active("b", "none"))}, {30, sees(active("b", "web"))}, {1, sees(builtIn("a", "b"))}},
+		},
+		"a Service by label must not list a pod that the controller has made active": {
+			acts: []act{{0, sees(byLabel("web"))}, {0, sees(pod("b"))}, {30, sees(active("b", "web"))}, {1, sees(builtIn("a", "b"))}},
+			want: listsBoth,
 		},
 		"a Service by label that overlaps must not stay open": {
 			acts: []act{{0, sees(byLabel("web"))}, {30, sees(edited(closed("older")))}, {1, sees(builtIn("a", "b"))}, {21, passes}},
