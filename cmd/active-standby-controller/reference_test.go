@@ -203,7 +203,7 @@ func gatherMetrics(t *testing.T) (found metrics) {
 func serving(t *testing.T, registry kmetrics.KubeRegistry) *controller.Controller {
 	t.Helper()
 	of := metav1.ObjectMeta{Namespace: "default", Name: "web", UID: "1", Labels: map[string]string{"app": "web"}}
-	pod := &corev1.Pod{ObjectMeta: of, Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}}}
+	pod := &corev1.Pod{ObjectMeta: of, Status: corev1.PodStatus{PodIPs: []corev1.PodIP{{IP: "10.0.0.1"}}, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}}}
 	service := &corev1.Service{ObjectMeta: of, Spec: corev1.ServiceSpec{Selector: of.Labels}}
 	service.Annotations = map[string]string{api.AnnotationServiceMode: api.ModeActiveStandby}
 	client := fake.NewClientset(service, pod)

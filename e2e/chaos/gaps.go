@@ -114,7 +114,7 @@ func (j *judge) eligible(name string) func(*corev1.Pod) bool {
 	}
 	return func(p *corev1.Pod) bool {
 		may, _ := api.Candidate(p)
-		return may && observation.Ready(p) && observation.Active(p) && j.nodes[p.Spec.NodeName] != nil &&
+		return may && observation.Ready(p) && observation.Active(p) && len(p.Status.PodIPs) > 0 && j.nodes[p.Spec.NodeName] != nil &&
 			!slices.ContainsFunc(selectors, func(s labels.Selector) bool { return !s.Matches(podLabels(p)) }) &&
 			// By label a pod that an older election designates is master only if it is the older's master.
 			(!byLabel || isActive(p) || j.designates(p) == name)

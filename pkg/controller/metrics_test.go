@@ -110,6 +110,7 @@ active_standby_transition_duration_seconds_sum{phase="routed"} 0.07
 active_standby_transition_duration_seconds_count{phase="routed"} 3
 # HELP active_standby_transitions_total [ALPHA] Changes of holder that this replica has written, by the election's reason.
 # TYPE active_standby_transitions_total counter
+active_standby_transitions_total{reason="AddressMissing"} 0
 active_standby_transitions_total{reason="FirstEligible"} 1
 active_standby_transitions_total{reason="HigherPriority"} 0
 active_standby_transitions_total{reason="HolderEdited"} 1

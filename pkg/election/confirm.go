@@ -50,7 +50,7 @@ var confirmations = []struct {
 		return (d.Reason == NobodyEligible || d.Reason == AwaitingEligible) && slices.ContainsFunc(v.Candidates, Candidate.lacksOnlyNode)
 	}},
 	{"the pod may have recovered, or been labelled, or its node may be newer than the cache", PodRead, func(v View, d Decision, _ Evidence) bool {
-		return slices.Contains([]Reason{HolderNotReady, HolderExcluded, HolderRefused, NodeGone, NobodyEligible}, d.Reason) && v.shows(v.Lease.HolderUID)
+		return slices.Contains([]Reason{HolderNotReady, AddressMissing, HolderExcluded, HolderRefused, NodeGone, NobodyEligible}, d.Reason) && v.shows(v.Lease.HolderUID)
 	}},
 }
 

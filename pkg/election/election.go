@@ -97,7 +97,9 @@ type Candidate struct {
 	// Excluded: the pod's annotation keeps it from being master.
 	Excluded bool
 	// Portless: the pod has none of the ports of a Service, and another pod has one.
-	Portless    bool
+	Portless bool
+	// Addressless: the pod has no address, so that no Service lists it.
+	Addressless bool
 	Finished    bool
 	Terminating bool
 	Ready       bool
@@ -253,6 +255,8 @@ func (c Candidate) Ineligible() Reason {
 		return NodeGone
 	case !c.Ready:
 		return HolderNotReady
+	case c.Addressless:
+		return AddressMissing
 	case c.NodeSilent:
 		return NodeSilent
 	case c.Unresponsive:

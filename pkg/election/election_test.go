@@ -34,6 +34,7 @@ func designated(c *Candidate)   { c.Designated = true }
 func draining(c *Candidate)     { c.Draining = true }
 func unmanaged(c *Candidate)    { c.Workload = "" }
 func portless(c *Candidate)     { c.Portless = true }
+func addressless(c *Candidate)  { c.Addressless = true }
 func nodeGone(c *Candidate)     { c.NodeGone = true }
 func nodeSilent(c *Candidate)   { c.NodeSilent = true }
 func answers(c *Candidate)      { c.Answers = true }
@@ -166,7 +167,7 @@ func TestDecide(t *testing.T) {
 	}
 	for _, reason := range []Reason{
 		LeaseForeign, HolderEligible, NobodyEligible, AwaitingEligible, LeaseLost, EpochRestored, EditRefused,
-		AlreadyDesignated, FirstEligible, HolderEdited, NodeUnschedulable, HolderGone, HolderUnselected, HolderFinished, HolderTerminating, PortMissing, NodeGone, HolderNotReady, NodeSilent, HolderUnresponsive,
+		AlreadyDesignated, FirstEligible, HolderEdited, NodeUnschedulable, HolderGone, HolderUnselected, HolderFinished, HolderTerminating, PortMissing, NodeGone, HolderNotReady, AddressMissing, NodeSilent, HolderUnresponsive,
 		ElectionPaused, AwaitingHolder, AwaitingExpiry, AwaitingTermination, PreferredEligible, HigherPriority, HolderExcluded, HolderRefused, HolderInactive,
 	} {
 		if !seen[reason] {
@@ -287,6 +288,16 @@ var electionTests = map[string]decisionTest{
 	"a master without the Service's port can hear of the next one, so that its Lease need not expire": {
 		view:   View{Lease: held("a", 4).valid(15 * time.Second), Candidates: []Candidate{pod("a", portless), pod("c")}},
 		want:   to(Failover, PortMissing, "c", 5).from("a"),
+		writes: true,
+	},
+	"a master without an address is replaced by a pod that has one": {
+		view:   View{Lease: held("a", 4), Candidates: []Candidate{pod("a", addressless), pod("b", addressless), pod("c")}},
+		want:   to(Failover, AddressMissing, "c", 5).from("a"),
+		writes: true,
+	},
+	"a pod without an address is not elected": {
+		view:   View{Candidates: []Candidate{pod("a", addressless), pod("b")}},
+		want:   to(Elect, FirstEligible, "b", 1),
 		writes: true,
 	},
 	"a pod whose node is gone is not elected": {

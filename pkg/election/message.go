@@ -17,6 +17,7 @@ var ineligible = map[Reason]string{
 	PortMissing:        "%s has none of the Service's ports, which another pod has",
 	NodeGone:           "%s is on a node that no longer exists",
 	HolderNotReady:     "%s is not Ready",
+	AddressMissing:     "%s has no address",
 	NodeSilent:         "%s is on a node that no longer gives signs of life",
 	HolderUnresponsive: "%s has stopped answering the controller's probe, which another pod answers",
 	HolderRefused:      "the API server refuses to label %s",

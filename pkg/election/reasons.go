@@ -53,6 +53,7 @@ const (
 	PortMissing        Reason = "PortMissing"
 	NodeGone           Reason = "NodeGone"
 	HolderNotReady     Reason = "HolderNotReady"
+	AddressMissing     Reason = "AddressMissing"
 	NodeSilent         Reason = "NodeSilent"
 	HolderUnresponsive Reason = "HolderUnresponsive"
 	HolderRefused      Reason = "HolderRefused"
@@ -109,6 +110,11 @@ var events = []api.Event{
 	{
 		Reason: string(PortMissing), Type: corev1.EventTypeNormal, InLease: true,
 		Meaning: "Failover: the master has none of the Service's ports, and another pod has one.",
+	},
+	{
+		Reason: string(AddressMissing), Type: corev1.EventTypeNormal, InLease: true,
+		Meaning: "Failover: the master is Ready, but has no address.",
+		Advice:  "Look at what writes the status of the former master: a kubelet never reports that.",
 	},
 	{
 		Reason: string(NodeGone), Type: corev1.EventTypeNormal, InLease: true,

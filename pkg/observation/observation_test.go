@@ -50,7 +50,7 @@ func pod(name string, change ...func(*corev1.Pod)) *corev1.Pod {
 			Labels: map[string]string{"app": "web"}, Annotations: map[string]string{},
 		},
 		Spec: corev1.PodSpec{NodeName: "node-of-" + name},
-		Status: corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{
+		Status: corev1.PodStatus{Phase: corev1.PodRunning, PodIPs: []corev1.PodIP{{IP: "10.0.0.1"}}, Conditions: []corev1.PodCondition{
 			{Type: corev1.PodScheduled, Status: corev1.ConditionFalse},
 			{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(start.Add(time.Minute))},
 		}},

@@ -156,6 +156,7 @@ func (o *Observation) candidate(p Pod) election.Candidate {
 		Terminating:  p.DeletionTimestamp != nil,
 		Created:      p.CreationTimestamp.Time,
 		Portless:     p.Portless,
+		Addressless:  len(p.Status.PodIPs) == 0,
 		NodeGone:     p.Node.Gone,
 		Draining:     p.Node.Draining,
 		NodeSilent:   p.Node.Silent,

@@ -100,6 +100,7 @@ func TestCandidates(t *testing.T) {
 		"a pod that has succeeded":                    {pod("web-0", status(corev1.PodSucceeded, corev1.ConditionFalse)), set(func(c *election.Candidate) { c.Ready, c.Finished = false, true })},
 		"a pod that has failed":                       {pod("web-0", status(corev1.PodFailed, corev1.ConditionFalse)), set(func(c *election.Candidate) { c.Ready, c.Finished = false, true })},
 		"a pod that terminates":                       {pod("web-0", func(p *corev1.Pod) { p.DeletionTimestamp = &p.CreationTimestamp }), set(func(c *election.Candidate) { c.Terminating = true })},
+		"a pod without an address":                    {pod("web-0", func(p *corev1.Pod) { p.Status.PodIPs = nil }), set(func(c *election.Candidate) { c.Addressless = true })},
 		"a pod that is kept from being master":        {pod("web-0", annotated(api.AnnotationCandidate, "false")), set(func(c *election.Candidate) { c.Excluded = true })},
 		"a pod that may be master":                    {pod("web-0", annotated(api.AnnotationCandidate, "true")), set(func(*election.Candidate) {})},
 		"a pod whose annotation has no meaning":       {pod("web-0", annotated(api.AnnotationCandidate, "no")), set(func(*election.Candidate) {})},
