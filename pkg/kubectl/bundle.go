@@ -92,10 +92,11 @@ What is held back:
 - Secrets and ConfigMaps are never read.
 - Of pods there is what matters to an election: metadata, node, ports, images, resources, probes and status. There are no
   environment variables, commands, arguments or volumes, no headers and queries of probes, and nothing that a container wrote as it ended.
+- Of the events of pods there are no queries of probes, no commands that could not be run, and nothing that a probe or a hook wrote.
 - Of the controller's Deployment there are its flags, and no environment variables, and of sidecars neither.
 - The values of annotations of others, such as kubectl.kubernetes.io/last-applied-configuration, are removed.
 
-Not held back are the names of objects, labels, addresses, the texts of events, and the controller's logs, which name Services,
+Not held back are the names of objects, labels, addresses, the other texts of events, and the controller's logs, which name Services,
 pods and nodes. Look through them before you hand the report to others.
 
 What could not be read:

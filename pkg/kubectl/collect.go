@@ -167,8 +167,7 @@ func (o *reportCommand) eventsOf(ctx context.Context, c connection, uids sets.Se
 	}
 	for i := range list.Items {
 		if e := &list.Items[i]; uids.Has(e.Regarding.UID) {
-			e.ObjectMeta = publicMeta(e.ObjectMeta)
-			of = append(of, e)
+			of = append(of, publicEvent(e))
 		}
 	}
 	return of

@@ -1,12 +1,14 @@
 package kubectl
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
@@ -103,6 +105,38 @@ func publicProbe(p *corev1.Probe) *corev1.Probe {
 		}
 	}
 	return p
+}
+
+var (
+	query = regexp.MustCompile(`(https?://[^\s"?]*\?)[^\s"]+`)
+	// What a probe that runs no command may say, and what a pull of an image may.
+	probed = regexp.MustCompile(`^\w+ probe (failed|errored[^:]*): (Get "|HTTP probe failed|dial tcp|service unhealthy|timeout)`)
+	pulled = regexp.MustCompile(`^(Failed to pull image |Error: ErrImagePull$|Error: ImagePullBackOff$)`)
+	failed = regexp.MustCompile(`^\w+ probe (failed|errored[^:]*): `)
+)
+
+// publicEvent returns the event without what publicPod holds back: kubelet's events quote the query that a
+// probe asks, commands that could not be run, and what probes and hooks have written.
+func publicEvent(e *eventsv1.Event) *eventsv1.Event {
+	e = e.DeepCopy()
+	e.ObjectMeta = publicMeta(e.ObjectMeta)
+	e.Note = query.ReplaceAllString(e.Note, "${1}"+removed)
+	if e.Regarding.Kind != "Pod" {
+		return e
+	}
+	switch e.Reason {
+	case "Unhealthy":
+		if !probed.MatchString(e.Note) {
+			e.Note = failed.FindString(e.Note) + removed
+		}
+	case "Failed":
+		if !pulled.MatchString(e.Note) {
+			e.Note = removed
+		}
+	case "FailedPostStartHook", "FailedPreStopHook":
+		e.Note = removed
+	}
+	return e
 }
 
 // publicDeployment returns a Deployment of the controller. Its flags, which hold no secrets, are kept, and

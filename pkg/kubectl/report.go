@@ -47,8 +47,8 @@ logs and metrics.
 
 Secrets and ConfigMaps are never read. Of pods there are no environment variables, commands,
 arguments or volumes, and the values of annotations of others are removed. README.txt in the
-file says what it holds, and what could not be read. Names, labels, addresses, events and logs
-are as they are: look through them before you hand the file to others.`,
+file says what it holds, and what could not be read. Names, labels, addresses, logs and most
+texts of events are as they are: look through them before you hand the file to others.`,
 		Example: `  # Report on the annotated Services of this namespace
   kubectl active-standby report
 

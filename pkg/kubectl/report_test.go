@@ -308,3 +308,30 @@ func TestReportIsWritten(t *testing.T) {
 		compare(t, result{Err: "error: a Service cannot be retrieved by name across all namespaces\n", Code: 1}, c.run("report", "web", "-A"))
 	})
 }
+
+// Events of kubelet may quote what a report holds back of the pod itself.
+func TestEventsOfAReportQuoteNoSecret(t *testing.T) {
+	t.Parallel()
+	for name, of := range map[string]struct{ kind, reason, note, want string }{
+		"the query that a probe asks": {"Pod", "Unhealthy",
+			`Readiness probe failed: Get "http://10.0.0.1:8080/healthy?k=secret": dial tcp 10.0.0.1:8080: connect: connection refused`,
+			`Readiness probe failed: Get "http://10.0.0.1:8080/healthy?<removed>": dial tcp 10.0.0.1:8080: connect: connection refused`},
+		"the status of a probe": {"Pod", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503",
+			"Readiness probe failed: HTTP probe failed with statuscode: 503"},
+		"what a probe's command wrote":     {"Pod", "Unhealthy", "Liveness probe failed: password=secret\n", "Liveness probe failed: <removed>"},
+		"an answer of no known form":       {"Pod", "Unhealthy", "secret", "<removed>"},
+		"a command that does not exist":    {"Pod", "Failed", `Error: failed to create containerd task: exec: "secret": not found`, "<removed>"},
+		"an image that cannot be pulled":   {"Pod", "Failed", `Failed to pull image "web:2": not found`, `Failed to pull image "web:2": not found`},
+		"what a hook wrote":                {"Pod", "FailedPreStopHook", "Exec lifecycle hook ([sh -c secret]) failed", "<removed>"},
+		"any other reason":                 {"Pod", "Killing", "Stopping container web", "Stopping container web"},
+		"the reason, of a Service's event": {"Service", "Failed", "the controller's own words", "the controller's own words"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := &eventsv1.Event{Reason: of.reason, Note: of.note, Regarding: corev1.ObjectReference{Kind: of.kind}}
+			if got := publicEvent(e).Note; got != of.want {
+				t.Errorf("got %q, want %q", got, of.want)
+			}
+		})
+	}
+}
