@@ -313,11 +313,15 @@ func TestReportIsWritten(t *testing.T) {
 func TestEventsOfAReportQuoteNoSecret(t *testing.T) {
 	t.Parallel()
 	for name, of := range map[string]struct{ kind, reason, note, want string }{
-		"the query that a probe asks": {"Pod", "Unhealthy",
+		"the query that a probe asks": {
+			"Pod", "Unhealthy",
 			`Readiness probe failed: Get "http://10.0.0.1:8080/healthy?k=secret": dial tcp 10.0.0.1:8080: connect: connection refused`,
-			`Readiness probe failed: Get "http://10.0.0.1:8080/healthy?<removed>": dial tcp 10.0.0.1:8080: connect: connection refused`},
-		"the status of a probe": {"Pod", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503",
-			"Readiness probe failed: HTTP probe failed with statuscode: 503"},
+			`Readiness probe failed: Get "http://10.0.0.1:8080/healthy?<removed>": dial tcp 10.0.0.1:8080: connect: connection refused`,
+		},
+		"the status of a probe": {
+			"Pod", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503",
+			"Readiness probe failed: HTTP probe failed with statuscode: 503",
+		},
 		"what a probe's command wrote":     {"Pod", "Unhealthy", "Liveness probe failed: password=secret\n", "Liveness probe failed: <removed>"},
 		"an answer of no known form":       {"Pod", "Unhealthy", "secret", "<removed>"},
 		"a command that does not exist":    {"Pod", "Failed", `Error: failed to create containerd task: exec: "secret": not found`, "<removed>"},
