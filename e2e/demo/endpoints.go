@@ -26,7 +26,16 @@ type endpoints struct {
 func watchEndpoints(ctx context.Context, client kubernetes.Interface, namespace string) (*endpoints, error) {
 	e := &endpoints{slices: map[types.NamespacedName]*discoveryv1.EndpointSlice{}, changed: make(chan struct{})}
 	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace))
-	informer := cache.NewTypedSharedIndexInformer[*discoveryv1.EndpointSlice](factory.Discovery().V1().EndpointSlices().Informer())
+	watched := factory.Discovery().V1().EndpointSlices().Informer()
+	// At the end the API server stops before the watch does. That is no error to show.
+	if err := watched.SetWatchErrorHandlerWithContext(func(watching context.Context, r *cache.Reflector, err error) {
+		if ctx.Err() == nil {
+			cache.DefaultWatchErrorHandler(watching, r, err)
+		}
+	}); err != nil {
+		return nil, err
+	}
+	informer := cache.NewTypedSharedIndexInformer[*discoveryv1.EndpointSlice](watched)
 	registration, err := informer.AddTypedEventHandler(cache.TypedResourceEventHandlerFuncs[*discoveryv1.EndpointSlice]{
 		AddFunc:    func(s *discoveryv1.EndpointSlice) { e.set(s, s) },
 		UpdateFunc: func(_, s *discoveryv1.EndpointSlice) { e.set(s, s) },
