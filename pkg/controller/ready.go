@@ -23,8 +23,9 @@ const (
 	// othersPatience is how long a condition must be wrong before a replica writes it that did not
 	// write the Lease last. Two replicas that see different things would otherwise write in turns.
 	othersPatience = time.Minute
-	// conditionRetry is after how long a condition that could not be written is tried again.
-	conditionRetry = 10 * time.Minute
+	// conditionRetry is after how long a condition is tried again that was refused, and conditionAgain
+	// if the API server was only busy.
+	conditionRetry, conditionAgain = 10 * time.Minute, time.Minute
 	// conditionTimeout bounds the request, because the election's next look waits for it, and
 	// conditionLater is when it is made if others wait.
 	conditionTimeout, conditionLater = 2 * time.Second, time.Second
@@ -195,8 +196,12 @@ func (c *Controller) showReady(ctx context.Context, o *observation.Observation, 
 		// Who has changed the Service wakes its election.
 	case w.err != nil:
 		klog.FromContext(ctx).V(2).Info("Failed to write a condition, will retry", "service", klog.KObj(s), "reason", logged(w.err.Error()))
-		c.conditions.couldNot(uid, o.Now.Add(conditionRetry))
-		return conditionRetry
+		retry := conditionAgain
+		if refused(w.err) {
+			retry = conditionRetry
+		}
+		c.conditions.couldNot(uid, o.Now.Add(retry))
+		return retry
 	default:
 		c.conditions.forget(uid)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -206,5 +207,23 @@ func TestConditionWithoutTheRight(t *testing.T) {
 		if most := int(time.Hour/conditionRetry) + 1; conditionWrites(s) < 2 || conditionWrites(s) > most {
 			t.Errorf("%d tries within an hour, want %d at most", conditionWrites(s), most)
 		}
+	})
+}
+
+// An API server that is busy once does not leave an old condition for long.
+func TestConditionAfterATimeout(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		c.Create(fakeapi.NewService("web"), fakeapi.NewPod("web-0"))
+		s := c.prepare()
+		var tries atomic.Int32
+		s.client.PrependReactor("patch", "services", func(action clienttesting.Action) (bool, runtime.Object, error) {
+			busy := action.GetSubresource() == "status" && tries.Add(1) == 1
+			return busy, nil, apierrors.NewTimeoutError("busy", 0)
+		})
+		c.run(s)
+		c.Wait(2 * time.Second)
+		c.expectCondition("")
+		c.Wait(conditionAgain)
+		c.expectCondition(ready)
 	})
 }
