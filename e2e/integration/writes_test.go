@@ -119,7 +119,7 @@ func createRenewed(ctx context.Context, namespace, name string) error {
 			return err
 		}
 	}
-	ready := fmt.Appendf(nil, `{"status":{"conditions":[{"type":"Ready","status":"True","lastTransitionTime":%q}]}}`, time.Now().Format(time.RFC3339))
+	ready := fmt.Appendf(nil, `{"status":{"podIP":"10.0.0.1","podIPs":[{"ip":"10.0.0.1"}],"conditions":[{"type":"Ready","status":"True","lastTransitionTime":%q}]}}`, time.Now().Format(time.RFC3339))
 	if _, err := client.CoreV1().Pods(namespace).Patch(ctx, name, types.StrategicMergePatchType, ready, metav1.PatchOptions{}, "status"); err != nil {
 		return err
 	}
