@@ -245,7 +245,7 @@ func (c *Controller) begin(ctx context.Context, namespace string) {
 	case <-ctx.Done():
 		return
 	}
-	if namespace == metav1.NamespaceAll && c.many() {
+	if namespace == metav1.NamespaceAll && c.annotatedNamespaces() > separateNamespaces {
 		// Otherwise each namespace would get a watch of its own first.
 		if err := c.census.count(ctx); err != nil {
 			klog.FromContext(ctx).V(4).Info("Failed to count the pods", "reason", err)

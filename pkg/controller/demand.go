@@ -69,10 +69,6 @@ const (
 	podsOfANamespace = 50
 )
 
-// many reports whether more namespaces have annotated Services than have watches of their own in
-// any case.
-func (c *Controller) many() bool { return c.annotatedNamespaces() > separateNamespaces }
-
 // annotatedNamespaces counts the namespaces that have annotated Services; none if not all
 // namespaces are served.
 func (c *Controller) annotatedNamespaces() int {
@@ -86,14 +82,15 @@ func (c *Controller) annotatedNamespaces() int {
 // shares reports whether one watch of all namespaces takes less than watches of those that have
 // annotated Services. While it is not known how many pods there are, it has them counted.
 func (c *Controller) shares() bool {
-	if !c.many() {
+	namespaces := c.annotatedNamespaces()
+	if namespaces <= separateNamespaces {
 		return false
 	}
 	pods, known := c.census.known()
 	if !known {
 		c.census.want()
 	}
-	return known && pods <= podsOfANamespace*int64(c.annotatedNamespaces())
+	return known && pods <= podsOfANamespace*int64(namespaces)
 }
 
 // onDemand watches objects of one kind in the namespaces that have an annotated Service.

@@ -115,37 +115,35 @@ func (p *Prober) State(key types.NamespacedName, pod types.UID) State {
 // States returns what is known of every pod of an election at one moment. Pods that are
 // Unknown are left out. It returns nil if no pod of the election is probed.
 func (p *Prober) States(key types.NamespacedName) map[types.UID]State {
-	p.lock.Lock()
-	defer p.lock.Unlock()
-	g, found := p.groups[key]
-	if !found {
-		return nil
-	}
-	states := make(map[types.UID]State, len(g.pods))
-	for uid, pod := range g.pods {
-		if state := g.state(pod); state != Unknown {
-			states[uid] = state
-		}
-	}
-	return states
+	return ofEach(p, key, func(pod *pod) (State, bool) {
+		state := pod.in.state(pod)
+		return state, state != Unknown
+	})
 }
 
 // Answers returns what the latest good answers of an election's pods say, by the pod's UID. A pod
 // that has not answered lately is left out.
 func (p *Prober) Answers(key types.NamespacedName) map[types.UID]Answer {
+	now := time.Now()
+	return ofEach(p, key, func(pod *pod) (Answer, bool) { return pod.answer(now) })
+}
+
+// ofEach returns what of returns of every pod of an election at one moment, without those for which
+// it reports false; nil if no pod of the election is probed.
+func ofEach[T any](p *Prober, key types.NamespacedName, of func(*pod) (T, bool)) map[types.UID]T {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	g, found := p.groups[key]
 	if !found {
 		return nil
 	}
-	now, answers := time.Now(), make(map[types.UID]Answer, len(g.pods))
+	all := make(map[types.UID]T, len(g.pods))
 	for uid, pod := range g.pods {
-		if answer, fresh := pod.answer(now); fresh {
-			answers[uid] = answer
+		if one, is := of(pod); is {
+			all[uid] = one
 		}
 	}
-	return answers
+	return all
 }
 
 // Err returns why the pod failed last. It returns nil if the pod is fine or is not
