@@ -9,6 +9,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
@@ -125,12 +126,12 @@ func (w *world) believe(a, b int) bool {
 	return true
 }
 
-// recover takes back what the replica believes.
+// recover takes back what the replica believes to be wrong. It goes on to hear the pods that answer.
 func (r *replica) recover() {
 	if len(r.probes)+len(r.silent) == 0 {
 		return
 	}
-	clear(r.probes)
+	maps.DeleteFunc(r.probes, func(_ types.UID, state probe.State) bool { return state != probe.Answering })
 	r.world.version++
 	r.world.claimed = r.world.version
 	r.silent.Delete(slices.Collect(maps.Keys(r.silent))...)
@@ -385,7 +386,7 @@ func (w *world) prioritizePod(a, b int) bool {
 	})
 }
 
-// claim changes the priority that a pod's answers claim. All replicas that hear the pod hear of it.
+// claim has a pod answer all replicas, and claim another priority.
 func (w *world) claim(a, b int) bool {
 	pod := w.pod(a)
 	if pod == nil {
@@ -396,6 +397,9 @@ func (w *world) claim(a, b int) bool {
 	w.claimed = w.version
 	w.tell("%s answers with the priority %q", pod.UID, w.claims[pod.UID])
 	for _, r := range w.replicas {
+		if r.asked(pod.UID) {
+			r.probes[pod.UID] = probe.Answering
+		}
 		r.wakeAll()
 	}
 	return true

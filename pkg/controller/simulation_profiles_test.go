@@ -100,7 +100,10 @@ var profiles = []profile{
 	},
 	{
 		name: "priorities that pods answer with", services: []*corev1.Service{manifest("a", map[string]string{api.AnnotationFailback: "10s"})},
-		weights: map[string]int{"claim": 6, "believe": 12, "prioritize": 1, "time": 20, "ready": 2, "hear of all": 12, "finish": 30, "overwrite": 0, "lose": 0},
+		weights: map[string]int{
+			"claim": 8, "believe": 4, "time": 40, "hear of all": 20, "finish": 60, "ready": 2, "create": 1, "hold": 1, "go wrong": 1,
+			"delete": 0, "kill": 0, "end": 0, "label": 0, "unmark": 0, "exclude": 0, "cordon": 0, "remove a node": 0, "narrow": 0, "overwrite": 0, "lose": 0, "deny": 0,
+		},
 	},
 	{name: "nodes that are cordoned", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"cordon": 12, "remove a node": 3}},
 	{name: "nodes that are removed, by EndpointSlice", services: []*corev1.Service{manifest("a", nil, asks(api.RoutingEndpointSlice))}, weights: map[string]int{"remove a node": 12, "zone": 4}},
