@@ -78,6 +78,7 @@ var verbs = []verb{
 	// Leases, slices, policies.
 	{"hold", 4, (*world).editHolder},
 	{"forge", 0, (*world).forge},
+	{"usurp", 0, func(w *world, a, b int) bool { return w.forge(a, 10+b%5) }},
 	{"contend", 0, (*world).contend},
 	{"lose", 1, (*world).loseLease},
 	{"disown", 0, (*world).disownLease},
@@ -473,10 +474,10 @@ func (w *world) editHolder(a, b int) bool {
 }
 
 // forge writes into a Lease what nobody but the controller may. An epoch counts from then on, but
-// no holder and no demotion does.
+// no holder and no demotion does. Into one that has just begun a holder is written.
 func (w *world) forge(a, b int) bool {
 	l, pod := w.lease(a), w.pod(b)
-	if l == nil || pod == nil || l.Labels[api.LabelManagedBy] != api.ManagedBy || !lease.Decode(l).Exists {
+	if l == nil || pod == nil || l.Labels[api.LabelManagedBy] != api.ManagedBy || !lease.Decode(l).Exists && b/5%5 != 2 {
 		return false
 	}
 	_, holder, _ := lease.Recorded(l)
@@ -490,7 +491,8 @@ func (w *world) forge(a, b int) bool {
 			epoch = api.MaxEpoch
 		case 2:
 			l.Spec.HolderIdentity = &pod.Name
-			l.Annotations[api.AnnotationHolderUID] = string(pod.UID)
+			metav1.SetMetaDataAnnotation(&l.ObjectMeta, api.AnnotationHolderUID, string(pod.UID))
+			w.begun = true
 			return
 		default:
 			// A higher one is taken for none.

@@ -149,6 +149,10 @@ var profiles = []profile{
 	{name: "a Service that is retyped", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"retype": 3, "mode": 1}},
 	{name: "a Service that loses its selector", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"unselect": 3, "mode": 1, "overwrite": 0}},
 	{name: "Leases that are forged", services: []*corev1.Service{manifest("a", demotes)}, weights: map[string]int{"forge": 3, "lose": 0}},
+	{
+		name: "Leases that are deleted, and name another pod, after termination", services: []*corev1.Service{manifest("a", stops)},
+		weights: map[string]int{"usurp": 6, "lose": 6, "kill": 0, "overwrite": 0},
+	},
 	{name: "Leases that an application takes", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"contend": 12, "time": 12}},
 	{
 		name: "a Lease that an application takes, with settings", services: []*corev1.Service{manifest("a", nil)}, annotations: preferring,
