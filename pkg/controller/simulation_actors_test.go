@@ -9,6 +9,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
@@ -77,6 +78,7 @@ var verbs = []verb{
 	// Leases, slices, policies.
 	{"hold", 4, (*world).editHolder},
 	{"forge", 0, (*world).forge},
+	{"usurp", 0, func(w *world, a, b int) bool { return w.forge(a, 10+b%5) }},
 	{"contend", 0, (*world).contend},
 	{"lose", 1, (*world).loseLease},
 	{"disown", 0, (*world).disownLease},
@@ -125,12 +127,12 @@ func (w *world) believe(a, b int) bool {
 	return true
 }
 
-// recover takes back what the replica believes.
+// recover takes back what the replica believes to be wrong. It goes on to hear the pods that answer.
 func (r *replica) recover() {
 	if len(r.probes)+len(r.silent) == 0 {
 		return
 	}
-	clear(r.probes)
+	maps.DeleteFunc(r.probes, func(_ types.UID, state probe.State) bool { return state != probe.Answering })
 	r.world.version++
 	r.world.claimed = r.world.version
 	r.silent.Delete(slices.Collect(maps.Keys(r.silent))...)
@@ -385,7 +387,7 @@ func (w *world) prioritizePod(a, b int) bool {
 	})
 }
 
-// claim changes the priority that a pod's answers claim. All replicas that hear the pod hear of it.
+// claim has a pod answer all replicas, and claim another priority.
 func (w *world) claim(a, b int) bool {
 	pod := w.pod(a)
 	if pod == nil {
@@ -396,6 +398,9 @@ func (w *world) claim(a, b int) bool {
 	w.claimed = w.version
 	w.tell("%s answers with the priority %q", pod.UID, w.claims[pod.UID])
 	for _, r := range w.replicas {
+		if r.asked(pod.UID) {
+			r.probes[pod.UID] = probe.Answering
+		}
 		r.wakeAll()
 	}
 	return true
@@ -469,10 +474,10 @@ func (w *world) editHolder(a, b int) bool {
 }
 
 // forge writes into a Lease what nobody but the controller may. An epoch counts from then on, but
-// no holder and no demotion does.
+// no holder and no demotion does. Into one that has just begun a holder is written.
 func (w *world) forge(a, b int) bool {
 	l, pod := w.lease(a), w.pod(b)
-	if l == nil || pod == nil || l.Labels[api.LabelManagedBy] != api.ManagedBy || !lease.Decode(l).Exists {
+	if l == nil || pod == nil || l.Labels[api.LabelManagedBy] != api.ManagedBy || !lease.Decode(l).Exists && b/5%5 != 2 {
 		return false
 	}
 	_, holder, _ := lease.Recorded(l)
@@ -486,7 +491,8 @@ func (w *world) forge(a, b int) bool {
 			epoch = api.MaxEpoch
 		case 2:
 			l.Spec.HolderIdentity = &pod.Name
-			l.Annotations[api.AnnotationHolderUID] = string(pod.UID)
+			metav1.SetMetaDataAnnotation(&l.ObjectMeta, api.AnnotationHolderUID, string(pod.UID))
+			w.begun = true
 			return
 		default:
 			// A higher one is taken for none.

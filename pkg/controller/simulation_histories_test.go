@@ -47,6 +47,10 @@ func TestHistories(t *testing.T) {
 			"Services that overlap in part, by label",
 			[]told{{"mode", 1, 0}, {"narrow", 0, 0}, {"remove a node", 0, 0}, {"settle", 0, 0}, {"remove a node", 0, 0}, {"create", 0, 416}, {"lose", 0, 0}, {"narrow", 0, 0}, {"settle", 0, 0}},
 		},
+		"a master that a later Lease says is none is not restored from an old cache": {
+			"Leases that an application takes",
+			[]told{{"label", 1, 1}, {"kill", 2, 0}, {"settle", 0, 0}, {"lose", 0, 0}, {"die", 1, 0}, {"kill", 2, 0}, {"begin", 1, 1}, {"finish", 1, 0}, {"contend", 0, 0}, {"hear", 2, 1}, {"begin", 2, 0}, {"settle", 0, 0}},
+		},
 		"another pod is taken if a policy lets the first not be labelled": {
 			"by selector", []told{{"deny", 0, 1}, {"settle", 1, 0}},
 		},

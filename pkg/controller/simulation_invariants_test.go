@@ -145,10 +145,11 @@ func (w *world) checkFollowed(by *replica, r *record, before *coordinationv1.Lea
 	}
 }
 
-// leaseForged takes what a user wrote into a Lease as what counts from now on.
+// leaseForged takes the epoch that a user wrote into a Lease as what counts from now on, of the holder that the
+// controller has recorded.
 func (w *world) leaseForged(l *coordinationv1.Lease) {
 	epoch := ptr.Deref(l.Spec.LeaseTransitions, 0)
-	holder := lease.Decode(l).HolderUID
+	_, holder, _ := lease.Recorded(l)
 	w.held[holder], w.begun = true, true
 	w.records[l.Name] = &record{epoch: epoch, holderOf: map[int32]types.UID{epoch: holder}, last: holder}
 }

@@ -100,7 +100,10 @@ var profiles = []profile{
 	},
 	{
 		name: "priorities that pods answer with", services: []*corev1.Service{manifest("a", map[string]string{api.AnnotationFailback: "10s"})},
-		weights: map[string]int{"claim": 6, "believe": 12, "prioritize": 1, "time": 20, "ready": 2, "hear of all": 12, "finish": 30, "overwrite": 0, "lose": 0},
+		weights: map[string]int{
+			"claim": 8, "believe": 4, "time": 40, "hear of all": 20, "finish": 60, "ready": 2, "create": 1, "hold": 1, "go wrong": 1,
+			"delete": 0, "kill": 0, "end": 0, "label": 0, "unmark": 0, "exclude": 0, "cordon": 0, "remove a node": 0, "narrow": 0, "overwrite": 0, "lose": 0, "deny": 0,
+		},
 	},
 	{name: "nodes that are cordoned", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"cordon": 12, "remove a node": 3}},
 	{name: "nodes that are removed, by EndpointSlice", services: []*corev1.Service{manifest("a", nil, asks(api.RoutingEndpointSlice))}, weights: map[string]int{"remove a node": 12, "zone": 4}},
@@ -146,6 +149,10 @@ var profiles = []profile{
 	{name: "a Service that is retyped", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"retype": 3, "mode": 1}},
 	{name: "a Service that loses its selector", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"unselect": 3, "mode": 1, "overwrite": 0}},
 	{name: "Leases that are forged", services: []*corev1.Service{manifest("a", demotes)}, weights: map[string]int{"forge": 3, "lose": 0}},
+	{
+		name: "Leases that are deleted, and name another pod, after termination", services: []*corev1.Service{manifest("a", stops)},
+		weights: map[string]int{"usurp": 6, "lose": 6, "kill": 0, "overwrite": 0},
+	},
 	{name: "Leases that an application takes", services: []*corev1.Service{manifest("a", nil)}, weights: map[string]int{"contend": 12, "time": 12}},
 	{
 		name: "a Lease that an application takes, with settings", services: []*corev1.Service{manifest("a", nil)}, annotations: preferring,

@@ -89,6 +89,10 @@ var restoreTests = map[string]decisionTest{
 		view: View{Lease: held("a", 1<<30), Candidates: []Candidate{pod("b")}},
 		want: to(Hold, EpochsExhausted, "a", 1<<30).though(HolderGone),
 	},
+	"a master of an earlier epoch does not get the highest when that is another's": {
+		view: View{Lease: Lease{Exists: true, Epoch: 1 << 30}, Trace: Trace{Stamped: true, Epoch: 1 << 30, HolderUID: "uid-a", HolderEpoch: 1}, Candidates: []Candidate{pod("a")}},
+		want: Decision{Action: Hold, Reason: EpochsExhausted, Epoch: 1 << 30},
+	},
 	"a Lease that was deleted in the highest epoch is restored in that": {
 		view:   View{Trace: routed("a", 1<<30), Candidates: []Candidate{pod("a")}},
 		want:   to(Restore, EpochsExhausted, "a", 1<<30),

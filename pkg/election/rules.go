@@ -45,7 +45,7 @@ func Decide(view View) Decision {
 
 // exhausted keeps what there is: after the highest epoch there is none that no other pod has had.
 func (s situation) exhausted() (d Decision) {
-	if s.incumbent != nil {
+	if s.incumbent != nil && (s.incumbent.UID == s.Lease.HolderUID || s.Trace.HolderEpoch == api.MaxEpoch) {
 		d, _ = s.holdIncumbent(EpochsExhausted)
 	} else {
 		d, _ = s.holdRecorded(EpochsExhausted)

@@ -148,14 +148,14 @@ func (o *Observation) Member(service types.UID) *Member {
 	return nil
 }
 
-// possibleHolders returns the UIDs of the pods that the Lease names. If it names none, the Services
-// and slices tell of the last holder.
+// possibleHolders returns the UIDs of the pods that the Lease names. If it names none, or one that
+// the controller has not recorded, the Services and slices tell of the last holder.
 func (o *Observation) possibleHolders() []types.UID {
 	holder, recorded := named(o.Lease)
-	if holder != "" {
+	if holder != "" && recorded != "" {
 		return []types.UID{holder, recorded}
 	}
-	return []types.UID{recorded, trace(o.Members, nil).HolderUID}
+	return []types.UID{holder, recorded, trace(o.Members, nil).HolderUID}
 }
 
 // named returns the UIDs of the holder and of the one that is recorded; empty if the Lease has none.
@@ -165,9 +165,9 @@ func named(l *coordinationv1.Lease) (holder, recorded types.UID) {
 }
 
 // PossibleHolders returns the same as that of a look with Members, and spares the look where the
-// Lease names the holder.
+// Lease names the holder and has its record.
 func (in Inputs) PossibleHolders() sets.Set[types.UID] {
-	if holder, recorded := named(in.Lease); holder != "" {
+	if holder, recorded := named(in.Lease); holder != "" && recorded != "" {
 		return sets.New(holder, recorded).Delete("")
 	}
 	return Look(in).PossibleHolders()

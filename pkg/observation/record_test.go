@@ -47,6 +47,11 @@ func TestCompareRecord(t *testing.T) {
 		"the UID was removed":                                   {naming("", 4, "4/x"), routed("w", "3"), told{"", false, false, 4, "x"}},
 		"an older version has moved the master since":           {naming("y", 5, "4/x"), routed("y", "5"), told{"y", false, false, 5, "y"}},
 		"an older version has written the Lease":                {naming("x", 4, ""), routed("x", "4"), told{"x", false, false, 4, "x"}},
+		"the UID was written before the controller's record":    {naming("y", 0, ""), routed("x", "3"), told{"", false, false, 3, "x"}},
+		"the UID was written into a Lease that never had one":   {naming("y", 0, ""), service("a"), told{"", false, false, 0, ""}},
+		"the UID was written into a Lease that has no holder":   {naming("y", 3, ""), routed(api.NoPod, "3"), told{"", false, false, 3, ""}},
+		"the record was removed, and all else overwritten":      {naming("y", 2, ""), routed("x", "4"), told{"", false, false, 4, "x"}},
+		"the record was removed, and the epoch lowered":         {naming("x", 2, ""), routed("x", "4"), told{"x", false, false, 4, "x"}},
 		"an older version has moved the master, but not routed": {naming("y", 5, ""), routed("x", "4"), told{"y", false, false, 4, "x"}},
 	}
 	for name, test := range tests {
@@ -68,6 +73,8 @@ func TestAnUnselectedMasterIsKnown(t *testing.T) {
 	}
 	forged := heldBy("uid-web-1")
 	forged.Spec.LeaseTransitions, forged.Annotations[api.AnnotationRecord] = ptr.To[int32](4), "4/uid-web-0"
+	other := heldBy("uid-web-1")
+	other.Spec.LeaseTransitions, other.Annotations[api.AnnotationRecord] = ptr.To[int32](5), "5/uid-web-1"
 	tests := map[string]struct {
 		lease    *coordinationv1.Lease
 		services []*corev1.Service
@@ -76,7 +83,8 @@ func TestAnUnselectedMasterIsKnown(t *testing.T) {
 		"by the Lease":                                  {heldBy("uid-web-0"), []*corev1.Service{naming("none")}, 1},
 		"by the Lease's record":                         {forged, []*corev1.Service{naming("none")}, 1},
 		"by the Service if there is no Lease":           {nil, []*corev1.Service{naming("uid-web-0")}, 1},
-		"by the Lease and not by the Service":           {heldBy("uid-web-1"), []*corev1.Service{naming("uid-web-0")}, 0},
+		"by the Lease and not by the Service":           {other, []*corev1.Service{naming("uid-web-0")}, 0},
+		"by the Service, beside a Lease without record": {heldBy("uid-web-1"), []*corev1.Service{naming("uid-web-0")}, 1},
 		"by nothing":                                    {nil, []*corev1.Service{naming("none")}, 0},
 		"by the Service, though it is another's master": {nil, []*corev1.Service{naming("uid-web-0"), service("b", asking(api.AnnotationLeaseName, "other"), func(s *corev1.Service) { s.Spec.Selector = map[string]string{"app": "debug"} })}, 0},
 	}

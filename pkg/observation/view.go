@@ -71,7 +71,9 @@ func (o *Observation) compareContender(v *election.View) {
 
 // compareRecord finds out whether a user has overwritten the UID of the Lease's holder, and takes
 // the Lease's own record for one more trace. A Lease without a record, or with one of an earlier
-// epoch, may have been written by an older version. Then the traces of its epoch tell.
+// epoch, may have been written by an older version. Then the traces of its epoch tell. If they know no
+// holder of that epoch, or a later one, the controller has not written the one that a Lease without a
+// record names: that counts as little as if the Lease had just begun. No holder has had the epoch 0.
 func (o *Observation) compareRecord(v *election.View) {
 	epoch, uid, found := lease.Recorded(o.Lease)
 	traced := v.Trace.HolderEpoch == v.Lease.Epoch && v.Trace.HolderUID != ""
@@ -79,6 +81,8 @@ func (o *Observation) compareRecord(v *election.View) {
 	case named == "":
 	case !found && traced && v.Trace.HolderUID != named:
 		v.Lease.HolderUID, v.Lease.Forged = v.Trace.HolderUID, true
+	case !found && (v.Lease.Epoch == 0 || v.Trace.Stamped && v.Trace.Epoch >= v.Lease.Epoch && v.Trace.HolderUID != named):
+		v.Lease.Exists, v.Lease.HolderUID = false, ""
 	case found && uid != named && (!traced || v.Trace.HolderUID != named):
 		v.Lease.HolderUID, v.Lease.Forged, v.Lease.Spent = uid, true, epoch < v.Lease.Epoch
 	}

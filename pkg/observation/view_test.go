@@ -199,8 +199,10 @@ func TestInactive(t *testing.T) {
 // TestView is of what a View has beside settings and candidates.
 func TestView(t *testing.T) {
 	is := func(node string) func(string) bool { return func(of string) bool { return of == node } }
+	held := heldBy("uid-web-2")
+	held.Spec.LeaseTransitions = ptr.To[int32](5)
 	got := Look(Inputs{
-		Key: web, Now: now, Lease: heldBy("uid-web-2"),
+		Key: web, Now: now, Lease: held,
 		Services: []*corev1.Service{service("a", selecting(api.LabelPodUID, "uid-web-0"), asking(api.AnnotationLeaseTransitions, "4"))},
 		Pods:     []*corev1.Pod{pod("web-0"), pod("web-1"), pod("web-2", labelled("app", "db"))},
 		Nodes: Nodes{
@@ -263,11 +265,11 @@ func TestViewLease(t *testing.T) {
 		l := heldBy("uid-web-0")
 		l.Labels = map[string]string{api.LabelManagedBy: api.ManagedBy}
 		l.OwnerReferences = looked(nil, []*corev1.Service{service("a")}, nil).Terms().Owners
-		l.Spec.LeaseDurationSeconds = ptr.To[int32](15)
+		l.Spec.LeaseDurationSeconds, l.Spec.LeaseTransitions = ptr.To[int32](15), ptr.To[int32](1)
 		l.Annotations[api.AnnotationLeadingService] = "a"
 		return l
 	}
-	read := election.Lease{Exists: true, HolderUID: "uid-web-0", Duration: 15 * time.Second, Acquired: now}
+	read := election.Lease{Exists: true, HolderUID: "uid-web-0", Epoch: 1, Duration: 15 * time.Second, Acquired: now}
 	outdated := read
 	outdated.Outdated = true
 	tests := map[string]struct {
