@@ -36,8 +36,8 @@ var confirmations = []struct {
 }{
 	{"the cache may not have the Lease yet, and never has one of another owner", Live, func(v View, _ Decision, _ Evidence) bool { return !v.Lease.Exists }},
 	{"another replica has acted on a later Lease", Live, func(v View, _ Decision, _ Evidence) bool { return v.Trace.Epoch > v.Lease.Epoch }},
-	{"the Lease is later than all that the cache shows of a master, and says that there is none", Live, func(v View, d Decision, _ Evidence) bool {
-		return d.Reason == LeaseLost && v.Lease.HolderUID == "" && v.Lease.Epoch > v.Trace.Epoch
+	{"a master that the cache shows may have gone since, as the Lease says", Live, func(v View, d Decision, _ Evidence) bool {
+		return v.Lease.Vacant && d.Transition()
 	}},
 	{"two replicas with different caches would rewrite the Lease in turns", Live, func(v View, _ Decision, _ Evidence) bool { return v.Lease.Outdated && !v.Lease.Foreign }},
 	{"a migration goes on from the step at which it is, not from one that is past", Live, func(v View, _ Decision, _ Evidence) bool { return v.Migrating }},

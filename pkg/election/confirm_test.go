@@ -59,8 +59,9 @@ func TestConfirm(t *testing.T) {
 			"the master terminates":           {view: View{Lease: held("a", 4), Trace: routed("b", 5), Candidates: []Candidate{pod("a", terminating), pod("b")}}, want: Live},
 			"the pod was read, not the Lease": {view: View{Lease: held("a", 4), Trace: routed("a", 5), Candidates: failing}, have: PodRead, want: Live},
 		},
-		"the Lease says that there is no master, and a pod was it": {
-			"the Lease is later":            {view: View{Lease: Lease{Exists: true, Epoch: 3}, Trace: routed("a", 1), Candidates: []Candidate{pod("a"), pod("b")}}, want: Live},
+		"the Lease says that there is no master, and the cache shows an earlier one": {
+			"another is elected":            {view: View{Lease: Lease{Exists: true, Epoch: 3, Vacant: true}, Trace: routed("a", 1), Candidates: []Candidate{pod("a"), pod("b")}}, want: Live},
+			"nobody is eligible":            {view: View{Lease: Lease{Exists: true, Epoch: 3, Vacant: true}, Trace: routed("a", 1), Candidates: []Candidate{pod("a", notReady)}}},
 			"the Lease is of the same time": {view: View{Lease: Lease{Exists: true, Epoch: 3}, Trace: routed("a", 3), Candidates: []Candidate{pod("a"), pod("b")}}},
 		},
 		"the Lease's owners or duration are not what the Services ask": {

@@ -47,6 +47,9 @@ type Lease struct {
 	HolderUID types.UID
 	// Epoch is the number of changes of holder so far: the fencing token.
 	Epoch int32
+	// Vacant: the Lease names no holder and has no record of one, and its epoch is later than all that
+	// is known of a holder. A replica that saw the last one go has written that.
+	Vacant bool
 	// Next is the name of the pod that a user asked for and that must wait until the holder
 	// has made room.
 	Next string

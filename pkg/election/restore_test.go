@@ -1,5 +1,7 @@
 package election
 
+import "qoqo.dev/active-standby-controller/pkg/api"
+
 // restoreTests are of a Lease that was tampered with.
 var restoreTests = map[string]decisionTest{
 	"the holder is restored when the Lease is deleted, in an epoch that the Lease cannot have said": {
@@ -25,6 +27,19 @@ var restoreTests = map[string]decisionTest{
 	"the next master after a Lease that was deleted has an epoch of its own": {
 		view:   View{Lease: Lease{Exists: true, Epoch: 4}, Trace: routed("b", 4), Candidates: []Candidate{pod("a")}},
 		want:   Decision{Action: Failover, Reason: HolderGone, Holder: "a", HolderUID: "uid-a", Epoch: 5},
+		writes: true,
+	},
+	"no earlier master is restored when a Lease says that the last one is gone": {
+		view: View{Lease: Lease{Exists: true, Epoch: 7, Vacant: true}, Trace: Trace{Stamped: true, Epoch: 7, HolderUID: "uid-a", HolderEpoch: 4}, Candidates: []Candidate{pod("a", notReady)}},
+		want: Decision{Action: Hold, Reason: AwaitingEligible, Epoch: 7},
+	},
+	"no earlier master is restored while the election is paused": {
+		view: View{Lease: Lease{Exists: true, Epoch: 7, Vacant: true}, Trace: Trace{Stamped: true, Epoch: 7, HolderUID: "uid-a", HolderEpoch: 4}, Candidates: []Candidate{pod("a")}, Settings: paused},
+		want: Decision{Action: Hold, Reason: ElectionPaused, Epoch: 7},
+	},
+	"a master that may have to stop first is restored all the same": {
+		view:   View{Lease: Lease{Exists: true, Epoch: 7, Vacant: true}, Trace: Trace{Stamped: true, Epoch: 7, HolderUID: "uid-a", HolderEpoch: 4}, Candidates: []Candidate{pod("a"), pod("b")}, Settings: api.Election{AfterTermination: true}},
+		want:   to(Restore, LeaseLost, "a", 8),
 		writes: true,
 	},
 	"a holder that was removed is put back": {

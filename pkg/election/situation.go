@@ -13,8 +13,8 @@ import (
 type situation struct {
 	View
 	// incumbent is the master according to the Lease, or according to the trace if the Lease
-	// does not say. It is nil if that pod is gone, or if there never was a master; had tells
-	// these apart.
+	// does not say. It is nil if that pod is gone, if the Lease is vacant, or if there never was a
+	// master; had tells the last apart.
 	incumbent *Candidate
 	had       bool
 	// requested is the pod that a user wrote into the Lease, now or before; nil if there is
@@ -57,7 +57,10 @@ func newSituation(view View) situation {
 	s := situation{View: view, best: best(view.Candidates)}
 	if uid := cmp.Or(view.Lease.HolderUID, view.Trace.HolderUID); uid != "" {
 		s.had = true
-		s.incumbent = s.find(func(c Candidate) bool { return c.UID == uid })
+		// Where a master must stop before another follows, the last one that is known is asked for all the same.
+		if !view.Lease.Vacant || view.Settings.AfterTermination || view.Settings.LeaseDuration > 0 {
+			s.incumbent = s.find(func(c Candidate) bool { return c.UID == uid })
+		}
 	}
 	asked := view.Lease.Next
 	switch {

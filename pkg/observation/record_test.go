@@ -12,6 +12,36 @@ import (
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
+// A Lease without a holder is later than the last one that is known, or that one has been forgotten.
+func TestVacant(t *testing.T) {
+	nobody := func(epoch int32, record string) *coordinationv1.Lease {
+		l := heldBy("")
+		l.Spec.LeaseTransitions, l.Annotations[api.AnnotationReason] = &epoch, "AwaitingEligible"
+		if record != "" {
+			l.Annotations[api.AnnotationRecord] = record
+		}
+		return l
+	}
+	routed := service("a", selecting(api.LabelPodUID, "x"), asking(api.AnnotationLeaseTransitions, "4"))
+	for name, test := range map[string]struct {
+		lease   *coordinationv1.Lease
+		service *corev1.Service
+		want    bool
+	}{
+		"the Lease is later than the last holder": {nobody(5, ""), routed, true},
+		"the Lease is of the last holder's epoch": {nobody(4, ""), routed, false},
+		"the Lease has the record of a holder":    {nobody(5, "4/x"), routed, false},
+		"no holder is known":                      {nobody(5, ""), service("a"), false},
+		"there is no Lease":                       {nil, routed, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := looked(test.lease, []*corev1.Service{test.service}, nil).View().Lease.Vacant; got != test.want {
+				t.Errorf("vacant: %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
 // The Lease names a holder, and has a record of what the controller has written.
 func TestCompareRecord(t *testing.T) {
 	naming := func(uid string, epoch int32, record string) *coordinationv1.Lease {

@@ -79,6 +79,7 @@ func (o *Observation) compareRecord(v *election.View) {
 	traced := v.Trace.HolderEpoch == v.Lease.Epoch && v.Trace.HolderUID != ""
 	switch named := v.Lease.HolderUID; {
 	case named == "":
+		v.Lease.Vacant = v.Lease.Exists && !found && v.Trace.HolderUID != "" && v.Trace.HolderEpoch < v.Lease.Epoch
 	case !found && traced && v.Trace.HolderUID != named:
 		v.Lease.HolderUID, v.Lease.Forged = v.Trace.HolderUID, true
 	case !found && (v.Lease.Epoch == 0 || v.Trace.Stamped && v.Trace.Epoch >= v.Lease.Epoch && v.Trace.HolderUID != named):
