@@ -606,6 +606,7 @@ func TestUnsettled(t *testing.T) {
 			objects: []metav1.Object{closed("web"), pod("a", notReady, designated(api.DesignationActive)), standby, leased("a", 1), builtIn()},
 			want:    []string{"b (b) is eligible, but Lease web has a (a)", "Kubernetes' slices of Service web list [], want [a (a) not ready]"},
 		},
+		"Kubernetes' controller has made no slice": {objects: []metav1.Object{closed("web"), active, standby, leased("a", 1)}},
 		"another must not be listed": {
 			objects: []metav1.Object{closed("web"), active, standby, leased("a", 1), builtIn("b")},
 			want:    []string{"Kubernetes' slices of Service web list [b (b)], want [a (a)]"},

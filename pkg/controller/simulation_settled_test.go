@@ -302,6 +302,10 @@ func (w *world) settle(policiesStay bool) bool {
 			return true
 		}
 		w.now = w.nextDue()
+		if len(w.denied) > 0 && round == atMostDenied/2 {
+			// What is refused is tried again every millisecond, and a Lease may have to expire.
+			w.now = w.now.Add(time.Minute)
+		}
 	}
 	if len(w.denied) > 0 {
 		w.checkDenied()
