@@ -100,8 +100,13 @@ func newMember(a Assignment, m observation.Member, holder *observation.Pod) memb
 	_, bySelector := m.Spec.Selector[api.LabelPodUID]
 	switch {
 	case m.Settings.Routing != api.RoutingEndpointSlice:
-		if observation.Detached(m.Service) && len(m.Listed) > 0 {
+		switch detached := observation.Detached(m.Service); {
+		case detached && len(m.Listed) > 0:
 			inForce = api.RoutingEndpointSlice
+		case m.Settings.Routing == api.RoutingLabel && (detached || bySelector && len(m.Slices) > 0):
+			// Kubernetes' controller may not know yet that a former master is no longer labelled active, but it cannot
+			// take that for the holder. Once it lists the holder it knows.
+			inForce = api.RoutingSelector
 		}
 	case observation.Detached(m.Service) || listsHolder(a, m, holder):
 	case bySelector && (observation.MarkedService(m.Service) || m.Spec.Selector[api.LabelPodUID] != api.NoPod):

@@ -221,9 +221,9 @@ func TestNextByEndpointSlice(t *testing.T) {
 			assignment: toB, members: services{service(selector, "uid-b", "5", with(ownSlice("", "5", selector)), followed("5"))}, pods: nil,
 			phase: PhaseDetach, patches: []Change{sliceRemoval(ownSlice("", "5"))},
 		},
-		"a Service that changes to label is published once the holder is promoted": {
+		"a Service that changes to label is published for the holder alone once that is promoted": {
 			assignment: toB, members: services{service(label, "", "5", detached, with(ownSlice("b", "5", label)))}, pods: after,
-			phase: PhasePublish, patches: []Change{migratingPatch(to("5"), keys{api.LabelRouting: nil}, keys{api.AnnotationLeaseTransitions: nil})},
+			phase: PhasePublish, patches: []Change{migratingPatch(to("5"), keys{api.LabelRouting: nil, api.LabelPodUID: to("uid-b")}, nil)},
 		},
 		"a Service that leaves selector is labelled before its slice lists the holder": {
 			assignment: toB, members: services{service(slice, "uid-b", "5", with(ownSlice("", "5", slice)), listing("uid-b"))}, pods: after,
