@@ -67,7 +67,7 @@ func TestMigrations(t *testing.T) {
 			from: fakeapi.BySlice, before: bySlices, to: []func(*corev1.Service){toSelector}, after: bySelector,
 		},
 		"from endpointslice to label": {
-			from: fakeapi.BySlice, before: bySlices, to: []func(*corev1.Service){toLabel}, after: byLabel,
+			from: fakeapi.BySlice, before: bySlices, to: []func(*corev1.Service){toLabel}, after: identified(byLabel),
 		},
 		"from selector to endpointslice and back at once": {
 			from: fakeapi.WithAddress, before: bySelector, to: []func(*corev1.Service){toSlice, toSelector}, after: bySelector,
