@@ -92,7 +92,8 @@ func (j *judge) awaits(uid types.UID) bool {
 
 // misrouted says how the slices of a Service differ from what they must list.
 func (j *judge) misrouted(m observation.Member, want map[types.UID]bool) string {
-	kubernetes, own := observation.Listed(j.slicesOf(m.Name, false)), observation.Listed(j.slicesOf(m.Name, true))
+	byKubernetes, byUs := j.slicesOf(m.Name, false), j.slicesOf(m.Name, true)
+	kubernetes, own := observation.Listed(byKubernetes), observation.Listed(byUs)
 	if m.Settings.Routing == api.RoutingLabel {
 		// The master of an election that shares pods with an older one may be a standby of the older.
 		maps.DeleteFunc(want, func(uid types.UID, _ bool) bool { return !isActive(j.pod(uid)) })
@@ -106,9 +107,9 @@ func (j *judge) misrouted(m observation.Member, want map[types.UID]bool) string 
 		return fmt.Sprintf("the controller's slices of Service %s list %s, want %s", m.Name, j.show(own), j.show(want))
 	case byController && !m.Settings.Selectorless && len(kubernetes) > 0:
 		return fmt.Sprintf("Kubernetes' slices of Service %s list %s beside the controller's", m.Name, j.show(kubernetes))
-	case !byController && len(j.slicesOf(m.Name, true)) > 0:
+	case !byController && len(byUs) > 0:
 		return fmt.Sprintf("the controller's slices of Service %s are left", m.Name)
-	case !byController && len(j.slicesOf(m.Name, false)) == 0:
+	case !byController && len(byKubernetes) == 0:
 		// Kubernetes' controller makes at least an empty one. If a Service was created anew just after its deletion, it
 		// may wait for the slice of the former one, and give up: "EndpointSlice informer cache is out of date".
 	case !byController && !maps.Equal(kubernetes, want):

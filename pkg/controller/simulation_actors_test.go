@@ -78,7 +78,7 @@ var verbs = []verb{
 	// Leases, slices, policies.
 	{"hold", 4, (*world).editHolder},
 	{"forge", 0, (*world).forge},
-	{"usurp", 0, func(w *world, a, b int) bool { return w.forge(a, 10+b%5) }},
+	{"usurp", 0, (*world).usurp},
 	{"contend", 0, (*world).contend},
 	{"lose", 1, (*world).loseLease},
 	{"disown", 0, (*world).disownLease},
@@ -398,9 +398,7 @@ func (w *world) claim(a, b int) bool {
 	w.claimed = w.version
 	w.tell("%s answers with the priority %q", pod.UID, w.claims[pod.UID])
 	for _, r := range w.replicas {
-		if r.asked(pod.UID) {
-			r.probes[pod.UID] = probe.Answering
-		}
+		r.probes[pod.UID] = probe.Answering
 		r.wakeAll()
 	}
 	return true
@@ -474,10 +472,13 @@ func (w *world) editHolder(a, b int) bool {
 }
 
 // forge writes into a Lease what nobody but the controller may. An epoch counts from then on, but
-// no holder and no demotion does. Into one that has just begun a holder is written.
+// no holder and no demotion does.
 func (w *world) forge(a, b int) bool {
+	if b/5%5 == 2 {
+		return w.usurp(a, b)
+	}
 	l, pod := w.lease(a), w.pod(b)
-	if l == nil || pod == nil || l.Labels[api.LabelManagedBy] != api.ManagedBy || !lease.Decode(l).Exists && b/5%5 != 2 {
+	if l == nil || pod == nil || l.Labels[api.LabelManagedBy] != api.ManagedBy || !lease.Decode(l).Exists {
 		return false
 	}
 	_, holder, _ := lease.Recorded(l)
@@ -489,11 +490,6 @@ func (w *world) forge(a, b int) bool {
 			return
 		case 1:
 			epoch = api.MaxEpoch
-		case 2:
-			l.Spec.HolderIdentity = &pod.Name
-			metav1.SetMetaDataAnnotation(&l.ObjectMeta, api.AnnotationHolderUID, string(pod.UID))
-			w.begun = true
-			return
 		default:
 			// A higher one is taken for none.
 			epoch = min(epoch+int32(b%7), api.MaxEpoch)
@@ -506,6 +502,21 @@ func (w *world) forge(a, b int) bool {
 	})
 	l = w.leases.all[l.Name]
 	w.tell("a user forges Lease %s: %s", l.Name, w.showLease(l))
+	return true
+}
+
+// usurp writes a holder into a Lease as only the controller may, also into one that has just begun.
+func (w *world) usurp(a, b int) bool {
+	l, pod := w.lease(a), w.pod(b)
+	if l == nil || pod == nil || l.Labels[api.LabelManagedBy] != api.ManagedBy {
+		return false
+	}
+	w.changeLease("kubectl", l.Name, func(l *coordinationv1.Lease) {
+		l.Spec.HolderIdentity = &pod.Name
+		metav1.SetMetaDataAnnotation(&l.ObjectMeta, api.AnnotationHolderUID, string(pod.UID))
+	})
+	w.begun = true
+	w.tell("a user forges Lease %s: %s", l.Name, w.showLease(w.leases.all[l.Name]))
 	return true
 }
 

@@ -151,24 +151,25 @@ func (o *Observation) Member(service types.UID) *Member {
 // possibleHolders returns the UIDs of the pods that the Lease names. If it names none, or one that
 // the controller has not recorded, the Services and slices tell of the last holder.
 func (o *Observation) possibleHolders() []types.UID {
-	holder, recorded := named(o.Lease)
-	if holder != "" && recorded != "" {
-		return []types.UID{holder, recorded}
+	uids, complete := named(o.Lease)
+	if !complete {
+		uids = append(uids, trace(o.Members, nil).HolderUID)
 	}
-	return []types.UID{holder, recorded, trace(o.Members, nil).HolderUID}
+	return uids
 }
 
-// named returns the UIDs of the holder and of the one that is recorded; empty if the Lease has none.
-func named(l *coordinationv1.Lease) (holder, recorded types.UID) {
-	_, recorded, _ = lease.Recorded(l)
-	return lease.Decode(l).HolderUID, recorded
+// named returns the UIDs of the holder and of the one that is recorded; complete if the Lease has both.
+func named(l *coordinationv1.Lease) (uids []types.UID, complete bool) {
+	holder := lease.Decode(l).HolderUID
+	_, recorded, _ := lease.Recorded(l)
+	return []types.UID{holder, recorded}, holder != "" && recorded != ""
 }
 
 // PossibleHolders returns the same as that of a look with Members, and spares the look where the
 // Lease names the holder and has its record.
 func (in Inputs) PossibleHolders() sets.Set[types.UID] {
-	if holder, recorded := named(in.Lease); holder != "" && recorded != "" {
-		return sets.New(holder, recorded).Delete("")
+	if uids, complete := named(in.Lease); complete {
+		return sets.New(uids...)
 	}
 	return Look(in).PossibleHolders()
 }

@@ -76,6 +76,16 @@ func heldBy(uid string) *coordinationv1.Lease {
 	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{api.AnnotationHolderUID: uid}}}
 }
 
+// recordedBy is a Lease that is held by the pod in the epoch, and has the record; empty for none.
+func recordedBy(uid string, epoch int32, record string) *coordinationv1.Lease {
+	l := heldBy(uid)
+	l.Spec.LeaseTransitions = &epoch
+	if record != "" {
+		l.Annotations[api.AnnotationRecord] = record
+	}
+	return l
+}
+
 // looked is an observation of the election web at now, without slices, nodes and probes.
 func looked(l *coordinationv1.Lease, services []*corev1.Service, pods []*corev1.Pod) *Observation {
 	return Look(Inputs{Key: web, Now: now, Lease: l, Services: services, Pods: pods})

@@ -7,31 +7,22 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 
 	"qoqo.dev/active-standby-controller/pkg/api"
 )
 
 // A Lease without a holder is later than the last one that is known, or that one has been forgotten.
 func TestVacant(t *testing.T) {
-	nobody := func(epoch int32, record string) *coordinationv1.Lease {
-		l := heldBy("")
-		l.Spec.LeaseTransitions, l.Annotations[api.AnnotationReason] = &epoch, "AwaitingEligible"
-		if record != "" {
-			l.Annotations[api.AnnotationRecord] = record
-		}
-		return l
-	}
 	routed := service("a", selecting(api.LabelPodUID, "x"), asking(api.AnnotationLeaseTransitions, "4"))
 	for name, test := range map[string]struct {
 		lease   *coordinationv1.Lease
 		service *corev1.Service
 		want    bool
 	}{
-		"the Lease is later than the last holder": {nobody(5, ""), routed, true},
-		"the Lease is of the last holder's epoch": {nobody(4, ""), routed, false},
-		"the Lease has the record of a holder":    {nobody(5, "4/x"), routed, false},
-		"no holder is known":                      {nobody(5, ""), service("a"), false},
+		"the Lease is later than the last holder": {recordedBy("", 5, ""), routed, true},
+		"the Lease is of the last holder's epoch": {recordedBy("", 4, ""), routed, false},
+		"the Lease has the record of a holder":    {recordedBy("", 5, "4/x"), routed, false},
+		"no holder is known":                      {recordedBy("", 5, ""), service("a"), false},
 		"there is no Lease":                       {nil, routed, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -44,14 +35,6 @@ func TestVacant(t *testing.T) {
 
 // The Lease names a holder, and has a record of what the controller has written.
 func TestCompareRecord(t *testing.T) {
-	naming := func(uid string, epoch int32, record string) *coordinationv1.Lease {
-		l := heldBy(uid)
-		l.Spec.LeaseTransitions = &epoch
-		if record != "" {
-			l.Annotations[api.AnnotationRecord] = record
-		}
-		return l
-	}
 	routed := func(uid, epoch string) *corev1.Service {
 		return service("a", selecting(api.LabelPodUID, uid), asking(api.AnnotationLeaseTransitions, epoch))
 	}
@@ -66,23 +49,23 @@ func TestCompareRecord(t *testing.T) {
 		service *corev1.Service
 		want    told
 	}{
-		"the Lease says what was written":                       {naming("x", 4, "4/x"), routed("x", "4"), told{"x", false, false, 4, "x"}},
-		"the UID was overwritten":                               {naming("y", 4, "4/x"), routed("x", "4"), told{"x", true, false, 4, "x"}},
-		"the UID was overwritten before the epoch was routed":   {naming("y", 4, "4/x"), routed("w", "3"), told{"x", true, false, 4, "x"}},
-		"the UID was overwritten, and the record removed":       {naming("y", 4, ""), routed("x", "4"), told{"x", true, false, 4, "x"}},
-		"the epoch was raised":                                  {naming("x", 9, "4/x"), routed("x", "4"), told{"x", false, false, 4, "x"}},
-		"the epoch was raised, and the UID overwritten":         {naming("y", 9, "4/x"), routed("x", "4"), told{"x", true, true, 4, "x"}},
-		"the epoch was lowered, and the UID overwritten":        {naming("y", 2, "4/x"), routed("x", "4"), told{"x", true, false, 4, "x"}},
-		"the epoch was lowered before it was routed":            {naming("x", 2, "4/x"), routed("w", "3"), told{"x", false, false, 4, "x"}},
-		"the UID was removed":                                   {naming("", 4, "4/x"), routed("w", "3"), told{"", false, false, 4, "x"}},
-		"an older version has moved the master since":           {naming("y", 5, "4/x"), routed("y", "5"), told{"y", false, false, 5, "y"}},
-		"an older version has written the Lease":                {naming("x", 4, ""), routed("x", "4"), told{"x", false, false, 4, "x"}},
-		"the UID was written before the controller's record":    {naming("y", 0, ""), routed("x", "3"), told{"", false, false, 3, "x"}},
-		"the UID was written into a Lease that never had one":   {naming("y", 0, ""), service("a"), told{"", false, false, 0, ""}},
-		"the UID was written into a Lease that has no holder":   {naming("y", 3, ""), routed(api.NoPod, "3"), told{"", false, false, 3, ""}},
-		"the record was removed, and all else overwritten":      {naming("y", 2, ""), routed("x", "4"), told{"", false, false, 4, "x"}},
-		"the record was removed, and the epoch lowered":         {naming("x", 2, ""), routed("x", "4"), told{"x", false, false, 4, "x"}},
-		"an older version has moved the master, but not routed": {naming("y", 5, ""), routed("x", "4"), told{"y", false, false, 4, "x"}},
+		"the Lease says what was written":                       {recordedBy("x", 4, "4/x"), routed("x", "4"), told{"x", false, false, 4, "x"}},
+		"the UID was overwritten":                               {recordedBy("y", 4, "4/x"), routed("x", "4"), told{"x", true, false, 4, "x"}},
+		"the UID was overwritten before the epoch was routed":   {recordedBy("y", 4, "4/x"), routed("w", "3"), told{"x", true, false, 4, "x"}},
+		"the UID was overwritten, and the record removed":       {recordedBy("y", 4, ""), routed("x", "4"), told{"x", true, false, 4, "x"}},
+		"the epoch was raised":                                  {recordedBy("x", 9, "4/x"), routed("x", "4"), told{"x", false, false, 4, "x"}},
+		"the epoch was raised, and the UID overwritten":         {recordedBy("y", 9, "4/x"), routed("x", "4"), told{"x", true, true, 4, "x"}},
+		"the epoch was lowered, and the UID overwritten":        {recordedBy("y", 2, "4/x"), routed("x", "4"), told{"x", true, false, 4, "x"}},
+		"the epoch was lowered before it was routed":            {recordedBy("x", 2, "4/x"), routed("w", "3"), told{"x", false, false, 4, "x"}},
+		"the UID was removed":                                   {recordedBy("", 4, "4/x"), routed("w", "3"), told{"", false, false, 4, "x"}},
+		"an older version has moved the master since":           {recordedBy("y", 5, "4/x"), routed("y", "5"), told{"y", false, false, 5, "y"}},
+		"an older version has written the Lease":                {recordedBy("x", 4, ""), routed("x", "4"), told{"x", false, false, 4, "x"}},
+		"the UID was written before the controller's record":    {recordedBy("y", 0, ""), routed("x", "3"), told{"", false, false, 3, "x"}},
+		"the UID was written into a Lease that never had one":   {recordedBy("y", 0, ""), service("a"), told{"", false, false, 0, ""}},
+		"the UID was written into a Lease that has no holder":   {recordedBy("y", 3, ""), routed(api.NoPod, "3"), told{"", false, false, 3, ""}},
+		"the record was removed, and all else overwritten":      {recordedBy("y", 2, ""), routed("x", "4"), told{"", false, false, 4, "x"}},
+		"the record was removed, and the epoch lowered":         {recordedBy("x", 2, ""), routed("x", "4"), told{"x", false, false, 4, "x"}},
+		"an older version has moved the master, but not routed": {recordedBy("y", 5, ""), routed("x", "4"), told{"y", false, false, 4, "x"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -101,19 +84,15 @@ func TestAnUnselectedMasterIsKnown(t *testing.T) {
 	naming := func(uid string) *corev1.Service {
 		return service("a", selecting(api.LabelPodUID, uid), asking(api.AnnotationLeaseTransitions, "4"))
 	}
-	forged := heldBy("uid-web-1")
-	forged.Spec.LeaseTransitions, forged.Annotations[api.AnnotationRecord] = ptr.To[int32](4), "4/uid-web-0"
-	other := heldBy("uid-web-1")
-	other.Spec.LeaseTransitions, other.Annotations[api.AnnotationRecord] = ptr.To[int32](5), "5/uid-web-1"
 	tests := map[string]struct {
 		lease    *coordinationv1.Lease
 		services []*corev1.Service
 		want     int
 	}{
 		"by the Lease":                                  {heldBy("uid-web-0"), []*corev1.Service{naming("none")}, 1},
-		"by the Lease's record":                         {forged, []*corev1.Service{naming("none")}, 1},
+		"by the Lease's record":                         {recordedBy("uid-web-1", 4, "4/uid-web-0"), []*corev1.Service{naming("none")}, 1},
 		"by the Service if there is no Lease":           {nil, []*corev1.Service{naming("uid-web-0")}, 1},
-		"by the Lease and not by the Service":           {other, []*corev1.Service{naming("uid-web-0")}, 0},
+		"by the Lease and not by the Service":           {recordedBy("uid-web-1", 5, "5/uid-web-1"), []*corev1.Service{naming("uid-web-0")}, 0},
 		"by the Service, beside a Lease without record": {heldBy("uid-web-1"), []*corev1.Service{naming("uid-web-0")}, 1},
 		"by nothing":                                    {nil, []*corev1.Service{naming("none")}, 0},
 		"by the Service, though it is another's master": {nil, []*corev1.Service{naming("uid-web-0"), service("b", asking(api.AnnotationLeaseName, "other"), func(s *corev1.Service) { s.Spec.Selector = map[string]string{"app": "debug"} })}, 0},

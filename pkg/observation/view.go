@@ -82,7 +82,7 @@ func (o *Observation) compareRecord(v *election.View) {
 		v.Lease.Vacant = v.Lease.Exists && !found && v.Trace.HolderUID != "" && v.Trace.HolderEpoch < v.Lease.Epoch
 	case !found && traced && v.Trace.HolderUID != named:
 		v.Lease.HolderUID, v.Lease.Forged = v.Trace.HolderUID, true
-	case !found && (v.Lease.Epoch == 0 || v.Trace.Stamped && v.Trace.Epoch >= v.Lease.Epoch && v.Trace.HolderUID != named):
+	case !found && (v.Lease.Epoch == 0 || v.Trace.Epoch >= v.Lease.Epoch && v.Trace.HolderUID != named):
 		v.Lease.Exists, v.Lease.HolderUID = false, ""
 	case found && uid != named && (!traced || v.Trace.HolderUID != named):
 		v.Lease.HolderUID, v.Lease.Forged, v.Lease.Spent = uid, true, epoch < v.Lease.Epoch

@@ -199,10 +199,8 @@ func TestInactive(t *testing.T) {
 // TestView is of what a View has beside settings and candidates.
 func TestView(t *testing.T) {
 	is := func(node string) func(string) bool { return func(of string) bool { return of == node } }
-	held := heldBy("uid-web-2")
-	held.Spec.LeaseTransitions = ptr.To[int32](5)
 	got := Look(Inputs{
-		Key: web, Now: now, Lease: held,
+		Key: web, Now: now, Lease: recordedBy("uid-web-2", 5, ""),
 		Services: []*corev1.Service{service("a", selecting(api.LabelPodUID, "uid-web-0"), asking(api.AnnotationLeaseTransitions, "4"))},
 		Pods:     []*corev1.Pod{pod("web-0"), pod("web-1"), pod("web-2", labelled("app", "db"))},
 		Nodes: Nodes{
@@ -262,10 +260,10 @@ func TestViewMigrating(t *testing.T) {
 
 func TestViewLease(t *testing.T) {
 	fifteen := func() *coordinationv1.Lease {
-		l := heldBy("uid-web-0")
+		l := recordedBy("uid-web-0", 1, "")
 		l.Labels = map[string]string{api.LabelManagedBy: api.ManagedBy}
 		l.OwnerReferences = looked(nil, []*corev1.Service{service("a")}, nil).Terms().Owners
-		l.Spec.LeaseDurationSeconds, l.Spec.LeaseTransitions = ptr.To[int32](15), ptr.To[int32](1)
+		l.Spec.LeaseDurationSeconds = ptr.To[int32](15)
 		l.Annotations[api.AnnotationLeadingService] = "a"
 		return l
 	}

@@ -97,18 +97,16 @@ type member struct {
 // not see that controller follow what is written meanwhile.
 func newMember(a Assignment, m observation.Member, holder *observation.Pod) member {
 	inForce := m.Settings.Routing
+	detached := observation.Detached(m.Service)
 	_, bySelector := m.Spec.Selector[api.LabelPodUID]
-	switch {
-	case m.Settings.Routing != api.RoutingEndpointSlice:
-		switch detached := observation.Detached(m.Service); {
-		case detached && len(m.Listed) > 0:
-			inForce = api.RoutingEndpointSlice
-		case m.Settings.Routing == api.RoutingLabel && (detached || bySelector && len(m.Slices) > 0):
-			// Kubernetes' controller may not know yet that a former master is no longer labelled active, but it cannot
-			// take that for the holder. Once it lists the holder it knows.
-			inForce = api.RoutingSelector
-		}
-	case observation.Detached(m.Service) || listsHolder(a, m, holder):
+	switch wanted := m.Settings.Routing; {
+	case wanted != api.RoutingEndpointSlice && detached && len(m.Listed) > 0:
+		inForce = api.RoutingEndpointSlice
+	case wanted == api.RoutingLabel && (detached || bySelector && len(m.Slices) > 0):
+		// Kubernetes' controller may not know yet that a former master is no longer labelled active, but it cannot
+		// take that for the holder. Once it lists the holder it knows.
+		inForce = api.RoutingSelector
+	case wanted != api.RoutingEndpointSlice, detached, listsHolder(a, m, holder):
 	case bySelector && (observation.MarkedService(m.Service) || m.Spec.Selector[api.LabelPodUID] != api.NoPod):
 		// A Service that was closed at its birth has never been routed.
 		inForce = api.RoutingSelector
